@@ -1,0 +1,108 @@
+"""The splits and features of one domain, and several domains side by side over the union of their users.
+
+Shapes: U users of all domains together, I_d items of domain d.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from pipeline import columns as c
+
+IntArray = np.ndarray[tuple[int], np.dtype[np.int64]]
+PART_CODES = {part: code for code, part in enumerate(c.PARTS)}  # 0 train, 1 valid, 2 test
+
+
+@dataclass(frozen=True)
+class DomainData:
+    """One domain as arrays; dense ids are places in `users` and `items`.
+
+    `rows` has the columns user, item (dense ids, int32), part (0 train, 1 valid, 2 test; int8), kept (bool: False where
+    thinning took a training or validation row away) and, where the data has time, timestamp; sorted by user and item.
+    A validation row is a training row too, held out while settings are chosen.
+    `items` has item_id, its training count `train_count` (kept rows) and, where titles exist, `tokens` (lists of int32).
+    """
+
+    name: str
+    users: pd.DataFrame
+    items: pd.DataFrame
+    rows: pd.DataFrame
+
+    @classmethod
+    def read(cls, folder: Path, name: str) -> "DomainData":
+        """The domain that `prepare` published in a folder."""
+        return cls(name, *(pd.read_parquet(folder / f"{part}.parquet") for part in ("users", "items", "rows")))
+
+    def write(self, folder: Path) -> None:
+        """Write the three tables; equal tables give equal bytes."""
+        for part in ("users", "items", "rows"):
+            getattr(self, part).to_parquet(folder / f"{part}.parquet", index=False, compression="zstd")
+
+    @cached_property
+    def has_text(self) -> bool:
+        """Whether items have word features."""
+        return "tokens" in self.items
+
+
+@dataclass(frozen=True)
+class Domains:
+    """Source domains and the target over one index of users, which is made anew whenever domains meet."""
+
+    sources: tuple[DomainData, ...]
+    target: DomainData
+
+    @cached_property
+    def all(self) -> tuple[DomainData, ...]:
+        """The sources, then the target."""
+        return (*self.sources, self.target)
+
+    @cached_property
+    def users(self) -> pd.Index:
+        """The union of the domains' user ids, sorted."""
+        ids = [domain.users[c.USER] for domain in self.all]
+        return pd.Index(np.unique(np.concatenate([column.to_numpy(dtype=object) for column in ids])), name=c.USER)
+
+    def user_index(self, domain: DomainData) -> IntArray:
+        """Place in the union of each of a domain's users."""
+        return self.users.get_indexer(pd.Index(domain.users[c.USER])).astype(np.int64)
+
+    def matrix(self, domain: DomainData, parts: tuple[str, ...] = (c.TRAIN,)) -> sparse.csr_matrix:
+        """What users took: binary [U, I_d] over the kept rows of the parts."""
+        rows = domain.rows
+        wanted = rows["kept"].to_numpy() & np.isin(rows["part"].to_numpy(), [PART_CODES[part] for part in parts])
+        users = self.user_index(domain)[rows["user"].to_numpy()[wanted]]
+        items = rows["item"].to_numpy()[wanted]
+        matrix = sparse.csr_matrix(
+            (np.ones(len(users), dtype=np.float32), (users, items)), shape=(len(self.users), len(domain.items))
+        )
+        matrix.sum_duplicates()
+        matrix.data[:] = 1.0
+        return matrix
+
+    def histories(self, parts: tuple[str, ...] = (c.TRAIN,)) -> dict[str, sparse.csr_matrix]:
+        """The matrix of each domain; the target's parts as named, the sources' always train and valid."""
+        sources = {domain.name: self.matrix(domain, (c.TRAIN, c.VALID)) for domain in self.sources}
+        return {**sources, self.target.name: self.matrix(self.target, parts)}
+
+    def held_out(self, part: str) -> pd.DataFrame:
+        """The target's rows of a part whose item is in the catalogue: user (in the union), item.
+
+        Validation rows are not thinned: they choose, and are trained on only where they were kept.
+        """
+        rows = self.target.rows
+        chosen = rows[rows["part"] == PART_CODES[part]]
+        return pd.DataFrame(
+            {
+                "row": chosen.index.to_numpy(),
+                "user": self.user_index(self.target)[chosen["user"].to_numpy()],
+                "item": chosen["item"].to_numpy(dtype=np.int64),
+            }
+        )
+
+
+Histories = Mapping[str, sparse.csr_matrix]

@@ -1,0 +1,191 @@
+"""Where things lie below `CROSSLIFT_HOME`, and how a folder is published whole or not at all."""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import StorageError
+
+MANIFEST = "manifest.json"  # the artifacts and their hashes: equal inputs give equal manifests
+META = "meta.json"  # what may differ between equal runs: times, costs, host
+UNHASHED = "unhashed"  # a folder inside a step's folder for pages that carry times
+
+
+@dataclass(frozen=True)
+class Home:
+    """The one folder that Crosslift writes to."""
+
+    root: Path
+
+    @classmethod
+    def from_env(cls) -> "Home":
+        """The folder named by `CROSSLIFT_HOME`, else `.crosslift` in the current folder."""
+        return cls(Path(os.environ.get("CROSSLIFT_HOME") or ".crosslift").expanduser().resolve())
+
+    def step(self, step: str, fingerprint: str) -> Path:
+        """The published folder of a step."""
+        return self.root / "steps" / step / fingerprint
+
+    def work(self, fingerprint: str) -> Path:
+        """The unpublished folder that keeps a step's checkpoints between tries."""
+        return self.root / "work" / fingerprint
+
+    def run(self, run_id: str) -> Path:
+        """The folder with the records of one run."""
+        return self.root / "runs" / run_folder(run_id)
+
+    @property
+    def mlflow(self) -> Path:
+        """The folder of the local MLflow store."""
+        return self.root / "mlflow"
+
+
+def run_folder(run_id: str) -> str:
+    """A folder name for an Airflow run id, which may hold `:` and `+`.
+
+    Ids that differ give names that differ; an id of plain characters is its own name.
+    """
+    plain = re.sub(r"[^A-Za-z0-9_-]", "-", run_id)[:80]
+    return plain if plain == run_id else f"{plain}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON with one spelling per value: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON of a value, in hex."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in a file.
+
+    Raises:
+        StorageError: the file is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path}: expected a readable JSON file ({error}).") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file in one move."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with storage_errors(path.parent):
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=2, sort_keys=True, allow_nan=False)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+
+
+@contextmanager
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Turn a full disk or a folder without write permission into an error that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError(
+                f"{folder}: the disk is full. Nothing was published; free some space (`crosslift clean` removes "
+                "what no alias, report or running task needs) and repeat the command."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise StorageError(
+                f"{folder}: cannot be written. Nothing was published; make it writable or set CROSSLIFT_HOME to a "
+                "folder that is."
+            ) from error
+        raise
+
+
+def manifest_of(folder: Path) -> dict[str, dict[str, Any]]:
+    """Relative path -> size and SHA-256 of every artifact in a folder, but for what may differ between equal runs."""
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {
+        path.as_posix(): {"bytes": (folder / path).stat().st_size, "sha256": hash_file(folder / path)}
+        for path in files
+        if path.parts[0] != UNHASHED and path.as_posix() not in (MANIFEST, META)
+    }
+
+
+def manifest_hash(folder: Path) -> str:
+    """The identity of a published folder: the hash of its manifest."""
+    return digest(read_json(folder / MANIFEST))
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a folder was published and its artifacts still have the sizes that the manifest states."""
+    if not (folder / MANIFEST).is_file():
+        return False
+    try:
+        entries = read_json(folder / MANIFEST)
+        return all((folder / name).stat().st_size == entry["bytes"] for name, entry in entries.items())
+    except (OSError, StorageError, TypeError, KeyError):
+        return False
+
+
+@contextmanager
+def written_whole(final: Path, meta: Mapping[str, Any] | None = None) -> Iterator[Path]:
+    """Give a temporary folder to write to and publish it at `final` with a manifest, or leave nothing behind.
+
+    A folder that is already there is replaced; readers of the old one keep their open files. `meta` is read when the
+    block ends, so the caller may fill it inside the block.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    with storage_errors(final.parent):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name[:24]}-", suffix=".tmp"))
+        try:
+            yield temporary
+            write_json(temporary / MANIFEST, manifest_of(temporary))
+            write_json(temporary / META, dict(meta or {}))
+            _sync(temporary)
+            _publish(temporary, final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    for path in (*folder.rglob("*"), folder):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    folder.chmod(0o755)  # mkdtemp made it private; the MLflow server may be another user
+
+
+def _publish(temporary: Path, final: Path) -> None:
+    if final.exists():
+        old = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name[:24]}-", suffix=".old"))
+        final.rename(old / "old")
+        temporary.rename(final)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        temporary.rename(final)
+    handle = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""Rankers: encoders, baselines, and the one interface that they all meet."""

@@ -1,0 +1,50 @@
+"""The interface of everything that ranks, and how it is kept on disk without pickling."""
+
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pipeline.data.prepared import Histories
+
+Scores = NDArray[np.float32]
+Arrays = dict[str, NDArray[Any]]
+
+
+class Ranker(ABC):
+    """Scores the target's catalogue from what users did in any domain; a new user needs no retraining."""
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def scores(self, histories: "Histories") -> Scores:
+        """Score every target item, higher is better.
+
+        Args:
+            histories: CSR [n, I_d] of each domain; a domain that is absent counts as empty.
+
+        Returns:
+            [n, I_target], finite.
+        """
+
+    @abstractmethod
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Settings as plain JSON values, and arrays: all that `from_state` needs."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, settings: dict[str, Any], arrays: Arrays) -> "Ranker":
+        """The ranker that `state` described."""
+
+    def save(self, folder: Path) -> None:
+        """Write `ranker.json` and `weights.safetensors`."""
+        from safetensors.numpy import save_file
+
+        settings, arrays = self.state()
+        value = {"kind": self.kind, "settings": settings}
+        (folder / "ranker.json").write_text(json.dumps(value, sort_keys=True, indent=1), encoding="utf-8")
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "weights.safetensors")

@@ -1,0 +1,12 @@
+"""The built-in scenarios and a user's own folder of them."""
+
+from pipeline.scenarios.loader import (
+    Found,
+    apply_options,
+    check_file,
+    find_scenarios,
+    json_schema,
+    load_scenario,
+)
+
+__all__ = ["Found", "apply_options", "check_file", "find_scenarios", "json_schema", "load_scenario"]

@@ -1,0 +1,170 @@
+"""Reading scenarios: YAML in, a frozen `Scenario` or a message with file, key, expectation and near miss out."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from pipeline.config import Options, Scenario
+from pipeline.errors import ConfigError
+
+BUILT_IN = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Found:
+    """A scenario file: its name, where it lies, and either the scenario or why it cannot be read."""
+
+    name: str
+    path: Path
+    scenario: Scenario | None
+    error: str = ""
+
+
+def find_scenarios() -> dict[str, Found]:
+    """All scenarios by name, the built-in ones first; a broken file is found too and carries its message.
+
+    A file of the user's folder (`CROSSLIFT_SCENARIOS`) replaces a built-in one of the same name.
+    """
+    found: dict[str, Found] = {}
+    folders = [BUILT_IN]
+    if own := os.environ.get("CROSSLIFT_SCENARIOS"):
+        folders.append(Path(own).expanduser())
+    for folder in folders:
+        for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else []:
+            try:
+                scenario = check_file(path)
+                found[scenario.name] = Found(scenario.name, path, scenario)
+            except ConfigError as error:
+                found[path.stem] = Found(path.stem, path, None, str(error))
+    return found
+
+
+def load_scenario(name: str) -> Scenario:
+    """The scenario of that name.
+
+    Raises:
+        ConfigError: there is none, or its file is broken.
+    """
+    found = find_scenarios()
+    if name not in found:
+        near = difflib.get_close_matches(name, found, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(
+            f"no scenario is called {name!r}.{hint} There are: {', '.join(sorted(found))}. A folder of your own is "
+            "named by CROSSLIFT_SCENARIOS."
+        )
+    scenario = found[name].scenario
+    if scenario is None:
+        raise ConfigError(found[name].error)
+    return scenario
+
+
+def check_file(path: Path) -> Scenario:
+    """The scenario in a YAML file.
+
+    Raises:
+        ConfigError: the file cannot be read, is no YAML mapping, or says something that a scenario cannot say. The
+            message lists every wrong key.
+    """
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: expected a readable UTF-8 file ({error}).") from error
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise ConfigError(f"{path}{line}: expected YAML ({getattr(error, 'problem', error)}).") from error
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: expected a mapping of keys to values, got {type(value).__name__}.")
+    try:
+        scenario = Scenario.model_validate(value)
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{path}: {line}" for line in explain(error, Scenario))) from error
+    if scenario.name != path.stem:
+        raise ConfigError(f"{path}: name: expected {path.stem!r} like the file, got {scenario.name!r}.")
+    return scenario
+
+
+def apply_options(scenario: Scenario, options: Options) -> Scenario:
+    """The scenario with the values of the trigger form or the command line; target-only always stays.
+
+    Raises:
+        ConfigError: a strategy is named that the scenario does not have.
+    """
+    known = {strategy.name: strategy for strategy in scenario.strategies}
+    for name in options.strategies:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(
+                f"strategies: {scenario.name} has no strategy {name!r}.{hint} It has: {', '.join(known)}."
+            )
+    changes: dict[str, Any] = {}
+    if options.strategies:
+        wanted = {"target_only", *options.strategies}
+        changes["strategies"] = tuple(known[name] for name in known if name in wanted)
+    if options.seed is not None:
+        changes["seed"] = options.seed
+    if options.target_share is not None:
+        changes["target_share"] = options.target_share
+    if options.epochs is not None:
+        changes["training"] = scenario.training.model_copy(update={"epochs": options.epochs})
+    return scenario.model_copy(update=changes)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a scenario file, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scenario.model_json_schema()}
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """One line for each wrong key: where, what was expected, what came, and the near miss of a misspelt key."""
+    lines = []
+    for problem in error.errors(include_url=False):
+        location = [part for part in problem["loc"] if not (isinstance(part, str) and part in _TAGS)]
+        where = ".".join(str(part) for part in location) or "scenario"
+        if problem["type"] == "extra_forbidden":
+            key = str(problem["loc"][-1])
+            near = difflib.get_close_matches(key, _keys_beside(model, problem["loc"]), n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            lines.append(f"{where}: this key is not known here.{hint}")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            given = problem.get("input")
+            got = "" if isinstance(given, Mapping | list | tuple) or problem["type"] == "missing" else f", got {given!r}"
+            lines.append(f"{where}: {message[0].lower() + message[1:]}{got}.")
+    return lines
+
+
+# Parts of pydantic's locations that name a member of a union, not a key of the file.
+_TAGS = frozenset({"FileTable", "SqlTable", "Scenario"})
+
+
+def _keys_beside(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """All keys that the models along a location know; enough to find a near miss."""
+    keys: list[str] = []
+    pending: list[Any] = [model]
+    seen: set[Any] = set()
+    while pending:
+        current = pending.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            top = current is model
+            if not top or len(location) == 1:
+                keys.extend(current.model_fields)
+            fields = current.model_fields
+            if top and location[0] in fields:
+                pending.append(fields[str(location[0])].annotation)
+            elif not top:
+                pending.extend(field.annotation for field in fields.values())
+        elif get_origin(current) is not None:
+            pending.extend(get_args(current))
+    return keys

@@ -1,0 +1,109 @@
+"""A run: one scenario with the values of one trigger, and the results of its steps by name."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pipeline.config import Options, Scenario
+from pipeline.errors import ConfigError, MissingResultError
+from pipeline.folders import Home, digest, read_json, write_json
+from pipeline.results import StepResult
+from pipeline.scenarios import apply_options
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every step gets: where to write, which run it is, and the scenario as it stood when the run began."""
+
+    home: Home
+    run_id: str
+    scenario: Scenario
+    force: bool = False
+
+    @classmethod
+    def start(cls, home: Home, run_id: str, scenario: Scenario, options: Options) -> "Run":
+        """Fix the scenario for this run; a run that is started again keeps the results it has if nothing changed."""
+        run = cls(home, run_id, apply_options(scenario, options), options.force)
+        folder = home.run(run_id)
+        plan = {
+            "run_id": run_id,
+            "scenario": run.scenario.model_dump(mode="json"),
+            "force": run.force,
+        }
+        if (folder / "plan.json").exists() and read_json(folder / "plan.json") != plan:
+            for record in folder.glob("results/*.json"):
+                record.unlink()
+        write_json(folder / "plan.json", plan)
+        return run
+
+    @classmethod
+    def load(cls, home: Home, run_id: str) -> "Run":
+        """The run that `start` fixed.
+
+        Raises:
+            ConfigError: there is no such run below this home.
+        """
+        plan = home.run(run_id) / "plan.json"
+        if not plan.exists():
+            raise ConfigError(f"{plan}: there is no run {run_id!r}; start one with `crosslift run SCENARIO`.")
+        value = read_json(plan)
+        return cls(home, run_id, Scenario.model_validate(value["scenario"]), value["force"])
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder of this run's records."""
+        return self.home.run(self.run_id)
+
+    def record(self, result: StepResult) -> None:
+        """Keep a step's result under its name."""
+        write_json(self._record(result.step, result.name), result.model_dump(mode="json"))
+
+    def forget(self, step: str, name: str = "") -> None:
+        """Drop a result before its step is tried again, so that a failed try leaves no result behind."""
+        self._record(step, name).unlink(missing_ok=True)
+
+    def result(self, step: str, name: str = "") -> StepResult:
+        """The result of a step of this run.
+
+        Raises:
+            MissingResultError: the step did not succeed in this run.
+        """
+        path = self._record(step, name)
+        if not path.exists():
+            what = f"{step} of {name}" if name else step
+            raise MissingResultError(f"run {self.run_id}: needs the result of {what}, which did not succeed in this run.")
+        return StepResult.model_validate(read_json(path))
+
+    def results(self, step: str) -> dict[str, StepResult]:
+        """The results of a step by name, of those that succeeded."""
+        found = [StepResult.model_validate(read_json(path)) for path in sorted(self.folder.glob(f"results/{step}.*.json"))]
+        return {result.name: result for result in found}
+
+    def path(self, result: StepResult) -> Path:
+        """Where a result's folder lies."""
+        return self.home.root / result.folder
+
+    def _record(self, step: str, name: str) -> Path:
+        return self.folder / "results" / f"{step}.{name}.json"
+
+
+def data_root() -> Path:
+    """The folder with the user's tables, named by `CROSSLIFT_DATA`.
+
+    Raises:
+        ConfigError: it is not set or does not exist.
+    """
+    value = os.environ.get("CROSSLIFT_DATA", "")
+    root = Path(value).expanduser()
+    if not value or not root.is_dir():
+        raise ConfigError(
+            f"CROSSLIFT_DATA: expected the folder that holds the scenario's tables, got {value!r}; set it, for example "
+            "`export CROSSLIFT_DATA=/data/shop`."
+        )
+    return root.resolve()
+
+
+def lane_seed(run: Run, lane: str) -> int:
+    """A seed for one lane that does not depend on which other lanes run."""
+    return int(digest([run.scenario.seed, lane])[:8], 16) % (2**31)
