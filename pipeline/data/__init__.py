@@ -1,0 +1,1 @@
+"""Reading, snapshots, splits, features and the embedded data."""

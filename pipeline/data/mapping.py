@@ -1,0 +1,86 @@
+"""From the columns of a user's table to the canonical ones."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from pipeline import columns as c
+from pipeline.config import Table
+from pipeline.data.casting import IDS, Place, cast
+from pipeline.errors import ConfigError, DataError
+
+KINDS = {"interactions": c.INTERACTIONS, "items": c.ITEMS}
+
+
+@dataclass(frozen=True)
+class Mapper:
+    """The column mapping of one table of a scenario.
+
+    Raises:
+        ConfigError: the scenario maps to a name that is not canonical, or gives a column twice.
+    """
+
+    kind: str  # interactions or items
+    spec: Table
+    personal: frozenset[str] = frozenset()  # canonical columns whose values must not appear in a message
+
+    def __post_init__(self) -> None:
+        for part in ("columns", "constants"):
+            for name in getattr(self.spec, part):
+                if name not in KINDS[self.kind]:
+                    raise ConfigError(
+                        f"tables.{self.kind}.{part}: {name!r} is no canonical column.{_near(name, KINDS[self.kind])} "
+                        f"There are: {', '.join(KINDS[self.kind])}."
+                    )
+        if twice := sorted(set(self.spec.columns) & set(self.spec.constants)):
+            raise ConfigError(f"tables.{self.kind}: {', '.join(twice)} stands in columns and in constants; keep one.")
+
+    def choose(self, available: Sequence[str], file: str) -> dict[str, str]:
+        """Canonical name -> name in the file, for each canonical column that the file gives.
+
+        Raises:
+            DataError: a mapped or required column is missing, or its name stands there twice.
+        """
+        chosen = {}
+        for name in KINDS[self.kind]:
+            raw = self.spec.columns.get(name, name)
+            if name in self.spec.constants:
+                continue
+            if available.count(raw) > 1:
+                raise DataError(f"{file}: column {raw!r} stands there {available.count(raw)} times; expected once.")
+            if raw in available:
+                chosen[name] = raw
+            elif name in self.spec.columns or name in c.REQUIRED[self.kind]:
+                raise DataError(
+                    f"{file}: column {raw!r}, needed for {name}, is missing.{_near(raw, available)} The table has: "
+                    f"{', '.join(available)}. Name the right one in the scenario: `columns: {{{name}: ...}}`, or give "
+                    f"one value for all rows: `constants: {{{name}: ...}}`."
+                )
+        return chosen
+
+    def exact(self, chosen: dict[str, str]) -> frozenset[str]:
+        """Names in the file of the columns whose digits must not be lost."""
+        return frozenset(raw for name, raw in chosen.items() if name in IDS)
+
+    def canonical(self, raw: pa.Table, file: str) -> pa.Table:
+        """The canonical table of a user's table, in the canonical order of columns; rows keep their order.
+
+        Raises:
+            DataError: a value does not fit its column.
+        """
+        chosen = self.choose(raw.column_names, file)
+        arrays = {
+            name: cast(raw[chosen[name]], name, Place(file, chosen[name], name in self.personal)) for name in chosen
+        }
+        for name, value in self.spec.constants.items():
+            constant = cast(pa.chunked_array([[value]]), name, Place(f"tables.{self.kind}.constants", name))
+            arrays[name] = constant.take(pa.repeat(pa.scalar(0, pa.int64()), raw.num_rows))
+        return pa.table({name: arrays[name] for name in KINDS[self.kind] if name in arrays})
+
+
+def _near(name: str, among: Sequence[str]) -> str:
+    by_lower = {candidate.lower(): candidate for candidate in among}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f" Did you mean {by_lower[near[0]]!r}?" if near else ""

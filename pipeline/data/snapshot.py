@@ -1,0 +1,99 @@
+"""The tables of a scenario by domain, as Parquet whose bytes depend on the content alone."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+from pydantic import JsonValue
+
+from pipeline import columns as c
+from pipeline.data.pseudonyms import pseudonymise
+from pipeline.errors import DataError
+
+
+def content_hash(table: pa.Table) -> str:
+    """SHA-256 of a canonical table whatever the order of its rows."""
+    sink = pa.BufferOutputStream()
+    _write(_ordered(table), sink)
+    return hashlib.sha256(sink.getvalue()).hexdigest()
+
+
+def assemble(parts: Iterable[tuple[str, pa.Table]], domains: Sequence[str], key: bytes | None) -> dict[str, pa.Table]:
+    """One table of each kind, interactions or items: the inputs under each other, with pseudonyms if there is a key.
+
+    Raises:
+        DataError: a domain of the scenario has no rows in one of the tables.
+    """
+    by_kind: dict[str, list[pa.Table]] = {}
+    for kind, part in parts:
+        by_kind.setdefault(kind, []).append(part)
+    tables = {kind: pa.concat_tables(those, promote_options="default") for kind, those in by_kind.items()}
+    for kind, table in tables.items():
+        found = sorted(pc.unique(table[c.DOMAIN]).drop_null().to_pylist())
+        if missing := [domain for domain in domains if domain not in found]:
+            raise DataError(
+                f"tables.{kind}: no row has the domain {', '.join(map(repr, missing))} of the scenario. The tables "
+                f"have: {', '.join(map(repr, found[:20])) or 'none'}. Correct `sources` and `target`, or name the "
+                "domain of a file with `constants: {domain: ...}`."
+            )
+        if key is not None and c.USER in table.column_names:
+            place = table.column_names.index(c.USER)
+            tables[kind] = table.set_column(place, c.USER, pseudonymise(table[c.USER], key))
+    return tables
+
+
+def write_domain(tables: Mapping[str, pa.Table], domain: str, folder: Path) -> dict[str, JsonValue]:
+    """Write a domain's `interactions.parquet` and, where the scenario has items, `items.parquet`.
+
+    Rows are sorted by user, item and the rest; a column that is not required and has no value in the domain is left
+    out. Equal content gives equal bytes.
+
+    Returns:
+        Rows, different users and different items of the interactions, and rows of the items table.
+    """
+    facts: dict[str, JsonValue] = {}
+    for kind, table in tables.items():
+        part = table.filter(pc.equal(table[c.DOMAIN], domain))
+        kept = [name for name in part.column_names if name in c.REQUIRED[kind] or part[name].null_count < part.num_rows]
+        _write(_ordered(part.select(kept)), folder / f"{kind}.parquet")
+        if kind == "interactions":
+            facts |= {
+                "rows": part.num_rows,
+                "users": pc.count_distinct(part[c.USER]).as_py(),
+                "items": pc.count_distinct(part[c.ITEM]).as_py(),
+            }
+        else:
+            facts["item_rows"] = part.num_rows
+    return facts
+
+
+def count_ignored(tables: Mapping[str, pa.Table], domains: Sequence[str]) -> dict[str, JsonValue]:
+    """Rows of domains that the scenario does not name, and rows without one, by kind of table."""
+    wanted = pa.array(domains, pa.string())
+    return {
+        kind: table.num_rows - pc.sum(pc.is_in(table[c.DOMAIN], value_set=wanted)).as_py()
+        for kind, table in tables.items()
+    }
+
+
+def _ordered(table: pa.Table) -> pa.Table:
+    first = [name for name in (c.USER, c.ITEM) if name in table.column_names]
+    keys = [*first, *(name for name in table.column_names if name not in first)]
+    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in keys])
+    return table.take(order).combine_chunks()
+
+
+def _write(table: pa.Table, where: Path | pa.NativeFile) -> None:
+    """One way to write, so that nothing but the content decides the bytes."""
+    parquet.write_table(
+        table,
+        where,
+        compression="zstd",
+        version="2.6",
+        row_group_size=1 << 20,
+        write_statistics=True,
+        store_schema=False,
+    )

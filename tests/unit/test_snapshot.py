@@ -1,0 +1,57 @@
+"""The bytes of a snapshot depend on its content alone."""
+
+import random
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from pipeline.data import snapshot
+from pipeline.errors import DataError
+
+NAN = float("nan")
+
+
+def interactions(*rows, **more):
+    """A canonical table of (user, item, domain)."""
+    names = ("user_id", "item_id", "domain")
+    return pa.table({**dict(zip(names, zip(*rows, strict=True), strict=True)), **more})
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_order_of_rows_never_shows(seed):
+    """Ties, missing values, both zeros and NaN included."""
+    choice = random.Random(seed)
+    values = [0.0, NAN, None, 1.0, float("inf")]
+    rows = [(choice.choice("ab"), choice.choice("ab"), "d", choice.choice(values)) for _ in range(50)]
+    shuffled = choice.sample(rows, len(rows))
+    names = ["user_id", "item_id", "domain", "value"]
+    first, second = (pa.table(dict(zip(names, zip(*some, strict=True), strict=True))) for some in (rows, shuffled))
+    assert snapshot.content_hash(first) == snapshot.content_hash(second)
+    assert snapshot.content_hash(first) != snapshot.content_hash(first.slice(1))
+
+
+def test_inputs_stand_under_each_other(tmp_path):
+    """A column that only one input has is left out of a domain where it has no value."""
+    books = interactions(("a", "1", "books"), value=[1.0])
+    films = interactions(("a", "2", "films"), ("b", "1", "films"))
+    tables = snapshot.assemble([("interactions", books), ("interactions", films)], ["books", "films"], None)
+    facts = snapshot.write_domain(tables, "films", tmp_path)
+    assert facts == {"rows": 2, "users": 2, "items": 2}
+    assert parquet.read_table(tmp_path / "interactions.parquet").to_pydict() == films.to_pydict()
+    snapshot.write_domain(tables, "books", tmp_path)
+    assert parquet.read_table(tmp_path / "interactions.parquet").to_pydict() == books.to_pydict()
+
+
+def test_each_table_must_have_each_domain():
+    """A misspelt domain in the items would cost the features without a word."""
+    rows = interactions(("a", "1", "books"))
+    items = pa.table({"item_id": ["1"], "domain": ["Books"]})
+    with pytest.raises(DataError, match=r"tables\.items: no row has the domain 'books' of .* have: 'Books'\. Correct"):
+        snapshot.assemble([("interactions", rows), ("items", items)], ["books"], None)
+
+
+def test_rows_of_other_domains_are_counted():
+    """Also those without a domain."""
+    rows = interactions(("a", "1", "books"), ("a", "2", "games"), ("a", "3", None))
+    assert snapshot.count_ignored({"interactions": rows}, ["books", "films"]) == {"interactions": 2}
