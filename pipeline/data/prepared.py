@@ -13,6 +13,8 @@ import pandas as pd
 from scipy import sparse
 
 from pipeline import columns as c
+from pipeline.data.splits import PART, TEST, is_kept, order_column
+from pipeline.data.tokens import item_tokens
 
 IntArray = np.ndarray[tuple[int], np.dtype[np.int64]]
 PART_CODES = {part: code for code, part in enumerate(c.PARTS)}  # 0 train, 1 valid, 2 test
@@ -23,15 +25,57 @@ class DomainData:
     """One domain as arrays; dense ids are places in `users` and `items`.
 
     `rows` has the columns user, item (dense ids, int32), part (0 train, 1 valid, 2 test; int8), kept (bool: False where
-    thinning took a training or validation row away) and, where the data has time, timestamp; sorted by user and item.
-    A validation row is a training row too, held out while settings are chosen.
-    `items` has item_id, its training count `train_count` (kept rows) and, where titles exist, `tokens` (lists of int32).
+    thinning took a training or validation row away) and, where the data has time, timestamp, else position where it has
+    that; sorted by user and item. A validation row is a training row too, held out while settings are chosen.
+    `items` has item_id, its training count `train_count` (kept rows for training and validation) and, where titles
+    exist, `tokens` (lists of int32).
     """
 
     name: str
     users: pd.DataFrame
     items: pd.DataFrame
     rows: pd.DataFrame
+
+    @classmethod
+    def build(
+        cls, name: str, rows: pd.DataFrame, goods: pd.DataFrame | None, share: float, buckets: int
+    ) -> "DomainData":
+        """A domain from its rows with their part, and its table of items where it has one.
+
+        The catalogue is every item that has a row for training or validation before thinning, or stands in the table.
+        Test rows on other items are left out.
+
+        Args:
+            name: The domain.
+            rows: What a split gave: user_id, item_id, part and what orders them.
+            goods: Items with item_id and, where they have them, title and category.
+            share: Share of the rows for training and validation that thinning keeps, in (0, 1].
+            buckets: Number of buckets of hashed words.
+        """
+        known = [rows.loc[rows[PART] != TEST, c.ITEM], *([] if goods is None else [goods[c.ITEM]])]
+        items = pd.Index(np.unique(np.concatenate([column.to_numpy(dtype=object) for column in known])))
+        places = items.get_indexer(pd.Index(rows[c.ITEM].to_numpy(dtype=object)))
+        rows, places = rows[places >= 0], places[places >= 0]
+        users, owners = np.unique(rows[c.USER].to_numpy(dtype=object), return_inverse=True)
+        kept = (rows[PART].to_numpy() == TEST) | is_kept(rows, share)
+        order = order_column(rows)
+        table = pd.DataFrame(
+            {
+                "user": owners.astype(np.int32),
+                "item": places.astype(np.int32),
+                PART: rows[PART].to_numpy(dtype=np.int8),
+                "kept": kept,
+                **({order: rows[order].array} if order else {}),
+            }
+        ).sort_values(["user", "item", PART, *([order] if order else [])], ignore_index=True)
+        trained = table.loc[table["kept"] & (table[PART] != TEST), "item"]
+        catalogue = pd.DataFrame(
+            {c.ITEM: items, "train_count": np.bincount(trained, minlength=len(items)).astype(np.int64)}
+        )
+        if goods is not None and c.TITLE in goods and goods[c.TITLE].notna().any():
+            described = goods.drop_duplicates(c.ITEM).set_index(c.ITEM).reindex(items)
+            catalogue["tokens"] = item_tokens(described, buckets).to_numpy()
+        return cls(name, pd.DataFrame({c.USER: users}), catalogue, table)
 
     @classmethod
     def read(cls, folder: Path, name: str) -> "DomainData":
@@ -65,7 +109,10 @@ class Domains:
     def users(self) -> pd.Index:
         """The union of the domains' user ids, sorted."""
         ids = [domain.users[c.USER] for domain in self.all]
-        return pd.Index(np.unique(np.concatenate([column.to_numpy(dtype=object) for column in ids])), name=c.USER)
+        union: pd.Index = pd.Index(
+            np.unique(np.concatenate([column.to_numpy(dtype=object) for column in ids])), name=c.USER
+        )
+        return union
 
     def user_index(self, domain: DomainData) -> IntArray:
         """Place in the union of each of a domain's users."""

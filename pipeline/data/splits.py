@@ -1,0 +1,202 @@
+"""Which row trains, which chooses and which tests: pure functions on the rows of one domain.
+
+A split never depends on the seed, on the order of the rows, or on anything but the rows and the rule. Every function
+takes interactions with `user_id` and `item_id` and gives back some of them with the column `part` (0 train, 1 valid,
+2 test) and, in `Parted.dropped`, how many it left out and why.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline import columns as c
+from pipeline.config import ShippedSplit, TimeSplit
+from pipeline.data.tokens import stable_hash
+from pipeline.errors import DataError
+
+TRAIN, VALID, TEST = range(len(c.PARTS))
+PART = "part"
+FEWEST_ROWS = 4  # users with fewer training rows give none for validation
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Parted:
+    """Rows with their part, and the counts of what was left out by reason."""
+
+    rows: pd.DataFrame
+    dropped: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Where a split by time cuts: validation begins at `valid`, the test at `test`."""
+
+    valid: pd.Timestamp
+    test: pd.Timestamp
+
+
+def pair_hash(rows: pd.DataFrame, purpose: str) -> NDArray[np.uint64]:
+    """A 64-bit hash of user, item and purpose [N]: equal in every process, and unrelated between purposes."""
+    hashed = np.full(len(rows), stable_hash(pd.Index([purpose]))[0], dtype=np.uint64)
+    for column in (c.USER, c.ITEM):
+        codes, ids = pd.factorize(rows[column])
+        hashed = _mix(hashed ^ stable_hash(pd.Index(ids))[codes])
+    return hashed
+
+
+def is_kept(rows: pd.DataFrame, share: float) -> Mask:
+    """Which rows thinning keeps [N]: what a smaller share keeps, a larger one keeps too."""
+    return np.asarray((pair_hash(rows, "share") >> np.uint64(11)) / 2.0**53 < share)  # exact: a double has 53 bits
+
+
+def order_column(rows: pd.DataFrame) -> str | None:
+    """The column that says which row came first: the time, else the position, else none."""
+    return next((column for column in (c.TIMESTAMP, c.POSITION) if column in rows), None)
+
+
+def first_of_pairs(rows: pd.DataFrame) -> pd.DataFrame:
+    """The first row of each user and item, in the order of user and item."""
+    order = order_column(rows)
+    keys = [c.USER, c.ITEM]
+    return rows.sort_values([*keys, *([order] if order else [])], kind="stable").drop_duplicates(keys)
+
+
+def shipped(rows: pd.DataFrame, split: ShippedSplit, domain: str) -> Parted:
+    """The split that the data set ships; repeats in validation and test stay, for the audit to mark.
+
+    Raises:
+        DataError: the column `split` is missing.
+    """
+    if c.SPLIT not in rows:
+        raise DataError(
+            f"{domain}: interactions: the split is 'shipped', which needs the column 'split', but there are "
+            f"{', '.join(rows.columns)}; name it under `columns`, or choose the split 'time' or 'leave_last_out'."
+        )
+    named = rows[c.SPLIT]
+    train = first_of_pairs(rows[named.isin(split.train)])
+    held = [
+        rows[named.isin(names)].assign(**{PART: part}) for part, names in ((VALID, split.valid), (TEST, split.test))
+    ]
+    parts = train.assign(**{PART: TRAIN}) if split.valid else with_hashed_valid(train)
+    known = named.isin((*split.train, *split.valid, *split.test))
+    dropped = {"split_not_used": int((~known).sum()), "repeated": int(named.isin(split.train).sum()) - len(train)}
+    return Parted(pd.concat([parts, *held]), dropped)
+
+
+def with_hashed_valid(rows: pd.DataFrame) -> pd.DataFrame:
+    """Training rows where each user with four or more gives one for validation: the one with the smallest hash."""
+    hashed = pd.Series(pair_hash(rows, "valid"), index=rows.index)
+    users = rows[c.USER]
+    smallest = hashed.eq(hashed.groupby(users).transform("min"))
+    chosen = smallest & users.groupby(users).transform("size").ge(FEWEST_ROWS)
+    return rows.assign(**{PART: np.where(chosen, VALID, TRAIN)})
+
+
+def time_cuts(rows: pd.DataFrame, split: TimeSplit, domain: str) -> Cuts:
+    """The times at which validation and test begin, so that they hold the stated shares of the target's rows.
+
+    Rows of one instant are never divided, so a share may come out larger than stated.
+
+    Raises:
+        DataError: there is no time.
+    """
+    _need(rows, c.TIMESTAMP, domain, "time")
+    times = first_of_pairs(rows[rows[c.TIMESTAMP].notna()])[c.TIMESTAMP].sort_values(ignore_index=True)
+    if times.empty:
+        raise DataError(
+            f"{domain}: interactions: column 'timestamp': the split 'time' needs times, but all are missing."
+        )
+    last = len(times) - 1
+    test, valid = (
+        min(last, max(0, len(times) - round(len(times) * share))) for share in (split.test, split.test + split.valid)
+    )
+    return Cuts(times[valid], times[test])
+
+
+def by_time(rows: pd.DataFrame, cuts: Cuts) -> Parted:
+    """Train before validation before test; of a repeated user and item only the first row stays."""
+    first, dropped = _ordered(rows, c.TIMESTAMP)
+    times = first[c.TIMESTAMP]
+    return Parted(
+        first.assign(**{PART: np.where(times >= cuts.test, TEST, np.where(times >= cuts.valid, VALID, TRAIN))}), dropped
+    )
+
+
+def leave_last_out(rows: pd.DataFrame, domain: str) -> Parted:
+    """Each user's last row for the test, the one before it for validation; users with two rows give only a test row.
+
+    A user with one row keeps it for training. Rows of one instant are ordered by the hash of user and item.
+
+    Raises:
+        DataError: neither time nor position says which row is the last.
+    """
+    order = order_column(rows)
+    if order is None:
+        _need(rows, c.TIMESTAMP, domain, "leave_last_out")
+    first, dropped = _ordered(rows, str(order))
+    ranked = first.assign(_tie=pair_hash(first, "tie")).sort_values([c.USER, str(order), "_tie"])
+    users = ranked.groupby(c.USER, sort=False)[c.USER]
+    size, from_end = users.transform("size"), users.cumcount(ascending=False)
+    is_test, is_valid = (from_end == 0) & (size >= 2), (from_end == 1) & (size >= 3)
+    ranked[PART] = np.where(is_test, TEST, np.where(is_valid, VALID, TRAIN))
+    return Parted(ranked.drop(columns="_tie"), dropped)
+
+
+def user_limits(target: pd.DataFrame) -> pd.Series:
+    """By user, when the first held-out row of the target came: what happened later in a source must not be known.
+
+    Args:
+        target: What `leave_last_out` gave, or what is left of it.
+
+    Returns:
+        Indexed by user_id, named like the order's column.
+    """
+    order = str(order_column(target))  # leave_last_out has refused a target without one
+    return target[target[PART] != TRAIN].groupby(c.USER)[order].min()
+
+
+def source_before(rows: pd.DataFrame, limit: pd.Timestamp | pd.Series, domain: str) -> Parted:
+    """The rows of a source that may be known, the hash rule choosing among them for validation.
+
+    Args:
+        rows: Interactions of the source.
+        limit: The instant from which nothing is known, or by user the last one that is still known.
+        domain: The source's name, for the message.
+
+    Raises:
+        DataError: the source has no time or position to compare with the target's.
+    """
+    order, kind = (str(limit.name), "leave_last_out") if isinstance(limit, pd.Series) else (c.TIMESTAMP, "time")
+    _need(rows, order, domain, kind)
+    first, dropped = _ordered(rows, order)
+    if isinstance(limit, pd.Series):
+        late = first[order] > limit.reindex(first[c.USER]).set_axis(first.index)  # users without a limit: never
+    else:
+        late = first[order] >= limit
+    return Parted(with_hashed_valid(first[~late]), {**dropped, "later_than_target": int(late.sum())})
+
+
+def _ordered(rows: pd.DataFrame, order: str) -> tuple[pd.DataFrame, dict[str, int]]:
+    timed = rows[rows[order].notna()]
+    first = first_of_pairs(timed)
+    return first, {"without_time": len(rows) - len(timed), "repeated": len(timed) - len(first)}
+
+
+def _need(rows: pd.DataFrame, column: str, domain: str, kind: str) -> None:
+    if column not in rows:
+        raise DataError(
+            f"{domain}: interactions: the split {kind!r} needs the column {column!r}, also in sources, so that no row "
+            f"knows something later than the row it helps to predict; there are {', '.join(rows.columns)}. Name it "
+            "under `columns`, or choose another split."
+        )
+
+
+def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of SplitMix64 (Steele, Lea and Flood, 2014), which makes every bit depend on all."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

@@ -1,0 +1,203 @@
+"""The prepare step: catalogue, thinning, and what its fingerprints hang on."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.config import Options
+from pipeline.data.prepared import DomainData
+from pipeline.data.splits import is_kept
+from pipeline.errors import DataError
+from pipeline.folders import Home
+from pipeline.scenarios import load_scenario
+from pipeline.steps.inputs import load_domains
+from pipeline.steps.prepare import prepare
+from pipeline.steps.run import Run
+from pipeline.steps.transaction import transact
+
+
+def scenario(split, base="cross_category"):
+    names = {"sources": ("source",), "target": "target"}
+    settings = load_scenario(base).model_dump() | names | {"split": split, "schedule": None}
+    return type(load_scenario(base)).model_validate(settings)
+
+
+def validated(tmp_path, settings, tables, share=1.0, force=False):
+    """A run whose step `validate` published these tables: domain -> (interactions, items or None)."""
+    run = Run.start(Home(tmp_path), f"share-{share}", settings, Options(target_share=share, force=force))
+    for name, (interactions, items) in tables.items():
+
+        def build(folder, work, interactions=interactions, items=items):
+            interactions.to_parquet(folder / "interactions.parquet", index=False)
+            if items is not None:
+                items.to_parquet(folder / "items.parquet", index=False)
+            return {}
+
+        content = interactions.to_csv() + ("" if items is None else items.to_csv())
+        transact(run, "validate", build, inputs={}, config={"content": content}, name=name)
+    return run
+
+
+def rows(seed, domain, users=40, items=30, count=600):
+    random = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {
+            "user_id": np.char.add("u", random.integers(users, size=count).astype(str)),
+            "item_id": np.char.add(domain[0], random.integers(items, size=count).astype(str)),
+            "domain": domain,
+            "timestamp": pd.to_datetime(random.integers(10_000, size=count), unit="h", utc=True).as_unit("us"),
+            "split": random.choice(["train", "train", "train", "test"], count),
+        }
+    )
+    return table.drop_duplicates(["user_id", "item_id"])
+
+
+TABLES = {"source": (rows(1, "source"), None), "target": (rows(2, "target"), None)}
+SPLITS = [{"kind": "shipped"}, {"kind": "time"}, {"kind": "leave_last_out"}]
+
+
+def test_the_catalogue_is_what_was_trained_on_or_is_described(tmp_path):
+    """A test row on an item that nobody knows is dropped and counted; one of the items table stays."""
+    target = pd.DataFrame(
+        [("a", "k", "train"), ("b", "l", "train"), *[("c", f"c{n}", "train") for n in range(4)],
+         ("a", "new", "test"), ("a", "described", "test"), ("b", "k", "test")],
+        columns=["user_id", "item_id", "split"],
+    )  # fmt: skip
+    goods = pd.DataFrame({"item_id": ["described", "never"], "title": ["Oak tea", None], "category": ["Tea", "Tea"]})
+    run = validated(tmp_path, scenario({"kind": "shipped"}), {**TABLES, "target": (target, goods)})
+    facts = prepare(run)["target"].facts
+    data = load_domains(run).target
+    assert data.items["item_id"].tolist() == ["c0", "c1", "c2", "c3", "described", "k", "l", "never"]
+    assert data.items["train_count"].tolist() == [1, 1, 1, 1, 0, 1, 1, 0]
+    assert [len(tokens) for tokens in data.items["tokens"]] == [0, 0, 0, 0, 3, 0, 0, 1]
+    assert data.users["user_id"].tolist() == ["a", "b", "c"]
+    assert facts["dropped"]["outside_catalogue"] == 1
+    assert facts["rows"] == {"train": 5, "valid": 1, "test": 2}
+    held = data.rows[data.rows["part"] == 2]
+    assert held[["user", "item"]].to_numpy().tolist() == [[0, 4], [1, 5]]
+
+
+@pytest.mark.parametrize("split", SPLITS, ids=lambda split: split["kind"])
+def test_thinning_touches_training_rows_of_the_target_only(split, tmp_path):
+    """Parts stay, rows kept at 10 % are kept at 30 %, the source's folder is reused, test rows are all kept."""
+    thinned = {}
+    for share in (1.0, 0.3, 0.1):
+        run = validated(tmp_path, scenario(split), TABLES, share)
+        results = prepare(run)
+        assert results["source"].reused == (share < 1)
+        assert not results["target"].reused
+        thinned[share] = DomainData.read(run.path(results["target"]), "target").rows
+    names = ["user", "item", "part"]
+    for share in (0.3, 0.1):
+        pd.testing.assert_frame_equal(thinned[share][names], thinned[1.0][names])
+        assert thinned[share].loc[thinned[share]["part"] == 2, "kept"].all()
+    assert thinned[1.0]["kept"].all()
+    assert not (thinned[0.1]["kept"] & ~thinned[0.3]["kept"]).any()
+    assert thinned[0.1]["kept"].sum() < thinned[0.3]["kept"].sum() < len(thinned[1.0])
+
+
+def test_kept_is_the_hash_of_user_and_item(tmp_path):
+    """The dense rows are thinned as their ids say."""
+    run = validated(tmp_path, scenario({"kind": "shipped"}), TABLES, 0.3)
+    data = DomainData.read(run.path(prepare(run)["target"]), "target")
+    ids = pd.DataFrame(
+        {
+            "user_id": data.users["user_id"].to_numpy()[data.rows["user"]],
+            "item_id": data.items["item_id"].to_numpy()[data.rows["item"]],
+        }
+    )
+    assert (data.rows["kept"].to_numpy() == (is_kept(ids, 0.3) | (data.rows["part"] == 2))).all()
+    assert not data.rows.duplicated(["user", "item", "part"]).any()
+    assert (data.rows.sort_values(["user", "item", "part"]).index == data.rows.index).all()
+
+
+@pytest.mark.parametrize("split", SPLITS, ids=lambda split: split["kind"])
+def test_a_run_repeats_to_the_byte(split, tmp_path):
+    """Computing again gives the same manifests, and shuffled rows the same tables."""
+    shuffled = {name: (table.sample(frac=1, random_state=1), None) for name, (table, _) in TABLES.items()}
+    manifests = []
+    for tables in (TABLES, TABLES, shuffled):
+        run = validated(tmp_path, scenario(split), tables, force=True)
+        manifests.append({name: result.manifest for name, result in prepare(run).items()})
+    assert manifests[0] == manifests[1] == manifests[2]
+
+
+@pytest.mark.parametrize("split", SPLITS, ids=lambda split: split["kind"])
+def test_the_source_hangs_on_the_target_only_through_times(split, tmp_path):
+    """A new item name in the target leaves the source's folder alone; a later clock only where time counts."""
+    prepare(validated(tmp_path, scenario(split), TABLES))
+    target = TABLES["target"][0]
+    renamed = target.assign(item_id="x" + target["item_id"]) if split["kind"] != "leave_last_out" else target
+    again = prepare(validated(tmp_path, scenario(split), {**TABLES, "target": (renamed, None)}))
+    assert again["source"].reused
+    moved = target.assign(timestamp=target["timestamp"] - pd.Timedelta(days=100))
+    later = prepare(validated(tmp_path, scenario(split), {**TABLES, "target": (moved, None)}))
+    assert later["source"].reused == (split["kind"] == "shipped")
+
+
+def test_nothing_in_the_source_is_later_than_what_is_predicted(tmp_path):
+    """By time: every row of the source lies before the target's first validation row, and no source row tests."""
+    run = validated(tmp_path, scenario({"kind": "time"}), TABLES)
+    facts = prepare(run)["source"].facts
+    domains = load_domains(run)
+    held = domains.target.rows.loc[domains.target.rows["part"] > 0, "timestamp"]
+    source = domains.sources[0].rows
+    assert source["timestamp"].max() < held.min()
+    assert set(source["part"]) == {0, 1}
+    assert facts["dropped"]["later_than_target"] > 0
+
+
+def test_a_shipped_source_keeps_its_own_test_rows_apart(tmp_path):
+    """They are in the folder as test rows and in no history."""
+    run = validated(tmp_path, scenario({"kind": "shipped"}), TABLES)
+    facts = prepare(run)["source"].facts
+    assert (
+        facts["rows"]["test"] == (TABLES["source"][0]["split"] == "test").sum() - facts["dropped"]["outside_catalogue"]
+    )
+    assert load_domains(run).histories()["source"].nnz == facts["rows"]["train"] + facts["rows"]["valid"]
+
+
+def test_a_split_that_leaves_a_part_empty_is_refused(tmp_path):
+    """The message names the domain, the empty parts, the counts and what to do."""
+    target = TABLES["target"][0].assign(split="train")
+    run = validated(tmp_path, scenario({"kind": "shipped"}), {**TABLES, "target": (target, None)})
+    with pytest.raises(DataError, match=r"target: .*no rows for test \(train \d+, valid \d+, test 0\).*change `split`"):
+        prepare(run)
+    source = TABLES["source"][0].assign(split="test")
+    run = validated(tmp_path, scenario({"kind": "shipped"}), {**TABLES, "source": (source, None)})
+    with pytest.raises(DataError, match=r"source: .*no rows for train"):
+        prepare(run)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "table", "catalogue", "parts"),
+    [
+        ("cross_category", "amazon_electronics_clothing", 48_781, {"train": 105_322, "valid": 15_761, "test": 12_526}),
+        (
+            "cross_category_phones",
+            "amazon_electronics_phones",
+            17_709,
+            {"train": 47_082, "valid": 3_325, "test": 2_559},
+        ),
+    ],
+)
+def test_the_real_tables_have_the_published_sizes(name, table, catalogue, parts, tmp_path):
+    """Catalogue, validation and test rows are those of the data's README, within seconds; 10 % keeps 10 %."""
+    if not os.environ.get("CROSSLIFT_DATA"):
+        pytest.skip("CROSSLIFT_DATA is not set: needs the real tables")
+    settings = load_scenario(name)
+    real = pd.read_parquet(Path(os.environ["CROSSLIFT_DATA"]) / table / "interactions.parquet").astype(str)
+    tables = {domain: (real[real["domain"] == domain], None) for domain in settings.domains}
+    run = validated(tmp_path, settings, tables)
+    started = time.process_time()
+    facts = prepare(run)[settings.target].facts
+    assert time.process_time() - started < 10
+    assert (facts["catalogue"], facts["rows"]) == (catalogue, parts)
+    thin = prepare(validated(tmp_path, settings, tables, 0.1))
+    assert thin[settings.target].facts["kept"] / facts["kept"] == pytest.approx(0.1, abs=0.005)
+    assert all(thin[source].reused for source in settings.sources)
