@@ -1,0 +1,45 @@
+"""audit: mark the test rows that leaks decide, and close the passport."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+from pipeline.folders import hash_file, read_json
+from pipeline.results import StepResult
+from pipeline.steps.inputs import load_domains, prepared_inputs
+from pipeline.steps.run import Run
+from pipeline.steps.transaction import Facts, transact
+
+MARKS = "marks.parquet"
+
+
+def audit(run: Run) -> StepResult:
+    """Audit the prepared splits: `marks.parquet`, `audit.json`, and the passport with the audit's result.
+
+    The fact `marks` is the hash of the marks alone, for steps that use them and not the passport.
+
+    Raises:
+        MissingResultError: `prepare` or `validate` did not succeed.
+    """
+    passport = run.result("validate")
+    inputs = {"validate": passport.manifest, **prepared_inputs(run)}
+    config = {"sources": run.scenario.sources, "target": run.scenario.target, "cold_start": run.scenario.cold_start}
+    return transact(run, "audit", partial(_audit, run, passport), inputs=inputs, config=config)
+
+
+def _audit(run: Run, passport: StepResult, folder: Path, _work: Path) -> Facts:
+    from pipeline.validation.audit import audit as mark
+    from pipeline.validation.passport import PASSPORT
+
+    marks, report = mark(load_domains(run), run.scenario.cold_start)
+    marks.to_parquet(folder / MARKS, index=False, compression="zstd")
+    (folder / "audit.json").write_text(json.dumps(report, indent=1, sort_keys=True), encoding="utf-8")
+    closed = {**read_json(run.path(passport) / PASSPORT), "splits": prepared_inputs(run), "audit": report}
+    (folder / PASSPORT).write_text(json.dumps(closed, indent=1, sort_keys=True), encoding="utf-8")
+    target = report["domains"][run.scenario.target]
+    return {
+        "marks": hash_file(folder / MARKS),
+        "test_rows": target["test_rows"],
+        "marked": target["marked"],
+        "kinds": target["kinds"],
+    }

@@ -1,0 +1,1 @@
+"""What stands between a snapshot and a model: row rules, expectation suites, passport, Data Docs, leak audit."""

@@ -1,0 +1,113 @@
+"""What only shows when the domains are looked at together: sizes, bridges, quarantine shares, labels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline import columns as c
+from pipeline.config import Bridge, Scenario, ShippedSplit
+from pipeline.validation.suites import Check, Severity
+
+MAX_QUARANTINED = 0.2  # share of a domain's rows: with more, the rules or the delivery are wrong, not the rows
+
+
+@dataclass(frozen=True)
+class DomainTables:
+    """One domain's clean tables, and the share of rows in quarantine of the table where it is larger, in [0, 1]."""
+
+    interactions: pd.DataFrame
+    items: pd.DataFrame | None
+    quarantined: float
+
+
+def crossing_checks(scenario: Scenario, domains: Mapping[str, DomainTables]) -> tuple[pd.DataFrame, tuple[Check, ...]]:
+    """One row of figures about the domains together, and the checks on them.
+
+    Returns:
+        (frame of one row, a check for each of its columns).
+    """
+    figures: dict[str, float] = {}
+    checks: list[Check] = []
+
+    def expect(
+        name: str, value: float, severity: Severity, rule: str, expected: str, remedy: str, **bounds: float
+    ) -> None:
+        figures[name] = value
+        checks.append(
+            Check(rule, severity, "ExpectColumnValuesToBeBetween", expected, remedy, {"column": name, **bounds})
+        )
+
+    for name, tables in domains.items():
+        expect(
+            f"quarantined share of {name}", tables.quarantined, "critical", "quarantine",
+            f"at most {MAX_QUARANTINED:.0%} of the rows in quarantine",
+            "look at the rules in the Data Docs: so many broken rows point to a wrong mapping or a broken delivery",
+            max_value=MAX_QUARANTINED,
+        )  # fmt: skip
+    target = domains[scenario.target]
+    for name in scenario.sources:
+        expect(
+            f"rows of {name} per row of {scenario.target}",
+            len(domains[name].interactions) / max(len(target.interactions), 1), "warning", "richer_source",
+            "a source with at least as many rows as the target",
+            "expect little of the transfer, or swap the domains", min_value=1,
+        )  # fmt: skip
+    for bridge, (what, count) in _bridges(scenario, domains).items():
+        if bridge in scenario.bridges:
+            expect(
+                what, count, "critical", f"bridge_{bridge}", f"at least 1, because bridges names {bridge!r}",
+                f"look whether the domains write their ids alike, or take {bridge!r} out of the scenario's bridges",
+                min_value=1,
+            )  # fmt: skip
+    for part, count in _labels(scenario, target.interactions).items():
+        expect(
+            f"{part} rows of {scenario.target}", count, "critical", f"{part}_labels",
+            f"at least 1 {part} row of the target by the split {scenario.split.kind!r}",
+            "deliver target rows of that part, or choose another split", min_value=1,
+        )  # fmt: skip
+    return pd.DataFrame([figures], dtype="float64"), tuple(checks)
+
+
+def _bridges(scenario: Scenario, domains: Mapping[str, DomainTables]) -> dict[Bridge, tuple[str, int]]:
+    """What each bridge stands on, and how much of it there is between the sources together and the target."""
+    titled = min(
+        max((_titled(domains[name]) for name in scenario.sources), default=0), _titled(domains[scenario.target])
+    )
+    return {
+        "users": ("users of the target who are in a source", _common(scenario, domains, c.USER)),
+        "items": ("items of the target that are in a source", _common(scenario, domains, c.ITEM)),
+        "item_features": ("items with a title, in the poorer of source and target", titled),
+    }
+
+
+def _common(scenario: Scenario, domains: Mapping[str, DomainTables], column: str) -> int:
+    ids = {name: _ids(domains[name].interactions, column) for name in scenario.domains}
+    sources = np.concatenate([ids[name] for name in scenario.sources])
+    return int(pd.Index(ids[scenario.target]).isin(pd.Index(sources)).sum())
+
+
+def _ids(frame: pd.DataFrame, column: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
+    return frame[column].dropna().unique().astype(object) if column in frame else np.empty(0, dtype=object)
+
+
+def _titled(tables: DomainTables) -> int:
+    items = tables.items
+    return int(items[c.TITLE].notna().sum()) if items is not None and c.TITLE in items else 0
+
+
+def _labels(scenario: Scenario, target: pd.DataFrame) -> dict[str, int]:
+    """Rows that can be trained on and tested with, by the scenario's split."""
+    split = scenario.split
+    if isinstance(split, ShippedSplit):
+        parts = target[c.SPLIT] if c.SPLIT in target else pd.Series([], dtype="str")
+        return {c.TRAIN: int(parts.isin(split.train).sum()), c.TEST: int(parts.isin(split.test).sum())}
+    ordered = next((name for name in (c.TIMESTAMP, c.POSITION) if name in target), None)
+    dated = target[target[ordered].notna()] if ordered else target.iloc[:0]
+    if split.kind == "time":
+        test = int(split.test * len(dated))
+        return {c.TRAIN: len(dated) - test - int(split.valid * len(dated)), c.TEST: test}
+    rows_of_user = dated[c.USER].value_counts().to_numpy() if c.USER in dated else np.empty(0, dtype=np.int64)
+    tested = int((rows_of_user >= 2).sum())
+    return {c.TRAIN: len(dated) - tested, c.TEST: tested}
