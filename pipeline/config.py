@@ -102,9 +102,10 @@ class HistoryModel(Config):
     """A user is the weighted sum of the vectors of the items in the history, of all domains."""
 
     kind: Literal["history"] = "history"
-    dim: int = Field(default=64, ge=4, le=1024)
+    dim: int = Field(default=128, ge=4, le=1024)
     text_buckets: int = Field(default=4096, ge=16, le=1 << 20)  # feature hashing of title and category words
     dropout: float = Field(default=0.3, ge=0, lt=1)  # share of history items hidden from the encoder in training
+    temperature: float = Field(default=0.2, gt=0, le=10)  # fixed: a larger one regularises more
 
 
 class Training(Config):
@@ -115,7 +116,7 @@ class Training(Config):
     batch_size: int = Field(default=1024, ge=1, le=1 << 20)
     negatives: int = Field(default=2048, ge=1, le=1 << 20)
     learning_rate: float = Field(default=0.1, gt=0, le=10)
-    valid_users: int = Field(default=4000, ge=1)  # at most so many users are ranked after each epoch
+    valid_users: int = Field(default=2000, ge=1)  # at most so many users are ranked after each epoch
 
 
 # --- strategies: one `adapt` followed by one `tune` -----------------------------------------------------------------
@@ -131,7 +132,7 @@ class Coral(Config):
     """Correlation alignment: equal covariances of the features (Sun and Saenko, 2016)."""
 
     kind: Literal["coral"]
-    weight: Weight = 1.0
+    weight: Weight = 30.0
     epochs: int = Field(default=3, ge=1, le=1000)
 
 
@@ -213,8 +214,9 @@ class Strategy(Config):
     def _adapt_has_a_use(self) -> Self:
         if self.adapt.kind != "none" and self.tune.kind not in NEEDS_SOURCE_MODEL:
             raise ValueError(
-                f"adapt {self.adapt.kind!r} before tune {self.tune.kind!r} would have no effect, because {self.tune.kind!r} "
-                f"starts from random weights: leave out adapt, or tune with one of {', '.join(sorted(NEEDS_SOURCE_MODEL))}"
+                f"adapt {self.adapt.kind!r} before tune {self.tune.kind!r} would have no effect, because "
+                f"{self.tune.kind!r} starts from random weights: leave out adapt, or tune with one of "
+                f"{', '.join(sorted(NEEDS_SOURCE_MODEL))}"
             )
         return self
 
@@ -282,11 +284,13 @@ class Blend(Baseline):
 
     kind: Literal["ials_knn"]
     factors: int = Field(default=64, ge=1, le=1024)
+    alpha: tuple[float, ...] = (10.0,)
+    regularization: tuple[float, ...] = (30.0,)
+    iterations: int = Field(default=12, ge=1, le=1000)
+    neighbours: tuple[int, ...] = (300,)
 
 
-BaselineConfig = Annotated[
-    Popularity | ItemKnn | UserKnn | Ials | Ease | Blend, Field(discriminator="kind")
-]
+BaselineConfig = Annotated[Popularity | ItemKnn | UserKnn | Ials | Ease | Blend, Field(discriminator="kind")]
 
 
 # --- gate, scenario -------------------------------------------------------------------------------------------------
@@ -342,7 +346,9 @@ class Scenario(Config):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what}: {', '.join(twice)} stands there more than once")
         if "target_only" not in (strategy.name for strategy in self.strategies):
-            raise ValueError("strategies: target_only (tune: {kind: scratch}) is missing; every gain is measured against it")
+            raise ValueError(
+                "strategies: target_only (tune: {kind: scratch}) is missing; every gain is measured against it"
+            )
         for strategy in self.strategies:
             for choice, table in ((strategy.adapt.kind, ADAPT_BRIDGES), (strategy.tune.kind, TUNE_BRIDGES)):
                 if table[choice] and not table[choice] & set(self.bridges):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.config import Options, Scenario
 from pipeline.errors import ConfigError, MissingResultError
-from pipeline.folders import Home, digest, read_json, write_json
+from pipeline.folders import Home, read_json, write_json
 from pipeline.results import StepResult
 from pipeline.scenarios import apply_options
 
@@ -72,12 +72,16 @@ class Run:
         path = self._record(step, name)
         if not path.exists():
             what = f"{step} of {name}" if name else step
-            raise MissingResultError(f"run {self.run_id}: needs the result of {what}, which did not succeed in this run.")
+            raise MissingResultError(
+                f"run {self.run_id}: needs the result of {what}, which did not succeed in this run."
+            )
         return StepResult.model_validate(read_json(path))
 
     def results(self, step: str) -> dict[str, StepResult]:
         """The results of a step by name, of those that succeeded."""
-        found = [StepResult.model_validate(read_json(path)) for path in sorted(self.folder.glob(f"results/{step}.*.json"))]
+        found = [
+            StepResult.model_validate(read_json(path)) for path in sorted(self.folder.glob(f"results/{step}.*.json"))
+        ]
         return {result.name: result for result in found}
 
     def path(self, result: StepResult) -> Path:
@@ -102,8 +106,3 @@ def data_root() -> Path:
             "`export CROSSLIFT_DATA=/data/shop`."
         )
     return root.resolve()
-
-
-def lane_seed(run: Run, lane: str) -> int:
-    """A seed for one lane that does not depend on which other lanes run."""
-    return int(digest([run.scenario.seed, lane])[:8], 16) % (2**31)

@@ -1,0 +1,141 @@
+"""EASE in closed form, over items or over users, whichever side is shorter.
+
+Shapes: U users, I items of the stacked domains, X [U, I] the stacked matrix. Steck, "Embarrassingly Shallow
+Autoencoders for Sparse Data", 2019 (arXiv 1905.03375): B = I - P / diag(P) with P = (X'X + reg I)^-1. By Woodbury,
+P = (I - X' (X X' + reg I)^-1 X) / reg, whose dense matrix has users for rows instead of items.
+"""
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pipeline.errors import UserError
+from pipeline.models.ranker import Arrays, Ranker, Scores
+from pipeline.models.stack import Stack, pack, unpack
+
+if TYPE_CHECKING:
+    from pipeline.data.prepared import Histories
+
+Dense = NDArray[np.float32]
+_BLOCK = 2048
+
+
+class EaseRanker(Ranker):
+    """Scores x B of a history x, without its own diagonal."""
+
+    kind = "ease"
+
+    def __init__(self, stack: Stack, regularization: float, inverse: Dense, taken: sparse.csr_matrix | None) -> None:
+        """`taken` is X where the inverse is over users (the dual), None where it is over items (the primal)."""
+        self.stack = stack
+        self.regularization = regularization
+        self.inverse = inverse
+        self.taken = taken
+        if taken is None:
+            self._weights = -inverse[:, : stack.targets] / np.diag(inverse)[: stack.targets]
+            np.fill_diagonal(self._weights, 0.0)
+        else:
+            self._target = sparse.csr_matrix(taken[:, : stack.targets])
+            self._diagonal = _dual_diagonal(inverse, self._target, regularization)
+            self._keys = _row_keys(taken)
+            self._by_key = np.argsort(self._keys, kind="stable")
+
+    @classmethod
+    def fit(
+        cls, histories: "Histories", target: str, source_weight: float, *, regularization: float, max_side: int
+    ) -> Self:
+        """Invert the smaller Gram matrix.
+
+        Raises:
+            UserError: both sides are longer than `max_side`, so that the dense matrix would not fit.
+        """
+        stack = Stack.of(histories, target, source_weight)
+        taken = stack.matrix(histories)
+        taken = sparse.csr_matrix(taken[np.diff(taken.indptr) > 0])
+        users, items = taken.shape
+        if min(users, items) > max_side:
+            raise UserError(
+                f"baselines.ease: needs a dense matrix of {min(users, items):,} rows "
+                f"({min(users, items) ** 2 * 4 / 2**30:.1f} GiB), more than max_side={max_side:,} allows; "
+                "raise max_side or leave this baseline out."
+            )
+        dual = users < items
+        gram = sparse.csr_matrix(taken @ taken.T if dual else taken.T @ taken)
+        return cls(stack, regularization, _inverse(gram, regularization), taken if dual else None)
+
+    def scores(self, histories: "Histories") -> Scores:
+        """X B; items of the history itself keep what the others say about them."""
+        matrix = self.stack.matrix(histories)
+        if self.taken is None:
+            return np.asarray(matrix @ self._weights, dtype=np.float32)
+        projected = self._solved(matrix) @ self._target  # x X' K^-1 X
+        target = matrix[:, : self.stack.targets]
+        x_P = (-projected + target) / np.float32(self.regularization)
+        return np.asarray(target - x_P / self._diagonal, dtype=np.float32)
+
+    def _solved(self, matrix: sparse.csr_matrix) -> Dense:
+        """X X' K^-1 [n, U]. A row that was trained on is read off: its x X' K^-1 is e_u - reg K^-1[u]."""
+        keys = _row_keys(matrix)
+        place = np.searchsorted(self._keys, keys, sorter=self._by_key).clip(max=len(self._keys) - 1)
+        known = self._by_key[place]
+        hit = self._keys[known] == keys
+        solved = np.empty((matrix.shape[0], self.inverse.shape[0]), dtype=np.float32)
+        solved[hit] = -np.float32(self.regularization) * self.inverse[known[hit]]
+        solved[np.flatnonzero(hit), known[hit]] += 1.0
+        assert self.taken is not None
+        solved[~hit] = sparse.csr_matrix(matrix[~hit] @ self.taken.T) @ self.inverse
+        return solved
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """The inverse, and in the dual the training rows."""
+        settings = {"stack": self.stack.state(), "regularization": self.regularization, "dual": self.taken is not None}
+        return settings, {"inverse": self.inverse, **(pack("taken", self.taken) if self.taken is not None else {})}
+
+    @classmethod
+    def from_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
+        """From the inverse, and in the dual the training rows."""
+        taken = unpack("taken", arrays) if settings["dual"] else None
+        return cls(Stack.from_state(settings["stack"]), settings["regularization"], arrays["inverse"], taken)
+
+
+def _inverse(gram: sparse.csr_matrix, regularization: float) -> Dense:
+    """(gram + reg I)^-1 in place by Cholesky, one dense float32 matrix in memory."""
+    from scipy.linalg.lapack import spotrf, spotri
+
+    dense = np.asfortranarray(gram.toarray(order="F"), dtype=np.float32)
+    dense[np.diag_indices_from(dense)] += np.float32(regularization)
+    factor, info = spotrf(dense, lower=1, overwrite_a=1, clean=0)
+    assert info == 0, "a Gram matrix plus a positive diagonal is positive definite"
+    inverse, info = spotri(factor, lower=1, overwrite_c=1)
+    assert info == 0
+    side = inverse.shape[0]
+    for start in range(0, side, _BLOCK):  # mirror the lower triangle block by block: no second dense matrix
+        stop = min(start + _BLOCK, side)
+        corner = np.tril(inverse[start:stop, start:stop])
+        inverse[start:stop, start:stop] = corner + np.tril(corner, -1).T
+        inverse[start:stop, stop:] = inverse[stop:, start:stop].T
+    return np.ascontiguousarray(inverse.T)
+
+
+def _dual_diagonal(inverse: Dense, target: sparse.csr_matrix, regularization: float) -> Dense:
+    """diag(P) of the target's items: (1 - x_i' K^-1 x_i) / reg, in blocks of items."""
+    columns = sparse.csr_matrix(target.T)
+    quadratic = np.empty(columns.shape[0], dtype=np.float32)
+    for start in range(0, columns.shape[0], _BLOCK):
+        block = sparse.csr_matrix(columns[start : start + _BLOCK])
+        spread = block @ inverse  # [b, U]
+        quadratic[start : start + _BLOCK] = np.asarray(block.multiply(spread).sum(axis=1)).ravel()
+    return (np.float32(1.0) - quadratic) / np.float32(regularization)
+
+
+def _row_keys(matrix: sparse.csr_matrix) -> NDArray[np.uint64]:
+    """A 64-bit sum over each row's items that does not depend on their order; an empty row has the key 0."""
+    mixed = (matrix.indices.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(29)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(32)
+    total = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed, dtype=np.uint64)])
+    keys: NDArray[np.uint64] = total[matrix.indptr[1:]] - total[matrix.indptr[:-1]]
+    return keys

@@ -1,0 +1,34 @@
+"""From a saved folder back to a ranker."""
+
+import json
+from pathlib import Path
+
+from pipeline.errors import StorageError
+from pipeline.models.ease import EaseRanker
+from pipeline.models.factors import BlendRanker, IalsRanker
+from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker
+from pipeline.models.ranker import Ranker
+from pipeline.models.vectors import VectorRanker
+
+RANKERS: dict[str, type[Ranker]] = {
+    ranker.kind: ranker
+    for ranker in (PopularityRanker, ItemKnnRanker, UserKnnRanker, IalsRanker, EaseRanker, BlendRanker, VectorRanker)
+}
+
+
+def load_ranker(folder: Path) -> Ranker:
+    """The ranker that was saved in a folder; nothing is unpickled.
+
+    Raises:
+        StorageError: a file is missing or damaged, or the kind is not known.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        value = json.loads((folder / "ranker.json").read_text(encoding="utf-8"))
+        return RANKERS[value["kind"]].from_state(value["settings"], load_file(folder / "weights.safetensors"))
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise StorageError(
+            f"{folder}: expected a saved ranker (ranker.json, weights.safetensors): {error!r}."
+        ) from error

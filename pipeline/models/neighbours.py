@@ -1,0 +1,136 @@
+"""Popularity and the two kinds of nearest neighbours."""
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pipeline.models.ranker import Arrays, Ranker, Scores
+from pipeline.models.stack import Stack, idf, pack, unit_rows, unpack
+
+if TYPE_CHECKING:
+    from pipeline.data.prepared import Histories
+
+
+class PopularityRanker(Ranker):
+    """How many users of the target took an item, the same for everyone."""
+
+    kind = "popularity"
+
+    def __init__(self, counts: NDArray[np.float32]) -> None:
+        self.counts = counts
+
+    @classmethod
+    def fit(cls, histories: "Histories", target: str) -> Self:
+        """Count the training rows of each target item."""
+        return cls(np.asarray(histories[target].sum(axis=0), dtype=np.float32).ravel())
+
+    def scores(self, histories: "Histories") -> Scores:
+        """The counts, once for each row."""
+        rows = next(iter(histories.values())).shape[0]
+        return np.broadcast_to(self.counts, (rows, len(self.counts))).copy()
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """The counts."""
+        return {}, {"counts": self.counts}
+
+    @classmethod
+    def from_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
+        """From the counts."""
+        del settings
+        return cls(arrays["counts"])
+
+
+class ItemKnnRanker(Ranker):
+    """Sum over the history of the similarities to each target item; cosine of idf-weighted columns.
+
+    With columns x_i of the stacked matrix: sim(i, j) = x_i . x_j / (|x_i| |x_j|), kept for the k nearest j of each i.
+    """
+
+    kind = "item_knn"
+
+    def __init__(self, stack: Stack, similarity: sparse.csr_matrix) -> None:
+        self.stack = stack
+        self.similarity = similarity  # [I, I_t]
+
+    @classmethod
+    def fit(cls, histories: "Histories", target: str, source_weight: float, neighbours: int) -> Self:
+        """Find the k nearest items of each item, weighted by the idf of users."""
+        from implicit.nearest_neighbours import all_pairs_knn
+
+        stack = Stack.of(histories, target, source_weight)
+        weighted = _users_by_idf(stack.matrix(histories))
+        unit = sparse.csr_matrix(unit_rows(sparse.csr_matrix(weighted.T)).T, dtype=np.float64)
+        full = all_pairs_knn(unit, neighbours + 1, num_threads=1, show_progress=False).tocsr()
+        full.setdiag(0)
+        full.eliminate_zeros()
+        return cls(stack, sparse.csr_matrix(full.T[:, : stack.targets], dtype=np.float32))
+
+    def scores(self, histories: "Histories") -> Scores:
+        """History times similarity."""
+        return np.asarray((self.stack.matrix(histories) @ self.similarity).toarray(), dtype=np.float32)
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """The similarity matrix."""
+        return {"stack": self.stack.state()}, pack("similarity", self.similarity)
+
+    @classmethod
+    def from_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
+        """From the similarity matrix."""
+        return cls(Stack.from_state(settings["stack"]), unpack("similarity", arrays))
+
+
+class UserKnnRanker(Ranker):
+    """What the k most similar users took in the target; cosine of idf-weighted rows over all stacked domains."""
+
+    kind = "user_knn"
+
+    def __init__(self, stack: Stack, taken: sparse.csr_matrix, neighbours: int) -> None:
+        self.stack = stack
+        self.taken = taken  # [U, I], weighted by domain
+        self.neighbours = neighbours
+        self._idf = sparse.diags(idf(taken))
+        self._unit_T = sparse.csr_matrix(unit_rows(sparse.csr_matrix(taken @ self._idf)).T)
+        target = sparse.csr_matrix(taken[:, : stack.targets])
+        target.data = np.ones_like(target.data)
+        self._target = target
+
+    @classmethod
+    def fit(cls, histories: "Histories", target: str, source_weight: float, neighbours: int) -> Self:
+        """Keep the training rows: the similarities are found when asked."""
+        stack = Stack.of(histories, target, source_weight)
+        return cls(stack, stack.matrix(histories), neighbours)
+
+    def scores(self, histories: "Histories") -> Scores:
+        """Similarities to the k nearest users, times what they took."""
+        query = unit_rows(sparse.csr_matrix(self.stack.matrix(histories) @ self._idf))
+        similar = largest_per_row(sparse.csr_matrix(query @ self._unit_T), self.neighbours)
+        return np.asarray((similar @ self._target).toarray(), dtype=np.float32)
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """The training rows."""
+        return {"stack": self.stack.state(), "neighbours": self.neighbours}, pack("taken", self.taken)
+
+    @classmethod
+    def from_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
+        """From the training rows."""
+        return cls(Stack.from_state(settings["stack"]), unpack("taken", arrays), settings["neighbours"])
+
+
+def largest_per_row(matrix: sparse.csr_matrix, count: int) -> sparse.csr_matrix:
+    """Keep the `count` largest entries of each row; of equal ones those of the smaller column."""
+    lengths = np.diff(matrix.indptr)
+    rows = np.repeat(np.arange(matrix.shape[0]), lengths)
+    order = np.lexsort((matrix.indices, -matrix.data, rows))
+    place = np.arange(len(order)) - np.repeat(matrix.indptr[:-1], lengths)
+    keep = order[place < count]
+    kept = sparse.csr_matrix((matrix.data[keep], (rows[keep], matrix.indices[keep])), shape=matrix.shape)
+    kept.sort_indices()
+    return kept
+
+
+def _users_by_idf(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Rows weighted by the idf of their user: someone who took everything says little about what goes together."""
+    weights = idf(sparse.csr_matrix(matrix.T))
+    return sparse.csr_matrix(sparse.diags(weights) @ matrix)

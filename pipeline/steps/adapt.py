@@ -1,0 +1,58 @@
+"""Bring the features of the two domains together, without the target's labels."""
+
+from pathlib import Path
+
+from pipeline.config import AdaptConfig
+from pipeline.results import StepResult
+from pipeline.steps.inputs import load_domains, prepared_inputs
+from pipeline.steps.run import Run
+from pipeline.steps.transaction import Facts, transact
+
+
+def adapt_domain(run: Run, adapt: str) -> StepResult:
+    """Train the source model further on the sources' labels plus a distance to the features of the target's inputs.
+
+    Raises:
+        MissingResultError: `prepare` or `pretrain_source` did not succeed in this run.
+    """
+    scenario = run.scenario
+    config = next(strategy.adapt for strategy in scenario.strategies if strategy.adapt.kind == adapt)
+    return transact(
+        run,
+        "adapt_domain",
+        lambda folder, work: _build(run, config, folder, work),
+        inputs={**prepared_inputs(run), "pretrain_source": run.result("pretrain_source").manifest},
+        config={
+            "adapt": config.model_dump(mode="json"),
+            "model": scenario.model.model_dump(mode="json"),
+            "training": scenario.training.model_dump(mode="json"),
+            "seed": scenario.seed,
+        },
+        name=adapt,
+    )
+
+
+def _build(run: Run, config: AdaptConfig, folder: Path, work: Path) -> Facts:
+    from safetensors.torch import load_file, save_file
+
+    from pipeline.training.build import labelled, new_model, rows_of, target_inputs
+    from pipeline.training.fit import fit, write_curves
+    from pipeline.transfer.methods import build_adapt
+
+    assert config.kind != "none"
+    scenario, domains = run.scenario, load_domains(run)
+    histories = domains.histories(("train",))
+    target = domains.target
+    model = new_model(scenario, domains.all, histories, frozenset(scenario.sources))
+    model.load_known(load_file(run.path(run.result("pretrain_source")) / "model.safetensors"))
+    reads = (*scenario.sources, target.name) if target.has_text else scenario.sources
+    rows = rows_of(
+        target.name,
+        [labelled(scenario, name, histories, scenario.sources) for name in scenario.sources],
+        target_inputs(scenario, domains, reads),
+    )
+    training = scenario.training.model_copy(update={"epochs": min(config.epochs, scenario.training.epochs)})
+    fitted = fit(model, build_adapt(config, scenario.model.dim), rows, training, work, seed=scenario.seed)
+    save_file(model.shared_state(), folder / "model.safetensors")
+    write_curves(fitted.curves, folder / "metrics.csv")
+    return {"epochs": fitted.epochs}

@@ -1,0 +1,53 @@
+"""Fit a baseline: settings by validation, then once more on all training rows."""
+
+from pathlib import Path
+
+from pipeline.config import Baseline
+from pipeline.results import StepResult
+from pipeline.steps.inputs import load_domains, prepared_inputs
+from pipeline.steps.run import Run
+from pipeline.steps.transaction import Facts, transact
+
+
+def fit_baseline(run: Run, baseline: str) -> StepResult:
+    """Fit the baseline of that name and save it as a candidate.
+
+    Raises:
+        MissingResultError: `prepare` or `audit` did not succeed in this run.
+        UserError: the baseline would not fit into memory.
+    """
+    config = next(item for item in run.scenario.baselines if item.name == baseline)
+    scenario = run.scenario
+    return transact(
+        run,
+        "fit_baseline",
+        lambda folder, work: _build(run, config, folder),  # noqa: ARG005
+        inputs={**prepared_inputs(run), "audit": run.result("audit").manifest},
+        config={
+            "baseline": config.model_dump(mode="json"),
+            "task": scenario.task.model_dump(mode="json"),
+            "seed": scenario.seed,
+        },
+        name=baseline,
+    )
+
+
+def _build(run: Run, config: Baseline, folder: Path) -> Facts:
+    from pipeline.models.baselines import candidates, fit_baseline
+    from pipeline.steps.choosing import deciding_metric, mean_metrics, rank_rows, valid_rows
+
+    domains = load_domains(run)
+    rows = valid_rows(run, domains)
+    target, scenario = domains.target.name, run.scenario
+    best = None
+    for settings in candidates(config):
+        ranker = fit_baseline(config, domains.histories(("train",)), target, settings, scenario.seed)
+        ranks = rank_rows(ranker, domains, rows, ("train",))
+        means = mean_metrics(scenario, rows, ranks)
+        if best is None or means[deciding_metric(scenario)] > best[0]:
+            best = (means[deciding_metric(scenario)], settings, means, ranks)
+    assert best is not None
+    _, settings, means, ranks = best
+    rows.assign(rank=ranks).to_parquet(folder / "valid_ranks.parquet", index=False)
+    fit_baseline(config, domains.histories(("train", "valid")), target, settings, scenario.seed).save(folder)
+    return {"lane": config.name, "valid": dict(means), "settings": dict(settings)}

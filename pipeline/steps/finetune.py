@@ -1,0 +1,112 @@
+"""Bring what the source taught to the target: epochs are chosen by validation, then all training rows are fitted."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.config import NEEDS_SOURCE_MODEL, Strategy
+from pipeline.results import StepResult
+from pipeline.steps.inputs import load_domains, prepared_inputs
+from pipeline.steps.run import Run
+from pipeline.steps.transaction import Facts, transact
+
+if TYPE_CHECKING:
+    from pipeline.data.prepared import Domains
+    from pipeline.models.history import HistoryModel
+    from pipeline.training.fit import Rows
+
+
+def finetune_target(run: Run, strategy: str) -> StepResult:
+    """Fit the strategy of that name and save it as a candidate.
+
+    Raises:
+        MissingResultError: a step that the strategy starts from did not succeed in this run.
+    """
+    config = next(item for item in run.scenario.strategies if item.name == strategy)
+    scenario = run.scenario
+    inputs = {**prepared_inputs(run), "audit": run.result("audit").manifest}
+    if (start := _start(run, config)) is not None:
+        inputs["start"] = start.manifest
+    return transact(
+        run,
+        "finetune_target",
+        lambda folder, work: _build(run, config, folder, work),
+        inputs=inputs,
+        config={
+            "strategy": config.model_dump(mode="json"),
+            "model": scenario.model.model_dump(mode="json"),
+            "training": scenario.training.model_dump(mode="json"),
+            "task": scenario.task.model_dump(mode="json"),
+            "bridges": list(scenario.bridges),
+            "seed": scenario.seed,
+        },
+        name=strategy,
+    )
+
+
+def _start(run: Run, strategy: Strategy) -> StepResult | None:
+    """The step whose model the strategy starts from; None where it starts from random weights."""
+    if strategy.tune.kind not in NEEDS_SOURCE_MODEL:
+        return None
+    return (
+        run.result("pretrain_source")
+        if strategy.adapt.kind == "none"
+        else run.result("adapt_domain", strategy.adapt.kind)
+    )
+
+
+def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
+    from pipeline.steps.choosing import deciding_metric, mean_metrics, rank_rows, spread, valid_rows
+    from pipeline.training.fit import fit, write_curves
+    from pipeline.transfer.methods import build_tune
+
+    scenario, domains = run.scenario, load_domains(run)
+    held_out = valid_rows(run, domains)
+    few = spread(held_out, scenario.training.valid_users)
+    reads = (domains.target.name,) if strategy.tune.kind == "scratch" else scenario.domains
+    prior = strategy.tune.kind != "direct"  # counts of the target are labels, which zero-shot has none of
+
+    def metric(model: "HistoryModel") -> float:
+        ranks = rank_rows(model.ranker(domains.target.name, reads, prior=prior), domains, few, ("train",))
+        return mean_metrics(scenario, few, ranks)[deciding_metric(scenario)]
+
+    settings: dict[str, int] = {}
+    model, rows = _ready(run, strategy, domains, reads, ("train",))
+    method = build_tune(strategy.tune, scenario.model.dim)
+    if method.trains:
+        method.prepare(model, domains.target.name)
+        chosen = fit(model, method, rows, scenario.training, work / "choose", seed=scenario.seed, metric=metric)
+        settings = {"epochs": chosen.epochs}
+        write_curves(chosen.curves, folder / "metrics.csv")
+    ranks = rank_rows(model.ranker(domains.target.name, reads, prior=prior), domains, held_out, ("train",))
+    held_out.assign(rank=ranks).to_parquet(folder / "valid_ranks.parquet", index=False)
+
+    model, rows = _ready(run, strategy, domains, reads, ("train", "valid"))
+    if method.trains:
+        method = build_tune(strategy.tune, scenario.model.dim)
+        method.prepare(model, domains.target.name)
+        training = scenario.training.model_copy(update=settings)
+        fit(model, method, rows, training, work / "final", seed=scenario.seed)
+    model.ranker(domains.target.name, reads, prior=prior).save(folder)
+    return {"lane": strategy.name, "valid": dict(mean_metrics(scenario, held_out, ranks)), "settings": dict(settings)}
+
+
+def _ready(
+    run: Run, strategy: Strategy, domains: "Domains", reads: tuple[str, ...], parts: tuple[str, ...]
+) -> tuple["HistoryModel", "Rows"]:
+    """The model as the strategy initialises it, and the rows that it is fitted on."""
+    from safetensors.torch import load_file
+
+    from pipeline.training.build import copy_shared_items, labelled, new_model, rows_of
+
+    scenario, target = run.scenario, domains.target.name
+    histories = domains.histories(parts)
+    kind, start = strategy.tune.kind, _start(run, strategy)
+    known = tuple(domain for domain in domains.all if domain.name in reads)
+    own = frozenset(reads) - ({target} if kind == "direct" and "items" not in scenario.bridges else frozenset())
+    model = new_model(scenario, known, histories, own)
+    if start is not None:
+        model.load_known(load_file(run.path(start) / "model.safetensors"))
+        if "items" in scenario.bridges:
+            copy_shared_items(model, domains)
+    names = [target] if kind in ("scratch", "frozen", "fine_tune") else [*scenario.sources, target]
+    return model, rows_of(target, [labelled(scenario, name, histories, reads) for name in names])

@@ -1,0 +1,28 @@
+"""The first step: fix the scenario for this run and say which lanes it has."""
+
+from pipeline.config import Options, Scenario
+from pipeline.folders import Home
+from pipeline.steps.run import Run
+
+
+def plan(run_id: str, scenario: Scenario, options: Options) -> dict[str, list[str]]:
+    """Start the run and list its lanes by name.
+
+    Returns:
+        `adapts`, `strategies` and `baselines`, each a list of names that the mapped tasks expand over.
+
+    Raises:
+        ConfigError: the options name what the scenario does not have.
+    """
+    run = Run.start(Home.from_env(), run_id, scenario, options)
+    return lanes(run.scenario)
+
+
+def lanes(scenario: Scenario) -> dict[str, list[str]]:
+    """The names of the mapped tasks of a scenario."""
+    adapts = [strategy.adapt.kind for strategy in scenario.strategies if strategy.adapt.kind != "none"]
+    return {
+        "adapts": list(dict.fromkeys(adapts)),
+        "strategies": [strategy.name for strategy in scenario.strategies],
+        "baselines": [baseline.name for baseline in scenario.baselines],
+    }

@@ -1,0 +1,65 @@
+"""Learn on the sources what will be carried over."""
+
+from pathlib import Path
+
+from pipeline.config import NEEDS_SOURCE_MODEL
+from pipeline.results import StepResult
+from pipeline.steps.run import Run
+from pipeline.steps.transaction import Facts, transact
+
+
+def pretrain_source(run: Run) -> StepResult:
+    """Train the model on the sources alone, stopped early by their own validation rows.
+
+    Nothing of the target enters, so that a night on which the sources did not change pays nothing.
+
+    Raises:
+        MissingResultError: `prepare` did not succeed in this run.
+    """
+    scenario = run.scenario
+    wanted = any(strategy.tune.kind in NEEDS_SOURCE_MODEL for strategy in scenario.strategies)
+    return transact(
+        run,
+        "pretrain_source",
+        lambda folder, work: _build(run, folder, work) if wanted else {"epochs": 0},
+        inputs={f"prepare.{name}": run.result("prepare", name).manifest for name in scenario.sources},
+        config={
+            "model": scenario.model.model_dump(mode="json"),
+            "training": scenario.training.model_dump(mode="json"),
+            "task": scenario.task.model_dump(mode="json"),
+            "seed": scenario.seed,
+            "wanted": wanted,
+        },
+    )
+
+
+def _build(run: Run, folder: Path, work: Path) -> Facts:
+    from safetensors.torch import save_file
+
+    from pipeline.config import NoAdapt
+    from pipeline.data.prepared import DomainData, Domains
+    from pipeline.steps.choosing import deciding_metric, mean_metrics, rank_rows, spread
+    from pipeline.training.build import labelled, new_model, rows_of
+    from pipeline.training.fit import fit, write_curves
+    from pipeline.transfer.methods import build_adapt
+
+    scenario, names = run.scenario, run.scenario.sources
+    read = [DomainData.read(run.path(run.result("prepare", name)), name) for name in names]
+    domains = Domains(tuple(read[1:]), read[0])  # the first source is the one that validates
+    histories = domains.histories(("train",))
+    model = new_model(scenario, tuple(read), histories, frozenset(names))
+    held_out = spread(domains.held_out("valid"), scenario.training.valid_users)
+
+    def metric(fitted: "object") -> float:
+        ranker = fitted.ranker(names[0], names)  # type: ignore[attr-defined]
+        ranks = rank_rows(ranker, domains, held_out, ("train",))
+        return mean_metrics(scenario, held_out, ranks)[deciding_metric(scenario)]
+
+    rows = rows_of("", [labelled(scenario, name, histories, names) for name in names])
+    method = build_adapt(NoAdapt(), scenario.model.dim)
+    fitted = fit(
+        model, method, rows, scenario.training, work, seed=scenario.seed, metric=metric if len(held_out) else None
+    )
+    save_file(model.shared_state(), folder / "model.safetensors")
+    write_curves(fitted.curves, folder / "metrics.csv")
+    return {"epochs": fitted.epochs, "valid": fitted.metric}

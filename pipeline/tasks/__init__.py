@@ -1,0 +1,1 @@
+"""What is predicted: batches, head and loss of each task."""

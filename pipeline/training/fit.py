@@ -1,0 +1,175 @@
+"""Fitting with checkpoints at epoch ends, from which a killed fit goes on to the same result."""
+
+import csv
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sized
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from pipeline.config import Training
+from pipeline.errors import CrossliftError
+from pipeline.models.history import HistoryModel
+from pipeline.tasks.ranking import InputRows, RankingRows
+from pipeline.training.module import MONITOR, Batches, TransferModule
+from pipeline.transfer.method import Method
+
+Place = tuple[int, int]  # (epoch, step)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The labelled rows of each domain, and unlabelled inputs of the target where a penalty looks at them."""
+
+    target: str
+    labelled: tuple[RankingRows, ...]
+    inputs: InputRows | None = None
+
+    @property
+    def steps(self) -> int:
+        """Steps in an epoch: once over the target's labelled rows, else once over the largest source's."""
+        return max(rows.steps for rows in self.labelled if rows.domain == self.target or self._no_target)
+
+    @property
+    def _no_target(self) -> bool:
+        return all(rows.domain != self.target for rows in self.labelled)
+
+
+class _Batches(Dataset[Batches]):
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def __getitem__(self, place: Place) -> Batches:
+        sides: list[RankingRows | InputRows] = [*self.rows.labelled]
+        if self.rows.inputs is not None:
+            sides.append(self.rows.inputs)
+        return {rows.domain: rows.batch(*place) for rows in sides}
+
+
+class _Places(Sampler[Place], Sized):
+    """(epoch, step) of an epoch; Lightning calls `set_epoch`, also after a resume."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps, self.epoch = steps, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[Place]:
+        return ((self.epoch, step) for step in range(self.steps))
+
+    def __len__(self) -> int:
+        return self.steps
+
+
+class _Curves(pl.Callback):
+    """Keeps every epoch's metrics, also across a resume, because they travel in the checkpoint."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        del pl_module
+        for key in sorted(trainer.callback_metrics):
+            value = float(trainer.callback_metrics[key])
+            self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, "key": key, "value": value})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = list(state_dict["rows"])
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit leaves in the model's place: how long it was and how well it did."""
+
+    epochs: int  # of the best checkpoint where a metric chose it, else all
+    metric: float | None
+    curves: list[dict[str, Any]]
+
+
+def fit(  # noqa: PLR0913  what is fitted, on what, how, and where its checkpoints lie
+    model: HistoryModel, method: Method, rows: Rows, training: Training, work: Path,
+    *, seed: int, metric: Callable[[HistoryModel], float] | None = None,
+) -> Fitted:  # fmt: skip
+    """Fit the model in place and leave the best weights in it.
+
+    Goes on from the last checkpoint in `work` where there is one; a damaged one is left aside for the one before.
+    With a metric, training stops after `training.patience` epochs without a better one; the best weights stay.
+
+    Raises:
+        CrossliftError: the loss is no longer a number.
+    """
+    _quiet()
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    module = TransferModule(model, method, rows.target, training.learning_rate, metric)
+    curves = _Curves()
+    saver = ModelCheckpoint(
+        work, filename="epoch{epoch:04d}", auto_insert_metric_name=False, save_top_k=-1, every_n_epochs=1,
+        save_on_train_epoch_end=True,
+    )  # fmt: skip
+    callbacks: list[pl.Callback] = [curves, saver]
+    if metric is not None:
+        callbacks.append(EarlyStopping(MONITOR, mode="max", patience=training.patience, check_on_train_epoch_end=True))
+    trainer = pl.Trainer(
+        max_epochs=training.epochs, accelerator="auto", devices=1, callbacks=callbacks, logger=False,
+        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, default_root_dir=work,
+    )  # fmt: skip
+    places = _Places(rows.steps)
+    loader = DataLoader(_Batches(rows), sampler=places, batch_size=None, num_workers=0)
+    last = _last_checkpoint(work)
+    trainer.fit(module, loader, ckpt_path=last, weights_only=True)
+    if any(not torch.isfinite(parameter).all() for parameter in model.parameters()):
+        raise CrossliftError(f"{work.name}: training diverged: a weight is not a number; lower training.learning_rate.")
+    best, value = _best(curves.rows)
+    if metric is not None and best is not None:
+        state = torch.load(work / f"epoch{best:04d}.ckpt", weights_only=True)["state_dict"]
+        own = {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}
+        model.load_state_dict(own)
+        return Fitted(best + 1, value, curves.rows)
+    return Fitted(training.epochs, None, curves.rows)
+
+
+def _best(rows: list[dict[str, Any]]) -> tuple[int | None, float | None]:
+    scored = [(row["value"], -row["epoch"]) for row in rows if row["key"] == MONITOR]
+    if not scored:
+        return None, None
+    value, negative = max(scored)
+    return -negative, value
+
+
+def _last_checkpoint(work: Path) -> Path | None:
+    """The newest checkpoint that can be read."""
+    for path in sorted(work.glob("epoch*.ckpt"), reverse=True):
+        try:
+            torch.load(path, weights_only=True)
+        except (RuntimeError, OSError, EOFError, ValueError, KeyError):
+            path.rename(path.with_suffix(".damaged"))
+            continue
+        return path
+    return None
+
+
+def write_curves(rows: list[dict[str, Any]], path: Path) -> None:
+    """Write epoch, step, key, value as CSV, the file that the tracking server is fed from."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["epoch", "step", "key", "value"])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _quiet() -> None:
+    """Leave out what Lightning says to the developer of a loop; what it says of wrong use still shows."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for text in (".*does not have many workers.*", ".*Checkpoint directory .* exists.*", ".*Sparse invariant checks.*",
+                 ".*fewer than the logging interval.*"):  # fmt: skip
+        warnings.filterwarnings("ignore", message=text)

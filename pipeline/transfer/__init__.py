@@ -1,0 +1,1 @@
+"""How source knowledge reaches the target: adaptations and tunings, each a loss and a few lines of wiring."""

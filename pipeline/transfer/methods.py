@@ -1,0 +1,32 @@
+"""From a config to its method: one line for each."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pipeline import config as cfg
+from pipeline.transfer.distances import DomainClassifier, coral
+from pipeline.transfer.method import Align, Frozen, Method
+
+# config class -> builder(config, feature dimensions)
+ADAPTS: dict[type[cfg.Config], Callable[[Any, int], Method]] = {
+    cfg.NoAdapt: lambda config, dim: Method(1.0, 0.0),
+    cfg.Coral: lambda config, dim: Align(coral, config.weight),
+    cfg.Dann: lambda config, dim: Align(DomainClassifier(dim), config.weight),
+}
+TUNES: dict[type[cfg.Config], Callable[[Any, int], Method]] = {
+    cfg.Scratch: lambda config, dim: Method(),
+    cfg.Direct: lambda config, dim: Method(0.0, 0.0),
+    cfg.Frozen: lambda config, dim: Frozen(),
+    cfg.FineTune: lambda config, dim: Method(),
+    cfg.Joint: lambda config, dim: Method(config.source_weight, config.target_weight),
+}
+
+
+def build_adapt(config: cfg.AdaptConfig, dim: int) -> Method:
+    """The method of an adaptation; `none` is plain source training."""
+    return ADAPTS[type(config)](config, dim)
+
+
+def build_tune(config: cfg.TuneConfig, dim: int) -> Method:
+    """The method of a tuning."""
+    return TUNES[type(config)](config, dim)
