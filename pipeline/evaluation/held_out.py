@@ -1,0 +1,138 @@
+"""The target's test rows with all that is needed to rank them: made once, used for every lane and the champion.
+
+Shapes: U users of all domains together, I items of the target, N test rows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline import columns as c
+from pipeline.config import Scenario
+from pipeline.data.prepared import Domains, Histories
+from pipeline.errors import CrossliftError
+from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, LaneInfo, gated_metric, per_user, view
+from pipeline.evaluation.gate import CHAMPION
+from pipeline.evaluation.metrics import user_metrics
+from pipeline.evaluation.ranking import FloatArray, Score, latency, ranks
+from pipeline.evaluation.slices import make_slices
+
+_TIMED_USERS = 9
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Test rows and the histories that they are ranked from.
+
+    Args:
+        scenario: The scenario of the run.
+        domains: The prepared domains.
+        rows: [N] columns row, user, item.
+        marks: What the audit marked, columns domain, row, kind.
+        histories: Training and validation rows of all domains, CSR [U, I_d].
+    """
+
+    scenario: Scenario
+    domains: Domains
+    rows: pd.DataFrame
+    marks: pd.DataFrame
+    histories: Histories
+
+    @classmethod
+    def of(cls, scenario: Scenario, domains: Domains, marks: pd.DataFrame) -> "HeldOut":
+        """Take the target's test rows.
+
+        Raises:
+            CrossliftError: there is none.
+        """
+        rows = domains.held_out(c.TEST)
+        if rows.empty:
+            raise CrossliftError(
+                f"{scenario.target}: expected test rows whose item is in the catalogue, got none; look at the "
+                "scenario's split and at the quarantine of `validate`."
+            )
+        return cls(scenario, domains, rows, marks, domains.histories((c.TRAIN, c.VALID)))
+
+    @property
+    def unmarked(self) -> NDArray[np.bool_]:
+        """Which rows [N] carry no mark of any kind: those that the gate counts."""
+        return ~self.rows["row"].isin(self._marked).to_numpy()
+
+    def validation(self, ranked: pd.DataFrame) -> dict[str, float]:
+        """Average a lane's validation metrics over users; rows that the audit marked do not count, unless all are.
+
+        Args:
+            ranked: A lane's validation rows: columns row, user, item, rank.
+        """
+        counts = ~ranked["row"].isin(self._marked).to_numpy()
+        chosen = ranked[counts] if counts.any() else ranked
+        means = user_metrics(chosen, chosen["rank"].to_numpy(), self.scenario.task.cutoffs).mean()
+        return {str(name): round(float(value), 10) for name, value in means.items()}
+
+    def rank(self, score: Score) -> FloatArray:
+        """Rank all rows [N] with one scorer."""
+        return ranks(score, self.histories, self.rows, self.histories[self.scenario.target])
+
+    def time(self, score: Score) -> float:
+        """Time one prediction, in seconds."""
+        return latency(score, self.histories, np.unique(self.rows["user"].to_numpy())[:_TIMED_USERS])
+
+    def metrics(self, lane_ranks: Mapping[str, FloatArray]) -> pd.DataFrame:
+        """Tabulate the gated metric on unmarked rows: a line for each user, a column for each lane."""
+        return self._metrics(lane_ranks, self.unmarked)
+
+    def metrics_beside(self, lane_ranks: Mapping[str, FloatArray], score: Score, learnt: pd.DataFrame) -> pd.DataFrame:
+        """Tabulate the same with a column `champion`, on the rows that it did not learn from.
+
+        Args:
+            lane_ranks: Ranks [N] of tonight's lanes.
+            score: The champion on tonight's catalogue.
+            learnt: user_id and item_id of the target's rows that the champion was trained on.
+        """
+        users = self.domains.users.to_numpy()[self.rows["user"].to_numpy()]
+        items = self.domains.target.items[c.ITEM].to_numpy()[self.rows["item"].to_numpy()]
+        known = pd.MultiIndex.from_frame(learnt[[c.USER, c.ITEM]])
+        allowed = self.unmarked & ~pd.MultiIndex.from_arrays([users, items]).isin(known)
+        own = np.ones(len(self.rows))
+        own[allowed] = ranks(score, self.histories, self.rows[allowed], self.histories[self.scenario.target])
+        return self._metrics({**lane_ranks, CHAMPION: own}, allowed)
+
+    def compare(self, lane_ranks: Mapping[str, FloatArray], lanes: tuple[LaneInfo, ...]) -> Comparison:
+        """Put all lanes side by side; lanes of the scenario that are not among `lanes` have failed."""
+        scenario = self.scenario
+        slices = make_slices(self.domains, self.rows)
+        unmarked = self.unmarked
+        every = view(scenario, lanes, self.rows, lane_ranks, np.ones(len(self.rows), dtype=np.bool_), slices)
+        views = {ALL: every}
+        if unmarked.all():
+            views[UNMARKED] = every
+        elif unmarked.any():
+            views[UNMARKED] = view(scenario, lanes, self.rows, lane_ranks, unmarked, slices)
+        tested = self.marks[(self.marks["domain"] == scenario.target) & self.marks["row"].isin(self.rows["row"])]
+        named = [lane.name for lane in (*scenario.strategies, *scenario.baselines)]
+        present = {lane.name for lane in lanes}
+        return Comparison(
+            scenario=scenario.name, title=scenario.title, sources=scenario.sources, target=scenario.target,
+            seed=scenario.seed, target_share=scenario.target_share, metric=gated_metric(scenario),
+            cutoffs=scenario.task.cutoffs, level=1 - scenario.gate.alpha, resamples=scenario.gate.resamples,
+            catalogue=len(self.domains.target.items),
+            marks={name: _by_kind(self.marks[self.marks["domain"] == name]) for name in scenario.domains},
+            test_marks=_by_kind(tested), lanes=lanes, failed=tuple(name for name in named if name not in present),
+            views=views,
+        )  # fmt: skip
+
+    @property
+    def _marked(self) -> "pd.Series[int]":
+        return self.marks.loc[self.marks["domain"] == self.scenario.target, "row"]
+
+    def _metrics(self, lane_ranks: Mapping[str, FloatArray], chosen: NDArray[np.bool_]) -> pd.DataFrame:
+        users = per_user(self.rows, lane_ranks, self.scenario.task.cutoffs, chosen)
+        metric = gated_metric(self.scenario)
+        return pd.DataFrame({name: table[metric] for name, table in users.items()})
+
+
+def _by_kind(marks: pd.DataFrame) -> dict[str, int]:
+    return {str(kind): int(count) for kind, count in marks.groupby("kind", observed=True).size().items()}

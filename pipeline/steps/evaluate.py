@@ -1,0 +1,208 @@
+"""evaluate: rank the test rows with every candidate, ask the gate, and write the report."""
+
+import logging
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.config import NEEDS_SOURCE_MODEL, Scenario
+from pipeline.errors import CrossliftError
+from pipeline.folders import UNHASHED, digest, read_json, write_json
+from pipeline.results import StepResult
+from pipeline.steps.inputs import load_domains, prepared_inputs
+from pipeline.steps.run import Run
+from pipeline.steps.transaction import Facts, cost_of, transact
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.comparison import Comparison
+    from pipeline.evaluation.gate import ChampionScores, Verdict
+    from pipeline.evaluation.held_out import HeldOut
+    from pipeline.evaluation.ranking import FloatArray
+
+log = logging.getLogger(__name__)
+
+LANE_STEPS = ("finetune_target", "fit_baseline")
+STEPS = ("ingest", "validate", "prepare", "audit", "pretrain_source", "adapt_domain", *LANE_STEPS, "verdict")
+POINT = "point.json"  # of the curve over shares
+
+
+def evaluate(run: Run) -> StepResult:
+    """Publish the verdict (`ranks.parquet`, `comparison.json`, `verdict.json`), then the report.
+
+    The verdict depends on candidates, data, marks and gate, not on the champion: for the same snapshot it is kept, also
+    when all is forced, and the test rows are not asked again. The report is published below `unhashed`, because it
+    shows costs.
+
+    Raises:
+        MissingResultError: `prepare`, `audit` or the target-only lane did not succeed.
+        CrossliftError: there is no test row, or target-only cannot score.
+    """
+    run.result("finetune_target", "target_only")
+    lanes = _candidates(run)
+    inputs = {
+        **{f"{lane.step}.{name}": lane.manifest for name, lane in lanes.items()},
+        **prepared_inputs(run),
+        "audit.marks": str(run.result("audit").facts["marks"]),
+    }
+    kept = ("name", "title", "sources", "target", "task", "gate", "seed", "target_share", "strategies", "baselines")
+    config = run.scenario.model_dump(mode="json", include=set(kept))
+    verdict = transact(replace(run, force=False), "verdict", partial(_judge, run, lanes), inputs=inputs, config=config)
+    curve = _keep_point(run, verdict)
+    points = {path.name: digest(read_json(path)) for path in sorted(curve.glob("*.json"))}
+    return transact(
+        run,
+        "report",
+        partial(_report, run, verdict, curve),
+        inputs={"verdict": verdict.manifest, **points},
+        config={"shares": run.scenario.shares},
+    )
+
+
+def _candidates(run: Run) -> dict[str, StepResult]:
+    """Results of the lanes that succeeded, in the scenario's order."""
+    found = {name: result for step in LANE_STEPS for name, result in run.results(step).items()}
+    return {name: found[name] for name in _lane_names(run.scenario) if name in found}
+
+
+def _lane_names(scenario: Scenario) -> list[str]:
+    return [lane.name for lane in (*scenario.strategies, *scenario.baselines)]
+
+
+# --- the verdict ----------------------------------------------------------------------------------------------------
+
+
+def _judge(run: Run, lanes: dict[str, StepResult], folder: Path, _work: Path) -> Facts:
+    import pandas as pd
+
+    from pipeline.evaluation.comparison import UNMARKED, describe_lanes
+    from pipeline.evaluation.curve import make_point
+    from pipeline.evaluation.gate import Lane, decide
+    from pipeline.evaluation.held_out import HeldOut
+
+    marks = pd.read_parquet(run.path(run.result("audit")) / "marks.parquet")
+    test = HeldOut.of(run.scenario, load_domains(run), marks)
+    ranks, latencies = _rank_all(run, lanes, test)
+    valid = {name: test.validation(pd.read_parquet(run.path(lanes[name]) / "valid_ranks.parquet")) for name in ranks}
+    described = describe_lanes(run.scenario, valid)
+    comparison = test.compare(ranks, described)
+    metric = comparison.metric
+    candidates = [Lane(lane.name, lane.kind, lane.valid[metric]) for lane in described]
+    champion = _champion(run, test, ranks)
+    verdict = decide(run.scenario.gate, metric, candidates, test.metrics(ranks), champion, run.scenario.seed)
+    _write(folder, comparison, verdict, test, ranks)
+    write_json(folder / POINT, make_point(comparison).model_dump(mode="json"))
+    write_json(folder / UNHASHED / "latency.json", latencies)
+    log.info("verdict: %s. %s", verdict.verdict, verdict.reason)
+    view = comparison.views.get(UNMARKED)
+    return {
+        "verdict": verdict.verdict,
+        "lane": verdict.lane,
+        "candidate": verdict.candidate,
+        "reason": verdict.reason,
+        "failed": list(comparison.failed),
+        "test": {name: view.lanes[name][metric].value for name in view.lanes} if view else {},
+    }
+
+
+def _rank_all(
+    run: Run, lanes: dict[str, StepResult], test: "HeldOut"
+) -> tuple[dict[str, "FloatArray"], dict[str, float]]:
+    """Ranks of the test rows by lane and seconds of one prediction; a lane that cannot score costs only itself."""
+    from pipeline.models.load import load_ranker
+
+    ranks: dict[str, FloatArray] = {}
+    latencies: dict[str, float] = {}
+    for name, lane in lanes.items():
+        try:
+            ranker = load_ranker(run.path(lane))
+            ranks[name] = test.rank(ranker.scores)
+            latencies[name] = test.time(ranker.scores)
+        except CrossliftError as error:
+            if name == "target_only":
+                raise
+            log.warning("lane %s cannot score the test rows and is left out: %s", name, error)
+    return ranks, latencies
+
+
+def _champion(run: Run, test: "HeldOut", ranks: dict[str, "FloatArray"]) -> "ChampionScores | None":
+    """Score what serves now, on tonight's catalogue and on the unmarked rows that its training data did not hold."""
+    from pipeline.evaluation.gate import ChampionScores
+    from pipeline.registry.lookup import find_champion, model_name
+
+    champion = find_champion(run.home, model_name(run.scenario))
+    if champion is None:
+        return None
+    from pipeline.serving.package import ServedModel
+
+    served = ServedModel.read(champion.folder)
+    metrics = test.metrics_beside(ranks, served.on_catalogue(test.domains), served.trained_pairs())
+    return ChampionScores(champion.version, champion.age_days, metrics)
+
+
+def _write(
+    folder: Path, comparison: "Comparison", verdict: "Verdict", test: "HeldOut", ranks: dict[str, "FloatArray"]
+) -> None:
+    import pandas as pd
+
+    tables = [test.rows.assign(lane=name, rank=values) for name, values in ranks.items()]
+    ranked = pd.concat(tables, ignore_index=True)
+    ranked["lane"] = pd.Categorical(ranked["lane"], categories=list(ranks))
+    ranked.to_parquet(folder / "ranks.parquet", index=False, compression="zstd")
+    write_json(folder / "comparison.json", comparison.model_dump(mode="json"))
+    write_json(folder / "verdict.json", verdict.model_dump(mode="json"))
+
+
+# --- the report -----------------------------------------------------------------------------------------------------
+
+
+def _keep_point(run: Run, verdict: StepResult) -> Path:
+    """Put this run's point beside those of other shares of the same scenario and data; gives their folder."""
+    same = run.scenario.model_dump(mode="json", exclude={"target_share", "strategies", "shares", "title", "schedule"})
+    data = {name: run.result("ingest", name).manifest for name in run.scenario.domains}
+    folder = run.home.root / "curves" / digest([same, data])[:32]
+    write_json(folder / f"{run.scenario.target_share:g}.json", read_json(run.path(verdict) / POINT))
+    return folder
+
+
+def _report(run: Run, verdict: StepResult, curve: Path, folder: Path, _work: Path) -> Facts:
+    from pipeline.evaluation.comparison import Comparison
+    from pipeline.evaluation.curve import CurvePoint
+    from pipeline.evaluation.gate import Verdict
+    from pipeline.evaluation.report import Report, write_report
+
+    judged = run.path(verdict)
+    points = [CurvePoint.model_validate(read_json(path)) for path in curve.glob("*.json")]
+    report = Report(
+        comparison=Comparison.model_validate(read_json(judged / "comparison.json")),
+        verdict=Verdict.model_validate(read_json(judged / "verdict.json")),
+        curve=tuple(sorted(points, key=lambda point: point.share)),
+        shares=run.scenario.shares,
+        costs=_costs(run),
+        latencies=read_json(judged / UNHASHED / "latency.json"),
+    )
+    (folder / UNHASHED).mkdir()
+    write_report(folder / UNHASHED, report)
+    facts = {key: verdict.facts[key] for key in ("verdict", "lane", "candidate", "reason", "failed")}
+    return {
+        **facts,
+        "html": f"{UNHASHED}/report.html",
+        "markdown": f"{UNHASHED}/report.md",
+        "json": f"{UNHASHED}/report.json",
+    }
+
+
+def _costs(run: Run) -> tuple[Any, ...]:
+    """Cost of each step's folder when it was computed; a lane also names the shared steps that it needed."""
+    from pipeline.evaluation.report import StepCost
+
+    needs = {
+        strategy.name: (("pretrain_source", ""), ("adapt_domain", strategy.adapt.kind))
+        for strategy in run.scenario.strategies
+        if strategy.tune.kind in NEEDS_SOURCE_MODEL
+    }
+    return tuple(
+        StepCost(step=step, name=name, cost=cost_of(run.path(result)), needs=needs.get(name, ()))
+        for step in STEPS
+        for name, result in run.results(step).items()
+    )

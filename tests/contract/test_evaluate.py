@@ -1,0 +1,252 @@
+"""The evaluate step on a toy: transactions, failed lanes, marks and the champion."""
+
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import pipeline.models.load
+import pipeline.registry.lookup
+import pipeline.serving.package
+from pipeline.config import Gate, Options, Scenario
+from pipeline.data.prepared import DomainData
+from pipeline.errors import CrossliftError, MissingResultError
+from pipeline.folders import UNHASHED, Home, digest, read_json
+from pipeline.models.ranker import Ranker
+from pipeline.steps.evaluate import evaluate
+from pipeline.steps.inputs import load_domains
+from pipeline.steps.run import Run
+from pipeline.steps.transaction import transact
+
+USERS, ITEMS, TASTES = 120, 60, 6
+
+
+class Taste(Ranker):
+    """Scores the items of a user's own kind higher by `strength`; what kind that is shows in the history."""
+
+    kind: ClassVar[str] = "taste"
+
+    def __init__(self, strength: float) -> None:
+        self.strength = strength
+
+    def scores(self, histories):
+        own = histories["b"] @ np.eye(TASTES, dtype=np.float32)[np.arange(ITEMS) % TASTES]
+        rough = np.tile(np.sin(np.arange(ITEMS) * 7.0), (own.shape[0], 1))
+        return (rough + self.strength * own[:, np.arange(ITEMS) % TASTES]).astype(np.float32)
+
+    def state(self):
+        return {"strength": self.strength}, {"none": np.zeros(1, np.float32)}
+
+    @classmethod
+    def from_state(cls, settings: dict[str, Any], arrays):
+        return cls(settings["strength"])
+
+
+def make_domain(name: str, seed: int) -> DomainData:
+    """Users who take items of their own kind: five training rows, one validation and one test row each."""
+    rng = np.random.default_rng(seed)
+    users = np.repeat(np.arange(USERS), 7)
+    steps = np.concatenate([rng.permutation(ITEMS // TASTES)[:7] for _ in range(USERS)])
+    rows = pd.DataFrame(
+        {"user": users, "item": steps * TASTES + users % TASTES, "part": np.tile([0, 0, 0, 0, 0, 1, 2], USERS)}
+    )
+    rows = rows.astype({"user": "int32", "item": "int32", "part": "int8"}).assign(kept=True)
+    rows = rows.sort_values(["user", "item"], ignore_index=True)
+    counts = np.bincount(rows.loc[rows["part"] < 2, "item"], minlength=ITEMS)
+    return DomainData(
+        name,
+        pd.DataFrame({"user_id": [f"u{i:03}" for i in range(USERS)]}),
+        pd.DataFrame({"item_id": [f"{name}{i:02}" for i in range(ITEMS)], "train_count": counts}),
+        rows,
+    )
+
+
+LANES = {
+    "target_only": ("finetune_target", 0.2),
+    "joint": ("finetune_target", 5.0),
+    "popularity": ("fit_baseline", 0.0),
+}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch) -> Run:
+    """Make a run whose earlier steps have succeeded, but for the lane `ease`."""
+    monkeypatch.setitem(pipeline.models.load.RANKERS, "taste", Taste)
+    monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: None)
+    return start(tmp_path, LANES)
+
+
+def start(home, lanes: dict[str, tuple[str, float]], marked: int = 10, share: float = 1.0) -> Run:
+    value = {
+        "name": "toy", "title": "A toy", "sources": ["a"], "target": "b", "bridges": ["users"], "embedded": {},
+        "split": {"kind": "leave_last_out"}, "gate": Gate(resamples=1000),
+        "strategies": [{"tune": {"kind": "scratch"}}, {"tune": {"kind": "joint"}}],
+        "baselines": [{"kind": "popularity"}, {"kind": "ease"}],
+    }  # fmt: skip
+    run = Run.start(Home(home), f"toy{share:g}", Scenario.model_validate(value), Options(target_share=share))
+    for seed, name in enumerate(("a", "b")):
+        transact(run, "ingest", lambda folder, work: {}, inputs={}, config={}, name=name)
+        transact(run, "prepare", writer(make_domain(name, seed)), inputs={}, config={"share": share}, name=name)
+    transact(run, "audit", marks_of(run, marked), inputs={}, config={"marked": marked})
+    for name, (step, strength) in lanes.items():
+        transact(run, step, candidate(run, strength), inputs={}, config={"strength": strength}, name=name)
+    return run
+
+
+def writer(domain: DomainData):
+    def build(folder, work):
+        domain.write(folder)
+        return {}
+
+    return build
+
+
+def marks_of(run: Run, count: int):
+    def build(folder, work):
+        rows = load_domains(run).held_out("test")["row"].to_numpy()[:count]
+        marks = pd.DataFrame({"domain": "b", "row": rows, "kind": "twin"}).astype({"domain": str, "kind": str})
+        marks.to_parquet(folder / "marks.parquet")
+        return {"marks": digest(rows.tolist())}
+
+    return build
+
+
+def candidate(run: Run, strength: float):
+    def build(folder, work):
+        Taste(strength).save(folder)
+        load_domains(run).held_out("valid").assign(rank=1 + 20 / (1 + strength)).to_parquet(
+            folder / "valid_ranks.parquet"
+        )
+        return {}
+
+    return build
+
+
+def test_the_verdict_and_the_report_are_published(run):
+    """The best lane on validation wins on the test, and all artifacts are there."""
+    result = evaluate(run)
+    assert result.facts["lane"] == "joint"
+    assert result.facts["verdict"] == "promoted"
+    assert result.facts["failed"] == ["ease"]
+    judged = run.path(run.result("verdict"))
+    ranks = pd.read_parquet(judged / "ranks.parquet")
+    assert ranks.groupby("lane", observed=True).size().to_dict() == dict.fromkeys(LANES, USERS)
+    assert {path.name for path in (run.path(result) / UNHASHED).iterdir()} == {
+        "report.html",
+        "report.md",
+        "report.json",
+    }
+    assert read_json(judged / "verdict.json")["users"] == USERS - 10
+
+
+def test_what_differs_between_equal_runs_is_not_hashed(run, tmp_path):
+    """A run elsewhere gives the same manifests, although times differ."""
+    first = evaluate(run)
+    second = evaluate(start(tmp_path / "elsewhere", LANES))
+    assert first.manifest == second.manifest
+    assert run.result("verdict").manifest == Run.load(Home(tmp_path / "elsewhere"), "toy1").result("verdict").manifest
+
+
+def test_the_verdict_is_kept_and_not_asked_again(run, monkeypatch):
+    """A repeat reuses the verdict, also when all is forced and another champion serves by then."""
+    evaluate(run)
+    monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: pytest.fail("asked again"))
+    again = evaluate(Run(run.home, run.run_id, run.scenario, force=True))
+    assert run.result("verdict").reused
+    assert not again.reused
+
+
+def test_target_only_is_needed(run):
+    """Without the reference of every gain there is no evaluation."""
+    run.forget("finetune_target", "target_only")
+    with pytest.raises(MissingResultError, match="needs the result of finetune_target of target_only"):
+        evaluate(run)
+
+
+def test_a_lane_that_cannot_score_costs_only_itself(run):
+    """A diverged lane is left out and named; the others are judged."""
+    transact(run, "finetune_target", candidate(run, float("nan")), inputs={}, config={"strength": "nan"}, name="joint")
+    result = evaluate(run)
+    assert result.facts["failed"] == ["joint", "ease"]
+    assert "joint" not in result.facts["reason"]
+
+
+def test_a_target_only_lane_that_cannot_score_is_an_error(run):
+    """Nothing can be measured against a model that diverged."""
+    build = candidate(run, float("nan"))
+    transact(run, "finetune_target", build, inputs={}, config={"strength": "nan"}, name="target_only")
+    with pytest.raises(CrossliftError, match="score that is NaN"):
+        evaluate(run)
+
+
+def test_marked_validation_rows_do_not_pick(run):
+    """A lane whose good validation ranks all stand on marked rows is not the candidate."""
+
+    def leaky(folder, work):
+        Taste(0.0).save(folder)
+        ranked = load_domains(run).held_out("valid")
+        ranked.assign(rank=np.where(ranked.index < USERS // 2, 1.0, 50.0)).to_parquet(folder / "valid_ranks.parquet")
+        return {}
+
+    def marks(folder, work):
+        rows = load_domains(run).held_out("valid")["row"].to_numpy()[: USERS // 2]
+        pd.DataFrame({"domain": "b", "row": rows, "kind": "twin"}).to_parquet(folder / "marks.parquet")
+        return {"marks": "others"}
+
+    transact(run, "fit_baseline", leaky, inputs={}, config={}, name="ease")
+    assert evaluate(run).facts["candidate"] == "ease"
+    transact(run, "audit", marks, inputs={}, config={"marked": "valid"})
+    assert evaluate(run).facts["candidate"] == "joint"
+
+
+def test_no_test_row_is_an_error(run):
+    """A target whose test rows are all outside the catalogue cannot be evaluated."""
+    domain = make_domain("b", 1)
+    without = DomainData("b", domain.users, domain.items, domain.rows[domain.rows["part"] < 2].reset_index(drop=True))
+    transact(run, "prepare", writer(without), inputs={}, config={"rows": "none"}, name="b")
+    with pytest.raises(CrossliftError, match="b: expected test rows whose item is in the catalogue, got none"):
+        evaluate(run)
+
+
+def test_the_champion_is_judged_on_rows_that_it_did_not_learn(run, monkeypatch, tmp_path):
+    """Test rows in the champion's training data are left out of its comparison, and a far better one stays."""
+    domains = load_domains(run)
+    test = domains.held_out("test")
+    learnt = test.iloc[20:70]
+    pairs = pd.DataFrame(
+        {
+            "user_id": domains.users.to_numpy()[learnt["user"].to_numpy()],
+            "item_id": domains.target.items["item_id"].to_numpy()[learnt["item"].to_numpy()],
+        }
+    )
+
+    def oracle(histories):
+        scores = np.full((histories["b"].shape[0], ITEMS), -np.inf, dtype=np.float32)
+        scores[:, test["item"].to_numpy()] = 1.0
+        return np.where(Taste(5.0).scores(histories) > 3, 1.0, scores).astype(np.float32)
+
+    served = SimpleNamespace(on_catalogue=lambda _: oracle, trained_pairs=lambda: pairs)
+    champion = SimpleNamespace(version=3, age_days=1.0, folder=tmp_path)
+    monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
+    monkeypatch.setattr(pipeline.serving.package.ServedModel, "read", lambda folder: served)
+    evaluate(run)
+    [compared] = [
+        found
+        for found in read_json(run.path(run.result("verdict")) / "verdict.json")["comparisons"]
+        if found["role"] == "champion"
+    ]
+    assert compared["reference"] == "version 3"
+    assert compared["users"] == USERS - 10 - 50
+
+
+def test_another_share_joins_the_curve(run, tmp_path):
+    """A run at 30 % puts its point beside that of the full target, and the report of either shows both."""
+    evaluate(run)
+    less = evaluate(start(tmp_path, LANES, share=0.3))
+    value = read_json(tmp_path / less.folder / UNHASHED / "report.json")
+    assert [point["share"] for point in value["curve"]] == [0.3, 1.0]
+    again = evaluate(run)
+    assert not again.reused
+    assert run.result("verdict").reused

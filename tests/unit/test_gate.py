@@ -1,0 +1,209 @@
+"""The gate's rules, one after the other."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.config import Gate
+from pipeline.evaluation.gate import ChampionScores, Lane, Verdict, decide
+
+GATE = Gate(delta=0.05, resamples=1000)
+TARGET_ONLY = Lane("target_only", "strategy", 0.20)
+POPULARITY = Lane("popularity", "baseline", 0.10)
+EASE = Lane("ease", "baseline", 0.19)
+JOINT = Lane("joint", "strategy", 0.30)
+LANES = (TARGET_ONLY, POPULARITY, EASE, JOINT)
+
+
+def users(n: int = 4000, noise: float = 0.01, seed: int = 0, **means: float) -> pd.DataFrame:
+    """Make a metric of each user with exactly these means and, between two lanes, about this spread."""
+    rng = np.random.default_rng(seed)
+    table = {}
+    for name, mean in means.items():
+        spread = rng.normal(0, noise, n)
+        table[name] = mean + spread - spread.mean()
+    return pd.DataFrame(table)
+
+
+def judge(test: pd.DataFrame, lanes=LANES, champion=None, gate=GATE) -> Verdict:
+    return decide(gate, "ndcg@10", lanes, test, champion, seed=1)
+
+
+def serving(age: float = 1.0, **kwargs: float) -> ChampionScores:
+    return ChampionScores(version=4, age_days=age, metrics=users(**kwargs))
+
+
+BASE = {"target_only": 0.20, "popularity": 0.10, "ease": 0.21}
+
+
+def test_validation_picks_and_a_clear_gain_is_promoted():
+    """The lane with the best validation metric is the candidate, and better than target-only it is promoted."""
+    verdict = judge(users(joint=0.25, **BASE))
+    assert (verdict.verdict, verdict.lane, verdict.candidate) == ("promoted", "joint", "joint")
+    assert [(c.role, c.reference, c.demand) for c in verdict.comparisons] == [
+        ("target-only", "target_only", "better"),
+        ("best baseline", "ease", "not worse"),
+    ]
+    assert verdict.comparisons[0].difference == pytest.approx(0.05)
+    assert "holds against target_only (+5.00 points [" in verdict.reason
+
+
+def test_test_rows_do_not_pick():
+    """A lane that is best on test rows alone is no candidate."""
+    verdict = judge(users(joint=0.25, target_only=0.2, popularity=0.9, ease=0.21))
+    assert verdict.candidate == "joint"
+
+
+def test_the_best_baseline_is_that_of_validation():
+    """Popularity is best on the test rows, but ease is the reference."""
+    verdict = judge(users(joint=0.25, target_only=0.2, popularity=0.9, ease=0.21))
+    assert verdict.comparisons[1].reference == "ease"
+    assert verdict.verdict == "promoted"
+
+
+def test_a_strategy_that_only_equals_target_only_is_rejected():
+    """A narrow interval around zero shows that there is no gain; the best safe lane serves instead."""
+    verdict = judge(users(joint=0.2, **BASE))
+    assert (verdict.verdict, verdict.lane) == ("rejected", "target_only")
+    assert "it had to be better than target_only and is not" in verdict.reason
+    assert "Nothing serves yet, so target_only is promoted." in verdict.reason
+
+
+def test_negative_transfer_is_rejected_even_where_the_interval_is_wide():
+    """An upper bound below zero answers the question, whatever the width."""
+    verdict = judge(users(n=200, noise=0.2, joint=0.10, **BASE))
+    assert verdict.comparisons[0].high < 0
+    assert verdict.comparisons[0].smallest_visible > verdict.comparisons[0].delta
+    assert verdict.verdict == "rejected"
+
+
+def test_a_wide_interval_is_undecided_and_target_only_is_promoted():
+    """Where nothing serves yet, a candidate that cannot be told from target-only gives way to it."""
+    verdict = judge(users(n=200, noise=0.2, joint=0.205, **BASE))
+    assert (verdict.verdict, verdict.lane) == ("undecided", "target_only")
+    assert "the test rows cannot tell whether it is better than target_only" in verdict.reason
+
+
+def test_a_wide_interval_above_zero_is_a_proof():
+    """The lower bound above zero settles it: a large gain on few rows is promoted."""
+    verdict = judge(users(n=200, noise=0.2, joint=0.9, **BASE))
+    assert verdict.comparisons[0].smallest_visible > verdict.comparisons[0].delta
+    assert verdict.verdict == "promoted"
+
+
+def test_not_worse_needs_a_narrow_interval():
+    """Above -delta but below zero at the lower end: narrow passes, wide is undecided."""
+    narrow = judge(users(joint=0.208, target_only=0.1, popularity=0.1, ease=0.21))
+    assert narrow.comparisons[1].low < 0
+    assert narrow.verdict == "promoted"
+    wide = judge(users(n=400, noise=0.1, joint=0.22, target_only=0.1, popularity=0.1, ease=0.21))
+    assert wide.comparisons[1].low < 0 < wide.comparisons[1].high
+    assert wide.verdict == "undecided"
+
+
+def test_worse_than_the_best_baseline_by_more_than_delta_is_rejected():
+    """All references must hold, not only target-only."""
+    verdict = judge(users(joint=0.22, target_only=0.2, popularity=0.1, ease=0.3))
+    assert [c.outcome for c in verdict.comparisons] == ["passed", "failed"]
+    assert verdict.verdict == "rejected"
+    assert "it had to be not worse by 5% than the best baseline ease and is not" in verdict.reason
+
+
+def test_a_baseline_need_not_beat_target_only():
+    """A baseline picked by validation must only be not worse, and is not compared with itself."""
+    lanes = (TARGET_ONLY, POPULARITY, Lane("ease", "baseline", 0.5))
+    verdict = judge(users(target_only=0.2, popularity=0.1, ease=0.2), lanes)
+    assert [(c.reference, c.demand) for c in verdict.comparisons] == [("target_only", "not worse")]
+    assert (verdict.verdict, verdict.lane) == ("promoted", "ease")
+
+
+def test_target_only_is_not_compared_with_itself():
+    """Target-only picked by validation is held against the best baseline alone."""
+    verdict = judge(users(target_only=0.2, popularity=0.1, ease=0.2), (TARGET_ONLY, POPULARITY, EASE))
+    assert [c.reference for c in verdict.comparisons] == ["ease"]
+    assert (verdict.verdict, verdict.lane) == ("promoted", "target_only")
+
+
+def test_an_undecided_baseline_is_itself_a_safe_choice():
+    """Undecided against target-only, the best baseline still serves where nothing did; rejected, it does not."""
+    lanes = (TARGET_ONLY, Lane("ease", "baseline", 0.5))
+    undecided = judge(users(n=200, noise=0.2, target_only=0.2, ease=0.2), lanes)
+    assert (undecided.verdict, undecided.lane) == ("undecided", "ease")
+    rejected = judge(users(target_only=0.2, ease=0.1), lanes)
+    assert (rejected.verdict, rejected.lane) == ("rejected", "target_only")
+
+
+def test_target_only_alone_is_promoted():
+    """With nothing to hold it against, the only lane serves."""
+    verdict = judge(users(target_only=0.2), (TARGET_ONLY,))
+    assert (verdict.verdict, verdict.lane, verdict.comparisons) == ("promoted", "target_only", ())
+    assert "there is nothing to hold it against" in verdict.reason
+
+
+def test_the_champion_is_a_reference_on_its_own_rows():
+    """The champion's comparison uses the rows that it was allowed to be judged on."""
+    champion = serving(n=1000, joint=0.25, champion=0.24, **BASE)
+    verdict = judge(users(joint=0.25, **BASE), champion=champion)
+    assert (verdict.comparisons[2].role, verdict.comparisons[2].reference) == ("champion", "version 4")
+    assert verdict.comparisons[2].users == 1000
+    assert (verdict.verdict, verdict.lane) == ("promoted", "joint")
+
+
+def test_a_better_champion_stays():
+    """A candidate that beats target-only but is worse than the champion does not replace it."""
+    champion = serving(joint=0.25, champion=0.40, **BASE)
+    verdict = judge(users(joint=0.25, **BASE), champion=champion)
+    assert (verdict.verdict, verdict.lane) == ("rejected", None)
+    assert "What serves now stays." in verdict.reason
+
+
+def test_undecided_keeps_the_champion():
+    """With a champion there is no need of a safe lane."""
+    champion = serving(n=200, noise=0.2, joint=0.25, champion=0.25, **BASE)
+    verdict = judge(users(joint=0.25, **BASE), champion=champion)
+    assert (verdict.verdict, verdict.lane) == ("undecided", None)
+    assert "whether it is not worse by 5% than the champion, version 4" in verdict.reason
+
+
+def test_an_old_champion_gives_way_to_a_candidate_that_is_not_worse():
+    """Above the age limit "not worse" is enough, although it is not better than target-only."""
+    test = users(joint=0.2, target_only=0.2, popularity=0.1, ease=0.2)
+    metrics = {"joint": 0.2, "champion": 0.2, "target_only": 0.2, "popularity": 0.1, "ease": 0.2}
+    assert judge(test, champion=serving(age=30, **metrics)).lane is None
+    verdict = judge(test, champion=serving(age=31, **metrics))
+    assert (verdict.verdict, verdict.lane) == ("promoted", "joint")
+    assert "the champion is 31 days old, more than the 30" in verdict.reason
+
+
+def test_an_old_champion_stays_before_a_worse_candidate():
+    """Age is no reason to serve something worse."""
+    champion = serving(age=400, joint=0.25, champion=0.4, **BASE)
+    assert judge(users(joint=0.25, **BASE), champion=champion).lane is None
+
+
+def test_no_test_row_decides_nothing():
+    """Where every test row carries a mark, the verdict is undecided and says why."""
+    verdict = judge(users(joint=0.25, **BASE).iloc[:0])
+    assert (verdict.verdict, verdict.lane, verdict.users) == ("undecided", "target_only", 0)
+    assert "there are not enough test rows to compare it with target_only" in verdict.reason
+
+
+def test_the_smallest_visible_difference_is_half_the_interval():
+    """It stands beside each comparison, absolute and as a share of the reference."""
+    compared = judge(users(joint=0.25, **BASE)).comparisons[0]
+    assert compared.smallest_visible == pytest.approx((compared.high - compared.low) / 2)
+    assert compared.smallest_visible_share == pytest.approx(compared.smallest_visible / 0.20, abs=1e-6)
+
+
+def test_a_useless_reference_has_no_share():
+    """A reference that never hits gives no division by zero."""
+    assert judge(users(noise=0.0, joint=0.25, target_only=0.0, ease=0.1)[["joint", "target_only", "ease"]],
+                 (TARGET_ONLY, EASE, JOINT)).comparisons[0].smallest_visible_share is None  # fmt: skip
+
+
+def test_the_verdict_can_be_kept_as_json():
+    """A verdict that was written and read again is the same."""
+    verdict = judge(users(joint=0.25, **BASE))
+    assert Verdict.model_validate(json.loads(verdict.model_dump_json())) == verdict

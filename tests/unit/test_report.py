@@ -1,0 +1,254 @@
+"""The comparison of all lanes, and the report that shows it."""
+
+import json
+import re
+from xml.etree.ElementTree import fromstring
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.config import Gate, Scenario
+from pipeline.evaluation import figures
+from pipeline.evaluation.bootstrap import Estimate
+from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, View, describe_lanes, view
+from pipeline.evaluation.curve import make_point
+from pipeline.evaluation.gate import Lane, Verdict, decide
+from pipeline.evaluation.report import Report, StepCost, lane_rows, render_html, render_markdown, write_report
+from pipeline.evaluation.slices import Slice
+from pipeline.results import Cost
+
+HOSTILE = "<script>alert('x')</script> | [a](http://evil.example) `x`"
+USERS = 400
+GOOD = {"target_only": 40.0, "joint": 2.0, "fine_tune": 400.0, "popularity": 100.0, "ease": 12.0, "ease+source": 6.0}
+
+
+def scenario(**changes) -> Scenario:
+    value = {
+        "name": "toy", "title": HOSTILE, "sources": ("a",), "target": "b", "bridges": ("users",), "embedded": {},
+        "split": {"kind": "time"}, "gate": Gate(resamples=1000), "shares": (0.3, 1.0),
+        "strategies": [{"tune": {"kind": kind}} for kind in ("scratch", "joint", "fine_tune", "frozen")],
+        "baselines": [{"kind": "popularity"}, {"kind": "ease"}, {"kind": "ease", "domains": "all"}],
+    }  # fmt: skip
+    return Scenario.model_validate({**value, **changes})
+
+
+def make_report(share: float = 1.0, **changes) -> Report:
+    """Make a report of lanes whose ranks spread around a typical rank; `frozen` has failed."""
+    chosen = scenario(target_share=share, **changes)
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"row": np.arange(USERS), "user": np.arange(USERS), "item": rng.integers(0, 50, USERS)})
+    noise = rng.gamma(2.0, 0.5, USERS)
+    ranks = {name: np.ceil(typical * noise * rng.uniform(0.8, 1.2, USERS)) for name, typical in GOOD.items()}
+    lanes = describe_lanes(chosen, {name: {"ndcg@10": 1 / typical} for name, typical in GOOD.items()})
+    slices = [Slice("half", "first", np.arange(USERS) < 200), Slice("half", "second", np.arange(USERS) >= 200)]
+    parts = {ALL: np.ones(USERS, bool), UNMARKED: np.arange(USERS) >= 40}
+    views = {name: view(chosen, lanes, rows, ranks, part, slices) for name, part in parts.items()}
+    comparison = Comparison(
+        scenario="toy", title=chosen.title, sources=("a",), target="b", seed=0, target_share=share, metric="ndcg@10",
+        cutoffs=(10, 20), level=0.95, resamples=1000, catalogue=5000, marks={"a": {}, "b": {"twin": 40}},
+        test_marks={"twin": 40}, lanes=lanes, failed=("frozen",), views=views,
+    )  # fmt: skip
+    table = pd.DataFrame({name: 1 / values for name, values in ranks.items()})
+    verdict = decide(
+        chosen.gate, "ndcg@10", [Lane(lane.name, lane.kind, lane.valid["ndcg@10"]) for lane in lanes], table, None, 0
+    )
+    cost = Cost(cpu_seconds=2.0, wall_seconds=3.0, peak_mebibytes=100.0)
+    needs = (("pretrain_source", ""),)
+    costs = [StepCost(step="pretrain_source", name="", cost=cost)]
+    costs += [
+        StepCost(step="finetune_target" if lane.kind == "strategy" else "fit_baseline", name=lane.name, cost=cost,
+                 needs=needs if lane.name == "fine_tune" else ())
+        for lane in lanes
+    ]  # fmt: skip
+    return Report(comparison=comparison, verdict=verdict, curve=(make_point(comparison),), shares=chosen.shares,
+                  costs=tuple(costs), latencies={"joint": 0.004})  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return make_report()
+
+
+@pytest.fixture(scope="module")
+def page(report) -> str:
+    return render_html(report)
+
+
+def clean(report: Report) -> View:
+    return report.comparison.views[UNMARKED]
+
+
+def test_gains_are_against_the_own_counterpart(report):
+    """A strategy is held against target-only, a baseline on both domains against itself on the target alone."""
+    own = {gain.lane: gain.against for gain in clean(report).gains if gain.transfer}
+    assert own == {"joint": "target_only", "fine_tune": "target_only", "ease+source": "ease"}
+    others = {(gain.lane, gain.against) for gain in clean(report).gains if not gain.transfer}
+    assert others == {("popularity", "target_only"), ("ease", "target_only"), ("ease+source", "target_only")}
+
+
+def test_a_gain_is_the_difference_of_the_lanes(report):
+    """The estimate of a difference is the difference of the estimates, and its interval holds it."""
+    for gain in clean(report).gains:
+        lanes = clean(report).lanes
+        expected = lanes[gain.lane]["ndcg@10"].value - lanes[gain.against]["ndcg@10"].value
+        assert gain.difference.value == pytest.approx(expected)
+        assert gain.difference.low <= gain.difference.value <= gain.difference.high
+
+
+def test_help_and_harm_are_told_apart(report):
+    """A lane far above target-only helps, one far below hurts and is flagged as negative transfer."""
+    words = {row.info.name: row.word for row in lane_rows(report)}
+    assert (words["joint"], words["fine_tune"], words["target_only"], words["ease"]) == ("helps", "hurts", "", "")
+    assert {gain.lane for gain in clean(report).gains if gain.negative} == {"fine_tune"}
+
+
+def test_lanes_stand_in_the_order_of_validation(report):
+    """The best lane on validation rows comes first, whatever the test says."""
+    assert [lane.name for lane in report.comparison.lanes][:2] == ["joint", "ease+source"]
+
+
+def test_marked_rows_do_not_count_in_the_clean_view(report):
+    """The view without marked rows has those rows' users left out, the other has all."""
+    assert (report.comparison.views[ALL].users, clean(report).users) == (400, 360)
+
+
+def test_slices_divide_the_rows(report):
+    """The users of the slices of one kind add up to those of the view, and so do their metrics."""
+    parts = clean(report).slices
+    assert [part.users for part in parts] == [160, 200]
+    joint = sum(part.users * part.lanes["joint"].value for part in parts) / 360
+    assert joint == pytest.approx(clean(report).lanes["joint"]["ndcg@10"].value)
+
+
+def test_a_lane_pays_for_the_shared_steps_that_it_needed(report):
+    """Fine-tuning counts the pretraining too; a baseline counts only itself."""
+    seconds = {row.info.name: row.cpu_seconds for row in lane_rows(report)}
+    assert (seconds["fine_tune"], seconds["ease"]) == (4.0, 2.0)
+
+
+def test_the_point_of_the_curve_is_the_best_transfer_by_validation(report):
+    """The curve takes the lane that validation prefers, and its counterpart, from the clean view."""
+    point = report.curve[0]
+    assert point.best is not None
+    assert point.baseline is not None
+    assert (point.best.lane, point.best.counterpart) == ("joint", "target_only")
+    assert (point.baseline.lane, point.baseline.counterpart) == ("ease+source", "ease")
+    assert point.best.value == clean(report).lanes["joint"]["ndcg@10"]
+
+
+def test_the_page_loads_nothing_and_escapes_what_came_from_outside(page):
+    """The title's script and link are text, and no address, script or import stands in the page."""
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "Content-Security-Policy" in page
+    outside = re.findall(r"(?:src|href|url|@import)\s*[=(]\s*[\"']?([^\"')\s>]*)", page)
+    assert outside == []
+
+
+def test_the_first_screen_says_what_matters(page):
+    """Verdict, reason, failed lanes and the key figure come before the first table."""
+    top = page[: page.index("<table")]
+    for wanted in ("Promoted: joint", "joint is the best on validation rows", "1 lane failed", "frozen", "360"):
+        assert wanted in top
+
+
+def test_the_page_tells_of_negative_transfer_and_of_missing_shares(page):
+    """Harm is said in words, and so is which share of the curve is still to be run."""
+    assert "Negative transfer is shown for fine_tune." in page
+    assert "Not on the curve yet: 30 %." in page
+
+
+def test_figures_are_well_formed(page):
+    """Every figure is one whole XML tree with a title."""
+    drawn = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
+    assert len(drawn) == 4
+    assert all(fromstring(svg).find("title") is not None for svg in drawn)  # noqa: S314  our own text
+
+
+def test_a_second_share_draws_the_curve(report):
+    """With two points the page shows quality against the share of target data."""
+    two = report.model_copy(update={"curve": (make_report(0.3).curve[0], report.curve[0])})
+    page = render_html(two)
+    assert "Quality against the share of target data" in page
+    assert "Not on the curve yet" not in page
+    assert "| 30 % |" in render_markdown(two)
+
+
+def test_markdown_tables_are_whole_and_escaped(report):
+    """Every line of a table has as many cells as its head, and the title is neither HTML nor a link."""
+    text = render_markdown(report)
+    assert "<script" not in text
+    assert "\\[a\\](http" in text
+    for block in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
+        assert len(widths) == 1, block
+
+
+def test_markdown_and_json_say_the_same(report, tmp_path):
+    """The main number of each lane in the Markdown is that of the JSON."""
+    write_report(tmp_path, report)
+    value = json.loads((tmp_path / "report.json").read_text())
+    text = (tmp_path / "report.md").read_text()
+    for name, metrics in value["comparison"]["views"][UNMARKED]["lanes"].items():
+        assert re.search(
+            rf"^\| {re.escape(name.replace('_', chr(92) + '_'))} \| .*{100 * metrics['ndcg@10']['value']:.2f}",
+            text,
+            re.MULTILINE,
+        )
+
+
+def test_equal_reports_give_equal_bytes(report, tmp_path):
+    """A repeat of the same run writes the same three files."""
+    for folder, value in ((tmp_path / "one", report), (tmp_path / "two", make_report())):
+        folder.mkdir()
+        write_report(folder, value)
+    for name in ("report.html", "report.md", "report.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_a_report_without_a_clean_view_is_possible(report):
+    """Where every test row is marked, the page still shows all rows and does not fail."""
+    views = {ALL: report.comparison.views[ALL]}
+    page = render_html(report.model_copy(update={"comparison": report.comparison.model_copy(update={"views": views})}))
+    assert "What the source brings" not in page
+
+
+def test_a_verdict_that_promotes_nothing_is_shown(report):
+    """Rejected and undecided verdicts keep their word in the page."""
+    verdict = Verdict.model_validate({**report.verdict.model_dump(), "verdict": "rejected", "lane": None})
+    assert ">Rejected</span>" in render_html(report.model_copy(update={"verdict": verdict}))
+
+
+def test_figures_put_values_where_the_axis_says():
+    """In a forest plot a greater value lies further right, between the ends of its interval."""
+    rows = [
+        figures.ForestRow("low", (Estimate(value=0.1, low=0.05, high=0.2),)),
+        figures.ForestRow("high", (Estimate(value=0.4, low=0.3, high=0.45),)),
+    ]
+    svg = fromstring(figures.forest("title", rows, ("only",)))  # noqa: S314
+    dots = [float(dot.get("cx", "")) for dot in svg.iter("circle")]
+    bars = [
+        (float(bar.get("x1", "")), float(bar.get("x2", "")))
+        for bar in svg.iter("line")
+        if "bar" in bar.get("class", "")
+    ]
+    assert dots[0] < dots[1]
+    assert all(low < dot < high for dot, (low, high) in zip(dots, bars, strict=True))
+
+
+def test_no_values_draw_no_figure():
+    """An empty figure is no figure."""
+    assert (
+        figures.forest("t", [], ()) == figures.scatter("t", [], ("x", "y")) == figures.curve("t", [], ("x", "y")) == ""
+    )
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.013), (-0.004, 0.021), (0.0, 1.0), (0.0, 0.0), (-1e-5, 2e-5)])
+def test_ticks_enclose_the_range(low, high):
+    """The axis covers the values with a handful of evenly spaced ticks."""
+    ticks = figures._ticks(low, high)
+    assert ticks[0] <= low
+    assert ticks[-1] >= high
+    assert 2 <= len(ticks) <= 8
+    assert np.allclose(np.diff(ticks), ticks[1] - ticks[0])
