@@ -1,0 +1,1 @@
+"""The MLflow registry: tracking, promotion, look-up and rollback."""

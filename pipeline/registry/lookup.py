@@ -1,0 +1,201 @@
+"""Looking the registry up: names, champions, versions."""
+
+import difflib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.config import Scenario
+from pipeline.errors import StorageError, UserError
+from pipeline.folders import Home
+from pipeline.registry.promote import CHALLENGER, CHAMPION, PREVIOUS, aliases
+from pipeline.registry.tracking import connect, reached, store_exists
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+_PREFIX = "crosslift."
+_DAY = 24 * 60 * 60
+
+
+@dataclass(frozen=True)
+class Champion:
+    """What serves now. `candidate` is the hash of the candidate's manifest; `folder` holds its package."""
+
+    version: int
+    lane: str
+    candidate: str
+    age_days: float
+    folder: Path
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """A registered model and the versions that its aliases name."""
+
+    name: str
+    champion: int | None
+    challenger: int | None
+    previous: int | None
+
+
+@dataclass(frozen=True)
+class VersionDetails:
+    """One version: which aliases name it, when it was registered (seconds since 1970), and its tags."""
+
+    version: int
+    aliases: tuple[str, ...]
+    registered: float
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ModelDetails:
+    """A registered model with all versions, the newest first."""
+
+    name: str
+    versions: tuple[VersionDetails, ...] = field(default=())
+
+
+def model_name(scenario: Scenario) -> str:
+    """`crosslift.<scenario>`, and `crosslift.<scenario>.share_<percent>` where target rows are left out on purpose.
+
+    An experiment with fewer rows never replaces what serves.
+    """
+    if scenario.target_share == 1:
+        return f"{_PREFIX}{scenario.name}"
+    percent = f"{scenario.target_share * 100:.6g}".replace(".", "_")
+    return f"{_PREFIX}{scenario.name}.share_{percent}"
+
+
+def find_champion(home: Home, name: str) -> Champion | None:
+    """Find what serves under a registered name, or None while nothing does.
+
+    Raises:
+        StorageError: the store cannot be reached, or the champion's files are gone.
+    """
+    if not store_exists(home):
+        return None
+    client = connect(home)
+    with reached(client.tracking_uri):
+        if not client.search_registered_models(f"name = '{name}'", max_results=1):
+            return None
+        if CHAMPION not in (found := aliases(client, name)):
+            return None
+        version = client.get_model_version(name, str(found[CHAMPION]))
+        folder = _package(_download(client, home, version))
+    return Champion(
+        version=int(version.version),
+        lane=version.tags.get("lane", ""),
+        candidate=version.tags.get("candidate", ""),
+        age_days=max(0.0, time.time() - version.creation_timestamp / 1000) / _DAY,
+        folder=folder,
+    )
+
+
+def model_folder(home: Home, name: str, alias: str = CHAMPION) -> Path:
+    """Find the MLflow model folder that an alias names, on this machine.
+
+    Raises:
+        UserError: there is no such model, or the alias names no version of it.
+        StorageError: the store cannot be reached.
+    """
+    client = connect(home)
+    known(client, home, name)
+    with reached(client.tracking_uri):
+        found = aliases(client, name)
+        if alias not in found:
+            raise UserError(f"{name}: no version has the alias {alias!r}; there are: {', '.join(found) or 'none yet'}.")
+        return _download(client, home, client.get_model_version(name, str(found[alias])))
+
+
+def list_models(home: Home) -> list[ModelSummary]:
+    """All registered models, by name.
+
+    Raises:
+        StorageError: the store cannot be reached.
+    """
+    if not store_exists(home):
+        return []
+    client = connect(home)
+    with reached(client.tracking_uri):
+        return [_summary(client, name) for name in _names(client)]
+
+
+def show_model(home: Home, name: str) -> ModelDetails:
+    """Describe a registered model with its versions and their tags.
+
+    Raises:
+        UserError: there is no such model; the message names the near miss.
+        StorageError: the store cannot be reached.
+    """
+    client = connect(home)
+    known(client, home, name)
+    with reached(client.tracking_uri):
+        named = aliases(client, name)
+        versions = [
+            VersionDetails(
+                version=int(version.version),
+                aliases=tuple(sorted(alias for alias, at in named.items() if at == int(version.version))),
+                registered=version.creation_timestamp / 1000,
+                tags=dict(version.tags),
+            )
+            for version in client.search_model_versions(f"name = '{name}'", max_results=1000)
+        ]
+    return ModelDetails(name, tuple(sorted(versions, key=lambda version: -version.version)))
+
+
+def known(client: "MlflowClient", home: Home, name: str) -> None:
+    """Nothing, if a model of that name is registered.
+
+    Raises:
+        UserError: there is none; the message names the near miss.
+    """
+    with reached(client.tracking_uri):
+        names = _names(client)
+    if name in names:
+        return
+    near = difflib.get_close_matches(name, [*names, *(other.removeprefix(_PREFIX) for other in names)], n=1)
+    hint = f" Did you mean {near[0] if near[0] in names else _PREFIX + near[0]!r}?" if near else ""
+    raise UserError(
+        f"no model is called {name!r}.{hint} There are: {', '.join(names) or 'none yet'}, in {home.root}; "
+        "`crosslift run SCENARIO` registers one."
+    )
+
+
+def _names(client: "MlflowClient") -> list[str]:
+    found = client.search_registered_models(f"name LIKE '{_PREFIX}%'", max_results=1000)
+    return sorted(str(model.name) for model in found)
+
+
+def _summary(client: "MlflowClient", name: str) -> ModelSummary:
+    found = aliases(client, name)
+    return ModelSummary(name, found.get(CHAMPION), found.get(CHALLENGER), found.get(PREVIOUS))
+
+
+def _download(client: "MlflowClient", home: Home, version: "ModelVersion") -> Path:
+    """Find a version's model folder: the local store's own, or a copy of the server's below the home."""
+    from mlflow.artifacts import download_artifacts
+
+    target: str | None = None
+    if not client.tracking_uri.startswith("sqlite:"):
+        folder = home.root / "cache" / "models" / version.name / str(version.version)
+        if (folder / ".whole").exists():
+            return Path((folder / ".whole").read_text(encoding="utf-8"))
+        folder.mkdir(parents=True, exist_ok=True)
+        target = str(folder)
+    uri = client.get_model_version_download_uri(version.name, str(version.version))
+    path = Path(download_artifacts(uri, dst_path=target, tracking_uri=client.tracking_uri))
+    if target is not None:
+        (folder / ".whole").write_text(str(path), encoding="utf-8")
+    return path
+
+
+def _package(model: Path) -> Path:
+    found = list(model.glob("artifacts/*/package.json"))
+    if len(found) != 1:
+        raise StorageError(f"{model}: expected one package of a served model below artifacts/, found {len(found)}.")
+    return found[0].parent

@@ -1,0 +1,52 @@
+"""Taking the champion out of service."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pipeline.errors import UserError
+from pipeline.folders import Home
+from pipeline.registry.lookup import known
+from pipeline.registry.promote import CHAMPION, PREVIOUS, ROLLED_BACK, aliases, check_serves
+from pipeline.registry.tracking import connect, exclusive, reached
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """What a rollback did: `champion` serves now, `previous` served before it."""
+
+    name: str
+    champion: int
+    previous: int
+
+
+def rollback(home: Home, name: str) -> Rollback:
+    """Let the previous champion serve again; `previous` then names the one that was replaced.
+
+    The replaced version is tagged, so that no later run promotes the same package again. A second rollback goes back.
+
+    Raises:
+        UserError: there is no such model, no champion or no previous champion.
+        CrossliftError: a fresh process could not serve the previous champion; nothing was changed.
+        StorageError: the store cannot be reached.
+    """
+    client = connect(home)
+    known(client, home, name)
+    with exclusive(home, "promote"):
+        with reached(client.tracking_uri):
+            found = aliases(client, name)
+        serving, previous = found.get(CHAMPION), found.get(PREVIOUS)
+        if serving is None or previous is None or serving == previous:
+            raise UserError(
+                f"{name}: there is nothing to roll back to; champion: {serving or 'none'}, previous: "
+                f"{previous or 'none'}. A version becomes `previous` when another one is promoted."
+            )
+        check_serves(client, home, name, previous)
+        with reached(client.tracking_uri):
+            client.set_model_version_tag(
+                name, str(serving), ROLLED_BACK, datetime.now(UTC).isoformat(timespec="seconds")
+            )
+            client.set_registered_model_alias(name, CHAMPION, str(previous))
+            client.set_registered_model_alias(name, PREVIOUS, str(serving))
+            if ROLLED_BACK in client.get_model_version(name, str(previous)).tags:
+                client.delete_model_version_tag(name, str(previous), ROLLED_BACK)
+    return Rollback(name, previous, serving)

@@ -1,0 +1,44 @@
+"""Proof that a registered model serves: run as a script by a fresh process that has only the model's own code.
+
+    python -I verify.py models:/crosslift.demo/3
+
+Exit code 0 if the model, loaded by its registry name, gives the logged answer for the logged example.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+
+def main(uri: str) -> None:
+    """Load the model and hold its answer against the logged one.
+
+    Raises:
+        SystemExit: they differ; the message says where.
+    """
+    import mlflow
+    import pandas as pd
+
+    model = mlflow.pyfunc.load_model(uri)
+    folder = Path(mlflow.artifacts.download_artifacts(uri))
+    if model.metadata.signature is None:
+        sys.exit("the model has no signature")
+    if pickles := [
+        path.name for path in folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".pth", ".joblib")
+    ]:
+        sys.exit(f"the model holds files that would have to be unpickled: {', '.join(sorted(pickles))}")
+    [example] = folder.glob("artifacts/*/example.json")
+    logged = json.loads(example.read_text(encoding="utf-8"))
+    answer = model.predict(model.metadata.load_input_example(str(folder)), params={"k": logged["k"]})
+    expected = pd.DataFrame(logged["answer"])[list(answer.columns)]
+    exact = [column for column in answer.columns if column != "score"]
+    left, right = (frame[exact].astype(object).where(frame[exact].notna(), None) for frame in (answer, expected))
+    if not left.equals(right):
+        sys.exit(f"the answer is not the logged one: {left.to_dict('records')} against {right.to_dict('records')}")
+    gap = (answer["score"] - expected["score"]).abs()
+    if not (gap <= 1e-5 * (1 + expected["score"].abs())).all():
+        sys.exit(f"the scores differ from the logged ones by up to {gap.max()}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

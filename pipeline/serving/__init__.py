@@ -1,0 +1,1 @@
+"""Serving a promoted candidate: its package, the MLflow predictor, and recommendations from the shell."""

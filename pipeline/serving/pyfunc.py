@@ -1,0 +1,28 @@
+"""The predictor as MLflow runs it: a script that is logged as code, so that loading it unpickles nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from pipeline.serving.package import ServedModel
+
+
+class Predictor(PythonModel):
+    """Ranked items for user ids or histories; what goes in and out is told by `pipeline.serving.requests.answer`."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the package."""
+        self.model = ServedModel.read(Path(context.artifacts["package"]))
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """Rank the `k` (in `params`, else 10) best items for each row."""
+        del context
+        return self.model.recommend(model_input, int((params or {}).get("k", 10)))
+
+
+set_model(Predictor())

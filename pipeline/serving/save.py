@@ -1,0 +1,77 @@
+"""A package as an MLflow model folder: code, signature, input example and stated requirements."""
+
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import pandas as pd
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import Array
+
+import pipeline
+from pipeline import columns as c
+from pipeline.errors import CrossliftError
+from pipeline.serving import requests
+from pipeline.serving.package import read_example
+
+# What loading and predicting import. Exact versions: the same input gives the same output later.
+_NEEDS = ("implicit", "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "safetensors", "scipy")
+
+
+def save_predictor(package: Path, folder: Path, model: Model) -> None:
+    """Write an MLflow model folder that carries a package and the code that serves it.
+
+    Args:
+        package: The published package.
+        folder: Where to write; must not exist.
+        model: The identity that MLflow gave the model; is filled.
+
+    Raises:
+        CrossliftError: MLflow did not keep the signature.
+    """
+    example = read_example(package)
+    answer = example["answer"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # hints for people who write models by hand
+        mlflow.pyfunc.save_model(
+            path=str(folder),
+            mlflow_model=model,
+            python_model=str(Path(__file__).with_name("pyfunc.py")),
+            artifacts={"package": str(package)},
+            code_paths=[str(Path(pipeline.__file__).parent)],
+            signature=signature(titled=bool(answer) and c.TITLE in answer[0]),
+            input_example=(pd.DataFrame(example["requests"]), {"k": example["k"]}),
+            pip_requirements=requirements(),
+        )
+    if Model.load(str(folder)).signature is None:
+        raise CrossliftError(f"{folder}: MLflow lost the model's signature, so the model was not registered.")
+
+
+def signature(titled: bool) -> ModelSignature:
+    """Describe the columns and parameters of a request, and the columns of the answer."""
+    text = DataType.string
+    inputs: list[Any] = [
+        ColSpec(text, c.USER, required=False),
+        ColSpec(Array(text), requests.HISTORY, required=False),
+        ColSpec(Array(text), requests.SOURCE_HISTORY, required=False),
+    ]
+    outputs: list[Any] = [
+        ColSpec(DataType.long, "request"),
+        ColSpec(text, c.USER, required=False),
+        ColSpec(DataType.long, "rank"),
+        ColSpec(text, c.ITEM),
+        *([ColSpec(text, c.TITLE, required=False)] if titled else []),
+        ColSpec(DataType.double, "score"),
+        ColSpec(text, "served_from"),
+        ColSpec(DataType.long, "ignored"),
+    ]
+    params = ParamSchema([ParamSpec("k", DataType.long, 10)])
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs), params=params)
+
+
+def requirements() -> list[str]:
+    """List the libraries that loading and predicting need, in the versions that gave the example's answer."""
+    return [f"{name}=={version(name)}" for name in _NEEDS]

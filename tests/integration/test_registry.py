@@ -1,0 +1,352 @@
+"""Nights that register, reject, promote and roll back, on a temporary SQLite store."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import columns as c
+from pipeline.config import Options, Scenario
+from pipeline.data.prepared import DomainData, Domains
+from pipeline.errors import CrossliftError, StorageError, UserError
+from pipeline.folders import Home, read_json, write_json
+from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker
+from pipeline.registry import lookup, tracking
+from pipeline.registry import promote as registry
+from pipeline.registry.rollback import rollback
+from pipeline.serving.package import ServedModel
+from pipeline.steps.promote import promote
+from pipeline.steps.run import Run
+from pipeline.steps.transaction import transact
+
+# MLflow itself uses what SQLAlchemy will remove.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]
+NAME = "crosslift.toy"
+
+
+def scenario() -> Scenario:
+    return Scenario.model_validate({
+        "name": "toy", "title": "Toy", "sources": ["books"], "target": "films", "bridges": ["users"],
+        "tables": {"interactions": [{"path": "x.csv"}]}, "pseudonymous": True, "split": {"kind": "shipped"},
+        "strategies": [{"tune": {"kind": "scratch"}}], "baselines": [{"kind": "popularity"}, {"kind": "item_knn"}],
+    })  # fmt: skip
+
+
+def domain(name: str, seed: int, users: int, items: int) -> DomainData:
+    rng = np.random.default_rng(seed)
+    rows = pd.DataFrame({"user": rng.integers(0, users, 5 * users), "item": rng.integers(0, items, 5 * users)})
+    rows = rows.drop_duplicates().sort_values(["user", "item"], ignore_index=True).astype("int32")
+    rows["part"] = rng.integers(0, 3, len(rows)).astype("int8")
+    rows["kept"] = True
+    counts = np.bincount(rows["item"][rows["part"] < 2], minlength=items)
+    goods = pd.DataFrame({c.ITEM: [f"{name[0]}{i:03}" for i in range(items)], "train_count": counts})
+    return DomainData(name, pd.DataFrame({c.USER: [f"u{i:03}" for i in range(users)]}), goods, rows)
+
+
+@dataclass
+class Night:
+    """One run up to the verdict, made of small tables."""
+
+    home: Home
+    run_id: str
+    seed: int = 0
+
+    def run(self, verdict: str = "promoted", lane: str | None = "item_knn", picked: str = "item_knn") -> Run:
+        run = Run.start(self.home, self.run_id, scenario(), Options())
+        domains = Domains((domain("books", self.seed, 40, 20),), domain("films", self.seed + 1, 30, 25))
+        for data in domains.all:
+            self.step(run, "ingest", data.name, lambda folder, text=data.name: (folder / "x").write_text(text))
+            titles = pd.DataFrame({c.ITEM: data.items[c.ITEM], c.TITLE: "Title of " + data.items[c.ITEM]})
+            self.step(
+                run, "validate", data.name, lambda folder, table=titles: table.to_parquet(folder / "items.parquet")
+            )
+            self.step(run, "prepare", data.name, data.write)
+        histories = domains.histories((c.TRAIN, c.VALID))
+        self.lane(run, "fit_baseline", ItemKnnRanker.fit(histories, "films", 0.0, 10), "item_knn")
+        self.lane(run, "fit_baseline", PopularityRanker.fit(histories, "films"), "popularity")
+        self.step(run, "audit", "", lambda folder: write_json(folder / "passport.json", {"seed": self.seed}))
+        judged = {"verdict": verdict, "candidate": picked, "lane": lane, "reason": f"because {verdict}"}
+        estimate = {"value": 0.2, "low": 0.1, "high": 0.3}
+        compared = {"views": {"all rows": {"lanes": {"item_knn": {"ndcg@10": estimate}}}}}
+
+        def verdict_folder(folder: Path) -> None:
+            write_json(folder / "verdict.json", judged)
+            write_json(folder / "comparison.json", compared)
+
+        self.step(run, "verdict", "", verdict_folder)
+        self.step(run, "report", "", lambda folder: (folder / "report.html").write_text("<p>report</p>"))
+        return run
+
+    def lane(self, run: Run, step: str, ranker: ItemKnnRanker | PopularityRanker, lane: str) -> None:
+        def build(folder: Path) -> None:
+            ranker.save(folder)
+            curve = pd.DataFrame({"epoch": [1, 1], "step": [1, 2], "key": "valid/ndcg@10", "value": [0.1, 0.2]})
+            curve.to_csv(folder / "metrics.csv", index=False)
+
+        self.step(run, step, lane, build, {"lane": lane, "valid": {"ndcg@10": 0.25}, "settings": {"neighbours": 10}})
+
+    def step(self, run: Run, step: str, name: str, write, facts=None) -> None:  # type: ignore[no-untyped-def]
+        def build(folder: Path, work: Path) -> dict:  # type: ignore[type-arg]
+            write(folder)
+            return facts or {}
+
+        config = {"night": self.seed, "write": run.run_id if step in ("verdict", "report") else ""}
+        transact(run, step, build, inputs={}, config=config, name=name)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """One store for all nights of this module: making its tables takes seconds."""
+    return Home(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the fresh process, seconds each time, where it is not what the test is about."""
+    monkeypatch.setattr(registry, "check_serves", lambda *_: None)
+    monkeypatch.setattr("pipeline.registry.rollback.check_serves", lambda *_: None)
+
+
+def named(home: Home) -> dict[str, int]:
+    return registry.aliases(tracking.connect(home), NAME)
+
+
+@pytest.fixture(scope="module")
+def first(home: Home) -> Run:
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    assert lookup.find_champion(home, NAME) is None
+    assert lookup.list_models(home) == []
+    run = Night(home, "night-1").run()
+    result = promote(run)
+    assert result.facts == {"model_name": NAME, "version": 1, "alias": "champion", "lane": "item_knn",
+                            "verdict": "promoted", "promoted": True}  # fmt: skip
+    assert not result.reused
+    return run
+
+
+def test_the_promoted_model_is_found_with_its_tags(home: Home, first: Run) -> None:
+    """The first night's candidate serves; its tags say what it is, and the passport became the reference."""
+    champion = lookup.find_champion(home, NAME)
+    assert champion is not None
+    assert (champion.version, champion.lane) == (1, "item_knn")
+    assert champion.candidate == first.result("fit_baseline", "item_knn").manifest
+    assert 0 <= champion.age_days < 1
+    tags = lookup.show_model(home, NAME).versions[0].tags
+    assert tags["verdict"] == "promoted"
+    assert (tags["valid_ndcg_at_10"], tags["test_ndcg_at_10_low"]) == ("0.25", "0.1")
+    assert tags["data.prepare.films"] == first.result("prepare", "films").manifest
+    assert (tags["seed"], tags["target_share"], tags["source_model"]) == ("0", "1", "none")
+    assert tags["code"].startswith("0.1.0")
+    assert read_json(home.root / "reference" / "toy" / "passport.json") == {"seed": 0}
+
+
+def test_the_model_carries_no_pickle_and_a_signature(home: Home, first: Run) -> None:
+    """The artifact is plain files, its requirements are exact, and the signature and the example are kept."""
+    from mlflow.models import Model
+
+    folder = lookup.model_folder(home, NAME)
+    assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".joblib", ".pt")]
+    model = Model.load(str(folder))
+    assert model.signature is not None
+    assert "history" in model.signature.inputs.input_names()
+    assert model.load_input_example(str(folder)) is not None
+    requirements = (folder / "requirements.txt").read_text(encoding="utf-8").split()
+    assert all("==" in line for line in requirements)
+    assert not [line for line in requirements if line.startswith(("torch", "apache-airflow"))]
+
+
+def test_a_process_without_crosslift_loads_it_by_alias(home: Home, first: Run, tmp_path: Path) -> None:
+    """`models:/...@champion` answers with pickles forbidden and with the code of the artifact alone."""
+    code = """
+import json, sys, mlflow, pandas as pd
+model = mlflow.pyfunc.load_model("models:/crosslift.toy@champion")
+rows = model.predict(pd.DataFrame({"user_id": ["u001", None], "history": [None, ["f001", "nowhere"]]}), params={"k": 2})
+print(json.dumps([json.loads(rows.to_json(orient="records")), sys.modules["pipeline"].__file__]))
+"""
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": tracking.store_uri(home),
+                   "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}  # fmt: skip
+    done = subprocess.run([sys.executable, "-I", "-c", code], env=environment, cwd=tmp_path, capture_output=True,
+                          text=True, check=True)  # fmt: skip
+    rows, origin = json.loads(done.stdout.splitlines()[-1])
+    assert [(row["request"], row["rank"], row["served_from"], row["ignored"]) for row in rows] == [
+        (0, 1, "model", 0), (0, 2, "model", 0), (1, 1, "history", 1), (1, 2, "history", 1)]  # fmt: skip
+    assert rows[0]["title"] == f"Title of {rows[0]['item_id']}"
+    assert Path(origin).is_relative_to(home.mlflow)
+
+
+def test_a_repeat_changes_nothing(home: Home, first: Run) -> None:
+    """The same run again finds its version, logs nothing and takes seconds."""
+    client = tracking.connect(home)
+    runs = {run.info.run_id for run in client.search_runs(["1"])}
+    started = time.monotonic()
+    again = promote(first)
+    assert time.monotonic() - started < 10
+    assert (again.reused, again.facts["version"], again.facts["promoted"]) == (True, 1, True)
+    assert named(home) == {"champion": 1, "challenger": 1}
+    assert {run.info.run_id for run in client.search_runs(["1"])} == runs
+
+
+def test_the_run_is_logged_with_a_nested_run_a_lane(home: Home, first: Run) -> None:
+    """Parent and children carry params, curves, costs and pages, and none is left RUNNING."""
+    client = tracking.connect(home)
+    runs = client.search_runs(["1"])
+    [parent] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = {run.info.run_name: run for run in runs if run is not parent}
+    assert parent.info.run_name == "night-1"
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert set(children) == {"item_knn", "popularity"}
+    knn = children["item_knn"]
+    assert knn.data.params["neighbours"] == "10"
+    assert {"valid_ndcg_at_10": 0.25, "test_ndcg_at_10_high": 0.3}.items() <= knn.data.metrics.items()
+    assert "wall_seconds" in knn.data.metrics
+    assert [m.value for m in client.get_metric_history(knn.info.run_id, "valid/ndcg_at_10")] == [0.1, 0.2]
+    pages = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert pages == {"report.html", "comparison.json", "verdict.json"}
+
+
+def test_a_crash_in_the_middle_of_logging_is_completed(
+    home: Home, first: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log that stopped half-way leaves no RUNNING run, and the next call ends with one parent and one child."""
+    client = tracking.connect(home)
+    page = tmp_path / "page.md"
+    page.write_text("page", encoding="utf-8")
+    lane = tracking.LaneLog("joint", {}, {"valid_x": 1.0}, 1000.0, 5.0)
+    log = tracking.RunLog("crosslift/crash", "r", "f" * 32, {}, {}, {}, (page,), (lane,))
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "log_artifact", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            tracking.log_run(client, home, log)
+    experiment = client.get_experiment_by_name("crosslift/crash").experiment_id
+    assert {run.info.status for run in client.search_runs([experiment])} == {"FINISHED"}
+    parent = tracking.log_run(client, home, log)
+    assert tracking.log_run(client, home, log) == parent
+    assert len(client.search_runs([experiment])) == 2
+    assert [file.path for file in client.list_artifacts(parent)] == ["page.md"]
+
+
+def test_nights_that_reject_promote_and_roll_back(home: Home, first: Run, trusted: None) -> None:
+    """A rejected candidate is only the challenger; a promoted one is the champion; a rollback undoes it for good."""
+    rejected = promote(Night(home, "night-2", seed=10).run("rejected", None))
+    assert rejected.facts == {"model_name": NAME, "version": 2, "alias": "challenger", "lane": "item_knn",
+                              "verdict": "rejected", "promoted": False}  # fmt: skip
+    assert named(home) == {"champion": 1, "challenger": 2}
+    night = Night(home, "night-3", seed=20).run("promoted")
+    assert promote(night).facts["version"] == 3
+    assert named(home) == {"champion": 3, "challenger": 3, "previous": 1}
+    back = rollback(home, NAME)
+    assert (back.champion, back.previous) == (1, 3)
+    again = promote(night)
+    assert (again.facts["promoted"], again.facts["alias"]) == (False, "challenger")
+    assert named(home) == {"champion": 1, "challenger": 3, "previous": 3}
+    assert rollback(home, NAME).champion == 3
+    assert named(home) == {"champion": 3, "challenger": 3, "previous": 1}
+
+
+def test_a_safe_lane_serves_where_the_candidate_does_not_pass(home: Home, first: Run, trusted: None) -> None:
+    """Picked and promoted lane may differ: each is registered, with a verdict of its own."""
+    result = promote(Night(home, "night-4", seed=30).run("undecided", "popularity", picked="item_knn"))
+    assert result.facts["promoted"]
+    found = {version.version: version for version in lookup.show_model(home, NAME).versions}
+    version = int(str(result.facts["version"]))
+    assert (found[version].tags["lane"], found[version].tags["verdict"]) == ("popularity", "fallback")
+    assert (found[version - 1].tags["verdict"], found[version - 1].aliases) == ("undecided", ("challenger",))
+
+
+def test_a_kill_before_the_alias_moved_can_be_repeated(
+    home: Home, first: Run, trusted: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Registered but not promoted: the repeat takes the same version and moves the alias."""
+    night = Night(home, "night-5", seed=40).run()
+    before = named(home)["champion"]
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "check_serves", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            promote(night)
+    assert named(home)["champion"] == before
+    versions = len(lookup.show_model(home, NAME).versions)
+    assert promote(night).facts["promoted"]
+    assert len(lookup.show_model(home, NAME).versions) == versions
+    assert named(home)["previous"] == before
+
+
+def test_a_model_that_answers_otherwise_is_not_promoted(
+    home: Home, first: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A registered model whose logged answer is another one leaves the champion where it is."""
+    champion = named(home)["champion"]
+    real = registry.check_serves
+
+    def tampered(client, home: Home, name: str, version: int) -> None:  # type: ignore[no-untyped-def]
+        folder = lookup._download(client, home, client.get_model_version(name, str(version)))
+        [example] = folder.glob("artifacts/*/example.json")
+        value = read_json(example)
+        value["answer"][0]["item_id"] = "another"
+        write_json(example, value)
+        real(client, home, name, version)
+
+    monkeypatch.setattr(registry, "check_serves", tampered)
+    with pytest.raises(
+        CrossliftError, match=r"could not serve it as it was logged. The champion is untouched. the answer"
+    ):
+        promote(Night(home, "night-6", seed=50).run())
+    assert named(home)["champion"] == champion
+
+
+def test_an_older_model_scores_tonights_catalogue(home: Home, first: Run) -> None:
+    """The champion's package alone says what it had learnt."""
+    champion = lookup.find_champion(home, NAME)
+    assert champion is not None
+    served = ServedModel.read(champion.folder)
+    assert len(served.trained_pairs()) == served.histories["films"].nnz
+
+
+def test_an_unreachable_server_is_told(home: Home, first: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dead MLflow costs seconds and gives one message that says what to do."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:secret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(StorageError, match=r"MLflow at http://\*\*\*@127.0.0.1:9 .* No alias was moved") as told:
+        promote(first)
+    assert "secret" not in str(told.value)
+
+
+def test_wrong_names_get_the_near_miss(home: Home, first: Run) -> None:
+    """A misspelt model, an alias without version and a rollback without past are user errors."""
+    with pytest.raises(UserError, match=r"no model is called 'crosslift.toi'. Did you mean 'crosslift.toy'\?"):
+        lookup.show_model(home, "crosslift.toi")
+    with pytest.raises(UserError, match=r"Did you mean 'crosslift.toy'\?"):
+        rollback(home, "toy")
+    with pytest.raises(UserError, match="no version has the alias 'nobody'; there are:"):
+        lookup.model_folder(home, NAME, "nobody")
+
+
+def test_the_first_connections_may_meet(tmp_path: Path) -> None:
+    """Processes that make the store at the same time wait for each other."""
+    code = """
+import sys
+from pathlib import Path
+from pipeline.folders import Home
+from pipeline.registry import tracking
+home = Home(Path(sys.argv[1]))
+print(tracking.experiment_id(tracking.connect(home), home, "x"))
+"""
+    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    start = partial(subprocess.Popen, [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE, text=True, env=environment)  # fmt: skip
+    processes = [start(), start()]
+    told = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], told
+    assert told[0][0] == told[1][0]

@@ -1,0 +1,247 @@
+"""What a package answers, and to whom."""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from pipeline import columns as c
+from pipeline.data.prepared import DomainData, Domains
+from pipeline.data.pseudonyms import pseudonym
+from pipeline.errors import ConfigError, DataError, StorageError
+from pipeline.models.neighbours import ItemKnnRanker
+from pipeline.serving.package import PackageInfo, ServedModel, read_example, write_package
+from pipeline.serving.recommend import as_csv, recommend
+from pipeline.serving.requests import top_k
+
+
+def domain(name: str, taken: dict[str, list[str]], items: list[str]) -> DomainData:
+    """Make a domain whose users took what is named, all of it in training."""
+    users = sorted(taken)
+    rows = pd.DataFrame(
+        [(users.index(user), items.index(item)) for user, basket in taken.items() for item in basket],
+        columns=["user", "item"],
+    )
+    rows = rows.sort_values(["user", "item"], ignore_index=True).astype("int32")
+    rows["part"], rows["kept"] = np.int8(0), True
+    counts = np.bincount(rows["item"], minlength=len(items))
+    return DomainData(name, pd.DataFrame({c.USER: users}), pd.DataFrame({c.ITEM: items, "train_count": counts}), rows)
+
+
+FILMS = {"ann": ["f1", "f2"], "bob": ["f2", "f3"], "cat": ["f1", "f3"], "dan": ["f3", "f4"]}
+BOOKS = {"ann": ["b1"], "bob": ["b2"], "eve": ["b1", "b2"]}
+
+
+@pytest.fixture
+def domains() -> Domains:
+    return Domains((domain("books", BOOKS, ["b1", "b2"]),), domain("films", FILMS, ["f1", "f2", "f3", "f4", "f5"]))
+
+
+@pytest.fixture
+def package(domains: Domains, tmp_path: Path) -> Callable[..., ServedModel]:
+    def make(**changes: object) -> ServedModel:
+        candidate, folder = tmp_path / "candidate", tmp_path / "package"
+        candidate.mkdir()
+        folder.mkdir()
+        ItemKnnRanker.fit(domains.histories(("train", "valid")), "films", 0.5, 10).save(candidate)
+        values = {"scenario": "toy", "lane": "item_knn+source", "target": "films", "sources": ("books",),
+                  "pseudonymous": True, "candidate": "x", "data": {}, "code": "1"}  # fmt: skip
+        titles = {"films": pd.Series({"f1": "One", "f3": "=SUM(A1)"})}
+        write_package(folder, domains, candidate, PackageInfo.model_validate(values | changes), titles)
+        return ServedModel.read(folder)
+
+    return make
+
+
+def test_a_known_user_gets_what_the_ranker_says_but_for_what_was_taken(
+    package: Callable[..., ServedModel], domains: Domains
+) -> None:
+    """The answer is the ranker's own order over the items that the user does not have."""
+    served = package()
+    rows = served.recommend(pd.DataFrame({c.USER: ["ann"]}), 3)
+    place = list(domains.users).index("ann")
+    scores = served.ranker.scores({name: m[[place]] for name, m in domains.histories(("train", "valid")).items()})[0]
+    wanted = sorted((item for item in range(5) if item not in (0, 1)), key=lambda item: -scores[item])
+    assert rows[c.ITEM].tolist() == [f"f{item + 1}" for item in wanted]
+    assert rows["score"].tolist() == pytest.approx([float(scores[item]) for item in wanted])
+    assert rows["rank"].tolist() == [1, 2, 3]
+    assert set(rows["served_from"]) == {"model"}
+
+
+def test_who_is_served_from_what(package: Callable[..., ServedModel]) -> None:
+    """A known user from the model, also one of the source alone; a stranger from a history, else from popularity."""
+    frame = pd.DataFrame({
+        c.USER: ["ann", "eve", "zoe", None, "zoe", "zoe"],
+        "history": [None, None, ["f1"], None, None, ["nothing", "known"]],
+        "source_history": [None, None, None, ["b1", "x"], None, None],
+    })  # fmt: skip
+    rows = package().recommend(frame, 2).drop_duplicates("request")
+    assert rows["served_from"].tolist() == ["model", "model", "history", "history", "popularity", "popularity"]
+    assert rows["ignored"].tolist() == [0, 0, 0, 1, 0, 2]
+    assert rows[c.USER].astype(object).where(rows[c.USER].notna(), None).tolist() == [
+        "ann",
+        "eve",
+        "zoe",
+        None,
+        "zoe",
+        "zoe",
+    ]
+
+
+def test_popularity_is_the_training_count(package: Callable[..., ServedModel]) -> None:
+    """A stranger gets the most taken items, with how often they were taken; ties in catalogue order."""
+    rows = package().recommend(pd.DataFrame({c.USER: ["zoe"]}), 10)
+    assert rows[c.ITEM].tolist() == ["f3", "f1", "f2", "f4", "f5"]
+    assert rows["score"].tolist() == [3, 2, 2, 1, 0]
+
+
+def test_a_history_is_like_the_user_who_has_it(package: Callable[..., ServedModel]) -> None:
+    """A stranger with dan's history is served what dan is, and nothing of the history comes back."""
+    frame = pd.DataFrame({c.USER: ["dan", None], "history": [[], ["f3", "f4", "f3"]]})
+    rows = package().recommend(frame, 5)
+    dan, stranger = (rows[rows["request"] == request].reset_index(drop=True) for request in (0, 1))
+    assert dan[[c.ITEM, "score"]].equals(stranger[[c.ITEM, "score"]])
+    assert not {"f3", "f4"} & set(stranger[c.ITEM])
+
+
+def test_a_history_adds_to_what_is_known_of_a_user(package: Callable[..., ServedModel]) -> None:
+    """What ann did since the model was made counts, and is not recommended again."""
+    rows = package().recommend(pd.DataFrame({c.USER: ["ann"], "history": [["f3"]]}), 5)
+    assert set(rows[c.ITEM]) == {"f4", "f5"}
+
+
+def test_titles_stand_where_there_are_any(package: Callable[..., ServedModel]) -> None:
+    """An item without title has none, and does not take another's."""
+    rows = package().recommend(pd.DataFrame({c.USER: ["zoe"]}), 3)
+    assert rows[c.TITLE].astype(object).where(rows[c.TITLE].notna(), None).tolist() == ["=SUM(A1)", "One", None]
+
+
+def test_plain_user_ids_are_hashed_with_the_key(
+    domains: Domains, package: Callable[..., ServedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the key both the plain id and the pseudonym find the user; without it the pseudonym alone."""
+    key = "sixteen letters or more"
+    hashed = {name: pseudonym(name, key.encode()) for name in FILMS}
+    films = domain("films", {hashed[name]: basket for name, basket in FILMS.items()}, ["f1", "f2", "f3", "f4", "f5"])
+    monkeypatch.setitem(domains.__dict__, "target", films)
+    served = package(pseudonymous=False)
+    frame = pd.DataFrame({c.USER: ["dan", hashed["dan"]]})
+    monkeypatch.delenv("CROSSLIFT_KEY", raising=False)
+    assert served.recommend(frame, 1)["served_from"].tolist() == ["popularity", "model"]
+    monkeypatch.setenv("CROSSLIFT_KEY", key)
+    rows = served.recommend(frame, 1)
+    assert rows["served_from"].tolist() == ["model", "model"]
+    assert rows[c.USER].tolist() == frame[c.USER].tolist()
+
+
+def test_scores_on_another_catalogue(package: Callable[..., ServedModel]) -> None:
+    """Items in another order keep their scores, new ones come last, and new items in a history change nothing."""
+    served = package()
+    tonight = Domains(
+        (domain("books", {**BOOKS, "new": ["b0"]}, ["b0", "b2", "b1"]), domain("games", {"ann": ["g1"]}, ["g1"])),
+        domain("films", {**FILMS, "new": ["f0", "f4"]}, ["f0", "f5", "f4", "f3", "f2", "f1"]),
+    )
+    scores = served.on_catalogue(tonight)(tonight.histories(("train", "valid")))
+    users = list(tonight.users)
+    own = served.histories
+    for user in ("ann", "dan", "eve"):
+        place = int(served.users.get_indexer([user])[0])
+        known = served.ranker.scores({name: matrix[[place]] for name, matrix in own.items()})[0]
+        assert scores[users.index(user)].tolist() == [-np.inf, *known[::-1].tolist()]
+    alone = served.ranker.scores({name: matrix[[-1]] * 0 for name, matrix in own.items()}).shape
+    assert alone == (1, 5)
+    assert served.recommend(pd.DataFrame({"history": [["f4"]]}), 1)["score"][0] == pytest.approx(
+        np.delete(scores[users.index("new")], [0, 2]).max())  # fmt: skip
+
+
+def test_another_target_is_refused(package: Callable[..., ServedModel], domains: Domains) -> None:
+    """A scenario whose target was changed under the same name cannot be compared with its champion."""
+    with pytest.raises(ConfigError, match="now names 'books', but the model that serves ranks 'films'"):
+        package().on_catalogue(Domains((domains.target,), domains.sources[0]))
+
+
+def test_trained_pairs_are_the_rows(package: Callable[..., ServedModel]) -> None:
+    """Exactly the target's pairs come back from the package."""
+    pairs = package().trained_pairs()
+    assert set(zip(pairs[c.USER], pairs[c.ITEM], strict=True)) == {(u, i) for u, items in FILMS.items() for i in items}
+
+
+def test_a_package_is_the_same_bytes_again(
+    package: Callable[..., ServedModel], domains: Domains, tmp_path: Path
+) -> None:
+    """Equal inputs give equal files, and the example is the model's own answer."""
+    served = package()
+    again = tmp_path / "again"
+    again.mkdir()
+    write_package(
+        again, domains, tmp_path / "candidate", served.info, {"films": pd.Series({"f1": "One", "f3": "=SUM(A1)"})}
+    )
+    files = sorted(path.name for path in again.iterdir())
+    assert files == sorted(path.name for path in (tmp_path / "package").iterdir())
+    assert all((again / name).read_bytes() == (tmp_path / "package" / name).read_bytes() for name in files)
+    example = read_example(again)
+    assert [row["served_from"] for row in example["answer"] if row["rank"] == 1] == ["model", "history", "popularity"]
+
+
+@pytest.mark.parametrize("damage", ["package.json", "histories.parquet", "items.books.parquet"])
+def test_a_damaged_package_is_told(package: Callable[..., ServedModel], tmp_path: Path, damage: str) -> None:
+    """A missing or broken file is an error that names the folder."""
+    package()
+    (tmp_path / "package" / damage).write_bytes(b"broken")
+    with pytest.raises(StorageError, match="expected a package of a served model"):
+        ServedModel.read(tmp_path / "package")
+
+
+@pytest.mark.parametrize(
+    ("frame", "k", "message"),
+    [
+        (pd.DataFrame({"user": ["ann"]}), 5, "expected one of the columns user_id, history, source_history, got user"),
+        (pd.DataFrame({c.USER: ["ann"]}), 0, "expected at least 1 item to recommend, got 0"),
+        (pd.DataFrame({c.USER: []}), 5, "expected at least one row, got none"),
+        (pd.DataFrame({"history": ["f1"]}), 5, "history: expected a list of item ids in each row, got a string"),
+        (pd.DataFrame({"history": [[1]]}), 5, r"history: expected a list of item ids \(strings\) or nothing"),
+        (pd.DataFrame({"source_history": [7]}), 5, r"source_history: expected a list of item ids \(strings\)"),
+    ],
+)  # fmt: skip
+def test_a_wrong_request_is_told(
+    package: Callable[..., ServedModel], frame: pd.DataFrame, k: int, message: str
+) -> None:
+    """A request that cannot be answered says what was expected."""
+    with pytest.raises(DataError, match=message):
+        package().recommend(frame, k)
+
+
+@settings(deadline=None, max_examples=60)
+@given(hnp.arrays(np.float32, st.tuples(st.integers(1, 5), st.integers(1, 8)),
+                  elements=st.sampled_from([0.0, 1.0, 2.5, -np.inf])), st.integers(1, 10))  # fmt: skip
+def test_top_k_is_a_stable_sort(scores: np.ndarray, k: int) -> None:  # type: ignore[type-arg]
+    """Any row: the first k of a stable sort by falling score, without minus infinity."""
+    rows, places, values = top_k(scores, k)
+    for row in range(len(scores)):
+        wanted = [int(i) for i in np.argsort(-scores[row], kind="stable")[:k] if np.isfinite(scores[row, i])]
+        assert places[rows == row].tolist() == wanted
+        assert values[rows == row].tolist() == scores[row, wanted].tolist()
+    assert (np.diff(rows) >= 0).all()
+
+
+def test_formula_cells_are_defused() -> None:
+    """A title that a spreadsheet would run gets an apostrophe; numbers stay numbers."""
+    titles = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "plain", "a=b"]
+    lines = as_csv([{"title": title, "score": -1.5} for title in titles])
+    cells = [row["title"] for row in csv.DictReader(io.StringIO(lines, newline=""))]
+    assert [cell[0] for cell in cells] == ["'"] * 6 + ["p", "a"]
+    assert lines.count("-1.5") == len(titles)
+    assert as_csv([]) == "\n"
+
+
+def test_a_recommendation_needs_someone() -> None:
+    """Neither a user nor a history: nothing to go by."""
+    with pytest.raises(DataError, match="expected a user id or a history of item ids, got neither"):
+        recommend(Path("nowhere"))
