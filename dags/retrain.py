@@ -1,0 +1,300 @@
+"""One retraining DAG for each scenario, from its tables to a promoted model.
+
+This file only wires. What a task does is a function of `pipeline.steps`, imported inside the task: the file itself
+loads pydantic and pathlib only, so that parsing it stays at tenths of a second.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import Any
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import (
+    DAG,
+    Asset,
+    CronDataIntervalTimetable,
+    Param,
+    TriggerRule,
+    dag,
+    get_current_context,
+    get_parsing_context,
+    task,
+)
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from pydantic import ValidationError
+
+from pipeline.config import Options, Scenario
+from pipeline.errors import CrossliftError, StorageError
+from pipeline.folders import Home
+from pipeline.results import StepResult
+from pipeline.scenarios import Found, find_scenarios, load_scenario
+from pipeline.steps.run import Run
+
+DEFAULTS: dict[str, Any] = {
+    "retries": 2,  # a killed training goes on from its last checkpoint
+    "retry_delay": timedelta(seconds=5),
+    "execution_timeout": timedelta(hours=3),
+}
+LANE = "{{ task.op_kwargs['lane'] }}"  # what the grid shows for a mapped task, instead of a number
+PREFIX = "retrain__"
+Record = Any  # a small dict; a task annotated as dict would push one XCom for each key
+
+
+def call(step: str, function: str, *arguments: Any) -> Any:
+    """Run one step of this DAG run and give back what XCom should keep: where the results lie, not what they say."""
+    run = Run.load(Home.from_env(), _run_id())
+    found = _told(lambda: getattr(import_module(f"pipeline.steps.{step}"), function)(run, *arguments))
+    return {name: _record(one) for name, one in found.items()} if isinstance(found, Mapping) else _record(found)
+
+
+def form(scenario: Scenario) -> dict[str, Param]:
+    """Describe the trigger form; the API refuses a value that does not fit, with the reason."""
+    names = [strategy.name for strategy in scenario.strategies]
+    return {
+        "strategies": Param(
+            names,
+            type="array",
+            items={"type": "string", "enum": names},
+            examples=names,
+            minItems=1,
+            uniqueItems=True,
+            description="Which strategies run; target_only always does, because every gain is measured against it.",
+        ),
+        "seed": Param(scenario.seed, type="integer", minimum=0, maximum=2**31 - 1),
+        "epochs": Param(
+            scenario.training.epochs,
+            type="integer",
+            minimum=1,
+            maximum=1000,
+            description="At most so many passes over the training rows; early stopping may need fewer.",
+        ),
+        "target_share": Param(
+            scenario.target_share,
+            type="number",
+            exclusiveMinimum=0,
+            maximum=1,
+            title="Share of target data",
+            description="Below 1 training rows are left out, chosen by a hash; such a run has a champion of its own.",
+        ),
+        "force": Param(False, type="boolean", description="Compute again what could be reused."),
+    }
+
+
+def lane_task(**options: Any) -> Callable[[Callable[[str], Record]], Any]:
+    """Make a task that is mapped over lanes; Airflow takes the docstring of a task that is not mapped by itself."""
+    return lambda function: task(map_index_template=LANE, doc_md=function.__doc__, **options)(function)
+
+
+@task(retries=0)
+def plan() -> Record:
+    """Fix the scenario with the form's values and list the lanes to run."""
+    from pipeline.steps.plan import plan as step
+
+    context = get_current_context()
+    scenario = load_scenario(_scenario_name())
+    lanes: dict[str, list[str]] = _told(
+        lambda: step(_run_id(), scenario, Options.model_validate(dict(context["params"])))
+    )
+    return lanes
+
+
+@task
+def ingest() -> Record:
+    """Copy what the scenario reads into an immutable, content-addressed snapshot."""
+    return call("ingest", "ingest")
+
+
+@task
+def validate() -> Record:
+    """Check every table with Great Expectations: stop the run, or quarantine single rows and issue a passport."""
+    return call("validate", "validate", get_current_context().get("data_interval_end"))
+
+
+@task
+def prepare() -> Record:
+    """Split the rows, number users and items, and hash the words of titles, domain by domain."""
+    return call("prepare", "prepare")
+
+
+@task
+def audit() -> Record:
+    """Mark the test rows whose answer leaks into training, and close the passport."""
+    return call("audit", "audit")
+
+
+@task
+def pretrain_source() -> Record:
+    """Train the model on the source domains."""
+    return call("pretrain", "pretrain_source")
+
+
+@lane_task()
+def adapt_domain(lane: str) -> Record:
+    """Bring the source model's features closer to the target's, without target labels."""
+    _skip_unless(lane in _planned("adapts"), f"{lane} was not chosen for this run.")
+    return call("adapt", "adapt_domain", lane)
+
+
+@lane_task(trigger_rule=TriggerRule.ALL_DONE)
+def finetune_target(lane: str) -> Record:
+    """Fit one strategy's candidate; a failed adaptation fails only its own lanes."""
+    _skip_unless(lane in _planned("strategies"), f"{lane} was not chosen for this run.")
+    audited = bool(Run.load(Home.from_env(), _run_id()).results("audit"))
+    _skip_unless(audited, f"{lane} has nothing to train on, because the audit did not succeed.")
+    return call("finetune", "finetune_target", lane)
+
+
+@lane_task()
+def fit_baseline(lane: str) -> Record:
+    """Fit one simple strong method, tuned on validation rows."""
+    return call("baseline", "fit_baseline", lane)
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE)
+def evaluate() -> Record:
+    """Rank the catalogue with every candidate, compare, decide, and write the report; failed lanes are named."""
+    return call("evaluate", "evaluate")
+
+
+@task
+def promote() -> Record:
+    """Register the candidate and move the champion's alias if the gate says so."""
+    found = call("promote", "promote")
+    facts = Run.load(Home.from_env(), _run_id()).result("promote").facts
+    outlet = get_current_context()["outlet_events"][champion(_scenario_name())]
+    outlet.extra = {"model": facts["model_name"], "version": facts["version"], "verdict": facts["verdict"]}
+    return found
+
+
+def champion(name: str) -> Asset:
+    """Name the asset that `promote` updates; its extra says model, version and verdict."""
+    return Asset(f"crosslift.{name}.champion")
+
+
+def retrain_dag(scenario: Scenario) -> DAG:
+    """Build the DAG of one scenario; without a schedule where CROSSLIFT_SCHEDULES is `off`.
+
+    Unpausing a DAG starts its last nightly run at once, which is not what someone wants who came to try one run.
+    """
+    nightly = os.environ.get("CROSSLIFT_SCHEDULES") != "off"
+
+    @dag(
+        dag_id=f"{PREFIX}{scenario.name}",
+        description=scenario.title,
+        doc_md=_doc(scenario),
+        schedule=CronDataIntervalTimetable(scenario.schedule, timezone="UTC")
+        if scenario.schedule and nightly
+        else None,
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        max_active_tasks=4,
+        dagrun_timeout=timedelta(hours=12),
+        default_args=DEFAULTS,
+        params=form(scenario),
+        tags=["crosslift", "retrain", scenario.target, *scenario.sources],
+    )
+    def retrain() -> None:
+        adapts = sorted({strategy.adapt.kind for strategy in scenario.strategies} - {"none"})
+        marks = audit()
+        plan() >> ingest() >> validate() >> prepare() >> marks
+        adapted = adapt_domain.expand(lane=adapts)
+        tuned = finetune_target.expand(lane=[strategy.name for strategy in scenario.strategies])
+        fitted = fit_baseline.expand(lane=[baseline.name for baseline in scenario.baselines])
+        marks >> pretrain_source() >> adapted >> tuned
+        marks >> fitted
+        promoted = promote.override(outlets=[champion(scenario.name)])()
+        [tuned, fitted] >> evaluate() >> promoted
+        # Runs nothing. A failed lane leaves report and champion alive, but the run as a whole is not green.
+        every_lane = EmptyOperator(task_id="every_lane", trigger_rule=TriggerRule.NONE_FAILED)
+        [adapted, tuned, fitted, promoted] >> every_lane
+
+    return retrain()
+
+
+def broken_dag(found: Found) -> DAG:
+    """Build the DAG of a scenario file that cannot be read: its one task fails with the reason."""
+
+    @task(retries=0)
+    def read_scenario() -> None:
+        """Fail with what is wrong in the file."""
+        raise AirflowFailException(found.error)
+
+    @dag(
+        dag_id=f"{PREFIX}{re.sub(r'[^A-Za-z0-9_.-]', '_', found.name)[:200]}",
+        description=f"{found.path.name} cannot be read",
+        doc_md="The scenario file cannot be read. Trigger the DAG for the reason, or `crosslift scenarios check FILE`.",
+        schedule=None,
+        tags=["crosslift", "retrain", "broken"],
+    )
+    def retrain() -> None:
+        read_scenario()
+
+    return retrain()
+
+
+def _run_id() -> str:
+    """Name the run below CROSSLIFT_HOME: two scenarios with one schedule have runs of the same Airflow id."""
+    return f"{_scenario_name()}__{get_current_context()['dag_run'].run_id}"
+
+
+def _scenario_name() -> str:
+    return str(get_current_context()["dag"].dag_id).removeprefix(PREFIX)
+
+
+def _planned(kind: str) -> set[str]:
+    """Find the lanes that `plan` listed: all of the scenario are mapped, those not chosen in the form are skipped."""
+    lanes = get_current_context()["ti"].xcom_pull(task_ids="plan") or {}
+    return set(lanes.get(kind, ()))
+
+
+def _skip_unless(needed: bool, message: str) -> None:
+    if not needed:
+        raise AirflowSkipException(message)
+
+
+def _told(step: Callable[[], Any]) -> Any:
+    """Call the step; an error that trying again cannot mend fails the task at once, with its message alone."""
+    try:
+        return step()
+    except StorageError:
+        raise
+    except (CrossliftError, ValidationError) as error:
+        raise AirflowFailException(str(error)) from None
+
+
+def _record(result: StepResult) -> Record:
+    return result.model_dump(mode="json", exclude={"facts"})
+
+
+def _doc(scenario: Scenario) -> str:
+    strategies = ", ".join(f"`{strategy.name}`" for strategy in scenario.strategies)
+    baselines = ", ".join(f"`{baseline.name}`" for baseline in scenario.baselines)
+    return f"""### {scenario.title}
+Carries what was learnt on **{", ".join(scenario.sources)}** over to **{scenario.target}** and promotes the best
+candidate only where it is proved to help.
+
+* strategies: {strategies}
+* baselines: {baselines}
+* registered as `crosslift.{scenario.name}`, alias `champion`
+
+A lane that fails costs only itself: the report names it, and `every_lane` turns the run red. A red `validate` means
+that a table broke a rule that stops the run; its log says which, and where the Data Docs lie.
+"""
+
+
+def _publish_dags() -> None:
+    """Put every DAG into this module, or only the one that a task needs."""
+    wanted = get_parsing_context().dag_id
+    for found in find_scenarios().values():
+        built = None
+        if wanted in (None, f"{PREFIX}{found.name}") or found.scenario is None:
+            built = broken_dag(found) if found.scenario is None else retrain_dag(found.scenario)
+        if built is not None:
+            globals()[built.dag_id] = built
+
+
+_publish_dags()

@@ -1,0 +1,153 @@
+"""The DAG file in a fresh interpreter: what it loads, which DAGs it makes, and how they are wired."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+LOADER = Path(__file__).with_name("load_dags.py")
+LOAD = f"import runpy; runpy.run_path({str(LOADER)!r}, run_name='__main__')"
+
+EDGES = {
+    "plan": [],
+    "ingest": ["plan"],
+    "validate": ["ingest"],
+    "prepare": ["validate"],
+    "audit": ["prepare"],
+    "pretrain_source": ["audit"],
+    "adapt_domain": ["pretrain_source"],
+    "finetune_target": ["adapt_domain"],
+    "fit_baseline": ["audit"],
+    "evaluate": ["finetune_target", "fit_baseline"],
+    "promote": ["evaluate"],
+    "every_lane": ["adapt_domain", "finetune_target", "fit_baseline", "promote"],
+}
+
+
+@pytest.fixture(scope="module")
+def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a user's own folder with a broken file, whose name is no name for a DAG either."""
+    folder = tmp_path_factory.mktemp("scenarios")
+    (folder / "my shop!.yaml").write_text("name: shop\nsorces: [a]\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def loaded(run_python: Callable[..., str], scenarios: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Everything that the fresh interpreter tells, with the broken file beside the built-in scenarios."""
+    home = str(tmp_path_factory.mktemp("airflow"))
+    told = run_python(LOAD, AIRFLOW_HOME=home, CROSSLIFT_SCENARIOS=str(scenarios), CROSSLIFT_SCHEDULES="on")
+    found: dict[str, Any] = json.loads(told.splitlines()[-1])
+    return found
+
+
+@pytest.fixture(scope="module")
+def demo(loaded: dict[str, Any]) -> dict[str, Any]:
+    """Pick the DAG of the demo scenario."""
+    found: dict[str, Any] = loaded["dags"]["retrain__demo"]
+    return found
+
+
+def test_parsing_loads_nothing_heavy(loaded: dict[str, Any]) -> None:
+    """No PyTorch, pandas, MLflow, Great Expectations or NumPy beyond what Airflow itself loads."""
+    assert loaded["heavy"] == []
+
+
+def test_parsing_costs_less_than_a_second(loaded: dict[str, Any]) -> None:
+    """Measured in CPU seconds beyond Airflow's own import, so that a busy machine does not matter."""
+    assert loaded["seconds"] < 1
+
+
+def test_every_scenario_has_a_dag(loaded: dict[str, Any]) -> None:
+    """Built-in scenarios and the broken file, under a name that Airflow allows."""
+    names = {"demo", "cross_category", "cross_category_phones", "my_shop_"}
+    assert set(loaded["dags"]) >= {f"retrain__{name}" for name in names}
+
+
+def test_a_broken_file_gets_one_task(loaded: dict[str, Any]) -> None:
+    """Its DAG has nothing but the task that fails with the message."""
+    broken = loaded["dags"]["retrain__my_shop_"]
+    assert list(broken["tasks"]) == ["read_scenario"]
+    assert broken["schedule"] is None
+    assert "broken" in broken["tags"]
+
+
+def test_the_edges_are_those_of_the_design(demo: dict[str, Any]) -> None:
+    """Validation, pretraining, adaptation, tuning, evaluation and promotion are separate tasks, in this order."""
+    assert {name: task["upstream"] for name, task in demo["tasks"].items()} == EDGES
+
+
+def test_a_failed_lane_leaves_the_rest_alive(demo: dict[str, Any]) -> None:
+    """Tuning and evaluation wait for whatever happened before; the last task turns the run red."""
+    rules = {name: task["rule"].rpartition(".")[2].lower() for name, task in demo["tasks"].items()}
+    assert rules["finetune_target"] == rules["evaluate"] == "all_done"
+    assert rules["every_lane"] == "none_failed"
+    assert rules["adapt_domain"] == rules["fit_baseline"] == rules["promote"] == "all_success"
+
+
+def test_lanes_are_mapped(demo: dict[str, Any]) -> None:
+    """One mapped task for each adaptation, strategy and baseline of the scenario."""
+    lanes = {name: task["lanes"] for name, task in demo["tasks"].items() if task["lanes"]}
+    assert lanes["adapt_domain"] == ["coral", "dann"]
+    assert {"target_only", "direct", "coral+fine_tune", "dann+fine_tune"} <= set(lanes["finetune_target"])
+    assert {"popularity", "ease", "ease+source"} <= set(lanes["fit_baseline"])
+
+
+def test_every_step_is_documented_and_limited(demo: dict[str, Any]) -> None:
+    """Each task that does something has a doc, a timeout, and one XCom; those that train are tried again."""
+    steps = {name: task for name, task in demo["tasks"].items() if name != "every_lane"}
+    assert all(task["doc"] and task["timeout"] and not task["many_xcoms"] for task in steps.values())
+    assert all(task["retries"] >= 1 for name, task in steps.items() if name != "plan")
+
+
+def test_the_champion_is_an_asset(demo: dict[str, Any]) -> None:
+    """Only promotion updates it."""
+    outlets = {name: task["outlets"] for name, task in demo["tasks"].items() if task["outlets"]}
+    assert outlets == {"promote": ["crosslift.demo.champion"]}
+
+
+def test_a_night_has_a_data_interval(demo: dict[str, Any]) -> None:
+    """Cron with data interval, no catching up, one run at a time, with docs and tags."""
+    assert (demo["timetable"], demo["schedule"]) == ("CronDataIntervalTimetable", "0 2 * * *")
+    assert demo["catchup"] is False
+    assert demo["max_active_runs"] == 1
+    assert {"crosslift", "grocer", "florist"} <= set(demo["tags"])
+    assert "Two generated shops" in demo["doc"]
+
+
+def test_without_schedules_nothing_runs_by_itself(run_python: Callable[..., str], tmp_path: Path) -> None:
+    """CROSSLIFT_SCHEDULES=off is what the demo sets, so that unpausing starts no night."""
+    told = run_python(LOAD, AIRFLOW_HOME=str(tmp_path), CROSSLIFT_SCHEDULES="off")
+    found = json.loads(told.splitlines()[-1])["dags"]
+    assert {dag["schedule"] for dag in found.values()} == {None}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("strategies", ["; rm -rf /"]),
+        ("strategies", []),
+        ("strategies", ["joint", "joint"]),
+        ("strategies", "joint"),
+        ("seed", -1),
+        ("seed", 2**31),
+        ("seed", "0"),
+        ("epochs", 0),
+        ("epochs", 1001),
+        ("epochs", 1.5),
+        ("target_share", 0),
+        ("target_share", 1.01),
+        ("target_share", "all"),
+        ("force", "yes"),
+        ("force", None),
+    ],
+)
+def test_the_form_refuses(demo: dict[str, Any], field: str, value: object) -> None:
+    """A hostile or impossible value does not fit the schema by which the API judges it."""
+    schema = dict(demo["params"][field])
+    jsonschema.validate(schema.pop("value"), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(value, schema)

@@ -1,0 +1,229 @@
+"""The local stack without Airflow: processes, secrets, ports, and what the demo tells."""
+
+import io
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import psutil
+import pytest
+from rich.console import Console
+
+from pipeline.errors import ConfigError, UserError
+from pipeline.folders import Home
+from pipeline.local import processes
+from pipeline.local.api import AirflowApi, ApiError, answers, get_json
+from pipeline.local.demo import Watch, task_name
+from pipeline.local.outcome import next_commands
+from pipeline.local.services import mlflow_command, pid_file, refuse_if_running, stop_stack
+from pipeline.local.settings import Ports, choose_ports, dags_folder, environment, local_secrets
+
+# A service like the scheduler: a child in a process group of its own, and neither of them listens when asked to end.
+STUBBORN = """
+import signal, subprocess, sys
+wait = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
+child = subprocess.Popen([sys.executable, "-c", wait], process_group=0, stdout=subprocess.PIPE)
+child.stdout.readline()
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+signal.pause()
+"""
+STRANGER = "import signal; print('ready', flush=True); signal.pause()"
+
+
+@pytest.fixture
+def stranger() -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process that is none of ours."""
+    with subprocess.Popen([sys.executable, "-c", STRANGER], stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def started(tmp_path: Path) -> processes.Service:
+    """Start the stubborn service and wait until it and its child ignore signals."""
+    log = tmp_path / "service.log"
+    os.mkfifo(log)
+    reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(reader, True)
+    service = processes.start("stubborn", [sys.executable, "-c", STUBBORN], os.environ, log)
+    with os.fdopen(reader) as output:
+        assert output.readline() == "ready\n"
+    return service
+
+
+def test_stop_leaves_no_process(tmp_path: Path, stranger: subprocess.Popen[bytes]) -> None:
+    """Service and child end, although the child has its own group and both ignore the first signal."""
+    service = started(tmp_path)
+    members = service.members()
+    assert len(members) == 2
+    assert processes.stop([service], grace=0.2) == 2
+    assert not any(member.is_running() and member.status() != psutil.STATUS_ZOMBIE for member in members)
+    assert not service.is_alive()
+    assert stranger.poll() is None
+
+
+def test_a_stranger_with_the_same_pid_is_left_alone(stranger: subprocess.Popen[bytes]) -> None:
+    """A pid that was given out again since then is told by its start time."""
+    ours = processes.Service("gone", stranger.pid, psutil.Process(stranger.pid).create_time())
+    assert ours.is_alive()
+    earlier = replace(ours, started=ours.started - 100)
+    assert not earlier.is_alive()
+    assert earlier.members() == []
+    assert processes.stop([earlier], grace=0.0) == 0
+    assert stranger.poll() is None
+
+
+def test_what_runs_is_found_by_another_command(own_home: Path, stranger: subprocess.Popen[bytes]) -> None:
+    """The file tells which services run; a second start is refused, and `down` ends them and forgets them."""
+    home = Home(own_home)
+    service = processes.Service("scheduler", stranger.pid, psutil.Process(stranger.pid).create_time())
+    processes.remember(pid_file(home), [service])
+    assert processes.recall(pid_file(home)) == [service]
+    with pytest.raises(UserError, match=r"scheduler run already; end them with `make down`"):
+        refuse_if_running(home)
+    assert stop_stack(home) == 1
+    assert not service.is_alive()
+    assert stop_stack(home) == 0
+    refuse_if_running(home)
+
+
+def test_secrets_are_made_once_and_private(own_home: Path) -> None:
+    """Only the owner can read them, and a second start uses the same ones."""
+    first = local_secrets(Home(own_home))
+    assert local_secrets(Home(own_home)) == first
+    assert len(set(first.values())) == 4
+    for name in ("secrets.json", "passwords.json"):
+        assert (own_home / "airflow" / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_everything_lies_below_the_home(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the user's environment says, Airflow writes below CROSSLIFT_HOME and listens on this machine only."""
+    monkeypatch.setenv("AIRFLOW_HOME", "/somewhere/else")
+    found = environment(Home(own_home), Ports(8081, 5001), schedules=False)
+    assert found["AIRFLOW_HOME"] == str(own_home / "airflow")
+    assert str(own_home) in found["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    assert found["AIRFLOW__API__HOST"] == "127.0.0.1"
+    assert found["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8081/execution/"
+    assert found["CROSSLIFT_SCHEDULES"] == "off"
+    command = " ".join(mlflow_command(Home(own_home), Ports(8081, 5001)))
+    assert f"sqlite:///{own_home}/mlflow/mlflow.db" in command
+    assert "--host 127.0.0.1 --port 5001 " in command
+
+
+def test_a_taken_port_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that was asked for is never replaced silently."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("CROSSLIFT_AIRFLOW_PORT", str(port))
+        with pytest.raises(ConfigError, match=rf"CROSSLIFT_AIRFLOW_PORT: port {port} is taken"):
+            choose_ports()
+
+
+@pytest.mark.parametrize("value", ["http", "0", "65536", "-1", "²"])
+def test_a_port_must_be_a_port(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """Everything but a number from 1 to 65535 is refused with the variable's name."""
+    monkeypatch.setenv("CROSSLIFT_MLFLOW_PORT", value)
+    with pytest.raises(ConfigError, match=r"CROSSLIFT_MLFLOW_PORT: expected a port from 1 to 65535"):
+        choose_ports()
+
+
+def test_the_servers_never_share_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Naming one port for both is an error, not a race."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    monkeypatch.setenv("CROSSLIFT_AIRFLOW_PORT", port)
+    monkeypatch.setenv("CROSSLIFT_MLFLOW_PORT", port)
+    with pytest.raises(ConfigError, match=r"CROSSLIFT_MLFLOW_PORT: port \d+ is taken"):
+        choose_ports()
+
+
+def test_the_dags_folder_is_found_or_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Beside the package in a checkout; elsewhere the message names the variable."""
+    monkeypatch.delenv("AIRFLOW__CORE__DAGS_FOLDER", raising=False)
+    assert (dags_folder() / "retrain.py").is_file()
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(tmp_path))
+    with pytest.raises(
+        ConfigError, match=r"expected the folder with retrain\.py; name it by AIRFLOW__CORE__DAGS_FOLDER"
+    ):
+        dags_folder()
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """Logs anyone in, and refuses everything else with a reason."""
+
+    def do_POST(self) -> None:
+        self._answer(*((201, b'{"access_token": "t"}') if self.path == "/auth/token" else (400, b"seed: too small")))
+
+    def do_GET(self) -> None:
+        self._answer(404, b"no such thing")
+
+    def _answer(self, code: int, body: bytes) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+def test_a_refusal_of_the_api_reaches_the_user() -> None:
+    """The reason that the API gives stands in the message; a page may be missing where that is normal."""
+    with HTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        api = AirflowApi(url, "admin", "secret")
+        with pytest.raises(ApiError, match=r"dags/retrain__demo/dagRuns: 400 seed: too small"):
+            api.trigger("retrain__demo", {"seed": -1})
+        assert not api.has_dag("retrain__demo")
+        assert get_json(url) is None
+        assert not answers(url)
+        server.shutdown()
+
+
+def test_every_change_is_told_once() -> None:
+    """A lane has its name, a task that ended is not told again, and what runs stands in the last line."""
+    output = io.StringIO()
+    console = Console(file=output, width=100)
+    done = {"task_id": "ingest", "map_index": -1, "state": "success", "duration": 1.25, "end_date": "1"}
+    lane = {"task_id": "finetune_target", "map_index": 2, "rendered_map_index": "joint", "state": "running"}
+    with console.status("") as status:
+        watch = Watch(console, status)
+        watch.tell([done, lane])
+        watch.tell([done, {**lane, "state": "failed", "duration": 3.0, "end_date": "2"}])
+    text = output.getvalue()
+    assert text.count("ingest") == 1
+    assert "FAILED" in text
+    assert text.count("finetune_target joint") == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ({"task_id": "plan", "map_index": -1}, "plan"),
+        ({"task_id": "fit_baseline", "map_index": 0, "rendered_map_index": None}, "fit_baseline 0"),
+        ({"task_id": "fit_baseline", "map_index": 0, "rendered_map_index": "ease"}, "fit_baseline ease"),
+    ],
+)
+def test_a_task_has_a_readable_name(task: dict[str, object], name: str) -> None:
+    """The lane where it is known, else its number."""
+    assert task_name(task) == name
+
+
+def test_next_commands_name_a_home_of_ones_own(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copied into the shell they find what the run left behind, wherever that is."""
+    assert all(str(own_home) in command for command in next_commands(Home(own_home), "demo"))
+    monkeypatch.delenv("CROSSLIFT_HOME")
+    assert not any("CROSSLIFT_HOME" in command for command in next_commands(Home.from_env(), "demo"))
