@@ -1,0 +1,55 @@
+"""What every test gets: a home of its own, one thread, a fixed seed, and the way to start a fresh interpreter."""
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_variable] = "1"  # read when the numeric libraries load
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nothing that a test does is seen by another one, or by the user's own runs."""
+    home = tmp_path / "crosslift-home"
+    monkeypatch.setenv("CROSSLIFT_HOME", str(home))
+    for variable in ("CROSSLIFT_SCENARIOS", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(variable, raising=False)
+    random.seed(0)
+    return home
+
+
+@pytest.fixture(scope="session")
+def run_python() -> Callable[..., str]:
+    """Give a function that runs code in a fresh interpreter with more environment, and returns its output."""
+
+    def run(code: str, **environment: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, **environment},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def data_root() -> Path:
+    """Name the folder with the real tables; without one the test is skipped."""
+    value = os.environ.get("CROSSLIFT_DATA")
+    if not value:
+        pytest.skip("CROSSLIFT_DATA is not set: it names the folder with the real tables")
+    return Path(value)
