@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 Share = Annotated[float, Field(gt=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+LearningRate = Annotated[float, Field(gt=0, le=10)]
 Bridge = Literal["users", "items", "item_features", "labels"]
 
 
@@ -104,7 +105,7 @@ class HistoryModel(Config):
     kind: Literal["history"] = "history"
     dim: int = Field(default=128, ge=4, le=1024)
     text_buckets: int = Field(default=4096, ge=16, le=1 << 20)  # feature hashing of title and category words
-    dropout: float = Field(default=0.3, ge=0, lt=1)  # share of history items hidden from the encoder in training
+    dropout: float = Field(default=0.5, ge=0, lt=1)  # share of history items hidden from the encoder in training
     temperature: float = Field(default=0.2, gt=0, le=10)  # fixed: a larger one regularises more
 
 
@@ -114,9 +115,9 @@ class Training(Config):
     epochs: int = Field(default=20, ge=1, le=1000)
     patience: int = Field(default=3, ge=1, le=100)
     batch_size: int = Field(default=1024, ge=1, le=1 << 20)
-    negatives: int = Field(default=2048, ge=1, le=1 << 20)
-    learning_rate: float = Field(default=0.1, gt=0, le=10)
-    valid_users: int = Field(default=2000, ge=1)  # at most so many users are ranked after each epoch
+    negatives: int = Field(default=1024, ge=1, le=1 << 20)
+    learning_rate: LearningRate = 0.1
+    valid_users: int = Field(default=4000, ge=1)  # at most so many users are ranked after each epoch
 
 
 # --- strategies: one `adapt` followed by one `tune` -----------------------------------------------------------------
@@ -163,12 +164,14 @@ class Frozen(Config):
     """The source's part stays as it is; only the target's own vectors are trained."""
 
     kind: Literal["frozen"]
+    learning_rate: LearningRate = 0.03
 
 
 class FineTune(Config):
     """All weights are trained further on the target."""
 
     kind: Literal["fine_tune"]
+    learning_rate: LearningRate = 0.03  # smaller than from scratch: the start is already good
 
 
 class Joint(Config):

@@ -69,12 +69,14 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
         ranks = rank_rows(model.ranker(domains.target.name, reads, prior=prior), domains, few, ("train",))
         return mean_metrics(scenario, few, ranks)[deciding_metric(scenario)]
 
+    rate = getattr(strategy.tune, "learning_rate", scenario.training.learning_rate)
+    training = scenario.training.model_copy(update={"learning_rate": rate})
     settings: dict[str, int] = {}
     model, rows = _ready(run, strategy, domains, reads, ("train",))
     method = build_tune(strategy.tune, scenario.model.dim)
     if method.trains:
         method.prepare(model, domains.target.name)
-        chosen = fit(model, method, rows, scenario.training, work / "choose", seed=scenario.seed, metric=metric)
+        chosen = fit(model, method, rows, training, work / "choose", seed=scenario.seed, metric=metric)
         settings = {"epochs": chosen.epochs}
         write_curves(chosen.curves, folder / "metrics.csv")
     ranks = rank_rows(model.ranker(domains.target.name, reads, prior=prior), domains, held_out, ("train",))
@@ -84,8 +86,7 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
     if method.trains:
         method = build_tune(strategy.tune, scenario.model.dim)
         method.prepare(model, domains.target.name)
-        training = scenario.training.model_copy(update=settings)
-        fit(model, method, rows, training, work / "final", seed=scenario.seed)
+        fit(model, method, rows, training.model_copy(update=settings), work / "final", seed=scenario.seed)
     model.ranker(domains.target.name, reads, prior=prior).save(folder)
     return {"lane": strategy.name, "valid": dict(mean_metrics(scenario, held_out, ranks)), "settings": dict(settings)}
 
@@ -96,7 +97,7 @@ def _ready(
     """The model as the strategy initialises it, and the rows that it is fitted on."""
     from safetensors.torch import load_file
 
-    from pipeline.training.build import copy_shared_items, labelled, new_model, rows_of
+    from pipeline.training.build import copy_shared_items, labelled, new_model, place_by_takers, rows_of
 
     scenario, target = run.scenario, domains.target.name
     histories = domains.histories(parts)
@@ -106,6 +107,8 @@ def _ready(
     model = new_model(scenario, known, histories, own)
     if start is not None:
         model.load_known(load_file(run.path(start) / "model.safetensors"))
+        if "users" in scenario.bridges and kind != "direct":
+            place_by_takers(model, domains, histories)
         if "items" in scenario.bridges:
             copy_shared_items(model, domains)
     names = [target] if kind in ("scratch", "frozen", "fine_tune") else [*scenario.sources, target]

@@ -62,6 +62,26 @@ def copy_shared_items(model: HistoryModel, domains: Domains) -> None:
             own.weight[shared] = table.weight[place[shared].astype(np.int64)]
 
 
+def place_by_takers(model: HistoryModel, domains: Domains, histories: "Histories") -> None:
+    """Start each target item at the mean features of the users who took it, as their source histories show them.
+
+    x_i = mean_{u took i} u, a class prototype (Snell, Swersky and Zemel, 2017) in the space of the source model: with
+    users in common it ranks about as well as a trained target table before any training. Items without a taker whose
+    source history is known keep their start.
+    """
+    names = tuple(source.name for source in domains.sources)
+    features = model.ranker(names[0], names).features({name: histories[name] for name in names})
+    known = np.linalg.norm(features, axis=1) > 0
+    takers = sparse.csr_matrix(histories[domains.target.name][known].T)
+    counts = np.diff(takers.indptr)
+    own = model.items(domains.target.name).own
+    assert own is not None
+    placed = np.flatnonzero(counts)
+    means = np.asarray(takers[placed] @ features[known], dtype=np.float32) / counts[placed, None].astype(np.float32)
+    with torch.no_grad():
+        own.weight[torch.from_numpy(placed)] = torch.from_numpy(means)
+
+
 def labelled(scenario: Scenario, domain: str, histories: "Histories", reads: tuple[str, ...]) -> RankingRows:
     """The labelled rows of one domain, seen through the histories that the model reads."""
     training, model = scenario.training, scenario.model
