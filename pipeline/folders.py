@@ -1,6 +1,7 @@
 """Where things lie below `CROSSLIFT_HOME`, and how a folder is published whole or not at all."""
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -39,6 +40,10 @@ class Home:
         """The unpublished folder that keeps a step's checkpoints between tries."""
         return self.root / "work" / fingerprint
 
+    def lock(self, fingerprint: str) -> Path:
+        """The lock file of a step: two runs that need the same folder take turns, and the second one reuses it."""
+        return self.root / "locks" / fingerprint
+
     def run(self, run_id: str) -> Path:
         """The folder with the records of one run."""
         return self.root / "runs" / run_folder(run_id)
@@ -56,6 +61,17 @@ def run_folder(run_id: str) -> str:
     """
     plain = re.sub(r"[^A-Za-z0-9_-]", "-", run_id)[:80]
     return plain if plain == run_id else f"{plain}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Wait until no other process holds this lock file; a process that dies lets go of it."""
+    with storage_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def canonical_json(value: Any) -> bytes:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pipeline.errors import UserError
-from pipeline.folders import Home
+from pipeline.folders import Home, exclusive
 from pipeline.registry.lookup import known
 from pipeline.registry.promote import CHAMPION, PREVIOUS, ROLLED_BACK, aliases, check_serves
-from pipeline.registry.tracking import connect, exclusive, reached
+from pipeline.registry.tracking import connect, reached
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def rollback(home: Home, name: str) -> Rollback:
     """
     client = connect(home)
     known(client, home, name)
-    with exclusive(home, "promote"):
+    with exclusive(home.lock("promote")):
         with reached(client.tracking_uri):
             found = aliases(client, name)
         serving, previous = found.get(CHAMPION), found.get(PREVIOUS)

@@ -1,6 +1,5 @@
 """The MLflow store: connecting to it, and replaying what a run wrote to local files, once."""
 
-import fcntl
 import logging
 import os
 import re
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import StorageError
-from pipeline.folders import Home
+from pipeline.folders import Home, exclusive
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,7 +43,7 @@ def connect(home: Home) -> "MlflowClient":
     from mlflow import MlflowClient
 
     uri = store_uri(home)
-    with reached(uri), exclusive(home, "connect"):
+    with reached(uri), exclusive(home.lock("mlflow-connect")):
         if uri.startswith("sqlite:"):
             (home.mlflow / "artifacts").mkdir(parents=True, exist_ok=True)
         client = MlflowClient(uri, os.environ.get("MLFLOW_REGISTRY_URI") or uri)
@@ -68,15 +67,6 @@ def reached(uri: str) -> Iterator[None]:
             f"{told} No alias was moved: the champion serves on. Start the server (`make up`) or unset "
             "MLFLOW_TRACKING_URI for the local store, and repeat."
         ) from error
-
-
-@contextmanager
-def exclusive(home: Home, what: str) -> Iterator[None]:
-    """Wait until no other process of this home does the same; a process that dies lets go."""
-    home.mlflow.mkdir(parents=True, exist_ok=True)
-    with (home.mlflow / f".{what}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def experiment_id(client: "MlflowClient", home: Home, name: str) -> str:

@@ -137,7 +137,9 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
         else:
             message = problem["msg"].removeprefix("Value error, ")
             given = problem.get("input")
-            got = "" if isinstance(given, Mapping | list | tuple) or problem["type"] == "missing" else f", got {given!r}"
+            got = (
+                "" if isinstance(given, Mapping | list | tuple) or problem["type"] == "missing" else f", got {given!r}"
+            )
             lines.append(f"{where}: {message[0].lower() + message[1:]}{got}.")
     return lines
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import MissingResultError
-from pipeline.folders import META, digest, read_json, write_json
+from pipeline.folders import META, digest, exclusive, read_json, write_json
 from pipeline.results import StepResult
 from pipeline.steps.inputs import load_domains, prepared_inputs
 from pipeline.steps.run import Run
@@ -45,13 +45,13 @@ def promote(run: Run) -> StepResult:
 
     from pipeline.registry.lookup import model_name
     from pipeline.registry.promote import CHALLENGER, CHAMPION, aliases, point, promote_version, register
-    from pipeline.registry.tracking import connect, exclusive, log_run, reached
+    from pipeline.registry.tracking import connect, log_run, reached
 
     name = model_name(run.scenario)
     client = connect(run.home)  # also quiets what MLflow says while it is imported
     from pipeline.serving.save import save_predictor
 
-    with exclusive(run.home, "promote"):
+    with exclusive(run.home.lock("promote")):
         logged = log_run(client, run.home, _run_log(run, judged, verdict))
         versions, changed = {}, False
         for lane, package in packages.items():

@@ -13,12 +13,32 @@ from typing import Any
 from pydantic import JsonValue
 
 import pipeline
-from pipeline.folders import META, digest, hash_file, is_whole, manifest_hash, read_json, write_json, written_whole
+from pipeline.folders import (
+    META,
+    digest,
+    exclusive,
+    hash_file,
+    is_whole,
+    manifest_hash,
+    read_json,
+    write_json,
+    written_whole,
+)
 from pipeline.results import Cost, StepResult
 from pipeline.steps.run import Run
 
 THREADS = 1  # one BLAS thread a worker: lanes run beside each other, and one thread sums in one order
-_LIBRARIES = ("numpy", "scipy", "pandas", "pyarrow", "torch", "pytorch-lightning", "implicit", "great-expectations", "mlflow")
+_LIBRARIES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "torch",
+    "pytorch-lightning",
+    "implicit",
+    "great-expectations",
+    "mlflow",
+)
 _FACTS = "facts.json"
 
 Facts = dict[str, JsonValue]
@@ -55,21 +75,10 @@ def transact(
     final = run.home.step(step, fingerprint)
     reused = is_whole(final) and not run.force
     if not reused:
-        limit_threads()
-        work = run.home.work(fingerprint)
-        meta: dict[str, Any] = {}
-        started = time.monotonic(), time.process_time()
-        with written_whole(final, meta) as folder:
-            facts = build(folder, work)
-            write_json(folder / _FACTS, facts)
-            cost = Cost(
-                cpu_seconds=round(time.process_time() - started[1], 3),
-                wall_seconds=round(time.monotonic() - started[0], 3),
-                peak_mebibytes=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-            )
-            meta |= {"cost": cost.model_dump(), "step": step, "name": name, "run_id": run.run_id,
-                     "scenario": run.scenario.name, "finished": time.time()}  # fmt: skip
-        shutil.rmtree(work, ignore_errors=True)
+        with exclusive(run.home.lock(fingerprint)):
+            reused = is_whole(final) and not run.force  # another run may have been first
+            if not reused:
+                _compute(run, step, name, build, final)
     result = StepResult(
         step=step,
         name=name,
@@ -86,6 +95,23 @@ def transact(
 def cost_of(folder: Path) -> Cost:
     """What a published folder cost when it was computed."""
     return Cost.model_validate(read_json(folder / META)["cost"])
+
+
+def _compute(run: Run, step: str, name: str, build: Build, final: Path) -> None:
+    limit_threads()
+    work = run.home.work(final.name)
+    meta: dict[str, Any] = {"step": step, "name": name, "run_id": run.run_id, "scenario": run.scenario.name}
+    started = time.monotonic(), time.process_time()
+    with written_whole(final, meta) as folder:
+        facts = build(folder, work)
+        write_json(folder / _FACTS, facts)
+        cost = Cost(
+            cpu_seconds=round(time.process_time() - started[1], 3),
+            wall_seconds=round(time.monotonic() - started[0], 3),
+            peak_mebibytes=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        )
+        meta |= {"cost": cost.model_dump(), "finished": time.time()}
+    shutil.rmtree(work, ignore_errors=True)
 
 
 @cache
@@ -113,5 +139,3 @@ def _version(library: str) -> str:
         return version(library)
     except PackageNotFoundError:
         return "absent"
-
-
