@@ -11,10 +11,11 @@ from rich.status import Status
 from pipeline.errors import CrossliftError
 from pipeline.folders import Home
 from pipeline.local.api import AirflowApi
-from pipeline.local.outcome import print_outcome
+from pipeline.local.next_commands import next_commands
 from pipeline.local.services import Stack, StartError, log_file, running_stack
 from pipeline.local.settings import USER, choose_ports
 from pipeline.steps.run import Run
+from pipeline.steps.summary import print_summary
 
 SCENARIO = "demo"
 DAG = f"retrain__{SCENARIO}"
@@ -78,7 +79,10 @@ def demo(home: Home, console: Console) -> None:
             console.print(f"Airflow is healthy after {time.monotonic() - began:.1f} s: {stack.ports.airflow_url}")
             console.print(f"  to look on: user {USER}, password {stack.password}", highlight=False)
             run_id = _run(stack, Watch(console, status))
-    print_outcome(Run.load(home, f"{SCENARIO}__{run_id}"), console)
+    print_summary(Run.load(home, f"{SCENARIO}__{run_id}"), console)
+    console.print("\nTry next:")
+    for command in next_commands(home, SCENARIO):
+        console.print(f"  {command}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _run(stack: Stack, watch: Watch) -> str:

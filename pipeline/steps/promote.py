@@ -166,9 +166,9 @@ def _run_log(run: Run, judged: StepResult, verdict: dict[str, Any]) -> Any:
 
     scenario, lanes = run.scenario, _lanes(run)
     report = run.results("report").get("")
-    folders = [run.path(result) for result in (report, judged) if result]
-    pages = ("report.html", "report.md", "comparison.json", "verdict.json")
-    found = {page: folder / page for folder in reversed(folders) for page in pages if (folder / page).exists()}
+    pages = [run.path(judged) / "comparison.json", run.path(judged) / "verdict.json"]
+    if report is not None:
+        pages += [run.path(report) / str(report.facts[kind]) for kind in ("html", "markdown")]
     manifests = {lane: result.manifest for lane, result in lanes.items()}
     return RunLog(
         experiment=_experiment(run),
@@ -179,7 +179,7 @@ def _run_log(run: Run, judged: StepResult, verdict: dict[str, Any]) -> Any:
         tags={"scenario": scenario.name, "verdict": verdict["verdict"], "candidate": verdict["candidate"],
               "mlflow.note.content": verdict["reason"]},
         metrics={},
-        artifacts=tuple(found.values()),
+        artifacts=tuple(path for path in pages if path.exists()),
         lanes=tuple(_lane_log(run, lane, result) for lane, result in lanes.items()),
     )  # fmt: skip
 

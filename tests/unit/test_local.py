@@ -20,7 +20,7 @@ from pipeline.folders import Home
 from pipeline.local import processes
 from pipeline.local.api import AirflowApi, ApiError, answers, get_json
 from pipeline.local.demo import Watch, task_name
-from pipeline.local.outcome import next_commands
+from pipeline.local.next_commands import next_commands
 from pipeline.local.services import mlflow_command, pid_file, refuse_if_running, stop_stack
 from pipeline.local.settings import Ports, choose_ports, dags_folder, environment, local_secrets
 

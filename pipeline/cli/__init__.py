@@ -1,0 +1,50 @@
+"""`crosslift`, the command line: the same steps as the DAG, the scenarios, the registry, and cleaning up."""
+
+import signal
+import sys
+import traceback
+from typing import NoReturn
+
+from pipeline.cli.app import app
+from pipeline.errors import CrossliftError, ExitCode
+from pipeline.folders import Home
+
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def main() -> int:
+    """Run one command and return its exit code; the codes are those of `pipeline.errors`, 130 after Ctrl-C.
+
+    An error of ours is one message on standard error. Any other leaves its trace in a file below `logs` of the home.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except SystemExit as ended:  # how typer ends
+        return ended.code if isinstance(ended.code, int) else ExitCode.OK
+    except CrossliftError as error:
+        print(f"crosslift: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        print(f"crosslift: {_describe(error)}", file=sys.stderr)
+        return ExitCode.FAILURE
+    return ExitCode.OK
+
+
+def _describe(error: Exception) -> str:
+    first = (str(error).splitlines() or [""])[0][:300]
+    log = Home.from_env().root / "logs" / "crosslift.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            print(f"$ {' '.join(sys.argv)}", file=file)
+            traceback.print_exc(file=file)
+    except OSError as trouble:
+        return f"{type(error).__name__}: {first} (its trace could not be written: {trouble})"
+    return f"{type(error).__name__}: {first} (unexpected; the trace is in {log})"
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt

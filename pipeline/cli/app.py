@@ -1,0 +1,226 @@
+"""The commands that run steps and clean up, and where the other groups of commands are joined on."""
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from pipeline.cli.models import models, recommend
+from pipeline.cli.output import AsJson, print_json, print_table, quiet, text_console
+from pipeline.cli.scenarios import scenarios
+from pipeline.config import Options
+from pipeline.errors import ConfigError, ExitCode
+from pipeline.folders import Home
+from pipeline.scenarios import load_scenario
+from pipeline.scenarios.loader import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeline.steps.processes import Outcome
+    from pipeline.steps.run import Run
+
+app = typer.Typer(
+    help="Carry what was learnt on a data-rich source over to a data-poor target, and promote it only where it is "
+    "proved to help. Everything is written below CROSSLIFT_HOME (default: .crosslift in the current folder).",
+    epilog="Exit codes: 0 done, 1 failure, 2 user error, 3 refused by validation, 4 nothing promoted by the gate.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(scenarios, name="scenarios")
+app.add_typer(models, name="models")
+app.command()(recommend)
+
+ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="Its name; see `crosslift scenarios list`.")]
+Share = Annotated[float | None, typer.Option(help="Share of the target's training rows to use, above 0, at most 1.")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Processes beside each other; the number of cores if not given.")]
+RunId = Annotated[str | None, typer.Option("--run-id", help="A name for the run, to continue or repeat it.")]
+
+
+@app.command()
+def run(  # noqa: PLR0913, PLR0917  each is an option of the command
+    scenario: ScenarioName,
+    strategies: Annotated[
+        str | None, typer.Option(help="Some of the scenario's, as a,b; target_only always runs.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of the scenario's.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most so many passes over the training rows.")] = None,
+    target_share: Share = None,
+    force: Annotated[bool, typer.Option("--force", help="Compute again what could be reused.")] = False,
+    run_id: RunId = None,
+    jobs: Jobs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a scenario from its tables to the registry, and print the comparison and the gate's verdict.
+
+    What did not change is reused; a killed run goes on where it was. Exit code 0: what the gate chose serves now. 4:
+    the gate promoted nothing. 1: a step or a lane failed; the other lanes and the report are there all the same.
+    """
+    from pipeline.steps.sequence import graph_of, run_graph
+    from pipeline.steps.summary import print_summary, summarise
+
+    options = _options(strategies, seed=seed, epochs=epochs, target_share=target_share, force=force)
+    started = _start(scenario, run_id, options)
+    outcomes = run_graph(started, graph_of(started.scenario), jobs or _cores(), _teller())
+    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+    with quiet(as_json):
+        summary = summarise(started)
+    code = ExitCode.FAILURE if failed else ExitCode.OK if summary["promoted"] else ExitCode.NOT_PROMOTED
+    if as_json:
+        steps = [outcome.model_dump(mode="json") for outcome in outcomes]
+        print_json({**summary, "steps": steps, "exit_code": int(code)})
+    else:
+        print_summary(started, text_console())
+        for outcome in failed:
+            text_console(stderr=True).print(f"{outcome.name} failed: {outcome.message}", style="red")
+        if code == ExitCode.NOT_PROMOTED:
+            print("Nothing was promoted: the run succeeded, and what served before serves on (exit code 4).")
+    raise typer.Exit(code)
+
+
+@app.command()
+def step(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="plan, ingest, validate, prepare, ... as in the DAG.")],
+    scenario: ScenarioName,
+    run_id: Annotated[str, typer.Option("--run", help="The run; `step plan` starts it.")],
+    lane: Annotated[str, typer.Option("--name", help="The lane, for a step that has several.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Run one step of a run, in this process; `plan` comes first."""
+    from pipeline.steps.run import Run
+    from pipeline.steps.sequence import call_step
+
+    known = load_scenario(scenario)
+    if name == "plan":
+        from pipeline.steps.plan import lanes
+
+        planned = lanes(Run.start(Home.from_env(), run_id, known, Options()).scenario)
+        if as_json:
+            print_json(planned)
+        else:
+            print_table(("kind", "lanes"), [(kind, ", ".join(names)) for kind, names in planned.items()])
+        return
+    with quiet(as_json):
+        results = call_step(_load(run_id, scenario), name, lane)
+    if as_json:
+        print_json([result.model_dump(mode="json") for result in results])
+    else:
+        rows = [
+            (result.step, result.name, "reused" if result.reused else "computed", result.folder) for result in results
+        ]
+        print_table(("step", "name", "state", "folder below CROSSLIFT_HOME"), rows)
+
+
+@app.command()
+def audit(
+    scenario: ScenarioName,
+    run_id: Annotated[str | None, typer.Option("--run", help="A run of the scenario, instead of a new one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for leaks: run ingest to audit, and count the marked rows by domain and kind."""
+    from pipeline.folders import read_json
+    from pipeline.steps.sequence import data_graph, run_graph
+
+    started = _load(run_id, scenario) if run_id else _start(scenario, None, Options())
+    run_graph(started, data_graph(started.scenario), 1, _teller())
+    folder = started.path(started.result("audit"))
+    report: dict[str, Any] = read_json(folder / "audit.json")
+    if as_json:
+        print_json({"run_id": started.run_id, "scenario": scenario, "folder": str(folder), **report})
+        return
+    rows = [(domain, *row) for domain, counts in report["domains"].items() for row in _counts(counts)]
+    print_table(("domain", "rows", "kind", "marked", "of"), rows)
+    print(f"Marks: {folder / 'marks.parquet'}")
+
+
+@app.command()
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
+    keep_days: Annotated[int, typer.Option(min=1, help="Runs younger than this stay, with all that they name.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Remove what no alias of the registry, no report of a kept run and no running task needs.
+
+    Kept are runs with a record of the last days, runs whose model an alias names, the folders that these name, the
+    copies of models that an alias names, and whatever was written within the last 24 hours, because a running task may
+    need it. The registry itself, the reference passports and the curves are never touched.
+    """
+    from pipeline.steps.clean import find_unneeded, remove
+
+    home = Home.from_env()
+    with quiet(as_json):
+        found = find_unneeded(home, keep_days)
+    size = sum(one.size for one in found)
+    told = {
+        "home": str(home.root),
+        "removed": not dry_run,
+        "bytes": size,
+        "paths": [one.model_dump(mode="json") for one in found],
+    }
+    if not as_json:
+        print_table(("kind", "MB", "path"), [(one.kind, f"{one.size / 1e6:.1f}", one.path) for one in found])
+        print(f"{len(found)} of no use, {size / 1e6:.1f} MB, in {home.root}.")
+    if found and not dry_run:
+        if not yes and not typer.confirm("Remove them?", err=True):
+            raise typer.Exit(ExitCode.OK)
+        remove(home, found)
+        if not as_json:
+            print("Removed.")
+    if as_json:
+        print_json(told)
+
+
+def _options(strategies: str | None, **values: Any) -> Options:
+    names = [] if strategies is None else [name.strip() for name in strategies.split(",")]
+    try:
+        return Options(strategies=tuple(names), **values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"options: {line}" for line in explain(error, Options))) from error
+
+
+def _start(scenario: str, run_id: str | None, options: Options) -> "Run":
+    from pipeline.steps.run import Run
+
+    known = load_scenario(scenario)
+    home = Home.from_env()
+    name = run_id or f"{scenario}__cli__{datetime.now(UTC):%Y%m%dT%H%M%S_%f}"
+    if (home.run(name) / "plan.json").exists():
+        _load(name, scenario)
+    return Run.start(home, name, known, options)
+
+
+def _load(run_id: str, scenario: str) -> "Run":
+    from pipeline.steps.run import Run
+
+    found = Run.load(Home.from_env(), run_id)
+    if found.scenario.name != scenario:
+        raise ConfigError(f"run {run_id}: it is a run of {found.scenario.name!r}, not of {scenario!r}.")
+    return found
+
+
+def _teller() -> "Callable[[Outcome], None]":
+    console = text_console(stderr=True)
+
+    def tell(outcome: "Outcome") -> None:
+        style = "red" if outcome.state == "failed" else None
+        console.print(f"{outcome.seconds:7.1f} s  {outcome.state:9} {outcome.name}", style=style)
+        if outcome.state == "failed":
+            console.print(f"           {outcome.message}", style=style)
+
+    return tell
+
+
+def _counts(counts: dict[str, Any]) -> "list[tuple[object, ...]]":
+    """Lay out one domain's marks: what the rows are for, kind, marked rows, all such rows where they were counted."""
+    test: list[tuple[object, ...]] = [("test", *pair, counts["test_rows"]) for pair in counts["kinds"].items()]
+    test.append(("test", "any", counts["marked"], counts["test_rows"]))
+    return [*test, *(("validation", *pair, counts["valid_rows"]) for pair in counts["valid"].items())]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,101 @@
+"""`crosslift models` and `crosslift recommend`: the registry, and what its models recommend."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.output import AsJson, print_json, print_table, quiet
+from pipeline.folders import Home
+from pipeline.scenarios import load_scenario
+
+models = typer.Typer(help="Look up the registered models, and roll back.", no_args_is_help=True)
+ModelName = Annotated[str, typer.Argument(metavar="NAME", help="Such as crosslift.demo.")]
+
+
+class Format(StrEnum):
+    """How recommendations are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+@models.command("list")
+def list_all(as_json: AsJson = False) -> None:
+    """All registered models, with the versions that their aliases name."""
+    from pipeline.registry.lookup import list_models
+
+    with quiet(as_json):
+        found = [asdict(model) for model in list_models(Home.from_env())]
+    if as_json:
+        print_json(found)
+    elif found:
+        print_table(tuple(found[0]), [tuple(model.values()) for model in found])
+    else:
+        print("No model is registered yet; `crosslift run SCENARIO` registers one.")
+
+
+@models.command("show")
+def show(name: ModelName, as_json: AsJson = False) -> None:
+    """The versions of a model, the newest first, with aliases and tags."""
+    from pipeline.registry.lookup import show_model
+
+    with quiet(as_json):
+        found = show_model(Home.from_env(), name)
+    if as_json:
+        print_json(asdict(found))
+        return
+    for version in found.versions:
+        when = datetime.fromtimestamp(version.registered, UTC).isoformat(timespec="seconds")
+        print(f"{found.name} version {version.version}  {', '.join(version.aliases) or 'no alias'}  {when}")
+        print_table(("  tag", "value"), [(f"  {key}", value) for key, value in sorted(version.tags.items())])
+
+
+@models.command("rollback")
+def roll_back(name: ModelName, as_json: AsJson = False) -> None:
+    """Let the previous champion serve again, after a fresh process has proved that it does."""
+    from pipeline.registry.rollback import rollback
+
+    with quiet(as_json):
+        done = rollback(Home.from_env(), name)
+    if as_json:
+        print_json(asdict(done))
+    else:
+        print(f"{done.name}: version {done.champion} serves again; version {done.previous} is now `previous`.")
+
+
+def recommend(  # noqa: PLR0913, PLR0917  each is an option of the command
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="The scenario whose model is asked.")],
+    user: Annotated[list[str] | None, typer.Option(help="A user id; may be given several times.")] = None,
+    history: Annotated[str | None, typer.Option(help="Item ids of the target, as A,B.")] = None,
+    source_history: Annotated[str | None, typer.Option(help="Item ids of the sources, as A,B.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many items for each.")] = 10,
+    alias: Annotated[str, typer.Option(help="champion, challenger or previous.")] = "champion",
+    style: Annotated[Format, typer.Option("--format", help="How to print them.")] = Format.TABLE,
+    as_json: AsJson = False,
+) -> None:
+    """Rank the target's items for users or for a history; unknown users get what is popular, and the output says so."""
+    from pipeline.registry.lookup import model_folder, model_name
+
+    name = model_name(load_scenario(scenario))
+    chosen = Format.JSON if as_json else style
+    with quiet(chosen != Format.TABLE):
+        folder = model_folder(Home.from_env(), name, alias)
+        from pipeline.serving.recommend import as_csv
+        from pipeline.serving.recommend import recommend as ask
+
+        rows = ask(folder, user or [], _items(history), _items(source_history), k)
+    if chosen == Format.JSON:
+        print_json(rows)
+    elif chosen == Format.CSV:
+        print(as_csv(rows), end="")
+    else:
+        columns = tuple(rows[0]) if rows else ("request", "user_id", "rank", "item_id", "score")
+        print_table(columns, [tuple(row.values()) for row in rows])
+
+
+def _items(text: str | None) -> list[str]:
+    return [item for item in (part.strip() for part in (text or "").split(",")) if item]

@@ -1,0 +1,70 @@
+"""`crosslift scenarios`: which there are, what they say, and whether a file of yours is one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.output import AsJson, print_json, print_table
+from pipeline.errors import ExitCode
+from pipeline.scenarios import check_file, find_scenarios, json_schema, load_scenario
+
+scenarios = typer.Typer(help="List, show and check scenarios.", no_args_is_help=True)
+
+
+@scenarios.command("list")
+def list_scenarios(as_json: AsJson = False) -> None:
+    """All scenarios: the built-in ones and those of the folder that CROSSLIFT_SCENARIOS names."""
+    found = find_scenarios().values()
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": one.name,
+                    "path": one.path,
+                    "error": one.error or None,
+                    "title": one.scenario.title if one.scenario else None,
+                    "sources": one.scenario.sources if one.scenario else None,
+                    "target": one.scenario.target if one.scenario else None,
+                }
+                for one in found
+            ]
+        )
+        return
+    rows = [
+        (one.name, f"{', '.join(one.scenario.sources)} -> {one.scenario.target}", one.scenario.title)
+        if one.scenario
+        else (one.name, "BROKEN", one.error.splitlines()[0])
+        for one in found
+    ]
+    print_table(("name", "domains", "title"), rows)
+
+
+@scenarios.command("show")
+def show(name: str, as_json: AsJson = False) -> None:
+    """A scenario with all its settings, also those that its file leaves to the defaults."""
+    values = load_scenario(name).model_dump(mode="json")
+    if as_json:
+        print_json(values)
+    else:
+        import yaml
+
+        print(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120), end="")
+
+
+@scenarios.command("check")
+def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A YAML file.")], as_json: AsJson = False) -> None:
+    """Whether a file is a scenario; every wrong key is named, with what was expected."""
+    scenario = check_file(file)
+    lanes = [lane.name for lane in (*scenario.strategies, *scenario.baselines)]
+    if as_json:
+        print_json({"name": scenario.name, "valid": True, "lanes": lanes})
+    else:
+        print(f"{file}: {scenario.name} is a valid scenario with the lanes {', '.join(lanes)}.")
+    raise typer.Exit(ExitCode.OK)
+
+
+@scenarios.command("schema")
+def schema() -> None:
+    """The JSON Schema of a scenario file, for editors."""
+    print_json(json_schema())

@@ -1,0 +1,173 @@
+"""A task in a process of its own: memory goes back when it ends, and a killed one takes no other down."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from multiprocessing import connection, get_context, parent_process
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.errors import CrossliftError, ExitCode
+from pipeline.folders import Home, run_folder, storage_errors
+from pipeline.results import StepResult
+from pipeline.steps.run import Run
+
+# Loaded once by the server that training tasks are forked from, where most of them have something to compute.
+PRELOADED = ("pandas", "pyarrow.parquet", "scipy.sparse", "torch", "pytorch_lightning", "implicit.als")
+GRACE = 10.0  # seconds between asking a process to end and ending it
+
+Node = tuple[str, str]  # a step and its lane; the lane is empty where a run has one such task
+Call = Callable[[Run, str, str], list[StepResult]]
+
+
+class Outcome(BaseModel):
+    """How one task ended."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: str
+    lane: str = ""
+    state: Literal["computed", "reused", "failed"]
+    seconds: float = 0.0  # wall clock, with the start of the process
+    message: str = ""  # why it failed
+    exit_code: int = ExitCode.OK
+
+    @property
+    def name(self) -> str:
+        """`ingest`, or `fit_baseline ials`."""
+        return f"{self.step} {self.lane}".rstrip()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A process that runs one node, and the end of the pipe on which it tells how it ended."""
+
+    node: Node
+    process: BaseProcess
+    receiver: connection.Connection
+    started: float = field(default_factory=time.monotonic)
+
+
+def start_task(run: Run, node: Node, call: Call, *, forked: bool, preload: bool) -> Task:
+    """Run a node in a process of its own.
+
+    Args:
+        run: The run, which lies on the disk: the process reads it there.
+        node: The step and its lane.
+        call: What runs a step; a function of a module.
+        forked: Fork it from a server that has loaded what all need; else a fresh interpreter.
+        preload: Whether that server loads PyTorch and the like; the first forked task decides.
+    """
+    server = get_context("forkserver")
+    server.set_forkserver_preload(["__main__", __name__, *(PRELOADED if preload else ())])
+    context = server if forked else get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(str(run.home.root), run.run_id, node, call, sender))
+    process.start()
+    sender.close()  # so that the end of the process is the end of the pipe
+    return Task(node, process, receiver)
+
+
+def finish_task(task: Task) -> Outcome:
+    """Hear how a task ended; one that was killed says nothing."""
+    step, lane = task.node
+    seconds = round(time.monotonic() - task.started, 3)
+    try:
+        told = Outcome.model_validate_json(task.receiver.recv_bytes())
+        task.process.join()
+    except EOFError:
+        task.process.join()
+        message = _killed(task.process.exitcode)
+        told = Outcome(step=step, lane=lane, state="failed", message=message, exit_code=ExitCode.FAILURE)
+    task.receiver.close()
+    return told.model_copy(update={"seconds": seconds})
+
+
+def end_tasks(tasks: Iterable[Task]) -> None:
+    """End tasks with all that they started: ask, so that they clean up, then insist."""
+    processes = [task.process for task in tasks]
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for process in processes:
+            if process.is_alive() and process.pid:
+                _signal_group(process.pid, number)
+        deadline = time.monotonic() + GRACE
+        for process in processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+
+
+def log_file(home: Home, run_id: str, node: Node) -> Path:
+    """Where a task's process writes what libraries print, and the trace of an error."""
+    return home.root / "logs" / run_folder(run_id) / f"{'.'.join(part for part in node if part)}.log"
+
+
+def _killed(code: int | None) -> str:
+    if code == -signal.SIGKILL:
+        return (
+            "its process was killed (signal 9), most likely because memory ran out. Free some memory or take "
+            "`--jobs 1`, and repeat the command: training goes on from its last checkpoint."
+        )
+    return f"its process ended without a result ({f'signal {-code}' if code and code < 0 else f'exit code {code}'})."
+
+
+def _signal_group(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+# --- inside the task's process --------------------------------------------------------------------------------------
+
+
+def _work(home: str, run_id: str, node: Node, call: Call, sender: connection.Connection) -> None:
+    """Run one node and tell how it ended."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an exception, so that temporary folders are removed
+    os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which then ends this group
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    root = Home(Path(home))
+    with contextlib.suppress(KeyboardInterrupt):
+        told = Outcome(step=node[0], lane=node[1], **_try(root, run_id, node, call))
+        sender.send_bytes(told.model_dump_json().encode())
+
+
+def _try(home: Home, run_id: str, node: Node, call: Call) -> dict[str, Any]:
+    log = log_file(home, run_id, node)
+    try:
+        _redirect(log)
+        results = call(Run.load(home, run_id), *node)
+    except CrossliftError as error:
+        traceback.print_exc()
+        return {"state": "failed", "message": str(error), "exit_code": error.exit_code}
+    except Exception as error:  # whatever it is, the other lanes go on
+        traceback.print_exc()
+        first = (str(error).splitlines() or [""])[0][:300]
+        message = f"{type(error).__name__}: {first} (the trace is in {log})"
+        return {"state": "failed", "message": message, "exit_code": ExitCode.FAILURE}
+    return {"state": "reused" if all(result.reused for result in results) else "computed"}
+
+
+def _redirect(log: Path) -> None:
+    """Let everything that this process and its children print go to a file."""
+    with storage_errors(log.parent):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab", buffering=0) as file:
+            os.dup2(file.fileno(), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+            os.dup2(file.fileno(), sys.__stderr__.fileno() if sys.__stderr__ else 2)
+
+
+def _end_with_parent() -> None:
+    """End this process with all that it started when the one that started it is gone, even if that was killed."""
+    parent = parent_process()
+    if parent is None:
+        return
+    parent.join()
+    _signal_group(0, signal.SIGTERM)
+    time.sleep(GRACE)
+    _signal_group(0, signal.SIGKILL)

@@ -1,0 +1,129 @@
+"""What a finished run is worth telling in a shell: the comparison, the verdict, where things lie."""
+
+from typing import TYPE_CHECKING, Any
+
+from pipeline.folders import read_json
+from pipeline.steps.run import Run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from pipeline.evaluation.bootstrap import Estimate
+    from pipeline.evaluation.report import LaneRow, Report
+
+WIDTH = 118  # of the table, also where nobody knows how wide the terminal is
+
+
+def summarise(run: Run) -> dict[str, Any]:
+    """Say in JSON values how a run ended: lanes with validation and test metric, the verdict, and where things lie.
+
+    Returns:
+        run_id, scenario, metric, catalogue, lanes (name, kind, valid, test, test_all_rows, gain, word, cpu_seconds;
+        an estimate is value, low, high), failed, verdict, candidate, lane, reason, report, data_docs, and, after
+        `promote`, model, version, alias, promoted.
+
+    Raises:
+        MissingResultError: the run has no report.
+    """
+    from pipeline.evaluation.report import lane_rows
+
+    result, checked, report = run.result("report"), run.result("validate"), read_report(run)
+    verdict, comparison = report.verdict, report.comparison
+    summary: dict[str, Any] = {
+        "run_id": run.run_id,
+        "scenario": run.scenario.name,
+        "metric": comparison.metric,
+        "catalogue": comparison.catalogue,
+        "lanes": [_lane(row) for row in lane_rows(report)],
+        "failed": list(comparison.failed),
+        "verdict": verdict.verdict,
+        "candidate": verdict.candidate,
+        "lane": verdict.lane,
+        "reason": verdict.reason,
+        "report": str(run.path(result) / str(result.facts["html"])),
+        "data_docs": str(run.path(checked) / str(checked.facts["data_docs"])),
+    }
+    if promoted := run.results("promote").get(""):
+        facts = promoted.facts
+        summary |= {"model": facts["model_name"]} | {key: facts[key] for key in ("version", "alias", "promoted")}
+    return summary
+
+
+def read_report(run: Run) -> "Report":
+    """Read the report of a run.
+
+    Raises:
+        MissingResultError: the run has none.
+    """
+    from pipeline.evaluation.report import Report
+
+    result = run.result("report")
+    return Report.model_validate(read_json(run.path(result) / str(result.facts["json"])))
+
+
+def print_summary(run: Run, console: "Console") -> None:
+    """Print the comparison table, the gate's verdict with its reason, the model version, and where the pages lie.
+
+    Raises:
+        MissingResultError: the run has no report.
+    """
+    summary = summarise(run)
+    console.print()
+    console.width = max(console.width, WIDTH)
+    console.print(comparison_table(read_report(run)))
+    if summary["failed"]:
+        console.print(f"Failed lanes: {', '.join(summary['failed'])}", style="red", markup=False)
+    console.print(f"\nVerdict: {summary['verdict']} ({summary['candidate']})", style="bold", highlight=False)
+    lines = [summary["reason"]]
+    if "model" in summary:
+        lines.append(f"Model:     {summary['model']} version {summary['version']}, {summary['alias'] or 'no alias'}")
+    lines += [f"Report:    {summary['report']}", f"Data Docs: {summary['data_docs']}"]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def comparison_table(report: "Report") -> "Table":
+    """Lay out the lanes, best on validation first; numbers in per cent, those of test rows with their interval."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from pipeline.evaluation.report import lane_rows, metric_name
+
+    comparison = report.comparison
+    title = f"{comparison.title}: {metric_name(comparison.metric)} in %, {comparison.catalogue:,} items ranked"
+    table = Table(title=escape(title), title_justify="left")
+    table.add_column("lane", no_wrap=True)
+    for column in ("validation", "test, without leaks", "test, all rows", "what the source brings", "CPU s"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in lane_rows(report):
+        gain = f"{_interval(row.gain.difference, '+')} {row.word}" if row.gain else ""
+        style = "bold" if row.info.name == report.verdict.candidate else ""
+        cells = (_interval(row.clean), _interval(row.every), gain, f"{row.cpu_seconds:.1f}")
+        table.add_row(row.info.name, f"{100 * row.valid:.2f}", *map(escape, cells), style=style)
+    return table
+
+
+def _lane(row: "LaneRow") -> dict[str, Any]:
+    return {
+        "name": row.info.name,
+        "kind": row.info.kind,
+        "valid": row.valid,
+        "test": _values(row.clean),
+        "test_all_rows": _values(row.every),
+        "gain": _values(row.gain.difference if row.gain else None),
+        "against": row.gain.against if row.gain else None,
+        "word": row.word,
+        "cpu_seconds": round(row.cpu_seconds, 3),
+    }
+
+
+def _values(estimate: "Estimate | None") -> dict[str, float] | None:
+    return estimate.model_dump() if estimate else None
+
+
+def _interval(estimate: "Estimate | None", sign: str = "") -> str:
+    if estimate is None:
+        return ""
+    value, low, high = (100 * part for part in (estimate.value, estimate.low, estimate.high))
+    return f"{value:{sign}.2f} [{low:.2f}, {high:.2f}]"

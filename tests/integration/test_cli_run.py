@@ -1,0 +1,148 @@
+"""`crosslift run` from tables to a served model, as a user types it, in processes of its own."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+SMALL: dict[str, Any] = {
+    "title": "Small",
+    "sources": ["here"],
+    "target": "there",
+    "bridges": ["users", "item_features"],
+    "cold_start": True,
+    "split": {"kind": "time"},
+    "model": {"dim": 8, "text_buckets": 64},
+    "training": {"epochs": 2, "batch_size": 256, "negatives": 64},
+    "strategies": [{"tune": {"kind": "scratch"}}, {"tune": {"kind": "fine_tune"}}],
+    "baselines": [{"kind": "popularity"}, {"kind": "item_knn"}],
+}
+Crosslift = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def crosslift(tmp_path_factory: pytest.TempPathFactory) -> Crosslift:
+    """Give a function that runs a command in one home that all tests of this file share."""
+    folder = tmp_path_factory.mktemp("cli")
+    for name, changes in {
+        "small": {"embedded": {"users": 300, "items": 80}},
+        "strangers": {
+            "tables": {"interactions": [{"path": "rows.csv"}]},
+            "pseudonymous": True,
+            "bridges": ["users"],
+            "split": {"kind": "leave_last_out"},
+        },
+    }.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({**SMALL, "name": name, **changes}))
+    rows = [
+        f"{domain}-{user},i{item},{domain},{item}"
+        for domain in ("here", "there")
+        for user in range(30)
+        for item in range(6)
+    ]
+    (folder / "rows.csv").write_text("\n".join(["user_id,item_id,domain,position", *rows]))
+    environment = {**os.environ, "CROSSLIFT_HOME": str(folder / "home"), "CROSSLIFT_SCENARIOS": str(folder)}
+    environment |= {"CROSSLIFT_DATA": str(folder)}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())", *arguments]
+        return subprocess.run(
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+        )
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def first(crosslift: Crosslift) -> dict[str, Any]:
+    """Run the small scenario once."""
+    done = crosslift("run", "small", "--json")
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def test_run(first: dict[str, Any]) -> None:
+    """All steps and lanes are computed, something serves, and the pages lie where the summary says."""
+    assert (first["exit_code"], first["promoted"], first["failed"]) == (0, True, [])
+    assert {step["state"] for step in first["steps"]} == {"computed"}
+    assert {lane["name"] for lane in first["lanes"]} == {"target_only", "fine_tune", "popularity", "item_knn"}
+    for lane in first["lanes"]:
+        assert 0 <= lane["test"]["low"] <= lane["test"]["value"] <= lane["test"]["high"] <= 1
+    assert (first["model"], first["alias"]) == ("crosslift.small", "champion")
+    assert Path(first["report"]).is_file()
+    assert Path(first["data_docs"]).is_file()
+
+
+def test_repeat(crosslift: Crosslift, first: dict[str, Any]) -> None:
+    """A second run with nothing changed computes nothing, tells the same, and ends well: the champion still serves."""
+    done = crosslift("run", "small")
+    assert done.returncode == 0, done.stderr
+    assert "computed" not in done.stderr
+    assert done.stderr.count("reused") == len(first["steps"])
+    for told in (first["reason"], f"version {first['version']}, champion", first["report"], first["data_docs"]):
+        assert told in done.stdout
+
+
+def test_recommend(crosslift: Crosslift, first: dict[str, Any]) -> None:
+    """What was promoted recommends, as a table, CSV or JSON: five items of the target, the best first."""
+    asked = ("recommend", "small", "--user", "nobody", "-k", "5")
+    rows = json.loads(crosslift(*asked, "--format", "json").stdout)
+    assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5]
+    assert {row["served_from"] for row in rows} == {"popularity"}
+    table = list(csv.DictReader(io.StringIO(crosslift(*asked, "--format", "csv").stdout)))
+    assert [row["item_id"] for row in table] == [row["item_id"] for row in rows]
+    known = crosslift("recommend", "small", "--history", f"{rows[0]['item_id']},nothing", "-k", "80")
+    assert rows[0]["item_id"] not in known.stdout.split()
+    assert "history" in known.stdout
+    nothing = crosslift("recommend", "small")
+    assert nothing.returncode == 2
+    assert "expected a user id or a history of item ids, got neither" in nothing.stderr
+
+
+def test_models(crosslift: Crosslift, first: dict[str, Any]) -> None:
+    """The registry is looked up; there is nothing to roll back to."""
+    [model] = json.loads(crosslift("models", "list", "--json").stdout)
+    assert (model["name"], model["champion"]) == ("crosslift.small", first["version"])
+    assert f"crosslift.small version {first['version']}" in crosslift("models", "show", "crosslift.small").stdout
+    done = crosslift("models", "rollback", "crosslift.small")
+    assert done.returncode == 2
+    assert "there is nothing to roll back to" in done.stderr
+    assert "Did you mean 'crosslift.small'?" in crosslift("models", "show", "crosslift.smal").stderr
+
+
+def test_audit(crosslift: Crosslift, first: dict[str, Any]) -> None:
+    """The audit alone counts by domain and kind, and reuses what the run did."""
+    done = crosslift("audit", "small", "--json")
+    assert "computed" not in done.stderr
+    assert set(json.loads(done.stdout)["domains"]) == {"here", "there"}
+    lines = [line.split()[:3] for line in crosslift("audit", "small").stdout.splitlines()]
+    assert ["there", "test", "any"] in lines
+    assert ["there", "validation", "twin"] in lines
+
+
+def test_clean_keeps_what_serves(crosslift: Crosslift, first: dict[str, Any]) -> None:
+    """On the day of a run nothing goes, and what serves goes on serving."""
+    assert json.loads(crosslift("clean", "--yes", "--json").stdout)["paths"] == []
+    assert crosslift("recommend", "small", "--user", "nobody").returncode == 0
+
+
+def test_refused(crosslift: Crosslift) -> None:
+    """Shops without a common user are refused where a bridge of users is declared: exit code 3, and where to look."""
+    done = crosslift("run", "strangers", "--json")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "computed  ingest" in done.stderr
+    assert "index.html" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,215 @@
+"""The command line: exit codes, messages, and what it loads; steps are replaced by small ones."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import cli
+from pipeline.errors import CrossliftError, ExitCode, RefusedError, StorageError
+from pipeline.steps import sequence
+
+Crosslift = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def crosslift(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Crosslift:
+    """Give a function that runs a command and returns exit code, standard output and standard error."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["crosslift", *arguments])
+        code = cli.main()
+        signal.signal(signal.SIGTERM, before)
+        told = capfd.readouterr()
+        return code, told.out, told.err
+
+    return call
+
+
+def test_help_is_quick_and_light(run_python: Callable[..., str]) -> None:
+    """`crosslift --help` comes within a second and loads nothing that computes, serves or checks."""
+    heavy = ("torch", "pandas", "numpy", "mlflow", "great_expectations", "sqlalchemy", "pytorch_lightning", "airflow")
+    code = (
+        "import resource, sys\n"
+        "sys.argv = ['crosslift', '--help']\n"
+        "from pipeline.cli import main\n"
+        "assert main() == 0\n"
+        f"print('loaded', {{*{heavy}}} & set(sys.modules))\n"
+        "print('seconds', resource.getrusage(resource.RUSAGE_SELF).ru_utime)\n"  # a busy machine does not count
+    )
+    told = run_python(code)
+    for command in ("run", "step", "scenarios", "audit", "recommend", "models", "clean"):
+        assert command in told
+    assert "loaded set()" in told
+    assert float(told.rpartition("seconds")[2]) < 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("run",), ("step",), ("audit",), ("recommend",), ("clean",), ("models", "show"), ("scenarios", "check")],
+)
+def test_every_command_explains_itself(crosslift: Crosslift, command: tuple[str, ...]) -> None:
+    """Each command has a help text."""
+    code, told, _ = crosslift(*command, "--help")
+    assert code == 0
+    assert "Usage:" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("run", "dmo"), "no scenario is called 'dmo'. Did you mean 'demo'?"),
+        (("run", "demo", "--strategies", "frozn"), "demo has no strategy 'frozn'. Did you mean 'frozen'?"),
+        (("run", "demo", "--strategies", ""), "demo has no strategy ''"),
+        (("run", "demo", "--epochs", "0"), "options: epochs: input should be greater than or equal to 1, got 0"),
+        (("run", "demo", "--target-share", "1.5"), "options: target_share: input should be less than or equal to 1"),
+        (("run", "demo", "--target-share", "nan"), "options: target_share: input should be"),
+        (("run", "demo", "--seed", "-1"), "options: seed: input should be greater than or equal to 0"),
+        (("run", "demo", "--seed", "x"), "Invalid value for '--seed'"),
+        (("run", "demo", "--jobs", "0"), "Invalid value for '--jobs'"),
+        (("run",), "Missing argument 'SCENARIO'"),
+        (("runn", "demo"), "No such command 'runn'"),
+        (("step", "ingest", "demo", "--run", "absent"), "there is no run 'absent'; start one with `crosslift run"),
+        (("audit", "demo", "--run", "absent"), "there is no run 'absent'"),
+        (("recommend", "dmo", "--user", "u"), "no scenario is called 'dmo'"),
+        (("recommend", "demo", "-k", "0"), "Invalid value for '-k'"),
+        (("clean", "--keep-days", "0"), "Invalid value for '--keep-days'"),
+        (("scenarios", "show", "dmo"), "Did you mean 'demo'?"),
+        (("scenarios", "check", "absent.yaml"), "absent.yaml: expected a readable UTF-8 file"),
+    ],
+)
+def test_user_errors(crosslift: Crosslift, own_home: Path, arguments: tuple[str, ...], told: str) -> None:
+    """What a user got wrong is told on standard error in a message without a trace, with exit code 2."""
+    code, out, err = crosslift(*arguments)
+    assert code == ExitCode.USER_ERROR
+    assert out == ""
+    assert told in " ".join(err.replace("│", " ").split())
+    assert "Traceback" not in err
+    assert not own_home.exists()
+
+
+def test_scenarios(crosslift: Crosslift, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scenarios are listed, also broken ones, shown as YAML that is a scenario again, and checked."""
+    monkeypatch.setenv("CROSSLIFT_SCENARIOS", str(tmp_path))
+    (tmp_path / "broken.yaml").write_text("- <script>\x1b[31m")
+    code, told, _ = crosslift("scenarios", "list")
+    assert code == 0
+    assert "grocer -> florist" in told
+    assert "BROKEN" in told
+    listed = json.loads(crosslift("scenarios", "list", "--json")[1])
+    assert {one["name"] for one in listed if one["error"]} == {"broken"}
+    shown = crosslift("scenarios", "show", "demo")[1]
+    (tmp_path / "demo.yaml").write_text(shown)
+    code, told, _ = crosslift("scenarios", "check", str(tmp_path / "demo.yaml"))
+    assert code == 0
+    assert "demo is a valid scenario with the lanes target_only, direct" in told
+    assert json.loads(crosslift("scenarios", "show", "demo", "--json")[1])["target"] == "florist"
+    assert json.loads(crosslift("scenarios", "schema")[1])["title"] == "Scenario"
+
+
+def test_registry_that_is_empty(crosslift: Crosslift, own_home: Path) -> None:
+    """Without a run there is no model, which is no error."""
+    assert crosslift("models", "list")[:2] == (
+        0,
+        "No model is registered yet; `crosslift run SCENARIO` registers one.\n",
+    )
+    assert json.loads(crosslift("models", "list", "--json")[1]) == []
+    assert not own_home.exists()
+
+
+def test_steps_by_hand(crosslift: Crosslift) -> None:
+    """`plan` starts a run and lists its lanes; a step that lacks its input, or its lane, says so."""
+    planned = json.loads(crosslift("step", "plan", "demo", "--run", "r", "--json")[1])
+    assert planned["adapts"] == ["coral", "dann"]
+    code, _, err = crosslift("step", "validate", "demo", "--run", "r")
+    assert (code, err) == (
+        1,
+        "crosslift: run r: needs the result of ingest of grocer, which did not succeed in this run.\n",
+    )
+    code, _, err = crosslift("step", "adapt_domain", "demo", "--run", "r", "--name", "corl")
+    assert code == ExitCode.USER_ERROR
+    assert "adapt_domain of run r: expected a lane, one of coral, dann, got 'corl'." in err
+    code, _, err = crosslift("step", "audit", "demo", "--run", "r", "--name", "x")
+    assert "audit of run r: expected no lane, got 'x'." in err
+    code, _, err = crosslift("step", "adit", "demo", "--run", "r")
+    assert "step: expected one of plan, ingest, validate" in err
+    code, _, err = crosslift("step", "ingest", "cross_category", "--run", "r")
+    assert (code, err) == (2, "crosslift: run r: it is a run of 'demo', not of 'cross_category'.\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(RefusedError("rule"), 3), (StorageError("full"), 1), (CrossliftError("other"), 1)]
+)
+def test_exit_codes_of_errors(
+    crosslift: Crosslift, monkeypatch: pytest.MonkeyPatch, error: CrossliftError, code: int
+) -> None:
+    """Each error of ours ends with its exit code and its message alone."""
+    monkeypatch.setattr(sequence, "call_step", raiser(error))
+    crosslift("step", "plan", "demo", "--run", "r")
+    assert crosslift("step", "ingest", "demo", "--run", "r") == (code, "", f"crosslift: {error}\n")
+
+
+def raiser(error: BaseException) -> Callable[..., Any]:
+    """Make a function that raises."""
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    return fail
+
+
+def test_unexpected_errors(crosslift: Crosslift, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that nobody foresaw is one line; the trace lies in the file that the line names."""
+    monkeypatch.setattr(sequence, "call_step", raiser(ZeroDivisionError("what\nelse")))
+    crosslift("step", "plan", "demo", "--run", "r")
+    code, out, err = crosslift("step", "ingest", "demo", "--run", "r")
+    log = own_home / "logs" / "crosslift.log"
+    assert (code, out) == (1, "")
+    assert err == f"crosslift: ZeroDivisionError: what (unexpected; the trace is in {log})\n"
+    assert "$ crosslift step ingest demo --run r" in log.read_text()
+    assert "Traceback (most recent call last)" in log.read_text()
+
+
+def test_unexpected_error_and_no_place_for_its_trace(
+    crosslift: Crosslift, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the log cannot be written the line says that too."""
+    monkeypatch.setattr(sequence, "call_step", raiser(ZeroDivisionError("what")))
+    crosslift("step", "plan", "demo", "--run", "r")
+    (own_home / "logs").write_text("mine")
+    code, _, err = crosslift("step", "ingest", "demo", "--run", "r")
+    assert code == 1
+    assert "its trace could not be written" in err
+
+
+def test_interrupted(crosslift: Crosslift, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends with 130 and no trace."""
+    monkeypatch.setattr(sequence, "call_step", raiser(KeyboardInterrupt()))
+    crosslift("step", "plan", "demo", "--run", "r")
+    code, _, err = crosslift("step", "ingest", "demo", "--run", "r")
+    assert code == 130
+    assert "Traceback" not in err
+
+
+def test_clean(crosslift: Crosslift, own_home: Path) -> None:
+    """A dry run removes nothing; `--yes` does; without a word of the user nothing goes."""
+    old = own_home / "work" / "one"
+    old.mkdir(parents=True)
+    (old / "checkpoint").write_text("abc")
+    for path in (old, old / "checkpoint"):
+        os.utime(path, (1e9, 1e9))
+    dry = json.loads(crosslift("clean", "--dry-run", "--json")[1])
+    assert dry["paths"] == [{"kind": "work", "path": "work/one", "size": 3}]
+    assert (dry["bytes"], dry["removed"]) == (3, False)
+    assert crosslift("clean")[0] == 1  # nobody is there to answer
+    assert old.exists()
+    code, told, _ = crosslift("clean", "--yes")
+    assert (code, old.exists()) == (0, False)
+    assert "1 of no use, 0.0 MB" in told
+    assert "Removed." in told

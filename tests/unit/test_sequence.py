@@ -1,0 +1,165 @@
+"""A whole run outside Airflow: the order of the tasks, what a lost one costs, and that no process is left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import Options
+from pipeline.errors import ExitCode, RefusedError, StorageError
+from pipeline.folders import Home
+from pipeline.results import StepResult
+from pipeline.scenarios import load_scenario
+from pipeline.steps import processes, sequence
+from pipeline.steps.processes import log_file
+from pipeline.steps.run import Run
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_graph_has_the_dags_order() -> None:
+    """Every task waits for what it reads; baselines and what starts from random weights wait for the audit alone."""
+    graph = sequence.graph_of(load_scenario("demo"))
+    order = list(TopologicalSorter(graph).static_order())
+    assert len(order) == len(set(order)) == len(graph) == 4 + 1 + 2 + 7 + 8 + 2
+    assert graph["finetune_target", "coral+fine_tune"] == (("adapt_domain", "coral"),)
+    assert graph["finetune_target", "fine_tune"] == (("pretrain_source", ""),)
+    for lane in (("finetune_target", "joint"), ("finetune_target", "target_only"), ("fit_baseline", "ials+source")):
+        assert graph[lane] == (("audit", ""),)
+    assert len(graph["evaluate", ""]) == 1 + 2 + 7 + 8
+    assert graph["promote", ""] == (("evaluate", ""),)
+    assert list(sequence.data_graph(load_scenario("demo"))) == [(step, "") for step in sequence.DATA]
+
+
+def stub(run: Run, step: str, lane: str) -> list[StepResult]:
+    """Be any step: some lanes fail in their own way."""
+    print("printed by a library")
+    if lane == "ials":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if lane == "joint":
+        raise ZeroDivisionError("of a library\nwith details")
+    if lane == "frozen":
+        raise StorageError("the disk is full")
+    if lane == "ease":
+        os._exit(5)
+    if run.run_id == "refused" and step == "validate":
+        raise RefusedError("a rule")
+    if run.run_id == "slow" and step == "ingest":
+        (run.folder / "child").write_text(str(os.getpid()))
+        time.sleep(60)
+    return [StepResult(step=step, name=lane, fingerprint="f", folder="x", manifest="m", reused=lane == "ease+source")]
+
+
+@pytest.fixture
+def stubbed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every step be the stub, and load nothing ahead of it."""
+    monkeypatch.setattr(sequence, "call_step", stub)
+    monkeypatch.setattr(processes, "PRELOADED", ())
+
+
+def started(run_id: str) -> Run:
+    """Start a run of the demo scenario."""
+    return Run.start(Home.from_env(), run_id, load_scenario("demo"), Options(strategies=("joint", "frozen")))
+
+
+@pytest.mark.usefixtures("stubbed")
+def test_a_lane_that_dies_costs_only_itself(capfd: pytest.CaptureFixture[str]) -> None:
+    """A lane that is killed, fails or vanishes is named with its reason; the others and the evaluation go on."""
+    run = started("r")
+    told: list[str] = []
+    outcomes = sequence.run_graph(run, sequence.graph_of(run.scenario), 3, lambda one: told.append(one.name))
+    assert told == [outcome.name for outcome in outcomes]
+    failed = {outcome.lane: outcome.message for outcome in outcomes if outcome.state == "failed"}
+    assert set(failed) == {"ials", "joint", "frozen", "ease"}
+    assert failed["ials"].startswith("its process was killed (signal 9), most likely because memory ran out.")
+    assert failed["ease"] == "its process ended without a result (exit code 5)."
+    assert failed["frozen"] == "the disk is full"
+    log = log_file(run.home, "r", ("finetune_target", "joint"))
+    assert failed["joint"] == f"ZeroDivisionError: of a library (the trace is in {log})"
+    assert "with details" in log.read_text()
+    assert [outcome.step for outcome in outcomes[:4]] == list(sequence.DATA)
+    assert outcomes[-1].step == "promote"
+    assert {outcome.lane for outcome in outcomes if outcome.state == "reused"} == {"ease+source"}
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("stubbed")
+def test_a_step_that_all_need() -> None:
+    """A refused table stops the run with the step's exit code; nothing after it starts."""
+    run = started("refused")
+    told: list[str] = []
+    with pytest.raises(sequence.StepFailedError, match="validate: a rule") as raised:
+        sequence.run_graph(run, sequence.graph_of(run.scenario), 3, lambda one: told.append(one.name))
+    assert raised.value.exit_code == ExitCode.REFUSED
+    assert told == ["ingest", "validate"]
+
+
+@pytest.mark.usefixtures("stubbed")
+def test_an_earlier_try_leaves_no_results() -> None:
+    """Results of the steps that run again are dropped first, so that none is taken for tonight's; others stay."""
+    run = started("refused")
+    for step in ("fit_baseline", "verdict", "other"):
+        run.record(StepResult(step=step, fingerprint="f", folder="x", manifest="m", reused=False))
+    with pytest.raises(sequence.StepFailedError):
+        sequence.run_graph(run, sequence.graph_of(run.scenario), 1, lambda _: None)
+    assert [path.name for path in (run.folder / "results").iterdir()] == ["other..json"]
+
+
+def test_what_ran_before_is_known() -> None:
+    """A run of the same plan that came to a verdict says that there may be nothing to do; force says otherwise."""
+    run = started("one")
+    assert not sequence.ran_before(run)
+    run.record(StepResult(step="verdict", fingerprint="f", folder="x", manifest="m", reused=False))
+    assert sequence.ran_before(started("two"))
+    assert not sequence.ran_before(Run.start(run.home, "three", run.scenario, Options(force=True)))
+    assert not sequence.ran_before(Run.start(run.home, "four", run.scenario, Options(seed=9)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_process_is_left(own_home: Path, number: signal.Signals) -> None:
+    """Ctrl-C and a request to end give 130 and leave no child; where the command is killed, children end themselves."""
+    code = (
+        "import sys\n"
+        "from pipeline.cli import main\n"
+        "from pipeline.steps import sequence\n"
+        "from tests.unit.test_sequence import stub\n"
+        "sequence.call_step = stub\n"
+        "sys.exit(main())\n"
+    )
+    home = Home(own_home)
+    command = [sys.executable, "-c", code, "run", "demo", "--run-id", "slow"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        pid = int(wait_for((home.run("slow") / "child").read_text))
+        process.send_signal(number)
+        process.wait(30)
+        assert process.returncode == (-9 if number == signal.SIGKILL else 130)
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+    assert wait_for(lambda: "gone" if not alive(pid) else "")
+
+
+def wait_for(told: Callable[[], str]) -> str:
+    """Ask until there is an answer."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if answer := told():
+                return answer
+        except FileNotFoundError:
+            pass
+        time.sleep(0.02)
+    raise AssertionError("no answer within 30 s")
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be collected does not."""
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False

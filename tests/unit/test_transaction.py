@@ -1,0 +1,227 @@
+"""A step as a transaction: computed once, found again, and never published by halves."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import folders
+from pipeline.config import Options
+from pipeline.errors import MissingResultError, StorageError
+from pipeline.folders import Home, is_whole, read_json
+from pipeline.results import StepResult
+from pipeline.scenarios import load_scenario
+from pipeline.steps import transaction
+from pipeline.steps.run import Run
+from pipeline.steps.transaction import Facts, cost_of, device_class, transact
+
+
+@pytest.fixture
+def run(own_home: Path) -> Run:
+    """A run of the demo scenario."""
+    return Run.start(Home(own_home), "one", load_scenario("demo"), Options())
+
+
+class Step:
+    """A step that counts how often it computes."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self, folder: Path, work: Path) -> Facts:
+        """Write one artifact, as a step does."""
+        self.times += 1
+        (folder / "table").write_text("abc")
+        return {"rows": 3}
+
+
+def do(run: Run, step: Callable[[Path, Path], Facts], **changes: Any) -> StepResult:
+    """Run a step with settings of which some are changed."""
+    settings: dict[str, Any] = {"inputs": {"ingest.a": "hash"}, "config": {"dim": 8, "seed": 0}, "name": "lane"}
+    return transact(run, "finetune_target", step, **{**settings, **changes})
+
+
+def test_computed_once(run: Run) -> None:
+    """The second time nothing is computed, and the result is the same but for that."""
+    step = Step()
+    first, second = do(run, step), do(run, step)
+    assert step.times == 1
+    assert (first.reused, second.reused) == (False, True)
+    assert second == first.model_copy(update={"reused": True})
+    assert first.facts == {"rows": 3}
+    assert run.result("finetune_target", "lane") == second
+    assert is_whole(run.path(first))
+    assert cost_of(run.path(first)).wall_seconds >= 0
+    assert read_json(run.path(first) / "meta.json")["run_id"] == "one"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"inputs": {"ingest.a": "other"}},
+        {"inputs": {"ingest.b": "hash"}},
+        {"config": {"dim": 9, "seed": 0}},
+        {"config": {"dim": 8, "seed": 1}},
+        {"name": "other"},
+    ],
+)
+def test_what_decides_the_fingerprint(run: Run, changes: dict[str, Any]) -> None:
+    """Other inputs, settings, seed or lane are another computation; the earlier folder stays."""
+    step = Step()
+    first, other = do(run, step), do(run, step, **changes)
+    assert step.times == 2
+    assert first.fingerprint != other.fingerprint
+    assert is_whole(run.path(first))
+
+
+@pytest.mark.parametrize("what", ["code_hash", "device_class", "THREADS"])
+def test_code_device_and_threads_decide_too(run: Run, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Nothing is reused that other code, another device or other threads computed."""
+    step = Step()
+    do(run, step)
+    monkeypatch.setattr(transaction, what, 7 if what == "THREADS" else lambda: "other")
+    assert not do(run, step).reused
+
+
+def test_another_run_finds_it(run: Run) -> None:
+    """The fingerprint knows no run: another run of the same home reuses the folder."""
+    step = Step()
+    first = do(run, step)
+    second = do(Run.start(run.home, "two", run.scenario, Options()), step)
+    assert second.reused
+    assert second.folder == first.folder
+    assert second.manifest == first.manifest
+
+
+def test_force_computes_again(run: Run) -> None:
+    """With force it is computed again, to the same manifest, and what is there afterwards is whole."""
+    step = Step()
+    first = do(run, step)
+    again = do(Run.start(run.home, "two", run.scenario, Options(force=True)), step)
+    assert step.times == 2
+    assert not again.reused
+    assert again.manifest == first.manifest
+    assert is_whole(run.path(again))
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_damaged_artifact_is_rebuilt(run: Run, damage: str) -> None:
+    """A folder with a cut or lost artifact is not reused but made again."""
+    step = Step()
+    first = do(run, step)
+    table = run.path(first) / "table"
+    table.unlink() if damage == "gone" else table.write_text("a")
+    again = do(run, step)
+    assert not again.reused
+    assert table.read_text() == "abc"
+    assert again.manifest == first.manifest
+
+
+def test_error_leaves_no_result_and_keeps_the_checkpoints(run: Run) -> None:
+    """A step that fails publishes nothing, drops the result of its earlier try, and keeps its work for the next."""
+    step = Step()
+    first = do(run, step)
+    (run.path(first) / "table").unlink()
+    works: list[Path] = []
+
+    def fail(folder: Path, work: Path) -> Facts:
+        works.append(work)
+        work.mkdir(parents=True)
+        (work / "checkpoint").write_text("epoch 3")
+        (folder / "table").write_text("half")
+        raise ValueError("no memory")
+
+    with pytest.raises(ValueError, match="no memory"):
+        do(run, fail)
+    with pytest.raises(MissingResultError, match="run one: needs the result of finetune_target of lane"):
+        run.result("finetune_target", "lane")
+    assert not (run.path(first) / "table").exists()
+    assert (works[0] / "checkpoint").read_text() == "epoch 3"
+    do(run, step)
+    assert not works[0].exists()  # published, so nobody needs it any more
+
+
+@pytest.mark.parametrize(("number", "told"), [(errno.ENOSPC, "the disk is full"), (errno.EACCES, "cannot be written")])
+def test_trouble_with_the_disk(run: Run, number: int, told: str) -> None:
+    """A full or unwritable disk is told as such; nothing is published and no result is left."""
+
+    def fail(folder: Path, _work: Path) -> Facts:
+        (folder / "table").write_text("half")
+        raise OSError(number, os.strerror(number), str(folder / "table"))
+
+    with pytest.raises(StorageError, match=told):
+        do(run, fail)
+    assert run.results("finetune_target") == {}
+    assert list((run.home.root / "steps" / "finetune_target").iterdir()) == []
+
+
+def test_disk_fills_while_the_manifest_is_written(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the disk fills after the step's own work, nothing is published."""
+    monkeypatch.setattr(folders, "_sync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    with pytest.raises(StorageError, match="Nothing was published"):
+        do(run, Step())
+    assert run.results("finetune_target") == {}
+
+
+def test_killed_in_the_middle(own_home: Path, run_python: Callable[..., str]) -> None:
+    """A process killed while it computes leaves no folder and no result; the next try finds its checkpoint."""
+    code = (
+        "import os, signal\n"
+        "from pipeline.config import Options\n"
+        "from pipeline.folders import Home\n"
+        "from pipeline.scenarios import load_scenario\n"
+        "from pipeline.steps.run import Run\n"
+        "from pipeline.steps.transaction import transact\n"
+        "run = Run.start(Home.from_env(), 'one', load_scenario('demo'), Options())\n"
+        "def build(folder, work):\n"
+        "    seen = (work / 'checkpoint').exists()\n"
+        "    work.mkdir(parents=True, exist_ok=True)\n"
+        "    (work / 'checkpoint').write_text('epoch 3')\n"
+        "    (folder / 'table').write_text('abc')\n"
+        "    if not seen:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return {'seen': seen}\n"
+        "if os.fork() == 0:\n"
+        "    transact(run, 'audit', build, inputs={}, config={})\n"
+        "print(os.waitstatus_to_exitcode(os.wait()[1]), run.results('audit'))\n"
+        "print(transact(run, 'audit', build, inputs={}, config={}).facts)\n"
+    )
+    told = run_python(code, CROSSLIFT_HOME=str(own_home)).splitlines()
+    assert told == ["-9 {}", "{'seen': True}"]
+    assert list((own_home / "work").iterdir()) == []
+
+
+def test_run_that_changes_forgets_its_results(run: Run) -> None:
+    """The same run id with other options starts anew; with the same options it keeps what it has."""
+    do(run, Step())
+    kept = Run.start(run.home, "one", load_scenario("demo"), Options())
+    assert set(kept.results("finetune_target")) == {"lane"}
+    changed = Run.start(run.home, "one", load_scenario("demo"), Options(seed=5))
+    assert changed.results("finetune_target") == {}
+    assert Run.load(run.home, "one").scenario.seed == 5
+
+
+def test_device_is_found_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that may see no GPU computes on the CPU."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert device_class() == "cpu"
+
+
+def test_looked_up_before_any_heavy_import(own_home: Path, run_python: Callable[..., str]) -> None:
+    """Finding a published folder loads no library that computes."""
+    code = (
+        "import sys\n"
+        "from pipeline.config import Options\n"
+        "from pipeline.folders import Home\n"
+        "from pipeline.scenarios import load_scenario\n"
+        "from pipeline.steps.run import Run\n"
+        "from pipeline.steps.transaction import transact\n"
+        "run = Run.start(Home.from_env(), 'one', load_scenario('demo'), Options())\n"
+        "for _ in range(2):\n"
+        "    result = transact(run, 'audit', lambda folder, work: {}, inputs={}, config={})\n"
+        "print(result.reused, *{'torch', 'pandas', 'numpy', 'mlflow'} & set(sys.modules))\n"
+    )
+    assert run_python(code, CROSSLIFT_HOME=str(own_home)).split() == ["True"]
