@@ -60,7 +60,12 @@ def run_folder(run_id: str) -> str:
     Ids that differ give names that differ; an id of plain characters is its own name.
     """
     plain = re.sub(r"[^A-Za-z0-9_-]", "-", run_id)[:80]
-    return plain if plain == run_id else f"{plain}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
+    unlike_a_hashed_one = not re.search(r"-[0-9a-f]{8}$", run_id)
+    return (
+        plain
+        if plain == run_id and unlike_a_hashed_one
+        else f"{plain}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
+    )
 
 
 @contextmanager
@@ -107,11 +112,14 @@ def write_json(path: Path, value: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with storage_errors(path.parent):
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(value, file, indent=2, sort_keys=True, allow_nan=False)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(value, file, indent=2, sort_keys=True, allow_nan=False)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
 
 
 @contextmanager

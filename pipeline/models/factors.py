@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class IalsRanker(Ranker):
     """Implicit alternating least squares (Hu, Koren and Volinsky, 2008): user and item factors of weighted counts.
 
-    A user's factors are solved from the history, x_u = (Y' C_u Y + reg I)^-1 Y' C_u p_u with C_u = 1 + alpha r_u, so a
-    new user needs no retraining.
+    A user's factors are solved from the history, x_u = (Y' C_u Y + reg I)^-1 Y' C_u p_u, so a new user needs no
+    retraining. C_u is alpha r_u where the user took the item, 1 elsewhere: what `implicit` does, not the paper's
+    1 + alpha r_u.
     """
 
     kind = "ials"

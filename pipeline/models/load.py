@@ -28,7 +28,7 @@ def load_ranker(folder: Path) -> Ranker:
     try:
         value = json.loads((folder / "ranker.json").read_text(encoding="utf-8"))
         return RANKERS[value["kind"]].from_state(value["settings"], load_file(folder / "weights.safetensors"))
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise StorageError(
             f"{folder}: expected a saved ranker (ranker.json, weights.safetensors): {error!r}."
         ) from error

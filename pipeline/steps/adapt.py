@@ -15,6 +15,7 @@ def adapt_domain(run: Run, adapt: str) -> StepResult:
     Raises:
         MissingResultError: `prepare` or `pretrain_source` did not succeed in this run.
     """
+    run.forget("adapt_domain", adapt)  # a try that fails leaves no earlier result
     scenario = run.scenario
     config = next(strategy.adapt for strategy in scenario.strategies if strategy.adapt.kind == adapt)
     return transact(

@@ -16,6 +16,7 @@ def fit_baseline(run: Run, baseline: str) -> StepResult:
         MissingResultError: `prepare` or `audit` did not succeed in this run.
         UserError: the baseline would not fit into memory.
     """
+    run.forget("fit_baseline", baseline)  # a try that fails leaves no earlier result
     config = next(item for item in run.scenario.baselines if item.name == baseline)
     scenario = run.scenario
     return transact(

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Scenario
+from pipeline.errors import DataError
 from pipeline.steps.run import Run
 
 if TYPE_CHECKING:
@@ -14,13 +15,23 @@ if TYPE_CHECKING:
 
 
 def valid_rows(run: Run, domains: "Domains") -> "pd.DataFrame":
-    """The target's validation rows that the audit did not mark."""
+    """The target's validation rows that the audit did not mark.
+
+    Raises:
+        DataError: there is none.
+    """
     import pandas as pd
 
     rows = domains.held_out("valid")
     marks = pd.read_parquet(run.path(run.result("audit")) / "marks.parquet")
     marked = marks.loc[marks["domain"] == domains.target.name, "row"]
-    return rows[~rows["row"].isin(marked)].reset_index(drop=True)
+    unmarked = rows[~rows["row"].isin(marked)].reset_index(drop=True)
+    if unmarked.empty:
+        raise DataError(
+            f"{domains.target.name}: no validation row is left that the audit did not mark ({len(rows)} are marked), "
+            "so nothing can be chosen; bring more rows of the target, or state another split."
+        )
+    return unmarked
 
 
 def spread(rows: "pd.DataFrame", most: int) -> "pd.DataFrame":

@@ -21,6 +21,7 @@ def finetune_target(run: Run, strategy: str) -> StepResult:
     Raises:
         MissingResultError: a step that the strategy starts from did not succeed in this run.
     """
+    run.forget("finetune_target", strategy)  # a try that fails leaves no earlier result
     config = next(item for item in run.scenario.strategies if item.name == strategy)
     scenario = run.scenario
     inputs = {**prepared_inputs(run), "audit": run.result("audit").manifest}

@@ -116,9 +116,13 @@ def _compute(run: Run, step: str, name: str, build: Build, final: Path) -> None:
 
 @cache
 def code_hash() -> str:
-    """Hash of the package's own sources and of the versions of the libraries that compute."""
+    """Hash of the package's own sources and of the versions of the libraries that compute.
+
+    The command line and the local stack decide no result, so that a new help text computes nothing again.
+    """
     root = Path(pipeline.__file__).parent
-    sources = {path.relative_to(root).as_posix(): hash_file(path) for path in sorted(root.rglob("*.py"))}
+    paths = [path.relative_to(root) for path in sorted(root.rglob("*.py"))]
+    sources = {path.as_posix(): hash_file(root / path) for path in paths if path.parts[0] not in ("cli", "local")}
     return digest({"sources": sources, "libraries": {library: _version(library) for library in _LIBRARIES}})
 
 

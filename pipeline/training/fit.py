@@ -6,21 +6,23 @@ import warnings
 from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError  # what torch raises for some damaged files
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pipeline.config import Training
-from pipeline.errors import CrossliftError
+from pipeline.errors import CrossliftError, StorageError
 from pipeline.models.history import HistoryModel
 from pipeline.tasks.ranking import InputRows, RankingRows
 from pipeline.training.module import MONITOR, Batches, TransferModule
 from pipeline.transfer.method import Method
 
 Place = tuple[int, int]  # (epoch, step)
+_DAMAGED = (RuntimeError, OSError, EOFError, ValueError, KeyError, UnpicklingError)  # what torch raises for a bad file
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,12 @@ class _Places(Sampler[Place], Sized):
         return self.steps
 
 
-class _Curves(pl.Callback):
-    """Keeps every epoch's metrics, also across a resume, because they travel in the checkpoint."""
+class _Curves(Checkpoint):
+    """Keeps every epoch's metrics, also across a resume, because they travel in the checkpoint.
+
+    A `Checkpoint`, because Lightning calls these and `EarlyStopping` after the module has logged the epoch's metric,
+    and every other callback before it.
+    """
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
@@ -85,6 +91,14 @@ class _Curves(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows = list(state_dict["rows"])
+
+
+class _Stopping(EarlyStopping):
+    """Also stays stopped: a fit that is asked for again after it had stopped does not go on."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        del pl_module
+        trainer.should_stop = self.wait_count >= self.patience
 
 
 @dataclass(frozen=True)
@@ -119,7 +133,7 @@ def fit(  # noqa: PLR0913  what is fitted, on what, how, and where its checkpoin
     )  # fmt: skip
     callbacks: list[pl.Callback] = [curves, saver]
     if metric is not None:
-        callbacks.append(EarlyStopping(MONITOR, mode="max", patience=training.patience, check_on_train_epoch_end=True))
+        callbacks.append(_Stopping(MONITOR, mode="max", patience=training.patience, check_on_train_epoch_end=True))
     trainer = pl.Trainer(
         max_epochs=training.epochs, accelerator="auto", devices=1, callbacks=callbacks, logger=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, default_root_dir=work,
@@ -132,7 +146,7 @@ def fit(  # noqa: PLR0913  what is fitted, on what, how, and where its checkpoin
         raise CrossliftError(f"{work.name}: training diverged: a weight is not a number; lower training.learning_rate.")
     best, value = _best(curves.rows)
     if metric is not None and best is not None:
-        state = torch.load(work / f"epoch{best:04d}.ckpt", weights_only=True)["state_dict"]
+        state = _load(work / f"epoch{best:04d}.ckpt")
         own = {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}
         model.load_state_dict(own)
         return Fitted(best + 1, value, curves.rows)
@@ -147,12 +161,23 @@ def _best(rows: list[dict[str, Any]]) -> tuple[int | None, float | None]:
     return -negative, value
 
 
+def _load(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        weights: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["state_dict"]
+    except _DAMAGED as error:
+        raise StorageError(
+            f"{path}: the checkpoint of the best epoch is damaged ({type(error).__name__}). Nothing was published; "
+            f"remove {path.parent} and repeat, so that this fit begins anew."
+        ) from error
+    return weights
+
+
 def _last_checkpoint(work: Path) -> Path | None:
     """The newest checkpoint that can be read."""
     for path in sorted(work.glob("epoch*.ckpt"), reverse=True):
         try:
             torch.load(path, weights_only=True)
-        except (RuntimeError, OSError, EOFError, ValueError, KeyError):
+        except _DAMAGED:
             path.rename(path.with_suffix(".damaged"))
             continue
         return path
@@ -171,5 +196,5 @@ def _quiet() -> None:
     """Leave out what Lightning says to the developer of a loop; what it says of wrong use still shows."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for text in (".*does not have many workers.*", ".*Checkpoint directory .* exists.*", ".*Sparse invariant checks.*",
-                 ".*fewer than the logging interval.*"):  # fmt: skip
+                 ".*fewer than the logging interval.*", ".*LeafSpec.* is deprecated.*"):  # fmt: skip
         warnings.filterwarnings("ignore", message=text)

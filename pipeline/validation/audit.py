@@ -78,6 +78,7 @@ def audit(domains: Domains, cold_start: bool = False) -> tuple[pd.DataFrame, dic
         report[side.data.name] = _counts(side, masks, latest)
         choosing = _choosing(_side(domains, side.data, c.VALID), sides, pairs, len(domains.users))
         marks += [_marked(side, kind, mask) for kind, mask in choosing.items()]
+        report[side.data.name]["valid_rows"] = int((side.data.rows["part"] == PART_CODES[c.VALID]).sum())
         report[side.data.name]["valid"] = {kind: int(mask.sum()) for kind, mask in choosing.items()}
     found = pd.concat(marks, ignore_index=True).astype({c.DOMAIN: "str", "row": "int64", "kind": "str"})
     found = found.sort_values([c.DOMAIN, "row", "kind"], kind="stable", ignore_index=True)

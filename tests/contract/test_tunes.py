@@ -1,0 +1,263 @@
+"""What every adaptation and tuning promises, through the real fit on two domains with a known shift."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+
+from pipeline import config as cfg
+from pipeline.errors import CrossliftError
+from pipeline.models.history import HistoryModel
+from pipeline.tasks.ranking import HistoryTable, InputRows, RankingRows, ranking_loss
+from pipeline.training.fit import Fitted, Rows, fit, write_curves
+from pipeline.transfer.method import Method
+from pipeline.transfer.methods import ADAPTS, TUNES, build_adapt, build_tune
+
+USERS, KINDS, DIM = 60, 4, 8
+SIZES = {"far": 32, "near": 24}
+TRAINING = cfg.Training(epochs=3, batch_size=64, negatives=32, patience=2)
+
+
+def kind(config: type[cfg.Config]) -> str:
+    return get_args(config.model_fields["kind"].annotation)[0]
+
+
+def taken(name: str) -> sparse.csr_matrix:
+    """Users take items of their own kind: all of the source's rows are clean, a fifth of the target's are not."""
+    random = np.random.default_rng(len(name))
+    own = np.arange(USERS)[:, None] % KINDS == np.arange(SIZES[name])[None, :] % KINDS
+    noise = 0.0 if name == "far" else 0.05
+    return sparse.csr_matrix(random.random(own.shape) < np.where(own, 0.8, noise), dtype=np.float32)
+
+
+HISTORIES = {name: taken(name) for name in SIZES}
+
+
+def words(name: str) -> sparse.csr_matrix:
+    """One word says an item's kind, in both domains the same; another one is the domain's own."""
+    dense = np.zeros((SIZES[name], 16), dtype=np.float32)
+    dense[np.arange(SIZES[name]), np.arange(SIZES[name]) % KINDS] = 1
+    dense[:, 8 + len(name)] = 1
+    return sparse.csr_matrix(dense)
+
+
+def new_model() -> HistoryModel:
+    torch.manual_seed(0)
+    model = HistoryModel(cfg.HistoryModel(dim=DIM, text_buckets=16))
+    for name, matrix in HISTORIES.items():
+        model.add_domain(name, np.asarray(matrix.sum(axis=0)).ravel(), words(name))
+    return model
+
+
+def labelled(name: str) -> RankingRows:
+    return RankingRows(name, HISTORIES, batch_size=64, negatives=32, dropout=0.3, seed=0)
+
+
+def loss_on(model: HistoryModel, name: str) -> float:
+    """The labelled loss over batches that no fit has seen."""
+    rows = labelled(name)
+    with torch.no_grad():
+        losses = [
+            ranking_loss(model, model.encode(batch.inputs), batch) for batch in map(rows.batch, [99] * 4, range(4))
+        ]
+    return float(torch.stack(losses).mean())
+
+
+def fitted(method: Method, rows: Rows, work: Path, **more: object) -> tuple[HistoryModel, Fitted]:
+    model = new_model()
+    method.prepare(model, "near")
+    return model, fit(model, method, rows, more.pop("training", TRAINING), work, seed=0, **more)
+
+
+def weights(model: HistoryModel) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy().copy() for name, tensor in model.shared_state().items()}
+
+
+def same(one: HistoryModel, other: HistoryModel) -> bool:
+    before, after = weights(one), weights(other)
+    return before.keys() == after.keys() and all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def adapt_rows() -> Rows:
+    """Each domain seen through its own histories, so that the words are all that the features have in common."""
+    far, near = ({name: matrix} for name, matrix in HISTORIES.items())
+    rows = RankingRows("far", far, batch_size=64, negatives=32, dropout=0.3, seed=0)
+    return Rows("near", (rows,), InputRows("near", torch.arange(USERS), near, 64, 1))
+
+
+def tune_rows(config: type[cfg.Config]) -> Rows:
+    return Rows("near", tuple(labelled(name) for name in (("far", "near") if config is cfg.Joint else ("near",))))
+
+
+def method_of(config: type[cfg.Config]) -> Method:
+    torch.manual_seed(1)
+    value = config(kind=kind(config))
+    return (build_adapt if config in ADAPTS else build_tune)(value, DIM)
+
+
+TRAINS = [config for config in TUNES if config is not cfg.Direct]
+CASES = [(config, "far") for config in ADAPTS] + [(config, "near") for config in TRAINS]
+
+
+@pytest.mark.parametrize(("config", "domain"), CASES, ids=[kind(config) for config, _ in CASES])
+def test_training_lowers_the_loss_and_repeats(config, domain, tmp_path):
+    """The loss on unseen batches falls, every weight stays a number, and a second fit gives equal bits."""
+    rows = adapt_rows if config in ADAPTS else lambda: tune_rows(config)
+    model, found = fitted(method_of(config), rows(), tmp_path / "one")
+    assert loss_on(model, domain) < 0.98 * loss_on(new_model(), domain)
+    assert all(np.isfinite(value).all() for value in weights(model).values())
+    assert all(np.isfinite(row["value"]) for row in found.curves)
+    assert found.epochs == TRAINING.epochs
+    assert found.metric is None
+    again, repeated = fitted(method_of(config), rows(), tmp_path / "two")
+    assert same(model, again)
+    assert repeated == found
+
+
+def test_nothing_is_fitted_zero_shot():
+    """The one tuning without training says so; all others train."""
+    assert {config for config in TUNES if not method_of(config).trains} == {cfg.Direct}
+
+
+@pytest.mark.parametrize("config", [cfg.Coral, cfg.Dann], ids=kind)
+def test_alignment_brings_the_domains_together(config, tmp_path):
+    """After the same training what the method looks at is nearer with the penalty than without."""
+    longer = TRAINING.model_copy(update={"epochs": 10})
+    aligned, _ = fitted(method_of(config), adapt_rows(), tmp_path / "with", training=longer)
+    without, _ = fitted(build_adapt(cfg.NoAdapt(), DIM), adapt_rows(), tmp_path / "without", training=longer)
+    apart = {cfg.Coral: covariances_apart, cfg.Dann: means_apart}[config]
+    assert apart(aligned) < 0.5 * apart(without)
+
+
+def features(model: HistoryModel) -> list[np.ndarray]:
+    """The users as each domain's own history shows them."""
+    everyone = torch.arange(USERS)
+    with torch.no_grad():
+        return [model.encode({name: HistoryTable(matrix).of(everyone)}).numpy() for name, matrix in HISTORIES.items()]
+
+
+def covariances_apart(model: HistoryModel) -> float:
+    far, near = features(model)
+    return float(((np.cov(far, rowvar=False) - np.cov(near, rowvar=False)) ** 2).sum())
+
+
+def means_apart(model: HistoryModel) -> float:
+    far, near = features(model)
+    return float(((far.mean(axis=0) - near.mean(axis=0)) ** 2).sum())
+
+
+def test_the_curves_name_every_loss(tmp_path):
+    """One row for each epoch and key, in the file that the tracking server is fed from."""
+    _, found = fitted(method_of(cfg.Joint), tune_rows(cfg.Joint), tmp_path)
+    write_curves(found.curves, tmp_path / "metrics.csv")
+    with (tmp_path / "metrics.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["epoch"], row["key"]) for row in rows] == [
+        (str(epoch), key) for epoch in range(3) for key in ("train/far", "train/near")
+    ]
+    steps = labelled("near").steps
+    assert [int(row["step"]) for row in rows] == [steps * (1 + place // 2) for place in range(6)]
+
+
+def given(values: list[float]) -> Callable[[HistoryModel], float]:
+    """A metric with these values, epoch by epoch, which must not be asked more often."""
+    left = list(values)
+
+    def metric(model: HistoryModel) -> float:
+        assert left, "the fit went on for too long"  # a StopIteration would end Lightning's loop without a word
+        return left.pop(0)
+
+    return metric
+
+
+def test_the_best_epoch_s_weights_are_left(tmp_path):
+    """The metric of an epoch belongs to that epoch's weights: they are those of a fit of just as many epochs."""
+    more = {"training": TRAINING.model_copy(update={"epochs": 4, "patience": 4})}
+    model, found = fitted(
+        method_of(cfg.FineTune), tune_rows(cfg.FineTune), tmp_path / "one", metric=given([0.1, 0.5, 0.3, 0.5]), **more
+    )
+    assert (found.epochs, found.metric) == (2, pytest.approx(0.5))  # of equal ones the first
+    scored = [(row["epoch"], row["value"]) for row in found.curves if row["key"] == "valid/metric"]
+    assert scored == [
+        (0, pytest.approx(0.1)),
+        (1, pytest.approx(0.5)),
+        (2, pytest.approx(0.3)),
+        (3, pytest.approx(0.5)),
+    ]
+    short = {"training": TRAINING.model_copy(update={"epochs": 2})}
+    assert same(model, fitted(method_of(cfg.FineTune), tune_rows(cfg.FineTune), tmp_path / "two", **short)[0])
+
+
+def test_the_last_epoch_can_be_the_best(tmp_path):
+    """The metric of the last epoch counts as well."""
+    _, found = fitted(method_of(cfg.Scratch), tune_rows(cfg.Scratch), tmp_path, metric=given([0.1, 0.2, 0.3]))
+    assert (found.epochs, found.metric) == (3, pytest.approx(0.3))
+
+
+def test_training_stops_after_its_patience(tmp_path):
+    """Two epochs without a better value end the fit."""
+    more = {"training": TRAINING.model_copy(update={"epochs": 9}), "metric": given([0.4, 0.3, 0.2])}
+    _, found = fitted(method_of(cfg.Scratch), tune_rows(cfg.Scratch), tmp_path, **more)
+    assert (found.epochs, found.metric) == (1, pytest.approx(0.4))
+
+
+def test_a_fit_that_had_ended_is_read_not_repeated(tmp_path):
+    """Asked again with its checkpoints there, it trains no step more: neither after its epochs nor stopped early."""
+    for name, values in (("stopped", [0.4, 0.3, 0.2]), ("whole", [0.1, 0.2, 0.3, 0.4])):
+        training = TRAINING.model_copy(update={"epochs": 4})
+        rows = tune_rows(cfg.Scratch)
+        once = fitted(method_of(cfg.Scratch), rows, tmp_path / name, training=training, metric=given(values))
+        again = fitted(method_of(cfg.Scratch), rows, tmp_path / name, training=training, metric=given([]))
+        assert again[1] == once[1]
+        assert same(again[0], once[0])
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize(
+    ("config", "damage"),
+    [(cfg.Joint, None), (cfg.Frozen, None), (cfg.Dann, None), (cfg.Scratch, 0.5), (cfg.Scratch, 0), (cfg.Scratch, "x")],
+)
+def test_a_fit_goes_on_to_the_same_result(config, damage, tmp_path, monkeypatch):
+    """Ended in the middle of an epoch, also with its newest checkpoint broken, it ends with the undisturbed weights."""
+    rows = adapt_rows() if config in ADAPTS else tune_rows(config)
+    whole, found = fitted(method_of(config), rows, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(RankingRows, "batch", ending(RankingRows.batch))
+        with pytest.raises(KilledError):
+            fitted(method_of(config), rows, tmp_path / "killed")
+    checkpoints = sorted((tmp_path / "killed").glob("epoch*.ckpt"))
+    assert len(checkpoints) == 2
+    if damage is not None:
+        content = checkpoints[-1].read_bytes()
+        checkpoints[-1].write_bytes(b"not a checkpoint" if damage == "x" else content[: int(damage * len(content))])
+    torch.manual_seed(77)  # what a new process has is not what the old one had
+    resumed, repeated = fitted(method_of(config), rows, tmp_path / "killed")
+    assert repeated == found
+    assert same(whole, resumed)
+    assert bool(list((tmp_path / "killed").glob("*.damaged"))) == (damage is not None)
+
+
+def ending(batch: Callable[..., object]) -> Callable[..., object]:
+    """The same batches, up to the second step of the third epoch."""
+
+    def until(self: RankingRows, epoch: int, step: int) -> object:
+        if (epoch, step) == (2, 1):
+            raise KilledError
+        return batch(self, epoch, step)
+
+    return until
+
+
+def test_a_diverged_fit_is_an_error(tmp_path, monkeypatch):
+    """Weights that are no longer numbers are not published."""
+    monkeypatch.setattr("pipeline.training.module.ranking_loss", lambda model, features, batch: features.sum() * np.nan)
+    with pytest.raises(CrossliftError, match=r"work: training diverged: .*lower training.learning_rate"):
+        fitted(method_of(cfg.Scratch), tune_rows(cfg.Scratch), tmp_path / "work")

@@ -1,0 +1,117 @@
+"""The training steps chained on the small embedded demo: what each lane publishes, and what it starts from."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.config import Options, Scenario
+from pipeline.errors import MissingResultError
+from pipeline.folders import Home
+from pipeline.models.load import load_ranker
+from pipeline.scenarios import load_scenario
+from pipeline.steps.adapt import adapt_domain
+from pipeline.steps.audit import audit
+from pipeline.steps.baseline import fit_baseline
+from pipeline.steps.choosing import valid_rows
+from pipeline.steps.finetune import finetune_target
+from pipeline.steps.ingest import ingest
+from pipeline.steps.inputs import load_domains
+from pipeline.steps.plan import lanes
+from pipeline.steps.prepare import prepare
+from pipeline.steps.pretrain import pretrain_source
+from pipeline.steps.run import Run
+from pipeline.steps.validate import validate
+
+pytestmark = pytest.mark.slow
+LANES = lanes(load_scenario("demo"))
+
+
+def scenario() -> Scenario:
+    value = load_scenario("demo").model_dump(mode="json")
+    value["embedded"] |= {"users": 200, "items": 100}
+    value["training"] |= {"epochs": 2, "batch_size": 512, "negatives": 64}
+    return Scenario.model_validate(value)
+
+
+def prepared(home: Path, run_id: str = "night", **options: object) -> Run:
+    run = Run.start(Home(home), run_id, scenario(), Options(**options))
+    for step in (ingest, validate, prepare, audit):
+        step(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory) -> Path:
+    """A home in which all is ready for training."""
+    home = tmp_path_factory.mktemp("ready") / "home"
+    prepared(home)
+    return home
+
+
+@pytest.fixture(scope="module")
+def run(ready, tmp_path_factory) -> Run:
+    """A run whose source model and adaptations are there."""
+    home = tmp_path_factory.mktemp("trained") / "home"
+    shutil.copytree(ready, home)
+    found = Run.load(Home(home), "night")
+    pretrain_source(found)
+    for adapt in LANES["adapts"]:
+        adapt_domain(found, adapt)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("step", "lane"),
+    [(finetune_target, name) for name in LANES["strategies"]] + [(fit_baseline, name) for name in LANES["baselines"]],
+)
+def test_a_lane_publishes_a_candidate(run, step, lane):
+    """A ranker that scores the catalogue, a rank of every unmarked validation row, and its metrics and settings."""
+    result = step(run, lane)
+    folder, domains = run.path(result), load_domains(run)
+    scores = load_ranker(folder).scores(domains.histories(("train", "valid")))
+    assert scores.shape == (len(domains.users), len(domains.target.items))
+    assert np.isfinite(scores).all()
+    ranks = pd.read_parquet(folder / "valid_ranks.parquet")
+    pd.testing.assert_frame_equal(ranks[["row", "user", "item"]], valid_rows(run, domains))
+    assert ranks["rank"].between(1, len(domains.target.items)).all()
+    assert result.facts["lane"] == lane
+    assert 0 <= result.facts["valid"]["ndcg@10"] <= 1
+    trains = step is finetune_target and lane != "direct"
+    assert (folder / "metrics.csv").exists() == trains
+    assert ("epochs" in result.facts["settings"]) == trains
+
+
+@pytest.mark.parametrize(
+    ("lane", "missing"), [("fine_tune", "pretrain_source"), ("coral+fine_tune", "adapt_domain of coral")]
+)
+def test_a_lane_needs_what_it_starts_from(ready, lane, missing):
+    """Without its source model a lane says which step did not succeed; target-only needs none."""
+    with pytest.raises(MissingResultError, match=f"needs the result of {missing}, which did not succeed"):
+        finetune_target(Run.load(Home(ready), "night"), lane)
+
+
+def test_an_adaptation_needs_the_source_model(ready):
+    """The first step is missed by name."""
+    with pytest.raises(MissingResultError, match="needs the result of pretrain_source, which did not succeed"):
+        adapt_domain(Run.load(Home(ready), "night"), "coral")
+
+
+def test_thinning_the_target_costs_no_pretraining(run):
+    """At another share of target rows the source model is the same and is not computed again."""
+    thinned = prepared(run.home.root, "thin", target_share=0.5)
+    again = pretrain_source(thinned)
+    assert again.reused
+    assert again.manifest == run.result("pretrain_source").manifest
+    assert not finetune_target(thinned, "target_only").reused
+
+
+def test_a_repeated_run_gives_equal_hashes(ready, run, tmp_path):
+    """Elsewhere the same steps publish folders with the same manifests, adaptation included."""
+    shutil.copytree(ready, tmp_path / "home")
+    other = Run.load(Home(tmp_path / "home"), "night")
+    pretrain_source(other)
+    assert adapt_domain(other, "dann").manifest == run.result("adapt_domain", "dann").manifest
+    assert finetune_target(other, "dann+fine_tune").manifest == finetune_target(run, "dann+fine_tune").manifest

@@ -1,0 +1,268 @@
+"""Baselines against direct NumPy formulas."""
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from pipeline import config as cfg
+from pipeline.errors import UserError
+from pipeline.models.baselines import BASELINES, candidates, fit_baseline
+from pipeline.models.ease import EaseRanker
+from pipeline.models.factors import BlendRanker, IalsRanker
+from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker, largest_per_row
+from pipeline.models.stack import Stack, pack, unpack
+
+TARGET, SOURCE, WEIGHT, REG = 9, 7, 0.4, 3.0
+
+
+def taken(users: int, items: int, seed: int) -> sparse.csr_matrix:
+    """Binary rows; the first user is empty."""
+    dense = (np.random.default_rng(seed).random((users, items)) < 0.3).astype(np.float32)
+    dense[0] = 0
+    return sparse.csr_matrix(dense)
+
+
+def toy(users: int, seed: int = 1) -> dict[str, sparse.csr_matrix]:
+    return {"far": taken(users, SOURCE, seed), "near": taken(users, TARGET, seed + 1)}
+
+
+def stacked(histories) -> np.ndarray:
+    """The target's columns, then the weighted source's; float64."""
+    return np.hstack([histories["near"].toarray(), WEIGHT * histories["far"].toarray()]).astype(np.float64)
+
+
+def cosine(rows: np.ndarray) -> np.ndarray:
+    """Cosine between all pairs of rows; zero with an empty one."""
+    norms = np.linalg.norm(rows, axis=1)
+    norms[norms == 0] = 1
+    return (rows / norms[:, None]) @ (rows / norms[:, None]).T
+
+
+def idf(matrix: np.ndarray) -> np.ndarray:
+    return np.maximum(np.log(len(matrix) / (1 + (matrix > 0).sum(axis=0))), 0)
+
+
+def ease_weights(X: np.ndarray) -> np.ndarray:
+    """B of Steck (2019), by a plain inverse."""
+    P = np.linalg.inv(X.T @ X + REG * np.eye(X.shape[1]))
+    return np.eye(len(P)) - P / np.diag(P)
+
+
+def ease(histories, weight: float = WEIGHT) -> EaseRanker:
+    return EaseRanker.fit(histories, "near", weight, regularization=REG, max_side=100)
+
+
+@pytest.mark.parametrize(("users", "dual"), [(12, True), (60, False)])
+def test_ease_is_the_published_formula_in_both_forms(users, dual):
+    """Scores are X B, by an inverse over users where they are fewer and over items otherwise."""
+    histories = toy(users)
+    ranker = ease(histories)
+    assert (ranker.taken is not None) == dual
+    B = ease_weights(stacked(histories))
+    np.testing.assert_allclose(ranker.scores(histories), (stacked(histories) @ B)[:, :TARGET], atol=2e-5)
+
+
+@pytest.mark.parametrize("users", [12, 60])
+def test_ease_of_the_target_alone_ignores_the_source(users):
+    """With weight zero the source's columns are not in the formula."""
+    histories = toy(users)
+    X = histories["near"].toarray().astype(np.float64)
+    np.testing.assert_allclose(ease(histories, 0.0).scores(histories), X @ ease_weights(X), atol=2e-5)
+
+
+@pytest.mark.parametrize("users", [12, 60])
+def test_ease_has_no_diagonal(users):
+    """A history of one item gives that item no score."""
+    ranker = ease(toy(users))
+    one = {"near": sparse.eye(TARGET, format="csr", dtype=np.float32)}
+    np.testing.assert_allclose(np.diag(ranker.scores(one)), 0.0, atol=2e-5)
+
+
+def test_ease_scores_a_known_user_like_a_new_one(monkeypatch):
+    """The row that is read off the inverse gives the scores that folding it in gives."""
+    histories = toy(12)
+    ranker = ease(histories)
+    known = ranker.scores(histories)
+    monkeypatch.setattr(ranker, "_keys", np.ones_like(ranker._keys))  # nobody is known any more
+    folded = ranker.scores(histories)
+    assert not np.array_equal(known, folded)  # two ways of computing
+    np.testing.assert_allclose(known, folded, atol=2e-5)
+
+
+def test_ease_folds_a_changed_history_in():
+    """A user who took one item more is scored by the new row, beside users who are known."""
+    histories = toy(12)
+    changed = {name: matrix.tolil() for name, matrix in histories.items()}
+    changed["near"][5, 0] = 1 - changed["near"][5, 0]
+    changed = {name: sparse.csr_matrix(matrix) for name, matrix in changed.items()}
+    expected = stacked(changed) @ ease_weights(stacked(histories))
+    np.testing.assert_allclose(ease(histories).scores(changed), expected[:, :TARGET], atol=2e-5)
+
+
+def test_ease_keeps_the_memory_that_it_was_given():
+    """A dense matrix longer than the limit is refused with the limit's name."""
+    with pytest.raises(UserError, match=r"needs a dense matrix of 11 rows \(0\.0 GiB\), more than max_side=10 allows"):
+        EaseRanker.fit(toy(12), "near", WEIGHT, regularization=REG, max_side=10)
+
+
+def test_ease_of_more_than_one_block_is_symmetric(monkeypatch):
+    """The mirrored blocks give the whole inverse."""
+    monkeypatch.setattr("pipeline.models.ease._BLOCK", 4)
+    histories = toy(60)
+    X = stacked(histories)
+    np.testing.assert_allclose(ease(histories).inverse, np.linalg.inv(X.T @ X + REG * np.eye(16)), atol=1e-5)
+    few, X = toy(12), stacked(toy(12))
+    np.testing.assert_allclose(ease(few).scores(few), (X @ ease_weights(X))[:, :TARGET], atol=2e-5)
+
+
+def test_item_knn_is_the_cosine_of_weighted_columns():
+    """With all neighbours kept, scores are the sum of the similarities to the history, itself left out."""
+    histories = toy(30)
+    X = stacked(histories)
+    similar = cosine((X * idf(X.T)[:, None]).T)
+    np.fill_diagonal(similar, 0)
+    ranker = ItemKnnRanker.fit(histories, "near", WEIGHT, 100)
+    np.testing.assert_allclose(ranker.scores(histories), (X @ similar)[:, :TARGET], atol=1e-5)
+
+
+def test_item_knn_keeps_the_nearest():
+    """Each target item listens to its k most similar items only."""
+    histories = toy(30)
+    X = stacked(histories)
+    similar = cosine((X * idf(X.T)[:, None]).T)
+    np.fill_diagonal(similar, 0)
+    kth = np.sort(similar, axis=1)[:, -3][:, None]
+    kept = np.where(similar >= kth, similar, 0).T  # column i: what speaks for item i
+    ranker = ItemKnnRanker.fit(histories, "near", WEIGHT, 3)
+    np.testing.assert_allclose(ranker.scores(histories), (X @ kept)[:, :TARGET], atol=1e-5)
+
+
+@pytest.mark.parametrize("neighbours", [4, 100])
+def test_user_knn_is_the_cosine_of_weighted_rows(neighbours):
+    """Scores are the similarities to the k nearest rows times what these took in the target."""
+    histories = toy(30)
+    X = stacked(histories)
+    weights = idf(X)
+    similar = cosine(X * weights)
+    order = np.argsort(-similar, axis=1, kind="stable")[:, neighbours:]
+    np.put_along_axis(similar, order, 0, axis=1)
+    ranker = UserKnnRanker.fit(histories, "near", WEIGHT, neighbours)
+    np.testing.assert_allclose(ranker.scores(histories), similar @ histories["near"].toarray(), atol=1e-5)
+
+
+def ials(histories, seed: int = 0) -> IalsRanker:
+    return IalsRanker.fit(
+        histories, "near", WEIGHT, factors=4, alpha=5.0, regularization=2.0, iterations=3, seed=seed
+    )  # fmt: skip
+
+
+def test_ials_folds_a_history_in_by_the_normal_equations():
+    """Factors are (Y'CY + reg I)^-1 Y'Cp with C = alpha r where the user took the item and 1 elsewhere."""
+    histories = toy(30)
+    ranker = ials(histories)
+    Y = ranker.state()[1]["item_factors"].astype(np.float64)
+    expected = []
+    for row in stacked(toy(30, seed=9)):
+        C = np.where(row > 0, 5.0 * row, 1.0)
+        x = np.linalg.solve((Y.T * C) @ Y + 2.0 * np.eye(4), (Y.T * C) @ (row > 0))
+        expected.append(Y[:TARGET] @ x)
+    np.testing.assert_allclose(ranker.scores(toy(30, seed=9)), expected, atol=1e-4)
+
+
+def test_ials_approaches_its_own_fixed_point():
+    """After many iterations the item factors solve their own normal equations: what was fitted is what serves."""
+    histories = toy(30)
+    ranker = IalsRanker.fit(
+        histories, "near", WEIGHT, factors=2, alpha=5.0, regularization=2.0, iterations=400, seed=0
+    )  # fmt: skip
+    X, Y = stacked(histories), ranker.state()[1]["item_factors"].astype(np.float64)
+    users = ranker._model.recalculate_user(np.arange(30), ranker.stack.matrix(histories)).astype(np.float64)
+    for item in range(TARGET):
+        C = np.where(X[:, item] > 0, 5.0 * X[:, item], 1.0)
+        y = np.linalg.solve((users.T * C) @ users + 2.0 * np.eye(2), (users.T * C) @ (X[:, item] > 0))
+        np.testing.assert_allclose(Y[item], y, atol=2e-3)
+
+
+def test_ials_repeats_exactly_for_a_seed():
+    """One seed gives one result, another seed another one."""
+    histories = toy(30)
+    np.testing.assert_array_equal(ials(histories).scores(histories), ials(histories).scores(histories))
+    assert not np.array_equal(ials(histories).scores(histories), ials(histories, seed=1).scores(histories))
+
+
+def test_the_blend_is_the_sum_of_standard_scores():
+    """Each part has mean zero and deviation one within a user; a constant row counts as zero."""
+    histories = toy(30)
+    parts = (ials(histories), UserKnnRanker.fit(histories, "near", WEIGHT, 5))
+    expected = np.zeros((30, TARGET))
+    for part in parts:
+        scores = part.scores(histories).astype(np.float64)
+        deviation = scores.std(axis=1, keepdims=True)
+        expected += np.where(deviation > 0, (scores - scores.mean(axis=1, keepdims=True)) / (deviation + 1e-30), 0)
+    blended = BlendRanker(*parts).scores(histories)
+    np.testing.assert_allclose(blended, expected, atol=1e-4)
+    np.testing.assert_array_equal(blended[0], 0)
+
+
+def test_popularity_counts_the_target():
+    """Everybody gets the column sums of the target's rows."""
+    histories = toy(30)
+    scores = PopularityRanker.fit(histories, "near").scores(histories)
+    np.testing.assert_array_equal(scores, np.tile(histories["near"].toarray().sum(axis=0), (30, 1)))
+
+
+def test_the_stack_puts_the_target_first_and_weights_the_sources():
+    """Columns stand target first, sources weighted, an absent domain empty; its state gives it back."""
+    histories = toy(12)
+    stack = Stack.of(histories, "near", WEIGHT)
+    np.testing.assert_allclose(stack.matrix(histories).toarray(), stacked(histories), rtol=1e-6)
+    assert Stack.of(histories, "near").names == ("near",)
+    assert Stack.from_state(stack.state()) == stack
+    alone = stack.matrix({"near": histories["near"]}).toarray()
+    np.testing.assert_array_equal(alone[:, TARGET:], np.zeros((12, SOURCE)))
+    np.testing.assert_array_equal(alone[:, :TARGET], histories["near"].toarray())
+
+
+def test_a_packed_matrix_comes_back():
+    """Values, places and shape survive, also where the last rows and columns are empty."""
+    matrix = sparse.csr_matrix((np.array([2.5, -1], np.float32), ([0, 2], [1, 0])), shape=(5, 4))
+    back = unpack("some", pack("some", matrix))
+    assert back.shape == (5, 4)
+    np.testing.assert_array_equal(back.toarray(), matrix.toarray())
+
+
+def test_largest_per_row_keeps_the_first_of_equals():
+    """The k largest entries stay, of equal ones those of the smaller column; short rows stay whole."""
+    matrix = sparse.csr_matrix(np.array([[1, 3, 2, 3], [2, 2, 2, 0], [0, 0, 5, 0], [0, 0, 0, 0]], dtype=np.float32))
+    kept = [[0, 3, 0, 3], [2, 2, 0, 0], [0, 0, 5, 0], [0, 0, 0, 0]]
+    np.testing.assert_array_equal(largest_per_row(matrix, 2).toarray(), kept)
+
+
+CONFIGS = get_args(get_args(cfg.BaselineConfig)[0])
+
+
+def test_every_baseline_config_has_a_fit():
+    """The dict of baselines and the union of configs name the same classes."""
+    assert set(BASELINES) == set(CONFIGS)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.model_fields["kind"].annotation.__args__[0])
+def test_every_candidate_of_a_baseline_fits(config):
+    """All combinations of settings differ, and the first fits and scores the catalogue."""
+    value = config(kind=config.model_fields["kind"].annotation.__args__[0])
+    settings = list(candidates(value))
+    assert len({str(one) for one in settings}) == len(settings)
+    histories = toy(30)
+    scores = fit_baseline(value, histories, "near", settings[0], 0).scores(histories)
+    assert scores.shape == (30, TARGET)
+    assert np.isfinite(scores).all()
+
+
+def test_candidates_are_all_combinations():
+    """With both domains the source's weight is searched beside the baseline's own settings."""
+    config = cfg.Ease(kind="ease", domains="all", regularization=(1.0, 2.0), source_weights=(0.5, 1.0))
+    found = [(one["regularization"], one["source_weight"], one["max_side"]) for one in candidates(config)]
+    assert found == [(1.0, 0.5, 20_000), (1.0, 1.0, 20_000), (2.0, 0.5, 20_000), (2.0, 1.0, 20_000)]
+    assert [one["source_weight"] for one in candidates(cfg.Ials(kind="ials", regularization=(1.0,)))] == [0.0]

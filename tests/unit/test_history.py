@@ -1,0 +1,170 @@
+"""The history encoder and what serves of it, against NumPy."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from torch.nn import functional
+
+from pipeline.config import HistoryModel as HistoryConfig
+from pipeline.models.history import History, HistoryModel
+from pipeline.tasks.ranking import HistoryTable
+
+DIM, BUCKETS, USERS = 5, 16, 12
+SIZES = {"far": 8, "near": 6}
+HISTORIES = {
+    name: sparse.csr_matrix(np.random.default_rng(seed).random((USERS, size)) < 0.4, dtype=np.float32)
+    for seed, (name, size) in enumerate(SIZES.items())
+}
+for _matrix in HISTORIES.values():  # the first user has done nothing at all, the second nothing in the target
+    _matrix.data[_matrix.indptr[0] : _matrix.indptr[1]] = 0
+HISTORIES["near"].data[HISTORIES["near"].indptr[1] : HISTORIES["near"].indptr[2]] = 0
+for _matrix in HISTORIES.values():
+    _matrix.eliminate_zeros()
+
+
+def words(size: int, seed: int) -> sparse.csr_matrix:
+    """Words of each item; the last item has none."""
+    dense = np.random.default_rng(seed).random((size, BUCKETS)) < 0.2
+    dense[-1] = False
+    return sparse.csr_matrix(dense, dtype=np.float32)
+
+
+def build(*, text: bool = True, own: bool = True) -> HistoryModel:
+    torch.manual_seed(0)
+    model = HistoryModel(HistoryConfig(dim=DIM, text_buckets=BUCKETS, temperature=0.3))
+    for seed, (name, matrix) in enumerate(HISTORIES.items()):
+        counts = np.asarray(matrix.sum(axis=0)).ravel()
+        model.add_domain(name, counts, words(SIZES[name], seed) if text else None, own=own or name == "far")
+    with torch.no_grad():
+        model.gates["far"].fill_(-0.7)
+        model.gates["near"].fill_(0.4)
+    return model
+
+
+def item_table(model: HistoryModel, name: str, seed: int, *, text: bool = True) -> np.ndarray:
+    """Own vectors plus the mean of the vectors of the words."""
+    domain = model.items(name)
+    table = np.zeros((SIZES[name], DIM)) if domain.own is None else domain.own.weight.detach().numpy().astype(float)
+    if text:
+        matrix = words(SIZES[name], seed).toarray()
+        table = table + matrix @ model.words.weight.detach().numpy() / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    return table
+
+
+def reference(model: HistoryModel, *, text: bool = True) -> np.ndarray:
+    """The module's formula of u, with dense matrices."""
+    total = np.zeros((USERS, DIM))
+    for seed, (name, matrix) in enumerate(HISTORIES.items()):
+        dense = matrix.toarray().astype(float)
+        mass = np.maximum(dense.sum(axis=1, keepdims=True), 1)
+        total += np.exp(model.gates[name].item()) * dense @ item_table(model, name, seed, text=text) / np.sqrt(mass)
+    norms = np.linalg.norm(total, axis=1, keepdims=True)
+    return np.divide(total, norms, out=np.zeros_like(total), where=norms > 0)
+
+
+def inputs(users=None) -> dict[str, History]:
+    chosen = torch.arange(USERS) if users is None else torch.as_tensor(users)
+    return {name: HistoryTable(matrix).of(chosen) for name, matrix in HISTORIES.items()}
+
+
+@pytest.mark.parametrize("text", [True, False])
+def test_encode_is_the_formula(text):
+    """A user is the normalised sum over domains of gate times bag over the root of its size; empty users are zero."""
+    model = build(text=text)
+    features = model.encode(inputs()).detach().numpy()
+    np.testing.assert_allclose(features, reference(model, text=text), atol=1e-6)
+    np.testing.assert_array_equal(features[0], 0)
+
+
+def test_a_hidden_item_counts_as_absent():
+    """A weight of zero gives the same user as a history without the item."""
+    model = build()
+    history = inputs([3])["near"]
+    weights = history.weights.clone()
+    weights[1] = 0
+    keep = torch.arange(len(weights)) != 1
+    hidden = {"near": History(history.items, history.offsets, weights)}
+    without = {"near": History(history.items[keep], history.offsets, history.weights[keep])}
+    assert torch.allclose(model.encode(hidden), model.encode(without), atol=1e-6)
+
+
+def test_item_vectors_add_the_mean_of_the_words():
+    """An item is its own vector plus the mean of its words'; items come in the order asked, repeats included."""
+    model = build()
+    asked = [4, 0, 4, 5]
+    found = model.item_vectors("near", torch.tensor(asked)).detach().numpy()
+    np.testing.assert_allclose(found, item_table(model, "near", 1)[asked], atol=1e-6)
+    np.testing.assert_array_equal(found[3], model.items("near").own.weight[5].detach().numpy())  # no words
+
+
+def test_an_item_without_own_vector_is_its_words():
+    """A domain that is read by words alone gives zero where there are none."""
+    model = build(own=False)
+    found = model.item_vectors("near", torch.arange(6)).detach().numpy()
+    np.testing.assert_allclose(found, item_table(model, "near", 1), atol=1e-6)
+    np.testing.assert_array_equal(found[5], 0)
+
+
+def test_a_batch_in_which_nobody_did_anything_is_zero():
+    """Empty histories are encoded, and training on them gives no NaN."""
+    model = build()
+    features = model.encode(inputs([0, 0]))
+    features.sum().backward()
+    assert features.tolist() == [[0.0] * DIM] * 2
+    for parameter in model.parameters():
+        if parameter.grad is not None:
+            gradient = parameter.grad.to_dense() if parameter.grad.is_sparse else parameter.grad
+            assert torch.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("text", [True, False])
+def test_what_serves_scores_like_the_model(own, text):
+    """The plain-array ranker gives cos / temperature + ln(1 + count) of the torch model."""
+    model = build(text=text, own=own)
+    vectors = functional.normalize(model.item_vectors("near", torch.arange(6)), dim=-1)
+    prior = model.items("near").counts.log1p()
+    expected = model.encode(inputs()) @ vectors.T / 0.3 + prior
+    scores = model.ranker("near", ("far", "near")).scores(HISTORIES)
+    np.testing.assert_allclose(scores, expected.detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(scores[0], prior.numpy(), atol=1e-6)
+
+
+def test_without_a_prior_the_counts_say_nothing():
+    """Zero-shot scores are cosines alone."""
+    model = build()
+    with_prior, without = (model.ranker("near", ("far", "near"), prior=prior) for prior in (True, False))
+    gap = with_prior.scores(HISTORIES) - without.scores(HISTORIES)
+    np.testing.assert_allclose(gap, np.tile(model.items("near").counts.log1p().numpy(), (USERS, 1)), atol=1e-5)
+
+
+def test_a_ranker_is_a_copy():
+    """Training on does not change what was taken out before."""
+    model = build()
+    ranker = model.ranker("near", ("far", "near"))
+    before = ranker.scores(HISTORIES)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1.0)
+        model.items("near").counts.add_(5)
+    np.testing.assert_array_equal(ranker.scores(HISTORIES), before)
+    np.testing.assert_array_equal(type(ranker).from_state(*ranker.state()).scores(HISTORIES), before)
+
+
+def test_a_ranker_reads_what_it_was_told_to():
+    """A ranker of the target alone does not look at the source, and the source's absence is no error."""
+    ranker = build().ranker("near", ("near",))
+    np.testing.assert_array_equal(ranker.scores(HISTORIES), ranker.scores({"near": HISTORIES["near"]}))
+
+
+def test_known_weights_are_carried_over():
+    """A model with more domains takes what a state has and keeps its own rest."""
+    old = HistoryModel(HistoryConfig(dim=DIM, text_buckets=BUCKETS))
+    old.add_domain("far", np.ones(8), None)
+    new = build(text=False)
+    kept = new.items("near").own.weight.detach().clone()
+    new.load_known(old.shared_state())
+    assert torch.equal(new.items("far").own.weight, old.items("far").own.weight)
+    assert torch.equal(new.words.weight, old.words.weight)
+    assert torch.equal(new.items("near").own.weight, kept)

@@ -1,0 +1,194 @@
+"""The tables of methods are complete, and a method trains and weighs what it says."""
+
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+
+from pipeline import config as cfg
+from pipeline.models.baselines import BASELINES
+from pipeline.models.history import HistoryModel
+from pipeline.models.load import RANKERS
+from pipeline.models.ranker import Ranker
+from pipeline.tasks.ranking import Batch, InputRows, RankingRows, ranking_loss
+from pipeline.training.module import TransferModule
+from pipeline.transfer.distances import coral
+from pipeline.transfer.method import Align, Method, trainable
+from pipeline.transfer.methods import ADAPTS, TUNES, build_adapt, build_tune
+
+# torch's own Adagrad says so once about the sparse tensors that it makes itself.
+pytestmark = pytest.mark.filterwarnings("ignore:Sparse invariant checks are implicitly disabled:UserWarning")
+DIM = 4
+UNIONS = {"adapt": cfg.AdaptConfig, "tune": cfg.TuneConfig, "baseline": cfg.BaselineConfig}
+HISTORIES = {
+    "far": sparse.csr_matrix(np.random.default_rng(0).random((20, 8)) < 0.4, dtype=np.float32),
+    "near": sparse.csr_matrix(np.random.default_rng(1).random((20, 6)) < 0.4, dtype=np.float32),
+}
+
+
+def members(name: str) -> tuple[type[cfg.Config], ...]:
+    return get_args(get_args(UNIONS[name])[0])
+
+
+def kind(config: type[cfg.Config]) -> str:
+    return get_args(config.model_fields["kind"].annotation)[0]
+
+
+@pytest.mark.parametrize(("name", "table"), [("adapt", ADAPTS), ("tune", TUNES), ("baseline", BASELINES)])
+def test_every_config_has_a_builder_and_its_own_kind(name, table):
+    """The union of configs and the dict of builders name the same classes, and no two kinds are equal."""
+    assert set(table) == set(members(name))
+    kinds = [kind(config) for config in members(name)]
+    assert len(set(kinds)) == len(kinds)
+
+
+def concrete(base: type) -> set[type]:
+    """All classes of the package below a base that can be built."""
+    below = {one for child in base.__subclasses__() for one in concrete(child)}
+    own = set() if getattr(base, "__abstractmethods__", ()) else {base}
+    return {one for one in own | below if one.__module__.startswith("pipeline.")}
+
+
+def test_every_ranker_can_be_loaded():
+    """Each concrete ranker stands in the table under its kind, and a saved baseline's kind is its config's."""
+    assert set(RANKERS.values()) == concrete(Ranker)
+    assert all(name == ranker.kind for name, ranker in RANKERS.items())
+    assert {kind(config) for config in members("baseline")} <= set(RANKERS)
+
+
+def test_the_tables_of_bridges_know_every_choice():
+    """Every adapt and tune says which bridges it needs, and those that need a source model are tunes."""
+    assert set(cfg.ADAPT_BRIDGES) == {kind(config) for config in members("adapt")}
+    assert set(cfg.TUNE_BRIDGES) == {kind(config) for config in members("tune")}
+    assert set(cfg.TUNE_BRIDGES) >= cfg.NEEDS_SOURCE_MODEL
+    assert not cfg.NEEDS_SOURCE_MODEL & {"scratch", "joint"}  # these start from random weights
+    assert all(cfg.TUNE_BRIDGES[name] for name in cfg.NEEDS_SOURCE_MODEL)
+
+
+def build(*, text: bool = True) -> HistoryModel:
+    torch.manual_seed(0)
+    model = HistoryModel(cfg.HistoryModel(dim=DIM, text_buckets=16))
+    for seed, (name, matrix) in enumerate(HISTORIES.items()):
+        words = sparse.csr_matrix(np.random.default_rng(seed).random((matrix.shape[1], 16)) < 0.2, dtype=np.float32)
+        model.add_domain(name, np.asarray(matrix.sum(axis=0)).ravel(), words if text else None)
+    return model
+
+
+def batches(*, inputs: bool = False) -> dict[str, Batch]:
+    """One batch of labelled rows of each domain, or the source's and unlabelled inputs of the target."""
+    far, near = (
+        RankingRows(name, HISTORIES, batch_size=16, negatives=8, dropout=0.3, seed=seed)
+        for seed, name in enumerate(HISTORIES)
+    )
+    target = InputRows("near", torch.arange(20), HISTORIES, 12, 5) if inputs else near
+    return {"far": far.batch(0, 0), "near": target.batch(0, 0)}
+
+
+def loss_of(method: Method, model: HistoryModel, batch: dict[str, Batch]) -> torch.Tensor:
+    module = TransferModule(model, method, "near", 0.1, None)
+    module.log = lambda *args, **kwargs: None  # there is no trainer
+    return module.training_step(batch, 0)
+
+
+def own_losses(model: HistoryModel, batch: dict[str, Batch]) -> dict[str, float]:
+    return {
+        name: ranking_loss(model, model.encode(side.inputs), side).item()
+        for name, side in batch.items()
+        if len(side.positives)
+    }
+
+
+def test_joint_weighs_both_labels():
+    """Loss = w_source L_source + w_target L_target, each domain with its own weight."""
+    model, batch = build(), batches()
+    own = own_losses(model, batch)
+    assert own["far"] != pytest.approx(own["near"], rel=1e-3)
+    method = build_tune(cfg.Joint(kind="joint", source_weight=0.25, target_weight=2.0), DIM)
+    assert loss_of(method, model, batch).item() == pytest.approx(0.25 * own["far"] + 2.0 * own["near"], rel=1e-6)
+
+
+@pytest.mark.parametrize("config", [cfg.Scratch(kind="scratch"), cfg.FineTune(kind="fine_tune")])
+def test_plain_tuning_is_the_target_s_loss(config):
+    """Whatever the source's batch says counts for nothing."""
+    model, batch = build(), batches()
+    assert loss_of(build_tune(config, DIM), model, batch).item() == pytest.approx(own_losses(model, batch)["near"])
+
+
+def test_no_adaptation_is_the_source_s_loss():
+    """Source training has no target label and no penalty."""
+    model, batch = build(), batches()
+    method = build_adapt(cfg.NoAdapt(), DIM)
+    assert not method.uses_penalty
+    assert loss_of(method, model, batch).item() == pytest.approx(own_losses(model, batch)["far"])
+
+
+def test_coral_adds_its_weight_times_the_distance_of_scaled_features():
+    """Loss = L_source + weight * CORAL of features times sqrt(D), recomputed with np.cov."""
+    model, batch = build(), batches(inputs=True)
+    far, near = (DIM**0.5 * model.encode(side.inputs).detach().numpy() for side in batch.values())
+    gap = np.cov(far, rowvar=False) - np.cov(near, rowvar=False)
+    expected = own_losses(model, batch)["far"] + 7.0 * (gap**2).sum() / (4 * DIM**2)
+    method = build_adapt(cfg.Coral(kind="coral", weight=7.0), DIM)
+    assert loss_of(method, model, batch).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_dann_adds_its_weight_times_the_classifier_s_loss():
+    """Loss = L_source + weight * ln 2 while the classifier knows nothing; its weights are among what trains."""
+    model, batch = build(), batches(inputs=True)
+    method = build_adapt(cfg.Dann(kind="dann", weight=0.5), DIM)
+    for parameter in method.distance.layers[2].parameters():
+        parameter.data.zero_()
+    expected = own_losses(model, batch)["far"] + 0.5 * np.log(2)
+    assert loss_of(method, model, batch).item() == pytest.approx(expected, rel=1e-5)
+    assert len(trainable(model, method)) == len(trainable(model)) + 4
+
+
+def test_a_weight_of_zero_adds_nothing():
+    """An alignment with weight zero is plain source training."""
+    model, batch = build(), batches(inputs=True)
+    assert loss_of(Align(coral, 0.0), model, batch).item() == pytest.approx(own_losses(model, batch)["far"])
+
+
+def names_that_train(model: HistoryModel) -> set[str]:
+    return {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def test_frozen_trains_the_target_s_vectors_and_the_gates_only():
+    """The words and the source's vectors neither ask for a gradient nor move under the optimiser."""
+    model, batch = build(), batches()
+    method = build_tune(cfg.Frozen(kind="frozen"), DIM)
+    method.prepare(model, "near")
+    wanted = {"domains.near.own.weight", "gates.far", "gates.near"}
+    assert names_that_train(model) == wanted
+    before = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
+    optimizer = TransferModule(model, method, "near", 0.1, None).configure_optimizers()
+    loss_of(method, model, batch).backward()
+    optimizer.step()
+    assert {name for name, tensor in model.named_parameters() if not torch.equal(tensor, before[name])} == wanted
+
+
+@pytest.mark.parametrize("config", [one for one in members("tune") if one is not cfg.Frozen], ids=kind)
+def test_all_others_train_everything(config):
+    """Only `frozen` leaves weights out; `direct` has nothing to fit at all."""
+    model = build()
+    everything = names_that_train(model)
+    method = build_tune(config(kind=kind(config)), DIM)
+    method.prepare(model, "near")
+    assert names_that_train(model) == everything
+    assert method.trains == (config is not cfg.Direct)
+
+
+def test_one_optimiser_step_is_adagrad_by_row():
+    """The first step is lr * g / (sqrt(g^2) + eps) on the rows that the batch touched; the others stay."""
+    model, batch = build(text=False), batches()
+    method = build_tune(cfg.FineTune(kind="fine_tune"), DIM)
+    table = model.items("near").own.weight
+    before = table.detach().clone()
+    optimizer = TransferModule(model, method, "near", 0.1, None).configure_optimizers()
+    loss_of(method, model, batch).backward()
+    assert table.grad.is_sparse
+    gradient = table.grad.to_dense()
+    optimizer.step()
+    torch.testing.assert_close(table.detach(), before - 0.1 * gradient / (gradient.abs() + 1e-10))
