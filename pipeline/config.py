@@ -113,11 +113,11 @@ class Training(Config):
     """How a model is fitted; early stopping looks at validation rows only."""
 
     epochs: int = Field(default=20, ge=1, le=1000)
-    patience: int = Field(default=3, ge=1, le=100)
+    patience: int = Field(default=2, ge=1, le=100)
     batch_size: int = Field(default=1024, ge=1, le=1 << 20)
     negatives: int = Field(default=1024, ge=1, le=1 << 20)
     learning_rate: LearningRate = 0.1
-    valid_users: int = Field(default=4000, ge=1)  # at most so many users are ranked after each epoch
+    valid_users: int = Field(default=4000, ge=1)  # at most so many validation rows are ranked for a choice
 
 
 # --- strategies: one `adapt` followed by one `tune` -----------------------------------------------------------------
@@ -234,7 +234,7 @@ class Baseline(Config):
     """A simple strong method; with `domains: all` the source's weight is chosen on validation."""
 
     domains: Domains = "target"
-    source_weights: SourceWeights = (0.2, 0.4, 0.7, 1.0)
+    source_weights: SourceWeights = (0.2, 0.4, 0.7)
 
     @property
     def name(self) -> str:
@@ -261,7 +261,7 @@ class UserKnn(Baseline):
     """What similar users took: cosine of idf-weighted rows."""
 
     kind: Literal["user_knn"]
-    neighbours: tuple[int, ...] = (100, 300)
+    neighbours: tuple[int, ...] = (300,)
 
 
 class Ials(Baseline):
@@ -269,8 +269,8 @@ class Ials(Baseline):
 
     kind: Literal["ials"]
     factors: int = Field(default=64, ge=1, le=1024)
-    alpha: tuple[float, ...] = (10.0,)
-    regularization: tuple[float, ...] = (10.0, 30.0)
+    alpha: tuple[float, ...] = (10.0, 20.0)
+    regularization: tuple[float, ...] = (30.0, 100.0)
     iterations: int = Field(default=12, ge=1, le=1000)
 
 
@@ -287,8 +287,8 @@ class Blend(Baseline):
 
     kind: Literal["ials_knn"]
     factors: int = Field(default=64, ge=1, le=1024)
-    alpha: tuple[float, ...] = (10.0,)
-    regularization: tuple[float, ...] = (30.0,)
+    alpha: tuple[float, ...] = (20.0,)
+    regularization: tuple[float, ...] = (100.0,)
     iterations: int = Field(default=12, ge=1, le=1000)
     neighbours: tuple[int, ...] = (300,)
 

@@ -27,6 +27,7 @@ def fit_baseline(run: Run, baseline: str) -> StepResult:
         config={
             "baseline": config.model_dump(mode="json"),
             "task": scenario.task.model_dump(mode="json"),
+            "valid_users": scenario.training.valid_users,
             "seed": scenario.seed,
         },
         name=baseline,
@@ -34,21 +35,23 @@ def fit_baseline(run: Run, baseline: str) -> StepResult:
 
 
 def _build(run: Run, config: Baseline, folder: Path) -> Facts:
-    from pipeline.models.baselines import candidates, fit_baseline
-    from pipeline.steps.choosing import deciding_metric, mean_metrics, rank_rows, valid_rows
+    from pipeline.models.baselines import Settings, candidates, fit_baseline
+    from pipeline.steps.choosing import deciding_metric, mean_metrics, rank_rows, spread, valid_rows
 
     domains = load_domains(run)
     rows = valid_rows(run, domains)
+    few = spread(rows, run.scenario.training.valid_users)
     target, scenario = domains.target.name, run.scenario
-    best = None
-    for settings in candidates(config):
-        ranker = fit_baseline(config, domains.histories(("train",)), target, settings, scenario.seed)
-        ranks = rank_rows(ranker, domains, rows, ("train",))
-        means = mean_metrics(scenario, rows, ranks)
-        if best is None or means[deciding_metric(scenario)] > best[0]:
-            best = (means[deciding_metric(scenario)], settings, means, ranks)
-    assert best is not None
-    _, settings, means, ranks = best
+    histories = domains.histories(("train",))
+    best: tuple[float, Settings] | None = None
+    tried = list(candidates(config))
+    for settings in tried if len(tried) > 1 else ():
+        ranker = fit_baseline(config, histories, target, settings, scenario.seed)
+        value = mean_metrics(scenario, few, rank_rows(ranker, domains, few, ("train",)))[deciding_metric(scenario)]
+        if best is None or value > best[0]:
+            best = value, settings
+    settings = best[1] if best else tried[0]
+    ranks = rank_rows(fit_baseline(config, histories, target, settings, scenario.seed), domains, rows, ("train",))
     rows.assign(rank=ranks).to_parquet(folder / "valid_ranks.parquet", index=False)
     fit_baseline(config, domains.histories(("train", "valid")), target, settings, scenario.seed).save(folder)
-    return {"lane": config.name, "valid": dict(means), "settings": dict(settings)}
+    return {"lane": config.name, "valid": dict(mean_metrics(scenario, rows, ranks)), "settings": dict(settings)}
