@@ -1,0 +1,73 @@
+"""Does the gate let a related source in and keep an unrelated one out? Whole runs on generated shops."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+SCENARIO = """\
+name: {name}
+title: Two generated shops
+sources: [grocer]
+target: florist
+bridges: [users, item_features]
+embedded: {{variant: shops, related: {related}}}
+cold_start: true
+split: {{kind: time}}
+model: {{dim: 64, text_buckets: 2048, temperature: 0.33}}
+training: {{epochs: 3, patience: 1}}
+strategies:
+  - tune: {{kind: scratch}}
+  - tune: {{kind: frozen}}
+baselines:
+  - {{kind: popularity}}
+  - {{kind: user_knn}}
+gate: {{delta: 0.1}}
+"""
+
+
+def run(tmp_path: Path, name: str, *, related: bool) -> dict[str, Any]:
+    """The summary of a whole run of a scenario whose source is related to the target, or not."""
+    scenarios = tmp_path / "scenarios"
+    scenarios.mkdir()
+    (scenarios / f"{name}.yaml").write_text(SCENARIO.format(name=name, related=str(related).lower()), encoding="utf-8")
+    environment = {**os.environ, "CROSSLIFT_HOME": str(tmp_path / "home"), "CROSSLIFT_SCENARIOS": str(scenarios)}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from pipeline.cli import main; sys.exit(main())",
+        "run",
+        name,
+        "--json",
+    ]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    summary: dict[str, Any] = json.loads(done.stdout)
+    return summary
+
+
+def test_a_related_source_helps_and_is_let_in(tmp_path: Path) -> None:
+    """With shared tastes the frozen transfer gains over target-only beyond doubt, and it is what serves."""
+    summary = run(tmp_path, "related", related=True)
+    lanes = {lane["name"]: lane for lane in summary["lanes"]}
+    assert lanes["frozen"]["gain"]["low"] > 0
+    assert summary["lane"] == "frozen"
+    assert summary["verdict"] == "promoted"
+    assert summary["promoted"]
+
+
+def test_an_unrelated_source_hurts_and_is_kept_out(tmp_path: Path) -> None:
+    """With tastes drawn anew the same transfer loses beyond doubt, the report says so, and target-only serves."""
+    summary = run(tmp_path, "unrelated", related=False)
+    lanes = {lane["name"]: lane for lane in summary["lanes"]}
+    assert lanes["frozen"]["gain"]["high"] < 0
+    assert lanes["frozen"]["word"] == "hurts"
+    assert summary["lane"] == "target_only"
+    assert summary["promoted"]
