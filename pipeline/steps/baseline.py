@@ -23,7 +23,7 @@ def fit_baseline(run: Run, baseline: str) -> StepResult:
         run,
         "fit_baseline",
         lambda folder, work: _build(run, config, folder),  # noqa: ARG005
-        inputs={**prepared_inputs(run), "audit": run.result("audit").manifest},
+        inputs={**prepared_inputs(run), "audit.marks": str(run.result("audit").facts["marks"])},
         config={
             "baseline": config.model_dump(mode="json"),
             "task": scenario.task.model_dump(mode="json"),

@@ -24,7 +24,7 @@ def finetune_target(run: Run, strategy: str) -> StepResult:
     run.forget("finetune_target", strategy)  # a try that fails leaves no earlier result
     config = next(item for item in run.scenario.strategies if item.name == strategy)
     scenario = run.scenario
-    inputs = {**prepared_inputs(run), "audit": run.result("audit").manifest}
+    inputs = {**prepared_inputs(run), "audit.marks": str(run.result("audit").facts["marks"])}
     if (start := _start(run, config)) is not None:
         inputs["start"] = start.manifest
     return transact(
