@@ -50,7 +50,8 @@ def build(kind: str, domains: str = "all") -> Ranker:
     if kind not in configs:
         assert kind == "vectors", f"{kind}: say here how a ranker of this kind is made"
         return vectors()
-    values = {"factors": 4} if "factors" in configs[kind].model_fields else {}
+    small = {"factors": 4, "alpha": (10.0,), "regularization": (10.0,)}  # the defaults are for thousands of users
+    values = {name: value for name, value in small.items() if name in configs[kind].model_fields}
     config = configs[kind](kind=kind, domains="target" if kind == "popularity" else domains, **values)
     return fit_baseline(config, histories(), "near", next(candidates(config)), 0)
 
