@@ -1,0 +1,17 @@
+"""What all settings have in common: frozen values, and a key that is not known is an error."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
+Share = Annotated[float, Field(gt=0, le=1)]
+Weight = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+LearningRate = Annotated[float, Field(gt=0, le=10)]
+Bridge = Literal["users", "items", "item_features", "labels"]
+
+
+class Config(BaseModel):
+    """Base of all settings: frozen, and a key that is not known is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

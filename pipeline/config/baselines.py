@@ -1,0 +1,76 @@
+"""Simple strong methods, each with the settings that validation chooses from."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.config.base import Config
+
+Domains = Literal["target", "all"]
+SourceWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=10)], ...], Field(min_length=1)]
+
+
+class Baseline(Config):
+    """A simple strong method; with `domains: all` the source's weight is chosen on validation."""
+
+    domains: Domains = "target"
+    source_weights: SourceWeights = (0.2, 0.4, 0.7)
+
+    @property
+    def name(self) -> str:
+        """`ease`, or `ease+source` where both domains are used: also the name of its lane."""
+        kind = str(getattr(self, "kind"))  # noqa: B009  every subclass has one
+        return kind if self.domains == "target" else f"{kind}+source"
+
+
+class Popularity(Baseline):
+    """How often an item was taken in the target."""
+
+    kind: Literal["popularity"]
+    domains: Literal["target"] = "target"
+
+
+class ItemKnn(Baseline):
+    """Items that go with those of the history: cosine of idf-weighted columns."""
+
+    kind: Literal["item_knn"]
+    neighbours: tuple[int, ...] = (200,)
+
+
+class UserKnn(Baseline):
+    """What similar users took: cosine of idf-weighted rows."""
+
+    kind: Literal["user_knn"]
+    neighbours: tuple[int, ...] = (300,)
+
+
+class Ials(Baseline):
+    """Implicit alternating least squares (Hu, Koren and Volinsky, 2008)."""
+
+    kind: Literal["ials"]
+    factors: int = Field(default=64, ge=1, le=1024)
+    alpha: tuple[float, ...] = (10.0, 20.0)
+    regularization: tuple[float, ...] = (30.0, 100.0)
+    iterations: int = Field(default=12, ge=1, le=1000)
+
+
+class Ease(Baseline):
+    """Linear item-item weights in closed form (Steck, 2019), over items or over users, whichever are fewer."""
+
+    kind: Literal["ease"]
+    regularization: tuple[float, ...] = (100.0, 300.0)
+    max_side: int = Field(default=20_000, ge=1)  # rows of the dense matrix: 20,000 need 1.6 GB in fp32
+
+
+class Blend(Baseline):
+    """The plain sum of the standardised scores of iALS and user-kNN."""
+
+    kind: Literal["ials_knn"]
+    factors: int = Field(default=64, ge=1, le=1024)
+    alpha: tuple[float, ...] = (20.0,)
+    regularization: tuple[float, ...] = (100.0,)
+    iterations: int = Field(default=12, ge=1, le=1000)
+    neighbours: tuple[int, ...] = (300,)
+
+
+BaselineConfig = Annotated[Popularity | ItemKnn | UserKnn | Ials | Ease | Blend, Field(discriminator="kind")]

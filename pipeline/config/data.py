@@ -1,0 +1,72 @@
+"""Where the rows come from and how they are split."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.config.base import Config, Share
+
+
+class FileTable(Config):
+    """Rows from CSV, Parquet or JSON lines below the data folder; `path` may be a glob."""
+
+    path: str
+    format: Literal["csv", "parquet", "jsonl"] | None = None  # None: by the file's ending, also before .gz, .bz2, .zst
+    columns: dict[str, str] = {}  # canonical name -> name in the file; a column of the same name needs no entry
+    constants: dict[str, str] = {}  # canonical name -> one value for all rows, such as the domain of a file
+
+
+class SqlTable(Config):
+    """Rows of a query; `${NAME}` in the URL is replaced by that environment variable, so that no secret is stored."""
+
+    url: str
+    query: str
+    columns: dict[str, str] = {}
+    constants: dict[str, str] = {}
+
+
+Table = FileTable | SqlTable
+
+
+class Tables(Config):
+    """The tables of a scenario; several sources of one kind are put under each other."""
+
+    interactions: tuple[Table, ...] = Field(min_length=1)
+    items: tuple[Table, ...] = ()
+
+
+class Embedded(Config):
+    """The built-in generator: two shops whose customers share tastes, or one shop on two devices."""
+
+    variant: Literal["shops", "devices"] = "shops"
+    related: bool = True  # False: the source's tastes say nothing about the target's, so that transfer must not help
+    users: int = Field(default=3000, ge=20, le=1_000_000)
+    items: int = Field(default=1200, ge=20, le=1_000_000)  # in each shop
+    overlap: Share = 0.7  # share of the target's users who are also in the source
+    seed: int = 7
+
+
+class ShippedSplit(Config):
+    """The split that the data set ships, in the column `split`; rows with other values are left out."""
+
+    kind: Literal["shipped"]
+    train: tuple[str, ...] = ("train",)
+    valid: tuple[str, ...] = ()  # empty: one training row of each user with four or more, chosen by a hash
+    test: tuple[str, ...] = ("test",)
+
+
+class TimeSplit(Config):
+    """Train before validation before test, over all users at once; the shares are of the target's rows."""
+
+    kind: Literal["time"]
+    valid: Share = 0.1
+    test: Share = 0.1
+
+
+class LeaveLastOutSplit(Config):
+    """Each user's last row of the target is for the test and the last but one for validation."""
+
+    kind: Literal["leave_last_out"]
+
+
+Split = Annotated[ShippedSplit | TimeSplit | LeaveLastOutSplit, Field(discriminator="kind")]

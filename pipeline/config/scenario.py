@@ -1,0 +1,83 @@
+"""One transfer as a whole, and what a trigger may change of it."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from pipeline.config.base import Bridge, Config, Name, Share
+from pipeline.config.baselines import BaselineConfig
+from pipeline.config.data import Embedded, Split, Tables
+from pipeline.config.methods import ADAPT_BRIDGES, TUNE_BRIDGES, HistoryModel, RankingTask, Strategy, Training
+
+
+class Gate(Config):
+    """When a candidate becomes the champion."""
+
+    delta: float = Field(default=0.05, gt=0, lt=1)  # "not worse" allows this share of the reference's metric
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)  # two-sided; what a scenario spends each night
+    resamples: int = Field(default=2000, ge=1000, le=100_000)
+    max_age_days: int = Field(default=30, ge=1)  # an older champion gives way to a candidate that is not worse
+
+
+class Scenario(Config):
+    """One transfer: source domains, the one target, tables, task, model, strategies, gate, schedule."""
+
+    name: Name
+    title: str
+    sources: tuple[Name, ...] = Field(min_length=1)
+    target: Name
+    bridges: tuple[Bridge, ...]
+    tables: Tables | None = None
+    embedded: Embedded | None = None
+    pseudonymous: bool = False  # True: user ids are pseudonyms already and are kept as they are
+    personal: tuple[str, ...] = ("user_id",)  # columns whose values never appear in a page
+    cold_start: bool = False  # True: users or items without a training row in the target are expected in the test
+    split: Split
+    task: RankingTask = RankingTask()
+    model: HistoryModel = HistoryModel()
+    training: Training = Training()
+    strategies: tuple[Strategy, ...] = Field(min_length=1)
+    baselines: tuple[BaselineConfig, ...] = Field(min_length=1)
+    gate: Gate = Gate()
+    schedule: str | None = None  # cron, UTC; None: only by hand
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    target_share: Share = 1.0  # share of the target's training rows that is used
+    shares: tuple[Share, ...] = ()  # further shares whose curve the report draws
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The sources, then the target."""
+        return (*self.sources, self.target)
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if self.target in self.sources or len(set(self.sources)) != len(self.sources):
+            raise ValueError(f"sources and target must be different domains, got {', '.join(self.domains)}")
+        if (self.tables is None) == (self.embedded is None):
+            raise ValueError("expected exactly one of 'tables' (your data) and 'embedded' (the built-in generator)")
+        for what, lanes in (("strategies", self.strategies), ("baselines", self.baselines)):
+            names = [lane.name for lane in lanes]
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{what}: {', '.join(twice)} stands there more than once")
+        if "target_only" not in (strategy.name for strategy in self.strategies):
+            raise ValueError(
+                "strategies: target_only (tune: {kind: scratch}) is missing; every gain is measured against it"
+            )
+        for strategy in self.strategies:
+            for choice, table in ((strategy.adapt.kind, ADAPT_BRIDGES), (strategy.tune.kind, TUNE_BRIDGES)):
+                if table[choice] and not table[choice] & set(self.bridges):
+                    raise ValueError(
+                        f"strategies: {strategy.name} needs one of the bridges {', '.join(sorted(table[choice]))}, "
+                        f"but bridges names {', '.join(self.bridges) or 'none'}"
+                    )
+        return self
+
+
+class Options(Config):
+    """What the trigger form or the command line may change for one run."""
+
+    strategies: tuple[str, ...] = ()  # empty: all of the scenario's
+    seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
+    epochs: int | None = Field(default=None, ge=1, le=1000)
+    target_share: Share | None = None
+    force: bool = False  # compute again what could be reused
