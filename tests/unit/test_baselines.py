@@ -265,4 +265,5 @@ def test_candidates_are_all_combinations():
     config = cfg.Ease(kind="ease", domains="all", regularization=(1.0, 2.0), source_weights=(0.5, 1.0))
     found = [(one["regularization"], one["source_weight"], one["max_side"]) for one in candidates(config)]
     assert found == [(1.0, 0.5, 20_000), (1.0, 1.0, 20_000), (2.0, 0.5, 20_000), (2.0, 1.0, 20_000)]
-    assert [one["source_weight"] for one in candidates(cfg.Ials(kind="ials", alpha=(1.0,), regularization=(1.0,)))] == [0.0]
+    alone = cfg.Ials(kind="ials", alpha=(1.0,), regularization=(1.0,))
+    assert [one["source_weight"] for one in candidates(alone)] == [0.0]
