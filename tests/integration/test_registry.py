@@ -82,7 +82,14 @@ class Night:
             write_json(folder / "comparison.json", compared)
 
         self.step(run, "verdict", "", verdict_folder)
-        self.step(run, "report", "", lambda folder: (folder / "report.html").write_text("<p>report</p>"))
+        pages = {"html": "unhashed/report.html", "markdown": "unhashed/report.md"}  # where `evaluate` says they lie
+
+        def report_folder(folder: Path) -> None:
+            (folder / "unhashed").mkdir()
+            for page in pages.values():
+                (folder / page).write_text("report")
+
+        self.step(run, "report", "", report_folder, pages)
         return run
 
     def lane(self, run: Run, step: str, ranker: ItemKnnRanker | PopularityRanker, lane: str) -> None:
@@ -214,7 +221,7 @@ def test_the_run_is_logged_with_a_nested_run_a_lane(home: Home, first: Run) -> N
     assert "wall_seconds" in knn.data.metrics
     assert [m.value for m in client.get_metric_history(knn.info.run_id, "valid/ndcg_at_10")] == [0.1, 0.2]
     pages = {file.path for file in client.list_artifacts(parent.info.run_id)}
-    assert pages == {"report.html", "comparison.json", "verdict.json"}
+    assert pages == {"report.html", "report.md", "comparison.json", "verdict.json"}
 
 
 def test_a_crash_in_the_middle_of_logging_is_completed(
