@@ -57,6 +57,7 @@ def scenario() -> Scenario:
     value = load_scenario("demo").model_dump(mode="json")
     value["embedded"] |= {"users": 200, "items": 100}
     value["training"] |= {"epochs": 5, "patience": 2, "batch_size": 128, "negatives": 64}
+    value["model"] |= {"dim": 32, "temperature": 0.2}  # learns fast and overfits: the choice stops early
     value["strategies"] = [{"tune": {"kind": "scratch"}}, {"tune": {"kind": "fine_tune"}}]
     value["baselines"] = [{"kind": "popularity"}, {"kind": "ials_knn", "factors": 4}]
     return Scenario.model_validate(value)
