@@ -23,8 +23,6 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((RO
 SETTINGS, OPERATE = ROOT / "docs" / "scenarios.md", ROOT / "docs" / "operate.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
-# Pictures of real runs, which are made last: the links to them are not followed.
-SHOTS = frozenset({"curve.png", "airflow-grid.png", "mlflow-model.png", "report.png"})
 MODELS = {
     name: model
     for name, model in vars(config).items()
@@ -161,7 +159,7 @@ def test_every_make_target_exists() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     """Every relative link names a file of the repository."""
     links = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
-    missing = [link for link in links if not (page.parent / link).exists() and Path(link).name not in SHOTS]
+    missing = [link for link in links if not (page.parent / link).exists()]
     assert not missing
 
 
