@@ -14,7 +14,7 @@ class Baseline(Config):
     """A simple strong method; with `domains: all` the source's weight is chosen on validation."""
 
     domains: Domains = "target"
-    source_weights: SourceWeights = (0.2, 0.4, 0.7)
+    source_weights: SourceWeights = (0.2, 0.5, 1.0)
 
     @property
     def name(self) -> str:
@@ -31,10 +31,11 @@ class Popularity(Baseline):
 
 
 class ItemKnn(Baseline):
-    """Items that go with those of the history: cosine of idf-weighted columns."""
+    """Items that go with those of the history: shrunk cosine of idf-weighted columns."""
 
     kind: Literal["item_knn"]
     neighbours: tuple[int, ...] = (200,)
+    shrinkage: tuple[Annotated[float, Field(ge=0)], ...] = (100.0, 1000.0)
 
 
 class UserKnn(Baseline):

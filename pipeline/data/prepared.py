@@ -118,10 +118,14 @@ class Domains:
         """Place in the union of each of a domain's users."""
         return self.users.get_indexer(pd.Index(domain.users[c.USER])).astype(np.int64)
 
-    def matrix(self, domain: DomainData, parts: tuple[str, ...] = (c.TRAIN,)) -> sparse.csr_matrix:
-        """What users took: binary [U, I_d] over the kept rows of the parts."""
+    def matrix(
+        self, domain: DomainData, parts: tuple[str, ...] = (c.TRAIN,), *, thinned: bool = True
+    ) -> sparse.csr_matrix:
+        """What users took: binary [U, I_d] over the rows of the parts, those that thinning kept or all of them."""
         rows = domain.rows
-        wanted = rows["kept"].to_numpy() & np.isin(rows["part"].to_numpy(), [PART_CODES[part] for part in parts])
+        wanted = np.isin(rows["part"].to_numpy(), [PART_CODES[part] for part in parts])
+        if thinned:
+            wanted &= rows["kept"].to_numpy()
         users = self.user_index(domain)[rows["user"].to_numpy()[wanted]]
         items = rows["item"].to_numpy()[wanted]
         matrix = sparse.csr_matrix(
@@ -135,6 +139,14 @@ class Domains:
         """The matrix of each domain; the target's parts as named, the sources' always train and valid."""
         sources = {domain.name: self.matrix(domain, (c.TRAIN, c.VALID)) for domain in self.sources}
         return {**sources, self.target.name: self.matrix(self.target, parts)}
+
+    def seen(self, parts: tuple[str, ...]) -> sparse.csr_matrix:
+        """What is left out of a user's ranking: the target's rows of the parts, also those that thinning took away.
+
+        So each user has the same items to rank at every share, and an item that the user is known to have taken does
+        not count as a wrong answer.
+        """
+        return self.matrix(self.target, parts, thinned=False)
 
     def held_out(self, part: str) -> pd.DataFrame:
         """The target's rows of a part whose item is in the catalogue: user (in the union), item.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 
 from pipeline import columns as c
 from pipeline.config import Scenario
@@ -33,6 +34,7 @@ class HeldOut:
         rows: [N] columns row, user, item.
         marks: What the audit marked, columns domain, row, kind.
         histories: Training and validation rows of all domains, CSR [U, I_d].
+        seen: What is left out of each user's ranking, CSR [U, I].
     """
 
     scenario: Scenario
@@ -40,6 +42,7 @@ class HeldOut:
     rows: pd.DataFrame
     marks: pd.DataFrame
     histories: Histories
+    seen: sparse.csr_matrix
 
     @classmethod
     def of(cls, scenario: Scenario, domains: Domains, marks: pd.DataFrame) -> "HeldOut":
@@ -54,7 +57,8 @@ class HeldOut:
                 f"{scenario.target}: expected test rows whose item is in the catalogue, got none; look at the "
                 "scenario's split and at the quarantine of `validate`."
             )
-        return cls(scenario, domains, rows, marks, domains.histories((c.TRAIN, c.VALID)))
+        parts = (c.TRAIN, c.VALID)
+        return cls(scenario, domains, rows, marks, domains.histories(parts), domains.seen(parts))
 
     @property
     def unmarked(self) -> NDArray[np.bool_]:
@@ -74,7 +78,7 @@ class HeldOut:
 
     def rank(self, score: Score) -> FloatArray:
         """Rank all rows [N] with one scorer."""
-        return ranks(score, self.histories, self.rows, self.histories[self.scenario.target])
+        return ranks(score, self.histories, self.rows, self.seen)
 
     def time(self, score: Score) -> float:
         """Time one prediction, in seconds."""
@@ -97,7 +101,7 @@ class HeldOut:
         known = pd.MultiIndex.from_frame(learnt[[c.USER, c.ITEM]])
         allowed = self.unmarked & ~pd.MultiIndex.from_arrays([users, items]).isin(known)
         own = np.ones(len(self.rows))
-        own[allowed] = ranks(score, self.histories, self.rows[allowed], self.histories[self.scenario.target])
+        own[allowed] = ranks(score, self.histories, self.rows[allowed], self.seen)
         return self._metrics({**lane_ranks, CHAMPION: own}, allowed)
 
     def compare(self, lane_ranks: Mapping[str, FloatArray], lanes: tuple[LaneInfo, ...]) -> Comparison:

@@ -33,7 +33,7 @@ BASELINES: dict[type[cfg.Baseline], tuple[Fit, dict[str, str]]] = {
     cfg.Popularity: (lambda histories, target, settings, seed: PopularityRanker.fit(histories, target), {}),
     cfg.ItemKnn: (
         lambda histories, target, settings, seed: ItemKnnRanker.fit(histories, target, **settings),
-        {"neighbours": "neighbours"},
+        {"neighbours": "neighbours", "shrinkage": "shrinkage"},
     ),
     cfg.UserKnn: (
         lambda histories, target, settings, seed: UserKnnRanker.fit(histories, target, **settings),

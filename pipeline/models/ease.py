@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Dense = NDArray[np.float32]
 _BLOCK = 2048
+_STRIP = 64
 
 
 class EaseRanker(Ranker):
@@ -37,8 +38,8 @@ class EaseRanker(Ranker):
             self._weights = -inverse[:, : stack.targets] / np.diag(inverse)[: stack.targets]
             np.fill_diagonal(self._weights, 0.0)
         else:
-            self._target = sparse.csr_matrix(taken[:, : stack.targets])
-            self._diagonal = _dual_diagonal(inverse, self._target, regularization)
+            self._target_T = sparse.csr_matrix(taken[:, : stack.targets].T)
+            self._diagonal = _dual_diagonal(inverse, self._target_T, regularization)
             self._keys = _row_keys(taken)
             self._by_key = np.argsort(self._keys, kind="stable")
 
@@ -62,18 +63,22 @@ class EaseRanker(Ranker):
                 "raise max_side or leave this baseline out."
             )
         dual = users < items
-        gram = sparse.csr_matrix(taken @ taken.T if dual else taken.T @ taken)
-        return cls(stack, regularization, _inverse(gram, regularization), taken if dual else None)
+        inverse = _inverse(sparse.csr_matrix(taken @ taken.T if dual else taken.T @ taken), regularization)
+        return cls(stack, regularization, inverse, taken if dual else None)
 
     def scores(self, histories: "Histories") -> Scores:
         """X B; items of the history itself keep what the others say about them."""
         matrix = self.stack.matrix(histories)
         if self.taken is None:
             return np.asarray(matrix @ self._weights, dtype=np.float32)
-        projected = self._solved(matrix) @ self._target  # x X' K^-1 X
-        target = matrix[:, : self.stack.targets]
-        x_P = (-projected + target) / np.float32(self.regularization)
-        return np.asarray(target - x_P / self._diagonal, dtype=np.float32)
+        # x - x P / diag P with x P = (x - x X' K^-1 X) / reg; items stand in rows until the end, as they do in X'.
+        scale = 1 / (np.float32(self.regularization) * self._diagonal)
+        projected_IB = np.asarray(self._target_T @ np.ascontiguousarray(self._solved(matrix).T), dtype=np.float32)
+        projected_IB *= scale[:, None]
+        scores = _transposed(projected_IB)
+        taken = matrix[:, : self.stack.targets].tocoo()
+        scores[taken.row, taken.col] += taken.data * (1 - scale[taken.col])
+        return scores
 
     def _solved(self, matrix: sparse.csr_matrix) -> Dense:
         """X X' K^-1 [n, U]. A row that was trained on is read off: its x X' K^-1 is e_u - reg K^-1[u]."""
@@ -105,6 +110,7 @@ def _inverse(gram: sparse.csr_matrix, regularization: float) -> Dense:
     from scipy.linalg.lapack import spotrf, spotri
 
     dense = np.asfortranarray(gram.toarray(order="F"), dtype=np.float32)
+    del gram  # nobody else holds it, and it may be as large as the dense matrix
     dense[np.diag_indices_from(dense)] += np.float32(regularization)
     factor, info = spotrf(dense, lower=1, overwrite_a=1, clean=0)
     assert info == 0, "a Gram matrix plus a positive diagonal is positive definite"
@@ -119,12 +125,19 @@ def _inverse(gram: sparse.csr_matrix, regularization: float) -> Dense:
     return np.ascontiguousarray(inverse.T)
 
 
-def _dual_diagonal(inverse: Dense, target: sparse.csr_matrix, regularization: float) -> Dense:
+def _transposed(matrix: Dense) -> Dense:
+    """The transpose, C-contiguous, by strips: NumPy writes a row of the result at a time, from all over memory."""
+    result = np.empty(matrix.shape[::-1], dtype=matrix.dtype)
+    for start in range(0, len(matrix), _STRIP):
+        result[:, start : start + _STRIP] = matrix[start : start + _STRIP].T
+    return result
+
+
+def _dual_diagonal(inverse: Dense, target_T: sparse.csr_matrix, regularization: float) -> Dense:
     """diag(P) of the target's items: (1 - x_i' K^-1 x_i) / reg, in blocks of items."""
-    columns = sparse.csr_matrix(target.T)
-    quadratic = np.empty(columns.shape[0], dtype=np.float32)
-    for start in range(0, columns.shape[0], _BLOCK):
-        block = sparse.csr_matrix(columns[start : start + _BLOCK])
+    quadratic = np.empty(target_T.shape[0], dtype=np.float32)
+    for start in range(0, target_T.shape[0], _BLOCK):
+        block = sparse.csr_matrix(target_T[start : start + _BLOCK])
         spread = block @ inverse  # [b, U]
         quadratic[start : start + _BLOCK] = np.asarray(block.multiply(spread).sum(axis=1)).ravel()
     return (np.float32(1.0) - quadratic) / np.float32(regularization)

@@ -12,6 +12,8 @@ from pipeline.models.stack import Stack
 if TYPE_CHECKING:
     from pipeline.data.prepared import Histories
 
+_ROWS = 16  # standardised at a time: 3 MB at 50,000 items, so that the passes over them stay in the cache
+
 
 class IalsRanker(Ranker):
     """Implicit alternating least squares (Hu, Koren and Volinsky, 2008): user and item factors of weighted counts.
@@ -85,7 +87,9 @@ class BlendRanker(Ranker):
 
     def scores(self, histories: "Histories") -> Scores:
         """The sum of two standard scores."""
-        return _standardised(self.ials.scores(histories)) + _standardised(self.knn.scores(histories))
+        total = _standardised(self.ials.scores(histories))
+        total += _standardised(self.knn.scores(histories))
+        return total
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """The states of both."""
@@ -110,8 +114,10 @@ class BlendRanker(Ranker):
 
 
 def _standardised(scores: Scores) -> Scores:
-    """(score - mean) / deviation within each row; a constant row becomes zero."""
-    centred = scores - scores.mean(axis=1, keepdims=True)
-    deviation = centred.std(axis=1, keepdims=True)
-    standard: Scores = np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 0)
-    return standard
+    """(score - mean) / deviation within each row, in place; a constant row becomes zero."""
+    for start in range(0, len(scores), _ROWS):
+        block = scores[start : start + _ROWS]
+        block -= block.mean(axis=1, keepdims=True)
+        deviation = np.sqrt(np.einsum("ri,ri->r", block, block) / block.shape[1])[:, None]
+        np.divide(block, deviation, out=block, where=deviation > 0)
+    return scores

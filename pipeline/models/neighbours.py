@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pipeline.data.prepared import Histories
 
 
+_BLOCK = 4096  # items whose products with all target items are held at a time
+
+
 class PopularityRanker(Ranker):
     """How many users of the target took an item, the same for everyone."""
 
@@ -43,9 +46,10 @@ class PopularityRanker(Ranker):
 
 
 class ItemKnnRanker(Ranker):
-    """Sum over the history of the similarities to each target item; cosine of idf-weighted columns.
+    """Sum over the history of the similarities to each target item; shrunk cosine of idf-weighted columns.
 
-    With columns x_i of the stacked matrix: sim(i, j) = x_i . x_j / (|x_i| |x_j|), kept for the k nearest j of each i.
+    With columns x_i of the stacked matrix: sim(i, j) = x_i . x_j / (|x_i| |x_j| + shrinkage), kept for the k nearest
+    target items j of each i. Without shrinkage two rare items with one user in common are as close as can be.
     """
 
     kind = "item_knn"
@@ -55,17 +59,24 @@ class ItemKnnRanker(Ranker):
         self.similarity = similarity  # [I, I_t]
 
     @classmethod
-    def fit(cls, histories: "Histories", target: str, source_weight: float, neighbours: int) -> Self:
-        """Find the k nearest items of each item, weighted by the idf of users."""
-        from implicit.nearest_neighbours import all_pairs_knn
-
+    def fit(
+        cls, histories: "Histories", target: str, source_weight: float, *, neighbours: int, shrinkage: float
+    ) -> Self:
+        """Find the k nearest target items of each item, weighted by the idf of users."""
         stack = Stack.of(histories, target, source_weight)
         weighted = _users_by_idf(stack.matrix(histories))
-        unit = sparse.csr_matrix(unit_rows(sparse.csr_matrix(weighted.T)).T, dtype=np.float64)
-        full = all_pairs_knn(unit, neighbours + 1, num_threads=1, show_progress=False).tocsr()
-        full.setdiag(0)
-        full.eliminate_zeros()
-        return cls(stack, sparse.csr_matrix(full.T[:, : stack.targets], dtype=np.float32))
+        items = sparse.csr_matrix(weighted.T)  # [I, U]
+        norms = np.sqrt(np.asarray(items.multiply(items).sum(axis=1))).ravel()
+        targets = sparse.csr_matrix(weighted[:, : stack.targets])
+        kept = []
+        for start in range(0, items.shape[0], _BLOCK):
+            products = sparse.csr_matrix(items[start : start + _BLOCK] @ targets)
+            own = start + np.repeat(np.arange(products.shape[0]), np.diff(products.indptr))
+            products.data /= norms[own] * norms[products.indices] + np.float32(shrinkage)
+            products.data[own == products.indices] = 0
+            products.eliminate_zeros()
+            kept.append(largest_per_row(products, neighbours))
+        return cls(stack, sparse.csr_matrix(sparse.vstack(kept), dtype=np.float32))
 
     def scores(self, histories: "Histories") -> Scores:
         """History times similarity."""

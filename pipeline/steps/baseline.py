@@ -1,12 +1,16 @@
 """Fit a baseline: settings by validation, then once more on all training rows."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Baseline
 from pipeline.results import StepResult
 from pipeline.steps.inputs import load_domains, prepared_inputs
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def fit_baseline(run: Run, baseline: str) -> StepResult:
@@ -27,7 +31,6 @@ def fit_baseline(run: Run, baseline: str) -> StepResult:
         config={
             "baseline": config.model_dump(mode="json"),
             "task": scenario.task.model_dump(mode="json"),
-            "valid_users": scenario.training.valid_users,
             "seed": scenario.seed,
         },
         name=baseline,
@@ -36,22 +39,20 @@ def fit_baseline(run: Run, baseline: str) -> StepResult:
 
 def _build(run: Run, config: Baseline, folder: Path) -> Facts:
     from pipeline.models.baselines import Settings, candidates, fit_baseline
-    from pipeline.steps.choosing import deciding_metric, mean_metrics, rank_rows, spread, valid_rows
+    from pipeline.steps.choosing import deciding_metric, mean_metrics, rank_rows, valid_rows
 
     domains = load_domains(run)
     rows = valid_rows(run, domains)
-    few = spread(rows, run.scenario.training.valid_users)
     target, scenario = domains.target.name, run.scenario
     histories = domains.histories(("train",))
-    best: tuple[float, Settings] | None = None
-    tried = list(candidates(config))
-    for settings in tried if len(tried) > 1 else ():
-        ranker = fit_baseline(config, histories, target, settings, scenario.seed)
-        value = mean_metrics(scenario, few, rank_rows(ranker, domains, few, ("train",)))[deciding_metric(scenario)]
-        if best is None or value > best[0]:
-            best = value, settings
-    settings = best[1] if best else tried[0]
-    ranks = rank_rows(fit_baseline(config, histories, target, settings, scenario.seed), domains, rows, ("train",))
+
+    def tried(settings: Settings) -> "tuple[dict[str, float], NDArray[Any]]":
+        ranks = rank_rows(fit_baseline(config, histories, target, settings, scenario.seed), domains, rows, ("train",))
+        return mean_metrics(scenario, rows, ranks), ranks
+
+    # Only ranks are kept of a try: the fits of the large methods take gigabytes and minutes each.
+    found = [(settings, *tried(settings)) for settings in candidates(config)]
+    settings, valid, ranks = max(found, key=lambda one: one[1][deciding_metric(scenario)])  # the first of equal ones
     rows.assign(rank=ranks).to_parquet(folder / "valid_ranks.parquet", index=False)
     fit_baseline(config, domains.histories(("train", "valid")), target, settings, scenario.seed).save(folder)
-    return {"lane": config.name, "valid": dict(mean_metrics(scenario, rows, ranks)), "settings": dict(settings)}
+    return {"lane": config.name, "valid": dict(valid), "settings": dict(settings)}

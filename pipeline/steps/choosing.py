@@ -44,8 +44,7 @@ def rank_rows(ranker: "Ranker", domains: "Domains", rows: "pd.DataFrame", parts:
     """The rank of each row's item among the catalogue, from histories of the parts."""
     from pipeline.evaluation.ranking import ranks
 
-    histories = domains.histories(parts)
-    return ranks(ranker.scores, histories, rows, histories[domains.target.name])
+    return ranks(ranker.scores, domains.histories(parts), rows, domains.seen(parts))
 
 
 def mean_metrics(scenario: Scenario, rows: "pd.DataFrame", ranks: "NDArray[Any]") -> dict[str, float]:

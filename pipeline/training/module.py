@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pipeline.models.history import HistoryModel
 from pipeline.tasks.ranking import Batch, ranking_loss
+from pipeline.training.optimizer import RowAdagrad
 from pipeline.transfer.method import Method, trainable
 
 Batches = dict[str, Batch]  # by domain
@@ -63,4 +64,4 @@ class TransferModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adagrad over what trains."""
-        return torch.optim.Adagrad(trainable(self.model, self.method), lr=self.learning_rate)
+        return RowAdagrad(trainable(self.model, self.method), lr=self.learning_rate)

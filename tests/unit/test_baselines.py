@@ -117,26 +117,46 @@ def test_ease_of_more_than_one_block_is_symmetric(monkeypatch):
     np.testing.assert_allclose(ease(few).scores(few), (X @ ease_weights(X))[:, :TARGET], atol=2e-5)
 
 
-def test_item_knn_is_the_cosine_of_weighted_columns():
+def shrunk(X: np.ndarray, shrinkage: float) -> np.ndarray:
+    """[I, I_t] similarity of each item to the target's, by the formula; none with itself."""
+    weighted = X * idf(X.T)[:, None]
+    norms = np.linalg.norm(weighted, axis=0)
+    bottom = norms[:, None] * norms[:TARGET] + shrinkage
+    similar = np.divide(weighted.T @ weighted[:, :TARGET], bottom, out=np.zeros_like(bottom), where=bottom > 0)
+    similar[np.diag_indices(TARGET)] = 0
+    return similar
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 5.0])
+def test_item_knn_is_the_shrunk_cosine_of_weighted_columns(shrinkage, monkeypatch):
     """With all neighbours kept, scores are the sum of the similarities to the history, itself left out."""
+    monkeypatch.setattr("pipeline.models.neighbours._BLOCK", 5)
     histories = toy(30)
     X = stacked(histories)
-    similar = cosine((X * idf(X.T)[:, None]).T)
-    np.fill_diagonal(similar, 0)
-    ranker = ItemKnnRanker.fit(histories, "near", WEIGHT, 100)
-    np.testing.assert_allclose(ranker.scores(histories), (X @ similar)[:, :TARGET], atol=1e-5)
+    ranker = ItemKnnRanker.fit(histories, "near", WEIGHT, neighbours=100, shrinkage=shrinkage)
+    np.testing.assert_allclose(ranker.scores(histories), X @ shrunk(X, shrinkage), atol=1e-5)
 
 
 def test_item_knn_keeps_the_nearest():
-    """Each target item listens to its k most similar items only."""
+    """Each item speaks for the k most similar target items only."""
     histories = toy(30)
     X = stacked(histories)
-    similar = cosine((X * idf(X.T)[:, None]).T)
-    np.fill_diagonal(similar, 0)
+    similar = shrunk(X, 5.0)
     kth = np.sort(similar, axis=1)[:, -3][:, None]
-    kept = np.where(similar >= kth, similar, 0).T  # column i: what speaks for item i
-    ranker = ItemKnnRanker.fit(histories, "near", WEIGHT, 3)
-    np.testing.assert_allclose(ranker.scores(histories), (X @ kept)[:, :TARGET], atol=1e-5)
+    ranker = ItemKnnRanker.fit(histories, "near", WEIGHT, neighbours=3, shrinkage=5.0)
+    np.testing.assert_allclose(ranker.scores(histories), X @ np.where(similar >= kth, similar, 0), atol=1e-5)
+
+
+def test_shrinkage_keeps_rare_items_from_being_the_closest():
+    """Two items with one user in common are nearer than two with three of four only without shrinkage."""
+    rows = np.zeros((12, 4), dtype=np.float32)
+    rows[:4, 0] = rows[1:5, 1] = rows[5, 2] = rows[5, 3] = 1
+    histories = {"near": sparse.csr_matrix(rows)}
+    plain, shrunken = (
+        ItemKnnRanker.fit(histories, "near", 0.0, neighbours=4, shrinkage=value).similarity for value in (0.0, 20.0)
+    )
+    assert plain[2, 3] > plain[0, 1]
+    assert shrunken[2, 3] < shrunken[0, 1]
 
 
 @pytest.mark.parametrize("neighbours", [4, 100])

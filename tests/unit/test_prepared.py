@@ -100,6 +100,20 @@ def test_thinning_touches_training_rows_of_the_target_only(split, tmp_path):
     assert thinned[0.1]["kept"].sum() < thinned[0.3]["kept"].sum() < len(thinned[1.0])
 
 
+def test_every_share_leaves_the_same_items_to_rank(tmp_path):
+    """What a user is known to have taken is left out at any share; training sees only what thinning kept."""
+    seen, trained = {}, {}
+    for share in (1.0, 0.3):
+        run = validated(tmp_path, scenario({"kind": "shipped"}), TABLES, share)
+        prepare(run)
+        domains = load_domains(run)
+        seen[share] = domains.seen(("train", "valid"))
+        trained[share] = domains.histories(("train", "valid"))["target"]
+    assert (seen[1.0] != trained[1.0]).nnz == 0
+    assert (seen[0.3] != seen[1.0]).nnz == 0
+    assert trained[0.3].nnz < 0.5 * seen[0.3].nnz
+
+
 def test_kept_is_the_hash_of_user_and_item(tmp_path):
     """The dense rows are thinned as their ids say."""
     run = validated(tmp_path, scenario({"kind": "shipped"}), TABLES, 0.3)

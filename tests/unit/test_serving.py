@@ -50,7 +50,8 @@ def package(domains: Domains, tmp_path: Path) -> Callable[..., ServedModel]:
         candidate, folder = tmp_path / "candidate", tmp_path / "package"
         candidate.mkdir()
         folder.mkdir()
-        ItemKnnRanker.fit(domains.histories(("train", "valid")), "films", 0.5, 10).save(candidate)
+        histories = domains.histories(("train", "valid"))
+        ItemKnnRanker.fit(histories, "films", 0.5, neighbours=10, shrinkage=0.0).save(candidate)
         values = {"scenario": "toy", "lane": "item_knn+source", "target": "films", "sources": ("books",),
                   "pseudonymous": True, "candidate": "x", "data": {}, "code": "1"}  # fmt: skip
         titles = {"films": pd.Series({"f1": "One", "f3": "=SUM(A1)"})}
