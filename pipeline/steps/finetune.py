@@ -77,14 +77,18 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
     method = build_tune(strategy.tune, scenario.model.dim)
     if method.trains:
         method.prepare(model, domains.target.name)
+        start = metric(model)
         chosen = fit(model, method, rows, training, work / "choose", seed=scenario.seed, metric=metric)
-        settings = {"epochs": chosen.epochs}
         write_curves(chosen.curves, folder / "metrics.csv")
+        assert chosen.metric is not None
+        settings = {"epochs": chosen.epochs if chosen.metric > start else 0}
+        if not settings["epochs"]:  # few labels can undo a good start
+            model, _ = _ready(run, strategy, domains, reads, ("train",))
     ranks = rank_rows(model.ranker(domains.target.name, reads, prior=prior), domains, held_out, ("train",))
     held_out.assign(rank=ranks).to_parquet(folder / "valid_ranks.parquet", index=False)
 
     model, rows = _ready(run, strategy, domains, reads, ("train", "valid"))
-    if method.trains:
+    if settings.get("epochs"):
         method = build_tune(strategy.tune, scenario.model.dim)
         method.prepare(model, domains.target.name)
         fit(model, method, rows, training.model_copy(update=settings), work / "final", seed=scenario.seed)

@@ -1,6 +1,7 @@
 """The training steps chained on the small embedded demo: what each lane publishes, and what it starts from."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,28 @@ def test_a_lane_publishes_a_candidate(run, step, lane):
     trains = step is finetune_target and lane != "direct"
     assert (folder / "metrics.csv").exists() == trains
     assert ("epochs" in result.facts["settings"]) == trains
+
+
+def test_training_that_only_harms_is_not_done(run, monkeypatch):
+    """Where no epoch is better on validation than the start, the start is what is judged and what serves."""
+    from pipeline.training import fit as fitting
+
+    asked, fit = [], fitting.fit
+
+    def counted(*args, **settings):
+        asked.append(settings.get("metric") is not None)
+        return fit(*args, **settings)
+
+    monkeypatch.setattr(fitting, "fit", counted)
+    strategies = [one.model_dump(mode="json") for one in run.scenario.strategies]
+    for one in strategies:
+        one["tune"] |= {"learning_rate": 10.0} if one["tune"]["kind"] == "fine_tune" else {}
+    wild = Scenario.model_validate(run.scenario.model_dump(mode="json") | {"strategies": strategies})
+    found = finetune_target(replace(run, scenario=wild), "fine_tune")
+    assert asked == [True]  # chosen once, and not fitted again
+    assert found.facts["settings"] == {"epochs": 0}
+    curve = pd.read_csv(run.path(found) / "metrics.csv")
+    assert curve.loc[curve["key"] == "valid/metric", "value"].max() < found.facts["valid"]["ndcg@10"]
 
 
 @pytest.mark.parametrize(
