@@ -7,7 +7,7 @@ loads pydantic and pathlib only, so that parsing it stays at tenths of a second.
 import os
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any
 
@@ -177,7 +177,7 @@ def champion(name: str) -> Asset:
 def retrain_dag(scenario: Scenario) -> DAG:
     """Build the DAG of one scenario; without a schedule where CROSSLIFT_SCHEDULES is `off`.
 
-    Unpausing a DAG starts its last nightly run at once, which is not what someone wants who came to try one run.
+    Unpausing a DAG starts its last nightly run at once, unless that night began before CROSSLIFT_SINCE.
     """
     nightly = os.environ.get("CROSSLIFT_SCHEDULES") != "off"
 
@@ -188,7 +188,7 @@ def retrain_dag(scenario: Scenario) -> DAG:
         schedule=CronDataIntervalTimetable(scenario.schedule, timezone="UTC")
         if scenario.schedule and nightly
         else None,
-        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        start_date=datetime.fromisoformat(os.environ.get("CROSSLIFT_SINCE", "2026-01-01T00:00:00+00:00")),
         catchup=False,
         max_active_runs=1,
         max_active_tasks=4,

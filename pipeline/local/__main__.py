@@ -35,7 +35,7 @@ def up(home: Home, console: Console) -> None:
     console.print(f"MLflow   {ports.mlflow_url}", highlight=False)
     if (ports.airflow, ports.mlflow) != (8080, 5000):
         console.print("Not the usual ports 8080 and 5000: those were taken, or others were named.", highlight=False)
-    console.print("DAGs are paused; unpausing one starts its last nightly run at once. `make down` ends all of this.")
+    console.print("DAGs are paused: unpause one for its nightly runs, or trigger it. `make down` ends all of this.")
 
 
 def down(home: Home, console: Console) -> None:

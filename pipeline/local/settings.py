@@ -7,11 +7,12 @@ import secrets
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pipeline
 from pipeline.errors import ConfigError
-from pipeline.folders import Home, read_json
+from pipeline.folders import Home, read_json, write_json
 
 HOST = "127.0.0.1"  # nothing here is meant for other machines; docker/ is
 USER = "admin"
@@ -105,6 +106,18 @@ def _write_private(path: Path, value: Mapping[str, str]) -> None:
         json.dump(dict(value), file)
 
 
+def schedules_since(home: Home) -> str:
+    """A day before the first start of this home, which is kept: a night that began earlier is nobody's to make up for.
+
+    Without it, whoever unpauses a DAG to try one run by hand gets last night's run first.
+    """
+    path = home.root / "airflow" / "since.json"
+    if not path.exists():
+        write_json(path, (datetime.now(UTC) - timedelta(days=1)).isoformat(timespec="seconds"))
+    kept: str = read_json(path)
+    return kept
+
+
 def environment(home: Home, ports: Ports, *, schedules: bool) -> dict[str, str]:
     """Put together the environment of the services; what the user set wins, except for where things lie.
 
@@ -143,7 +156,8 @@ def environment(home: Home, ports: Ports, *, schedules: bool) -> dict[str, str]:
         "AIRFLOW__API__SECRET_KEY": keys["api"],
         "AIRFLOW__API_AUTH__JWT_SECRET": keys["jwt"],
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{airflow / 'airflow.db'}",
-        "CROSSLIFT_SCHEDULES": "on" if schedules else "off",
+        "CROSSLIFT_SINCE": schedules_since(home),
+        **({} if schedules else {"CROSSLIFT_SCHEDULES": "off"}),
     }
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {**wanted, **os.environ, **fixed, **threads}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,30 @@ def test_without_schedules_nothing_runs_by_itself(run_python: Callable[..., str]
     told = run_python(LOAD, AIRFLOW_HOME=str(tmp_path), CROSSLIFT_SCHEDULES="off")
     found = json.loads(told.splitlines()[-1])["dags"]
     assert {dag["schedule"] for dag in found.values()} == {None}
+
+
+FIRST_NIGHT = """
+import sys
+from datetime import datetime, timedelta, UTC
+from airflow.timetables.base import TimeRestriction
+from airflow.timetables.interval import CronDataIntervalTimetable
+import dags.retrain as retrain
+start = retrain.retrain__demo.start_date
+night = CronDataIntervalTimetable("0 2 * * *", timezone="UTC").next_dagrun_info(
+    last_automated_data_interval=None, restriction=TimeRestriction(earliest=start, latest=None, catchup=False))
+print((night.run_after - datetime.now(UTC)).total_seconds())
+"""
+
+
+@pytest.mark.parametrize(("hours", "waits"), [(24, True), (72, False)])
+def test_no_night_before_the_first_start_is_made_up_for(
+    run_python: Callable[..., str], tmp_path: Path, hours: int, waits: bool
+) -> None:
+    """As Airflow itself reckons: with the day before the first start as CROSSLIFT_SINCE the first night is to come."""
+    since = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
+    told = run_python(FIRST_NIGHT, AIRFLOW_HOME=str(tmp_path), CROSSLIFT_SINCE=since, CROSSLIFT_SCHEDULES="on")
+    seconds = float(told.splitlines()[-1])
+    assert (0 < seconds <= 86_400) if waits else seconds <= 0
 
 
 @pytest.mark.parametrize(

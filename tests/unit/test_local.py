@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -116,6 +117,19 @@ def test_everything_lies_below_the_home(own_home: Path, monkeypatch: pytest.Monk
     command = " ".join(mlflow_command(Home(own_home), Ports(8081, 5001)))
     assert f"sqlite:///{own_home}/mlflow/mlflow.db" in command
     assert "--host 127.0.0.1 --port 5001 " in command
+
+
+def test_schedules_begin_a_day_before_the_first_start(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time is kept for the home, whatever happens later; who wants no schedules at all can say so."""
+    home, ports = Home(own_home), Ports(8081, 5001)
+    monkeypatch.setenv("CROSSLIFT_SCHEDULES", "off")
+    first = environment(home, ports, schedules=True)
+    assert first["CROSSLIFT_SCHEDULES"] == "off"
+    age = datetime.now(UTC) - datetime.fromisoformat(first["CROSSLIFT_SINCE"])
+    assert timedelta(days=1) <= age < timedelta(days=1, minutes=5)
+    kept = "2026-01-02T03:04:05+00:00"
+    (own_home / "airflow" / "since.json").write_text(f'"{kept}"', encoding="utf-8")
+    assert environment(home, ports, schedules=True)["CROSSLIFT_SINCE"] == kept
 
 
 def test_a_taken_port_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
