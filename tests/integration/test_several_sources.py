@@ -14,7 +14,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 GROUPS, ITEMS, USERS = 6, 60, 300
-ROWS = {"films": 10, "music": 10, "books": 4}  # of each user
+ROWS = {"films": 10, "music": 10, "books": 2}  # of each user
 MEMBERS = {"films": range(200), "music": range(100, 300), "books": range(300)}
 
 SCENARIO = """\
@@ -81,10 +81,10 @@ def test_each_source_brings_something(tmp_path: Path) -> None:
     summary = crosslift(tmp_path, "run", "books", "--json")
     assert summary["failed"] == []
     lanes = {lane["name"]: lane for lane in summary["lanes"]}
-    assert lanes["ease+source"]["gain"]["low"] > 0
-    assert max(lanes[name]["gain"]["low"] for name in ("frozen", "joint", "coral+fine_tune")) > 0
+    for name in ("frozen", "joint", "coral+fine_tune", "ease+source"):
+        assert lanes[name]["gain"]["low"] > 0
     assert summary["promoted"]
-    assert "ease" not in (summary["lane"], "target_only")  # the source is worth promoting
+    assert summary["lane"] in ("frozen", "joint", "coral+fine_tune", "ease+source")
     told = crosslift(tmp_path, "recommend", "books", "--source-history", "2,8,14", "-k", "5", "--json")
     assert {row["served_from"] for row in told} == {"history"}
     assert sum(int(row["item_id"]) % GROUPS == 2 for row in told) >= 4
