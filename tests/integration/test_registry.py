@@ -70,7 +70,9 @@ class Night:
             )
             self.step(run, "prepare", data.name, data.write)
         histories = domains.histories((c.TRAIN, c.VALID))
-        self.lane(run, "fit_baseline", ItemKnnRanker.fit(histories, "films", 0.0, 10), "item_knn")
+        self.lane(
+            run, "fit_baseline", ItemKnnRanker.fit(histories, "films", 0.0, neighbours=10, shrinkage=0.0), "item_knn"
+        )
         self.lane(run, "fit_baseline", PopularityRanker.fit(histories, "films"), "popularity")
         self.step(run, "audit", "", lambda folder: write_json(folder / "passport.json", {"seed": self.seed}))
         judged = {"verdict": verdict, "candidate": picked, "lane": lane, "reason": f"because {verdict}"}
