@@ -3,16 +3,20 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy import sparse
 
 from pipeline.config import Scenario
 from pipeline.data.prepared import DomainData, Domains
+from pipeline.errors import CrossliftError
 from pipeline.models.history import HistoryModel
 from pipeline.tasks.ranking import InputRows, RankingRows
 from pipeline.training.fit import Rows
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from pipeline.data.prepared import Histories
 
 State = dict[str, torch.Tensor]
@@ -52,14 +56,19 @@ def copy_shared_items(model: HistoryModel, domains: Domains) -> None:
     """Give target items the vectors of the source items with the same id."""
     own = model.items(domains.target.name).own
     assert own is not None
-    ids = domains.target.items["item_id"]
     for source in reversed(domains.sources):  # the first source has the last word
         table = model.items(source.name).own
         assert table is not None
-        place = source.items.reset_index().set_index("item_id")["index"].reindex(ids).to_numpy()
-        shared = np.flatnonzero(~np.isnan(place))
+        shared, there = shared_items(domains.target, source)
         with torch.no_grad():
-            own.weight[shared] = table.weight[place[shared].astype(np.int64)]
+            own.weight[shared] = table.weight[there]
+
+
+def shared_items(target: DomainData, source: DomainData) -> tuple["NDArray[np.int64]", "NDArray[np.int64]"]:
+    """Places of the items with the same id: in the target, and in the source."""
+    places = pd.Index(source.items["item_id"]).get_indexer(pd.Index(target.items["item_id"]))
+    shared = np.flatnonzero(places >= 0)
+    return shared, places[shared].astype(np.int64)
 
 
 def place_by_takers(model: HistoryModel, domains: Domains, histories: "Histories") -> None:
@@ -92,13 +101,32 @@ def labelled(scenario: Scenario, domain: str, histories: "Histories", reads: tup
 
 
 def target_inputs(scenario: Scenario, domains: Domains, reads: tuple[str, ...]) -> InputRows:
-    """The target's users of the training split, without their labels, where they have anything that the model reads."""
-    histories = domains.histories(("train", "valid"))
+    """The target's users of the training split, without their labels, where they have anything that the model reads.
+
+    Where items are the bridge, what a user took in the target is read as the source's items with the same ids.
+
+    Raises:
+        CrossliftError: the model can read nothing of any of them.
+    """
+    target, histories = domains.target, dict(domains.histories(("train", "valid")))
+    active = np.diff(histories[target.name].indptr) > 0
+    if "items" in scenario.bridges:
+        for source in domains.sources:
+            shared, there = shared_items(target, source)
+            same = (np.ones(len(shared), np.float32), (shared, there))
+            same_items = sparse.csr_matrix(same, shape=(len(target.items), len(source.items)))
+            histories[source.name] = sparse.csr_matrix(histories[source.name] + histories[target.name] @ same_items)
     readable = sum(np.diff(histories[name].indptr) for name in reads)
-    users = np.flatnonzero((np.diff(histories[domains.target.name].indptr) > 0) & (readable > 0))
+    users = np.flatnonzero(active & (readable > 0))
+    if not len(users):
+        raise CrossliftError(
+            f"adapt_domain: no user of {target.name}'s training split has a history that a model of "
+            f"{', '.join(domain.name for domain in domains.sources)} can read, so there is nothing to adapt to; check "
+            f"`bridges` ({', '.join(scenario.bridges)}), or leave the adaptation out."
+        )
     chosen = {name: histories[name] for name in reads}
     seed = scenario.seed + 1  # not the draws of the labelled rows
-    return InputRows(domains.target.name, torch.from_numpy(users), chosen, scenario.training.batch_size, seed)
+    return InputRows(target.name, torch.from_numpy(users), chosen, scenario.training.batch_size, seed)
 
 
 def rows_of(target: str, labelled_rows: list[RankingRows], inputs: InputRows | None = None) -> Rows:
