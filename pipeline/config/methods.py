@@ -33,7 +33,7 @@ class Training(Config):
     batch_size: int = Field(default=1024, ge=1, le=1 << 20)
     negatives: int = Field(default=1024, ge=1, le=1 << 20)
     learning_rate: LearningRate = 0.1
-    valid_users: int = Field(default=4000, ge=1)  # at most so many validation rows are ranked for a choice
+    valid_users: int = Field(default=4000, ge=1)  # at most so many validation rows are ranked after each epoch
 
 
 class NoAdapt(Config):

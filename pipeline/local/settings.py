@@ -140,6 +140,7 @@ def environment(home: Home, ports: Ports, *, schedules: bool) -> dict[str, str]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "GX_ANALYTICS_ENABLED": "False",
         "PYTHONUNBUFFERED": "1",
+        "CROSSLIFT_SINCE": schedules_since(home),
     }
     fixed = {
         "CROSSLIFT_HOME": str(home.root),
@@ -156,7 +157,6 @@ def environment(home: Home, ports: Ports, *, schedules: bool) -> dict[str, str]:
         "AIRFLOW__API__SECRET_KEY": keys["api"],
         "AIRFLOW__API_AUTH__JWT_SECRET": keys["jwt"],
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{airflow / 'airflow.db'}",
-        "CROSSLIFT_SINCE": schedules_since(home),
         **({} if schedules else {"CROSSLIFT_SCHEDULES": "off"}),
     }
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

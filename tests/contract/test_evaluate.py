@@ -1,5 +1,6 @@
 """The evaluate step on a toy: transactions, failed lanes, marks and the champion."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -13,8 +14,10 @@ import pipeline.serving.package
 from pipeline.config import Gate, Options, Scenario
 from pipeline.data.prepared import DomainData
 from pipeline.errors import CrossliftError, MissingResultError
+from pipeline.evaluation.held_out import HeldOut
 from pipeline.folders import UNHASHED, Home, digest, read_json
 from pipeline.models.ranker import Ranker
+from pipeline.steps.choosing import rank_rows
 from pipeline.steps.evaluate import evaluate
 from pipeline.steps.inputs import load_domains
 from pipeline.steps.run import Run
@@ -250,3 +253,23 @@ def test_another_share_joins_the_curve(run, tmp_path):
     again = evaluate(run)
     assert not again.reused
     assert run.result("verdict").reused
+
+
+class Constant(Taste):
+    """Scores all items the same, so that a rank only tells how many items were ranked."""
+
+    def scores(self, histories):
+        return np.zeros((histories["b"].shape[0], ITEMS), dtype=np.float32)
+
+
+def test_what_thinning_took_away_is_no_wrong_answer(run):
+    """With no row kept, the items that a user took are still left out: five for validation rows, six for test rows."""
+    domains = load_domains(run)
+    rows = domains.target.rows
+    bare = replace(domains, target=replace(domains.target, rows=rows.assign(kept=rows["part"] == 2)))
+    assert bare.histories(("train", "valid"))["b"].nnz == 0
+    marks = pd.DataFrame({"domain": [], "row": [], "kind": []})
+    test = HeldOut.of(run.scenario, bare, marks)
+    assert (test.rank(Constant(0.0).scores) == (ITEMS - 6 + 1) / 2).all()
+    ranks = rank_rows(Constant(0.0), bare, bare.held_out("valid"), ("train",))
+    assert (ranks == (ITEMS - 5 + 1) / 2).all()
