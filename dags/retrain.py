@@ -53,6 +53,14 @@ def call(step: str, function: str, *arguments: Any) -> Any:
 def form(scenario: Scenario) -> dict[str, Param]:
     """Describe the trigger form; the API refuses a value that does not fit, with the reason."""
     names = [strategy.name for strategy in scenario.strategies]
+    share = Param(
+        scenario.target_share,
+        type="number",
+        exclusiveMinimum=0,
+        maximum=1,
+        title="Share of target data",
+        description="Below 1 training rows are left out, by a hash; such a run has a champion of its own.",
+    )
     return {
         "strategies": Param(
             names,
@@ -65,20 +73,9 @@ def form(scenario: Scenario) -> dict[str, Param]:
         ),
         "seed": Param(scenario.seed, type="integer", minimum=0, maximum=2**31 - 1),
         "epochs": Param(
-            scenario.training.epochs,
-            type="integer",
-            minimum=1,
-            maximum=1000,
-            description="At most so many passes over the training rows; early stopping may need fewer.",
+            scenario.training.epochs, type="integer", minimum=1, maximum=1000, description="At most; may stop early."
         ),
-        "target_share": Param(
-            scenario.target_share,
-            type="number",
-            exclusiveMinimum=0,
-            maximum=1,
-            title="Share of target data",
-            description="Below 1 training rows are left out, chosen by a hash; such a run has a champion of its own.",
-        ),
+        **({"target_share": share} if scenario.target_labels else {}),
         "force": Param(False, type="boolean", description="Compute again what could be reused."),
     }
 

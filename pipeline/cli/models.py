@@ -11,7 +11,7 @@ from pipeline.cli.output import AsJson, print_json, print_table, quiet
 from pipeline.folders import Home
 from pipeline.scenarios import load_scenario
 
-models = typer.Typer(help="Look up the registered models, and roll back.", no_args_is_help=True)
+models = typer.Typer(help="Look up the registered models, approve, and roll back.", no_args_is_help=True)
 ModelName = Annotated[str, typer.Argument(metavar="NAME", help="Such as crosslift.demo.")]
 
 
@@ -52,6 +52,20 @@ def show(name: ModelName, as_json: AsJson = False) -> None:
         when = datetime.fromtimestamp(version.registered, UTC).isoformat(timespec="seconds")
         print(f"{found.name} version {version.version}  {', '.join(version.aliases) or 'no alias'}  {when}")
         print_table(("  tag", "value"), [(f"  {key}", value) for key, value in sorted(version.tags.items())])
+
+
+@models.command("approve")
+def approve_challenger(name: ModelName, as_json: AsJson = False) -> None:
+    """Let the challenger serve, where the target has no labels by which the gate could judge it."""
+    from pipeline.steps.approve import approve
+
+    with quiet(as_json):
+        done = approve(Home.from_env(), name)
+    if as_json:
+        print_json(asdict(done))
+    else:
+        before = f", version {done.previous} is now `previous`" if done.previous else ""
+        print(f"{done.name}: version {done.champion} serves, approved by {done.by}{before}.")
 
 
 @models.command("rollback")

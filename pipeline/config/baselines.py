@@ -6,7 +6,7 @@ from pydantic import Field
 
 from pipeline.config.base import Config
 
-Domains = Literal["target", "all"]
+Domains = Literal["target", "source", "all"]
 SourceWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=10)], ...], Field(min_length=1)]
 
 
@@ -18,16 +18,19 @@ class Baseline(Config):
 
     @property
     def name(self) -> str:
-        """`ease`, or `ease+source` where both domains are used: also the name of its lane."""
-        kind = str(getattr(self, "kind"))  # noqa: B009  every subclass has one
-        return kind if self.domains == "target" else f"{kind}+source"
+        """`ease`, `ease+source` on all domains, `source_ease` on the source alone: also the name of its lane."""
+        return {"target": self.method, "all": f"{self.method}+source", "source": f"source_{self.method}"}[self.domains]
+
+    @property
+    def method(self) -> str:
+        """`ease`: the name of the same method on the target alone."""
+        return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
 
 
 class Popularity(Baseline):
-    """How often an item was taken in the target."""
+    """How often an item was taken."""
 
     kind: Literal["popularity"]
-    domains: Literal["target"] = "target"
 
 
 class ItemKnn(Baseline):

@@ -32,12 +32,13 @@ class Scenario(Config):
     pseudonymous: bool = False  # True: user ids are pseudonyms already and are kept as they are
     personal: tuple[str, ...] = ("user_id",)  # columns whose values never appear in a page
     cold_start: bool = False  # True: users or items without a training row in the target are expected in the test
+    target_labels: bool = True  # False: the target is declared without labels, and none of its rows is trained on
     split: Split
     task: RankingTask = RankingTask()
     model: HistoryModel = HistoryModel()
     training: Training = Training()
     strategies: tuple[Strategy, ...] = Field(min_length=1)
-    baselines: tuple[BaselineConfig, ...] = Field(min_length=1)
+    baselines: tuple[BaselineConfig, ...]
     gate: Gate = Gate()
     schedule: str | None = None  # cron, UTC; None: only by hand
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
@@ -49,6 +50,14 @@ class Scenario(Config):
         """The sources, then the target."""
         return (*self.sources, self.target)
 
+    @property
+    def oracles(self) -> frozenset[str]:
+        """Lanes that train on labels which the target is declared not to have: shown, never chosen or promoted."""
+        if self.target_labels:
+            return frozenset()
+        known = {strategy.name for strategy in self.strategies if strategy.tune.kind != "direct"}
+        return frozenset(known | {baseline.name for baseline in self.baselines if baseline.domains != "source"})
+
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
         if self.target in self.sources or len(set(self.sources)) != len(self.sources):
@@ -59,10 +68,14 @@ class Scenario(Config):
             names = [lane.name for lane in lanes]
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what}: {', '.join(twice)} stands there more than once")
-        if "target_only" not in (strategy.name for strategy in self.strategies):
-            raise ValueError(
-                "strategies: target_only (tune: {kind: scratch}) is missing; every gain is measured against it"
-            )
+        self._check_labels()
+        for baseline in self.baselines:
+            over_items = baseline.domains == "source" or baseline.name == "popularity+source"
+            if over_items and "items" not in self.bridges:
+                raise ValueError(
+                    f"baselines: {baseline.name} needs the bridge items, but bridges names "
+                    f"{', '.join(self.bridges) or 'none'}; without items in common the source's rows say nothing here"
+                )
         for strategy in self.strategies:
             for choice, table in ((strategy.adapt.kind, ADAPT_BRIDGES), (strategy.tune.kind, TUNE_BRIDGES)):
                 if table[choice] and not table[choice] & set(self.bridges):
@@ -71,6 +84,33 @@ class Scenario(Config):
                         f"but bridges names {', '.join(self.bridges) or 'none'}"
                     )
         return self
+
+    def _check_labels(self) -> None:
+        if self.target_labels:
+            if "target_only" not in (strategy.name for strategy in self.strategies):
+                raise ValueError(
+                    "strategies: target_only (tune: {kind: scratch}) is missing; every gain is measured against it"
+                )
+            if not self.baselines:
+                raise ValueError(
+                    "baselines: expected at least one; a strategy that is worse than all of them is no use"
+                )
+            return
+        trained = [strategy.name for strategy in self.strategies if strategy.tune.kind not in ("scratch", "direct")]
+        trained += [baseline.name for baseline in self.baselines if baseline.domains == "all"]
+        if trained:
+            raise ValueError(
+                f"target_labels is false, but {', '.join(trained)} cannot be fitted without them; expected strategies "
+                "with tune {kind: direct}, baselines with domains: source, and, as oracles that are shown only, "
+                "target_only and baselines with domains: target"
+            )
+        if not {lane.name for lane in (*self.strategies, *self.baselines)} - self.oracles:
+            raise ValueError(
+                "target_labels is false: expected a strategy with tune {kind: direct} or a baseline with domains: "
+                "source; target_only and baselines on the target are oracles then, which are never promoted"
+            )
+        if self.target_share != 1 or self.shares:
+            raise ValueError("target_share and shares: expected to be left out, because target_labels is false")
 
 
 class Options(Config):

@@ -4,7 +4,7 @@ Shapes: U users of all domains together, I_d items of domain d.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -49,7 +49,7 @@ class DomainData:
             name: The domain.
             rows: What a split gave: user_id, item_id, part and what orders them.
             goods: Items with item_id and, where they have them, title and category.
-            share: Share of the rows for training and validation that thinning keeps, in (0, 1].
+            share: Share of the rows for training and validation that thinning keeps, in [0, 1].
             buckets: Number of buckets of hashed words.
         """
         known = [rows.loc[rows[PART] != TEST, c.ITEM], *([] if goods is None else [goods[c.ITEM]])]
@@ -93,6 +93,9 @@ class DomainData:
         return "tokens" in self.items
 
 
+Columns = Mapping[str, IntArray]  # domain -> [I_d], the place of each of its items among the columns of all domains
+
+
 @dataclass(frozen=True)
 class Domains:
     """Source domains and the target over one index of users, which is made anew whenever domains meet."""
@@ -104,6 +107,22 @@ class Domains:
     def all(self) -> tuple[DomainData, ...]:
         """The sources, then the target."""
         return (*self.sources, self.target)
+
+    def of_sources(self) -> "Domains":
+        """The sources alone, the first in the target's place."""
+        return Domains(self.sources[1:], self.sources[0])
+
+    def with_all_rows(self) -> "Domains":
+        """The same as before thinning."""
+        rows, items = self.target.rows.assign(kept=True), self.target.items
+        trained = rows.loc[rows["part"] != PART_CODES[c.TEST], "item"]
+        counts = np.bincount(trained, minlength=len(items)).astype(np.int64)
+        return Domains(self.sources, replace(self.target, rows=rows, items=items.assign(train_count=counts)))
+
+    def with_source_counts(self) -> "Domains":
+        """The same, an item of the target being as popular as it is in the sources."""
+        items = self.target.items.assign(train_count=self.source_counts())
+        return Domains(self.sources, replace(self.target, items=items))
 
     @cached_property
     def users(self) -> pd.Index:
@@ -117,6 +136,13 @@ class Domains:
     def user_index(self, domain: DomainData) -> IntArray:
         """Place in the union of each of a domain's users."""
         return self.users.get_indexer(pd.Index(domain.users[c.USER])).astype(np.int64)
+
+    def item_columns(self) -> Columns:
+        """The column of each domain's items in one matrix of all: the target's first, one column for each item id."""
+        own = pd.Index(self.target.items[c.ITEM])
+        ids = pd.Index(np.unique(np.concatenate([domain.items[c.ITEM].to_numpy(dtype=object) for domain in self.all])))
+        every = own.append(ids.difference(own, sort=True))
+        return {domain.name: every.get_indexer(pd.Index(domain.items[c.ITEM])).astype(np.int64) for domain in self.all}
 
     def matrix(
         self, domain: DomainData, parts: tuple[str, ...] = (c.TRAIN,), *, thinned: bool = True
@@ -134,6 +160,14 @@ class Domains:
         matrix.sum_duplicates()
         matrix.data[:] = 1.0
         return matrix
+
+    def source_counts(self) -> IntArray:
+        """How often each target item was taken in the sources under the same id: [I_target]."""
+        columns, own = self.item_columns(), len(self.target.items)
+        every = np.concatenate([columns[source.name] for source in self.sources])
+        taken = [np.asarray(self.matrix(source, (c.TRAIN, c.VALID)).sum(axis=0)).ravel() for source in self.sources]
+        counts = np.bincount(every, np.concatenate(taken), minlength=own)[:own]
+        return counts.astype(np.int64)
 
     def histories(self, parts: tuple[str, ...] = (c.TRAIN,)) -> dict[str, sparse.csr_matrix]:
         """The matrix of each domain; the target's parts as named, the sources' always train and valid."""

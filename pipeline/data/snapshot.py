@@ -21,8 +21,16 @@ def content_hash(table: pa.Table) -> str:
     return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
-def assemble(parts: Iterable[tuple[str, pa.Table]], domains: Sequence[str], key: bytes | None) -> dict[str, pa.Table]:
+def assemble(
+    parts: Iterable[tuple[str, pa.Table]], domains: Sequence[str], key: bytes | None, without_rows: str = ""
+) -> dict[str, pa.Table]:
     """One table of each kind, interactions or items: the inputs under each other, with pseudonyms if there is a key.
+
+    Args:
+        parts: Kind and rows of each input.
+        domains: Those of the scenario.
+        key: Of the pseudonyms, or None.
+        without_rows: The domain that may have no interactions.
 
     Raises:
         DataError: a domain of the scenario has no rows in one of the tables.
@@ -33,7 +41,8 @@ def assemble(parts: Iterable[tuple[str, pa.Table]], domains: Sequence[str], key:
     tables = {kind: pa.concat_tables(those, promote_options="default") for kind, those in by_kind.items()}
     for kind, table in tables.items():
         found = sorted(pc.unique(table[c.DOMAIN]).drop_null().to_pylist())
-        if missing := [domain for domain in domains if domain not in found]:
+        needed = [domain for domain in domains if kind != "interactions" or domain != without_rows]
+        if missing := [domain for domain in needed if domain not in found]:
             raise DataError(
                 f"tables.{kind}: no row has the domain {', '.join(map(repr, missing))} of the scenario. The tables "
                 f"have: {', '.join(map(repr, found[:20])) or 'none'}. Correct `sources` and `target`, or name the "

@@ -4,6 +4,7 @@ Shapes: N test rows, n users with such rows, L lanes, R resamples.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
@@ -28,6 +29,14 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+@dataclass(frozen=True)
+class Validated:
+    """What validation says of a lane: its metrics, and whose rows they are about."""
+
+    metrics: dict[str, float]
+    domain: str
+
+
 class LaneInfo(_Frozen):
     """What a lane is, and what validation says of it."""
 
@@ -35,7 +44,9 @@ class LaneInfo(_Frozen):
     kind: Literal["strategy", "baseline"]
     domains: tuple[str, ...]
     counterpart: str | None  # the same method on the target alone; None where the lane does not use a source
+    oracle: bool  # trained on labels that the target is declared not to have: shown, never chosen or promoted
     valid: dict[str, float]
+    valid_domain: str  # whose validation rows `valid` is about
 
 
 class Gain(_Frozen):
@@ -81,6 +92,7 @@ class Comparison(_Frozen):
     target: str
     seed: int
     target_share: float
+    target_labels: bool
     metric: str
     cutoffs: tuple[int, ...]
     level: float
@@ -88,7 +100,7 @@ class Comparison(_Frozen):
     catalogue: int  # items that are ranked for each user
     marks: dict[str, dict[str, int]]  # domain -> kind -> marked rows, of all parts
     test_marks: dict[str, int]  # kind -> marked test rows of the target
-    lanes: tuple[LaneInfo, ...]  # best validation metric first
+    lanes: tuple[LaneInfo, ...]  # best validation metric first, oracles behind
     failed: tuple[str, ...]
     views: dict[str, View]  # ALL, and UNMARKED where any row is left
 
@@ -98,24 +110,27 @@ def gated_metric(scenario: Scenario) -> str:
     return f"{scenario.task.metric}@{scenario.task.cutoffs[0]}"
 
 
-def describe_lanes(scenario: Scenario, valid: Mapping[str, dict[str, float]]) -> tuple[LaneInfo, ...]:
-    """Describe the lanes that have validation metrics, best first."""
+def describe_lanes(scenario: Scenario, valid: Mapping[str, Validated]) -> tuple[LaneInfo, ...]:
+    """Describe the lanes that have validation metrics, best first, oracles behind.
+
+    A lane that uses a source has the same method on the target alone for its counterpart, unless that is an oracle.
+    """
     found: list[LaneInfo] = []
-    names = {baseline.name for baseline in scenario.baselines}
+    domains = {"target": (scenario.target,), "source": scenario.sources, "all": scenario.domains}
+    lanes: list[tuple[str, Literal["strategy", "baseline"], str, str]] = []  # name, kind, domains, counterpart
     for strategy in scenario.strategies:
-        kind = strategy.tune.kind
-        domains = {"scratch": (scenario.target,), "direct": scenario.sources}.get(kind, scenario.domains)
-        own = None if kind == "scratch" else TARGET_ONLY
-        found.append(LaneInfo(name=strategy.name, kind="strategy", domains=domains, counterpart=own, valid={}))
-    for baseline in scenario.baselines:
-        both = baseline.domains == "all"
-        own = baseline.name.removesuffix("+source") if both else None
-        own = own if own in names and own in valid else None
-        domains = scenario.domains if both else (scenario.target,)
-        found.append(LaneInfo(name=baseline.name, kind="baseline", domains=domains, counterpart=own, valid={}))
-    here = [lane.model_copy(update={"valid": valid[lane.name]}) for lane in found if lane.name in valid]
+        uses = {"scratch": "target", "direct": "source"}.get(strategy.tune.kind, "all")
+        lanes.append((strategy.name, "strategy", uses, TARGET_ONLY))
+    lanes += [(baseline.name, "baseline", baseline.domains, baseline.method) for baseline in scenario.baselines]
+    for name, kind, uses, own in lanes:
+        if name in valid:
+            has_own = uses != "target" and own in valid and own not in scenario.oracles
+            found.append(
+                LaneInfo(name=name, kind=kind, domains=domains[uses], counterpart=own if has_own else None,
+                         oracle=name in scenario.oracles, valid=valid[name].metrics, valid_domain=valid[name].domain)
+            )  # fmt: skip
     metric = gated_metric(scenario)
-    return tuple(sorted(here, key=lambda lane: (-lane.valid[metric], lane.name)))
+    return tuple(sorted(found, key=lambda lane: (lane.oracle, -lane.valid[metric], lane.name)))
 
 
 def per_user(
@@ -201,13 +216,13 @@ def _slice(
         return None
     means = resampled_means(values, scenario.gate.resamples, scenario.seed)
     center = values.mean(axis=0)
-    base = names.index(TARGET_ONLY)
+    base = names.index(TARGET_ONLY) if TARGET_ONLY in names else None
     return SliceView(
         by=described.by, label=described.label, rows=int(chosen.sum()), users=len(values),
         lanes={name: estimate(center[i], means[:, i], level) for i, name in enumerate(names)},
         gains={
             name: estimate(center[i] - center[base], means[:, i] - means[:, base], level)
             for i, name in enumerate(names)
-            if i != base
+            if base is not None and i != base
         },
     )  # fmt: skip

@@ -12,20 +12,21 @@ from pipeline.config import Gate
 from pipeline.evaluation.bootstrap import estimate, resampled_means
 
 TARGET_ONLY = "target_only"
+CHANCE = "chance"  # a scorer that says the same for all items
 CHAMPION = "champion"  # the column of the champion's metric beside the lanes'
 
 Outcome = Literal["passed", "failed", "undecided"]
-Role = Literal["target-only", "best baseline", "champion"]
+Role = Literal["target-only", "chance", "best baseline", "champion"]
 Demand = Literal["better", "not worse"]
 Word = Literal["promoted", "rejected", "undecided"]
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A candidate: its name, what it is, and its metric on the validation rows."""
+    """A candidate: its name, what it is, and its metric on the validation rows; or chance, which is none."""
 
     name: str
-    kind: Literal["strategy", "baseline"]
+    kind: Literal["strategy", "baseline", "chance"]
     valid: float
 
 
@@ -75,6 +76,7 @@ class Verdict(BaseModel):
     users: int  # with a test row that counts
     reason: str
     comparisons: tuple[Compared, ...]
+    approvable: bool  # a person may promote the candidate: the target has no labels and too few test rows tell
 
 
 def decide(
@@ -87,10 +89,13 @@ def decide(
     interval that is not wider than delta on either side. A comparison fails where the upper bound is not above what is
     required, or where the interval is narrow enough and still does not pass. All else is undecided.
 
+    Where the target is declared without labels there is no target-only. Every candidate must then be better than
+    chance, and nothing is safe: what cannot be shown waits for a person.
+
     Args:
         gate: delta, alpha, resamples and the age at which a champion gives way.
         metric: The metric's name, for the reader.
-        lanes: All candidates that succeeded, target-only among them.
+        lanes: All candidates that succeeded, with target-only, or with chance where the target has no labels.
         test: A line for each user with a test row without marks, a column for each lane: the metric of that user.
         champion: What serves now, or None.
         seed: Of the resamples.
@@ -99,11 +104,13 @@ def decide(
         The verdict. Where nothing serves yet, a candidate that does not pass gives way to target-only or the best
         baseline, whichever is better on validation; an undecided candidate may be that itself.
     """
-    candidate = _best(lanes)
+    candidate = _best([lane for lane in lanes if lane.kind != "chance"])
+    unlabelled = any(lane.kind == "chance" for lane in lanes)
     must_win = candidate.kind == "strategy" and candidate.name != TARGET_ONLY
     comparisons = []
     for role, reference in _references(lanes, candidate):
-        demand: Demand = "better" if must_win and role == "target-only" else "not worse"
+        wins = role == "chance" or (must_win and role == "target-only")
+        demand: Demand = "better" if wins else "not worse"
         comparisons.append(_compare(gate, test[[candidate.name, reference.name]], role, demand, seed))
     if champion is not None:
         pair = champion.metrics[[candidate.name, CHAMPION]].rename(columns={CHAMPION: f"version {champion.version}"})
@@ -119,11 +126,12 @@ def decide(
         )
     lane: str | None = candidate.name
     if verdict != "promoted":
-        safe = _safe(lanes, candidate, verdict) if champion is None else []
+        safe = _safe(lanes, candidate, verdict) if champion is None and not unlabelled else []
         lane = _best(safe).name if safe else None
     return Verdict(
         verdict=verdict, candidate=candidate.name, lane=lane, metric=metric, level=1 - gate.alpha, users=len(test),
         reason=reason or _reason(gate, verdict, (candidate.name, lane), comparisons), comparisons=tuple(comparisons),
+        approvable=unlabelled and verdict == "undecided",
     )  # fmt: skip
 
 
@@ -136,8 +144,9 @@ def _best(lanes: Sequence[Lane]) -> Lane:
 
 
 def _references(lanes: Sequence[Lane], candidate: Lane) -> list[tuple[Role, Lane]]:
-    """Target-only and the best baseline, but for the candidate itself."""
+    """Target-only or chance, and the best baseline, but for the candidate itself."""
     found: list[tuple[Role, Lane]] = [("target-only", lane) for lane in lanes if lane.name == TARGET_ONLY]
+    found += [("chance", lane) for lane in lanes if lane.kind == "chance"]
     if baselines := [lane for lane in lanes if lane.kind == "baseline"]:
         found.append(("best baseline", _best(baselines)))
     return [(role, lane) for role, lane in found if lane != candidate]
@@ -193,7 +202,12 @@ def _reason(gate: Gate, verdict: Word, lanes: tuple[str, str | None], comparison
     wanted = "failed" if verdict == "rejected" else "undecided"
     deciding = [compared for compared in comparisons if compared.outcome == wanted]
     told = "; ".join(_why_not(gate, compared) for compared in deciding)
-    then = f"Nothing serves yet, so {lane} is promoted." if lane else "What serves now stays."
+    if lane:
+        then = f"Nothing serves yet, so {lane} is promoted."
+    elif any(compared.role == "champion" for compared in comparisons):
+        then = "What serves now stays."
+    else:
+        then = "Nothing serves" + (" until a person approves it." if verdict == "undecided" else ".")
     return f"{candidate} is the best on validation rows, but {told}. {then}"
 
 
@@ -212,7 +226,7 @@ def _why_not(gate: Gate, compared: Compared) -> str:
 def _name(compared: Compared) -> str:
     if compared.role == "champion":
         return f"the champion, {compared.reference}"
-    return compared.reference if compared.role == "target-only" else f"the best baseline {compared.reference}"
+    return f"the best baseline {compared.reference}" if compared.role == "best baseline" else compared.reference
 
 
 def _interval(compared: Compared) -> str:

@@ -15,9 +15,8 @@ from pipeline import columns as c
 from pipeline.config import Scenario
 from pipeline.data.prepared import Domains, Histories
 from pipeline.errors import CrossliftError
-from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, LaneInfo, gated_metric, per_user, view
+from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, LaneInfo, View, gated_metric, per_user, view
 from pipeline.evaluation.gate import CHAMPION
-from pipeline.evaluation.metrics import user_metrics
 from pipeline.evaluation.ranking import FloatArray, Score, latency, ranks
 from pipeline.evaluation.slices import make_slices
 
@@ -49,10 +48,10 @@ class HeldOut:
         """Take the target's test rows.
 
         Raises:
-            CrossliftError: there is none.
+            CrossliftError: there is none, though the target has labels.
         """
         rows = domains.held_out(c.TEST)
-        if rows.empty:
+        if rows.empty and scenario.target_labels:
             raise CrossliftError(
                 f"{scenario.target}: expected test rows whose item is in the catalogue, got none; look at the "
                 "scenario's split and at the quarantine of `validate`."
@@ -65,24 +64,19 @@ class HeldOut:
         """Which rows [N] carry no mark of any kind: those that the gate counts."""
         return ~self.rows["row"].isin(self._marked).to_numpy()
 
-    def validation(self, ranked: pd.DataFrame) -> dict[str, float]:
-        """Average a lane's validation metrics over users; rows that the audit marked do not count, unless all are.
-
-        Args:
-            ranked: A lane's validation rows: columns row, user, item, rank.
-        """
-        counts = ~ranked["row"].isin(self._marked).to_numpy()
-        chosen = ranked[counts] if counts.any() else ranked
-        means = user_metrics(chosen, chosen["rank"].to_numpy(), self.scenario.task.cutoffs).mean()
-        return {str(name): round(float(value), 10) for name, value in means.items()}
-
     def rank(self, score: Score) -> FloatArray:
         """Rank all rows [N] with one scorer."""
         return ranks(score, self.histories, self.rows, self.seen)
 
+    def chance(self) -> FloatArray:
+        """Rank all rows [N] with a scorer that says the same for all items."""
+        items = self.seen.shape[1]
+        return self.rank(lambda histories: np.zeros((next(iter(histories.values())).shape[0], items), np.float32))
+
     def time(self, score: Score) -> float:
-        """Time one prediction, in seconds."""
-        return latency(score, self.histories, np.unique(self.rows["user"].to_numpy())[:_TIMED_USERS])
+        """Time one prediction, in seconds: for users with a test row, else for any."""
+        users = np.unique(self.rows["user"].to_numpy()) if len(self.rows) else np.arange(len(self.domains.users))
+        return latency(score, self.histories, users[:_TIMED_USERS])
 
     def metrics(self, lane_ranks: Mapping[str, FloatArray]) -> pd.DataFrame:
         """Tabulate the gated metric on unmarked rows: a line for each user, a column for each lane."""
@@ -107,14 +101,6 @@ class HeldOut:
     def compare(self, lane_ranks: Mapping[str, FloatArray], lanes: tuple[LaneInfo, ...]) -> Comparison:
         """Put all lanes side by side; lanes of the scenario that are not among `lanes` have failed."""
         scenario = self.scenario
-        slices = make_slices(self.domains, self.rows)
-        unmarked = self.unmarked
-        every = view(scenario, lanes, self.rows, lane_ranks, np.ones(len(self.rows), dtype=np.bool_), slices)
-        views = {ALL: every}
-        if unmarked.all():
-            views[UNMARKED] = every
-        elif unmarked.any():
-            views[UNMARKED] = view(scenario, lanes, self.rows, lane_ranks, unmarked, slices)
         tested = self.marks[(self.marks["domain"] == scenario.target) & self.marks["row"].isin(self.rows["row"])]
         named = [lane.name for lane in (*scenario.strategies, *scenario.baselines)]
         present = {lane.name for lane in lanes}
@@ -125,8 +111,21 @@ class HeldOut:
             catalogue=len(self.domains.target.items),
             marks={name: _by_kind(self.marks[self.marks["domain"] == name]) for name in scenario.domains},
             test_marks=_by_kind(tested), lanes=lanes, failed=tuple(name for name in named if name not in present),
-            views=views,
+            target_labels=scenario.target_labels, views=self._views(lane_ranks, lanes),
         )  # fmt: skip
+
+    def _views(self, lane_ranks: Mapping[str, FloatArray], lanes: tuple[LaneInfo, ...]) -> dict[str, View]:
+        """All rows and the unmarked ones, as far as there are any."""
+        unmarked, every = self.unmarked, np.ones(len(self.rows), dtype=np.bool_)
+        if self.rows.empty:
+            return {}
+        slices = make_slices(self.domains, self.rows)
+        views = {ALL: view(self.scenario, lanes, self.rows, lane_ranks, every, slices)}
+        if unmarked.all():
+            views[UNMARKED] = views[ALL]
+        elif unmarked.any():
+            views[UNMARKED] = view(self.scenario, lanes, self.rows, lane_ranks, unmarked, slices)
+        return views
 
     @property
     def _marked(self) -> "pd.Series[int]":

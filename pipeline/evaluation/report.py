@@ -43,6 +43,9 @@ class Report(BaseModel):
     latencies: dict[str, float]  # lane -> seconds of one prediction
 
 
+Word = Literal["helps", "hurts", "not shown", "oracle", ""]
+
+
 @dataclass(frozen=True)
 class LaneRow:
     """A line of the main table; `clean` is on rows without marks, `gain` against the lane's own counterpart there."""
@@ -52,7 +55,7 @@ class LaneRow:
     clean: Estimate | None
     every: Estimate | None
     gain: Gain | None
-    word: Literal["helps", "hurts", "not shown", ""]
+    word: Word
     cpu_seconds: float
     latency_ms: float | None
 
@@ -94,7 +97,7 @@ def lane_rows(report: Report) -> list[LaneRow]:
                 clean=clean.lanes[lane.name][comparison.metric] if clean else None,
                 every=every.lanes[lane.name][comparison.metric] if every else None,
                 gain=gain,
-                word=_word(gain),
+                word="oracle" if lane.oracle else _word(gain),
                 cpu_seconds=_cpu(report, lane.name),
                 latency_ms=None if latency is None else 1000 * latency,
             )
@@ -102,7 +105,7 @@ def lane_rows(report: Report) -> list[LaneRow]:
     return rows
 
 
-def _word(gain: Gain | None) -> Literal["helps", "hurts", "not shown", ""]:
+def _word(gain: Gain | None) -> Word:
     if gain is None:
         return ""
     if gain.negative:
@@ -134,6 +137,7 @@ def _context(report: Report) -> dict[str, object]:
         "metric_names": {f"{kind}@{k}": f"{name}@{k}" for k in comparison.cutoffs for kind, name in NAMES.items()},
         "failed_gains": [gain for gain in clean.gains if gain.negative] if clean else [],
         "target_only": TARGET_ONLY,
+        "sources_chosen": sorted({lane.valid_domain for lane in comparison.lanes if not lane.oracle}),
     }
 
 

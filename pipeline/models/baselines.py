@@ -4,61 +4,79 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from scipy import sparse
+
 from pipeline import config as cfg
 from pipeline.models.ease import EaseRanker
 from pipeline.models.factors import BlendRanker, IalsRanker
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker
 from pipeline.models.ranker import Ranker
+from pipeline.models.stack import Stack
 
 if TYPE_CHECKING:
-    from pipeline.data.prepared import Histories
+    from pipeline.data.prepared import Columns, Histories
 
 Settings = dict[str, Any]
-Fit = Callable[["Histories", str, Settings, int], Ranker]  # (histories, target, settings, seed)
+Fit = Callable[["Histories", Stack, Settings, int], Ranker]  # (histories, stack, settings, seed)
 
 
-def _ials(histories: "Histories", target: str, settings: Settings, seed: int) -> IalsRanker:
-    return IalsRanker.fit(histories, target, **settings, seed=seed)
+def _blend(histories: "Histories", stack: Stack, settings: Settings, seed: int) -> BlendRanker:
+    factors = {key: value for key, value in settings.items() if key != "neighbours"}
+    ials = IalsRanker.fit(histories, stack, **factors, seed=seed)
+    return BlendRanker(ials, UserKnnRanker.fit(histories, stack, settings["neighbours"]))
 
 
-def _blend(histories: "Histories", target: str, settings: Settings, seed: int) -> BlendRanker:
-    weight = settings["source_weight"]
-    factors = {key: settings[key] for key in ("factors", "alpha", "regularization", "iterations")}
-    ials = IalsRanker.fit(histories, target, weight, **factors, seed=seed)
-    return BlendRanker(ials, UserKnnRanker.fit(histories, target, weight, settings["neighbours"]))
-
-
-# config class -> (fit, the fields that are tried in all combinations -> the setting's name)
-BASELINES: dict[type[cfg.Baseline], tuple[Fit, dict[str, str]]] = {
-    cfg.Popularity: (lambda histories, target, settings, seed: PopularityRanker.fit(histories, target), {}),
+# config class -> (fit, the fields that are tried in all combinations)
+BASELINES: dict[type[cfg.Baseline], tuple[Fit, tuple[str, ...]]] = {
+    cfg.Popularity: (lambda histories, stack, settings, seed: PopularityRanker.fit(histories, stack), ()),
     cfg.ItemKnn: (
-        lambda histories, target, settings, seed: ItemKnnRanker.fit(histories, target, **settings),
-        {"neighbours": "neighbours", "shrinkage": "shrinkage"},
+        lambda histories, stack, settings, seed: ItemKnnRanker.fit(histories, stack, **settings),
+        ("neighbours", "shrinkage"),
     ),
     cfg.UserKnn: (
-        lambda histories, target, settings, seed: UserKnnRanker.fit(histories, target, **settings),
-        {"neighbours": "neighbours"},
+        lambda histories, stack, settings, seed: UserKnnRanker.fit(histories, stack, **settings),
+        ("neighbours",),
     ),
-    cfg.Ials: (_ials, {"alpha": "alpha", "regularization": "regularization"}),
+    cfg.Ials: (
+        lambda histories, stack, settings, seed: IalsRanker.fit(histories, stack, **settings, seed=seed),
+        ("alpha", "regularization"),
+    ),
     cfg.Ease: (
-        lambda histories, target, settings, seed: EaseRanker.fit(histories, target, **settings),
-        {"regularization": "regularization"},
+        lambda histories, stack, settings, seed: EaseRanker.fit(histories, stack, **settings),
+        ("regularization",),
     ),
-    cfg.Blend: (_blend, {"alpha": "alpha", "regularization": "regularization", "neighbours": "neighbours"}),
+    cfg.Blend: (_blend, ("alpha", "regularization", "neighbours")),
 }
 _FIXED = ("factors", "iterations", "max_side")  # settings that are given, not searched
+WEIGHT = "source_weight"
 
 
 def candidates(config: cfg.Baseline) -> Iterator[Settings]:
     """Every combination of settings that a baseline may have, the source's weight among them."""
-    grid = {name: getattr(config, field) for field, name in BASELINES[type(config)][1].items()}
-    if not isinstance(config, cfg.Popularity):
-        grid["source_weight"] = (0.0,) if config.domains == "target" else config.source_weights
+    grid = {name: getattr(config, name) for name in BASELINES[type(config)][1]}
+    grid[WEIGHT] = {"target": (0.0,), "source": (1.0,), "all": config.source_weights}[config.domains]
     fixed = {name: getattr(config, name) for name in _FIXED if hasattr(config, name)}
     for values in product(*grid.values()):
         yield {**fixed, **dict(zip(grid, values, strict=True))}
 
 
-def fit_baseline(config: cfg.Baseline, histories: "Histories", target: str, settings: Settings, seed: int) -> Ranker:
-    """The baseline fitted with one combination of settings."""
-    return BASELINES[type(config)][0](histories, target, settings, seed)
+def fit_baseline(
+    config: cfg.Baseline, histories: "Histories", target: str, settings: Settings, seed: int,
+    columns: "Columns | None" = None,
+) -> Ranker:  # fmt: skip
+    """The baseline fitted with one combination of settings.
+
+    Args:
+        config: Which baseline, and on which domains' rows.
+        histories: CSR [U, I_d] of each domain.
+        target: The domain whose items are ranked.
+        settings: One of `candidates`.
+        seed: Of what is drawn.
+        columns: As `Stack.of` takes them.
+    """
+    if config.domains == "source":
+        histories = {**histories, target: sparse.csr_matrix(histories[target].shape, dtype=np.float32)}
+    stack = Stack.of(histories, target, settings[WEIGHT], columns)
+    own = {key: value for key, value in settings.items() if key != WEIGHT}
+    return BASELINES[type(config)][0](histories, stack, own, seed)

@@ -44,15 +44,12 @@ class EaseRanker(Ranker):
             self._by_key = np.argsort(self._keys, kind="stable")
 
     @classmethod
-    def fit(
-        cls, histories: "Histories", target: str, source_weight: float, *, regularization: float, max_side: int
-    ) -> Self:
+    def fit(cls, histories: "Histories", stack: Stack, *, regularization: float, max_side: int) -> Self:
         """Invert the smaller Gram matrix.
 
         Raises:
             UserError: both sides are longer than `max_side`, so that the dense matrix would not fit.
         """
-        stack = Stack.of(histories, target, source_weight)
         taken = stack.matrix(histories)
         taken = sparse.csr_matrix(taken[np.diff(taken.indptr) > 0])
         users, items = taken.shape
@@ -95,14 +92,17 @@ class EaseRanker(Ranker):
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """The inverse, and in the dual the training rows."""
-        settings = {"stack": self.stack.state(), "regularization": self.regularization, "dual": self.taken is not None}
-        return settings, {"inverse": self.inverse, **(pack("taken", self.taken) if self.taken is not None else {})}
+        stack, arrays = self.stack.state()
+        settings = {"stack": stack, "regularization": self.regularization, "dual": self.taken is not None}
+        taken = pack("taken", self.taken) if self.taken is not None else {}
+        return settings, {**arrays, "inverse": self.inverse, **taken}
 
     @classmethod
     def from_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
         """From the inverse, and in the dual the training rows."""
         taken = unpack("taken", arrays) if settings["dual"] else None
-        return cls(Stack.from_state(settings["stack"]), settings["regularization"], arrays["inverse"], taken)
+        stack = Stack.from_state(settings["stack"], arrays)
+        return cls(stack, settings["regularization"], arrays["inverse"], taken)
 
 
 def _inverse(gram: sparse.csr_matrix, regularization: float) -> Dense:
@@ -144,8 +144,10 @@ def _dual_diagonal(inverse: Dense, target_T: sparse.csr_matrix, regularization: 
 
 
 def _row_keys(matrix: sparse.csr_matrix) -> NDArray[np.uint64]:
-    """A 64-bit sum over each row's items that does not depend on their order; an empty row has the key 0."""
+    """A 64-bit sum over each row's entries that does not depend on their order; an empty row has the key 0."""
+    values = matrix.data.astype(np.float32).view(np.uint32).astype(np.uint64)
     mixed = (matrix.indices.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= values * np.uint64(0xC2B2AE3D27D4EB4F)
     mixed ^= mixed >> np.uint64(29)
     mixed *= np.uint64(0xBF58476D1CE4E5B9)
     mixed ^= mixed >> np.uint64(32)

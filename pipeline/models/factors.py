@@ -39,8 +39,7 @@ class IalsRanker(Ranker):
     def fit(  # noqa: PLR0913  the method has these settings
         cls,
         histories: "Histories",
-        target: str,
-        source_weight: float,
+        stack: Stack,
         *,
         factors: int,
         alpha: float,
@@ -51,7 +50,6 @@ class IalsRanker(Ranker):
         """Alternate for a fixed number of iterations; one thread and one seed give one result."""
         from implicit.cpu.als import AlternatingLeastSquares
 
-        stack = Stack.of(histories, target, source_weight)
         model = AlternatingLeastSquares(
             factors=factors, alpha=alpha, regularization=regularization, iterations=iterations, num_threads=1,
             random_state=np.random.default_rng(seed),
@@ -67,13 +65,14 @@ class IalsRanker(Ranker):
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """The item factors of all stacked domains."""
-        settings = {"stack": self.stack.state(), "alpha": self.alpha, "regularization": self.regularization}
-        return settings, {"item_factors": self._model.item_factors}
+        stack, arrays = self.stack.state()
+        settings = {"stack": stack, "alpha": self.alpha, "regularization": self.regularization}
+        return settings, {**arrays, "item_factors": self._model.item_factors}
 
     @classmethod
     def from_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
         """From the item factors."""
-        stack = Stack.from_state(settings["stack"])
+        stack = Stack.from_state(settings["stack"], arrays)
         return cls(stack, arrays["item_factors"], settings["alpha"], settings["regularization"])
 
 

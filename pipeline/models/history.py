@@ -130,16 +130,22 @@ class HistoryModel(nn.Module):
             total = total + self.gates[name].exp() * bags / mass.clamp(min=1.0).sqrt()[:, None]
         return functional.normalize(total, dim=-1)
 
-    def ranker(self, target: str, names: tuple[str, ...], *, prior: bool = True) -> VectorRanker:
-        """What serves: plain arrays, no torch."""
+    def ranker(self, target: str, names: tuple[str, ...], *, counts: "NDArray[Any] | None" = None) -> VectorRanker:
+        """What serves: plain arrays, no torch.
+
+        Args:
+            target: The domain whose items are ranked.
+            names: The domains whose histories are read.
+            counts: [I_target] how often each item was taken, for the prior; without, as the model was told.
+        """
         with torch.no_grad():
             every = {
                 name: torch.arange(len(self.items(name).counts), device=self.words.weight.device) for name in names
             }
             inputs = {name: self.item_vectors(name, items) for name, items in every.items()}
             arrays: Arrays = {f"inputs/{name}": table.numpy(force=True).copy() for name, table in inputs.items()}
-            counts = self.items(target).counts
-            arrays["prior"] = (counts.log1p() if prior else torch.zeros_like(counts)).numpy(force=True).copy()
+            known = self.items(target).counts if counts is None else torch.from_numpy(counts).float()
+            arrays["prior"] = known.log1p().numpy(force=True).copy()
             gates = {name: float(self.gates[name].exp()) for name in names}
         settings = {"target": target, "temperature": self.config.temperature, "gates": gates}
         return VectorRanker.from_state(settings, arrays)

@@ -17,7 +17,7 @@ _BLOCK = 4096  # items whose products with all target items are held at a time
 
 
 class PopularityRanker(Ranker):
-    """How many users of the target took an item, the same for everyone."""
+    """How many users took an item, the same for everyone."""
 
     kind = "popularity"
 
@@ -25,9 +25,10 @@ class PopularityRanker(Ranker):
         self.counts = counts
 
     @classmethod
-    def fit(cls, histories: "Histories", target: str) -> Self:
-        """Count the training rows of each target item."""
-        return cls(np.asarray(histories[target].sum(axis=0), dtype=np.float32).ravel())
+    def fit(cls, histories: "Histories", stack: Stack) -> Self:
+        """Count the training rows of each target item, those of sources by their weight."""
+        taken = stack.matrix(histories)[:, : stack.targets]
+        return cls(np.asarray(taken.sum(axis=0), dtype=np.float32).ravel())
 
     def scores(self, histories: "Histories") -> Scores:
         """The counts, once for each row."""
@@ -59,11 +60,8 @@ class ItemKnnRanker(Ranker):
         self.similarity = similarity  # [I, I_t]
 
     @classmethod
-    def fit(
-        cls, histories: "Histories", target: str, source_weight: float, *, neighbours: int, shrinkage: float
-    ) -> Self:
+    def fit(cls, histories: "Histories", stack: Stack, *, neighbours: int, shrinkage: float) -> Self:
         """Find the k nearest target items of each item, weighted by the idf of users."""
-        stack = Stack.of(histories, target, source_weight)
         weighted = _users_by_idf(stack.matrix(histories))
         items = sparse.csr_matrix(weighted.T)  # [I, U]
         norms = np.sqrt(np.asarray(items.multiply(items).sum(axis=1))).ravel()
@@ -84,12 +82,13 @@ class ItemKnnRanker(Ranker):
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """The similarity matrix."""
-        return {"stack": self.stack.state()}, pack("similarity", self.similarity)
+        stack, arrays = self.stack.state()
+        return {"stack": stack}, {**arrays, **pack("similarity", self.similarity)}
 
     @classmethod
     def from_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
         """From the similarity matrix."""
-        return cls(Stack.from_state(settings["stack"]), unpack("similarity", arrays))
+        return cls(Stack.from_state(settings["stack"], arrays), unpack("similarity", arrays))
 
 
 class UserKnnRanker(Ranker):
@@ -104,13 +103,12 @@ class UserKnnRanker(Ranker):
         self._idf = sparse.diags(idf(taken))
         self._unit_T = sparse.csr_matrix(unit_rows(sparse.csr_matrix(taken @ self._idf)).T)
         target = sparse.csr_matrix(taken[:, : stack.targets])
-        target.data = np.ones_like(target.data)
+        target.data = np.minimum(target.data, 1)  # taken here, also if in a source as well
         self._target = target
 
     @classmethod
-    def fit(cls, histories: "Histories", target: str, source_weight: float, neighbours: int) -> Self:
+    def fit(cls, histories: "Histories", stack: Stack, neighbours: int) -> Self:
         """Keep the training rows: the similarities are found when asked."""
-        stack = Stack.of(histories, target, source_weight)
         return cls(stack, stack.matrix(histories), neighbours)
 
     def scores(self, histories: "Histories") -> Scores:
@@ -121,12 +119,14 @@ class UserKnnRanker(Ranker):
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """The training rows."""
-        return {"stack": self.stack.state(), "neighbours": self.neighbours}, pack("taken", self.taken)
+        stack, arrays = self.stack.state()
+        return {"stack": stack, "neighbours": self.neighbours}, {**arrays, **pack("taken", self.taken)}
 
     @classmethod
     def from_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
         """From the training rows."""
-        return cls(Stack.from_state(settings["stack"]), unpack("taken", arrays), settings["neighbours"])
+        stack = Stack.from_state(settings["stack"], arrays)
+        return cls(stack, unpack("taken", arrays), settings["neighbours"])
 
 
 def largest_per_row(matrix: sparse.csr_matrix, count: int) -> sparse.csr_matrix:

@@ -5,6 +5,7 @@ Shapes: n rows (users), I_t target items, I all items of the stacked domains.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,51 +15,72 @@ from scipy import sparse
 from pipeline.models.ranker import Arrays
 
 if TYPE_CHECKING:
-    from pipeline.data.prepared import Histories
+    from pipeline.data.prepared import Columns, Histories
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stack:
-    """Which domains' columns stand side by side, the target's first, and how much each counts."""
+    """Which domains stand side by side, how much each counts, and which column of the whole each of their items has.
 
-    names: tuple[str, ...]
-    sizes: tuple[int, ...]
+    The target's items are the first columns. Where items are the bridge, an item has one column, whichever domains it
+    is in; a user who took it in several counts their weights together.
+    """
+
+    names: tuple[str, ...]  # the target first
     weights: tuple[float, ...]
+    columns: tuple[NDArray[np.int64], ...]
 
     @classmethod
-    def of(cls, histories: "Histories", target: str, source_weight: float = 0.0) -> "Stack":
-        """The target alone (weight 0), or all domains with the sources at one weight."""
-        sources = [name for name in histories if name != target] if source_weight else []
-        names = (target, *sources)
-        weights = (1.0, *(source_weight for _ in sources))
-        return cls(names, tuple(histories[name].shape[1] for name in names), weights)
+    def of(
+        cls, histories: "Histories", target: str, source_weight: float = 0.0, columns: "Columns | None" = None
+    ) -> "Stack":
+        """The target alone (weight 0), or all domains with the sources at one weight.
+
+        Args:
+            histories: CSR [n, I_d] of each domain.
+            target: Which of them is the target.
+            source_weight: What a row of a source counts; a row of the target counts 1.
+            columns: `Domains.item_columns` where domains share items; without, no two domains have an item in common.
+        """
+        names = (target, *(name for name in histories if name != target and source_weight))
+        sizes = [histories[name].shape[1] for name in names]
+        ends = np.cumsum(sizes)
+        own = {name: np.arange(end - size, end) for name, size, end in zip(names, sizes, ends, strict=True)}
+        weights = (1.0, *(source_weight for _ in names[1:]))
+        return cls(names, weights, tuple(np.asarray((columns or own)[name], dtype=np.int64) for name in names))
 
     @property
     def targets(self) -> int:
         """Number of target items: they are the first columns."""
-        return self.sizes[0]
+        return len(self.columns[0])
+
+    @cached_property
+    def width(self) -> int:
+        """Number of columns."""
+        return 1 + max(int(columns.max(initial=-1)) for columns in self.columns)
 
     def matrix(self, histories: "Histories") -> sparse.csr_matrix:
         """The stacked float32 CSR [n, I]; an absent domain counts as empty."""
         rows = next(iter(histories.values())).shape[0]
-        blocks = [
-            histories[name].astype(np.float32) * np.float32(weight)
-            if name in histories
-            else sparse.csr_matrix((rows, size), dtype=np.float32)
-            for name, size, weight in zip(self.names, self.sizes, self.weights, strict=True)
-        ]
-        stacked = sparse.csr_matrix(sparse.hstack(blocks, format="csr"))
+        stacked = sparse.csr_matrix((rows, self.width), dtype=np.float32)
+        for name, weight, columns in zip(self.names, self.weights, self.columns, strict=True):
+            if name in histories:
+                own = histories[name]
+                placed = (own.data.astype(np.float32) * np.float32(weight), columns[own.indices], own.indptr)
+                stacked = stacked + sparse.csr_matrix(placed, shape=(rows, self.width))
         stacked.sort_indices()
         return stacked
 
-    def state(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {"names": list(self.names), "sizes": list(self.sizes), "weights": list(self.weights)}
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Plain JSON values, and the columns as arrays whose names begin with `stack/`."""
+        arrays = {f"stack/{name}": columns for name, columns in zip(self.names, self.columns, strict=True)}
+        return {"names": list(self.names), "weights": list(self.weights)}, arrays
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> "Stack":
+    def from_state(cls, state: Mapping[str, Any], arrays: Arrays) -> "Stack":
         """The stack that `state` described."""
-        return cls(tuple(state["names"]), tuple(state["sizes"]), tuple(state["weights"]))
+        names = tuple(state["names"])
+        return cls(names, tuple(state["weights"]), tuple(arrays[f"stack/{name}"] for name in names))
 
 
 def pack(name: str, matrix: sparse.csr_matrix) -> Arrays:

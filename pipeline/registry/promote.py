@@ -93,11 +93,11 @@ def point(client: "MlflowClient", name: str, alias: str, version: int) -> bool:
     return True
 
 
-def promote_version(client: "MlflowClient", home: Home, name: str, version: int) -> bool:
+def promote_version(client: "MlflowClient", home: Home, name: str, version: int, *, by_hand: bool = False) -> bool:
     """Make a version the champion, after a fresh process has proved that it serves.
 
     A version that has been the champion once is left alone, so that a repeated run does not undo what happened since;
-    one that a person rolled back is not promoted again.
+    one that a person rolled back is not promoted again, unless it is `by_hand`.
 
     Returns:
         Whether the champion is now another one.
@@ -113,7 +113,7 @@ def promote_version(client: "MlflowClient", home: Home, name: str, version: int)
             if PROMOTED not in tags:  # a crash came between the two
                 client.set_model_version_tag(name, str(version), PROMOTED, "true")
             return False
-        if PROMOTED in tags or ROLLED_BACK in tags:
+        if not by_hand and (PROMOTED in tags or ROLLED_BACK in tags):
             return False
     check_serves(client, home, name, version)
     with reached(client.tracking_uri):
@@ -121,6 +121,8 @@ def promote_version(client: "MlflowClient", home: Home, name: str, version: int)
             client.set_registered_model_alias(name, PREVIOUS, str(serving))
         client.set_registered_model_alias(name, CHAMPION, str(version))
         client.set_model_version_tag(name, str(version), PROMOTED, "true")
+        if ROLLED_BACK in tags:
+            client.delete_model_version_tag(name, str(version), ROLLED_BACK)
     return True
 
 

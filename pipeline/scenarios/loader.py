@@ -105,6 +105,8 @@ def apply_options(scenario: Scenario, options: Options) -> Scenario:
             raise ConfigError(
                 f"strategies: {scenario.name} has no strategy {name!r}.{hint} It has: {', '.join(known)}."
             )
+    if options.target_share is not None and not scenario.target_labels:
+        raise ConfigError(f"target_share: {scenario.name} uses no rows of the target, because target_labels is false.")
     changes: dict[str, Any] = {}
     if options.strategies:
         wanted = {"target_only", *options.strategies}
@@ -126,7 +128,10 @@ def json_schema() -> dict[str, Any]:
 def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """One line for each wrong key: where, what was expected, what came, and the near miss of a misspelt key."""
     lines = []
-    for problem in error.errors(include_url=False):
+    problems = error.errors(include_url=False)
+    for problem in problems:
+        if problem["type"] == "too_short" and any(_inside(other["loc"], problem["loc"]) for other in problems):
+            continue  # only because its wrong entries do not count
         location = [part for part in problem["loc"] if not (isinstance(part, str) and part in _TAGS)]
         where = ".".join(str(part) for part in location) or "scenario"
         if problem["type"] == "extra_forbidden":
@@ -142,6 +147,10 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
             )
             lines.append(f"{where}: {message[0].lower() + message[1:]}{got}.")
     return lines
+
+
+def _inside(place: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
+    return len(place) > len(other) and place[: len(other)] == other
 
 
 # Parts of pydantic's locations that name a member of a union, not a key of the file.

@@ -28,6 +28,7 @@ def adapt_domain(run: Run, adapt: str) -> StepResult:
             "model": scenario.model.model_dump(mode="json"),
             "training": scenario.training.model_dump(mode="json"),
             "seed": scenario.seed,
+            "target_labels": scenario.target_labels,
         },
         name=adapt,
     )
@@ -42,8 +43,9 @@ def _build(run: Run, config: AdaptConfig, folder: Path, work: Path) -> Facts:
 
     assert config.kind != "none"
     scenario, domains = run.scenario, load_domains(run)
-    histories = domains.histories(("train",))
-    target = domains.target
+    histories, target = domains.histories(("train",)), domains.target
+    if not scenario.target_labels:  # the first source's validation rows have to choose later
+        histories = {**histories, **domains.of_sources().histories(("train",))}
     model = new_model(scenario, domains.all, histories, frozenset(scenario.sources))
     model.load_known(load_file(run.path(run.result("pretrain_source")) / "model.safetensors"))
     reads = (*scenario.sources, target.name) if target.has_text else scenario.sources

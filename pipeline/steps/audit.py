@@ -23,15 +23,20 @@ def audit(run: Run) -> StepResult:
     """
     passport = run.result("validate")
     inputs = {"validate": passport.manifest, **prepared_inputs(run)}
-    config = {"sources": run.scenario.sources, "target": run.scenario.target, "cold_start": run.scenario.cold_start}
+    config = {"sources": run.scenario.sources, "target": run.scenario.target, "cold_start": _expects_cold(run)}
     return transact(run, "audit", partial(_audit, run, passport), inputs=inputs, config=config)
+
+
+def _expects_cold(run: Run) -> bool:
+    """Whether the test may hold what no training row has; without labels of the target nothing in it was seen."""
+    return run.scenario.cold_start or not run.scenario.target_labels
 
 
 def _audit(run: Run, passport: StepResult, folder: Path, _work: Path) -> Facts:
     from pipeline.validation.audit import audit as mark
     from pipeline.validation.passport import PASSPORT
 
-    marks, report = mark(load_domains(run), run.scenario.cold_start)
+    marks, report = mark(load_domains(run), _expects_cold(run))
     marks.to_parquet(folder / MARKS, index=False, compression="zstd")
     (folder / "audit.json").write_text(json.dumps(report, indent=1, sort_keys=True), encoding="utf-8")
     closed = {**read_json(run.path(passport) / PASSPORT), "splits": prepared_inputs(run), "audit": report}

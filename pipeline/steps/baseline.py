@@ -1,16 +1,16 @@
 """Fit a baseline: settings by validation, then once more on all training rows."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline.config import Baseline
+from pipeline.config import Baseline, Scenario
 from pipeline.results import StepResult
 from pipeline.steps.inputs import load_domains, prepared_inputs
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from pipeline.data.prepared import Columns, Domains
 
 
 def fit_baseline(run: Run, baseline: str) -> StepResult:
@@ -30,6 +30,8 @@ def fit_baseline(run: Run, baseline: str) -> StepResult:
         inputs={**prepared_inputs(run), "audit.marks": str(run.result("audit").facts["marks"])},
         config={
             "baseline": config.model_dump(mode="json"),
+            "bridges": list(scenario.bridges),
+            "target_labels": scenario.target_labels,
             "task": scenario.task.model_dump(mode="json"),
             "seed": scenario.seed,
         },
@@ -39,20 +41,25 @@ def fit_baseline(run: Run, baseline: str) -> StepResult:
 
 def _build(run: Run, config: Baseline, folder: Path) -> Facts:
     from pipeline.models.baselines import Settings, candidates, fit_baseline
-    from pipeline.steps.choosing import deciding_metric, mean_metrics, rank_rows, valid_rows
+    from pipeline.steps.choosing import Chooser, deciding_metric
 
-    domains = load_domains(run)
-    rows = valid_rows(run, domains)
-    target, scenario = domains.target.name, run.scenario
-    histories = domains.histories(("train",))
+    scenario, domains = run.scenario, load_domains(run, config.name)
+    chooser = Chooser.of(run, domains, config.name)
+    on_source = chooser.domain != domains.target.name  # then all that chooses is a source's
+    tried_config = config.model_copy(update={"domains": "all"}) if on_source else config
+    histories, columns = chooser.histories, _columns(scenario, chooser.domains)
 
-    def tried(settings: Settings) -> "tuple[dict[str, float], NDArray[Any]]":
-        ranks = rank_rows(fit_baseline(config, histories, target, settings, scenario.seed), domains, rows, ("train",))
-        return mean_metrics(scenario, rows, ranks), ranks
+    def tried(settings: Settings) -> dict[str, float]:
+        return chooser.metrics(fit_baseline(tried_config, histories, chooser.domain, settings, scenario.seed, columns))
 
-    # Only ranks are kept of a try: the fits of the large methods take gigabytes and minutes each.
-    found = [(settings, *tried(settings)) for settings in candidates(config)]
-    settings, valid, ranks = max(found, key=lambda one: one[1][deciding_metric(scenario)])  # the first of equal ones
-    rows.assign(rank=ranks).to_parquet(folder / "valid_ranks.parquet", index=False)
-    fit_baseline(config, domains.histories(("train", "valid")), target, settings, scenario.seed).save(folder)
-    return {"lane": config.name, "valid": dict(valid), "settings": dict(settings)}
+    # Only metrics are kept of a try: the fits of the large methods take gigabytes and minutes each.
+    found = [(settings, tried(settings)) for settings in candidates(config)]
+    settings, valid = max(found, key=lambda one: one[1][deciding_metric(scenario)])  # the first of equal ones
+    histories, columns = domains.histories(("train", "valid")), _columns(scenario, domains)
+    fit_baseline(config, histories, domains.target.name, settings, scenario.seed, columns).save(folder)
+    return {"lane": config.name, "valid": dict(valid), "valid_domain": chooser.domain, "settings": dict(settings)}
+
+
+def _columns(scenario: Scenario, domains: "Domains") -> "Columns | None":
+    """One column for each item where items are the bridge, else one for each item of each domain."""
+    return domains.item_columns() if "items" in scenario.bridges else None

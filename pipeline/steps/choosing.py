@@ -1,6 +1,8 @@
-"""How a lane is scored on validation rows; rows that the audit marks do not choose."""
+"""Which validation rows choose settings, epochs and lanes, and how a ranker is scored on them."""
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 from pipeline.config import Scenario
 from pipeline.errors import DataError
@@ -8,18 +10,93 @@ from pipeline.steps.run import Run
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
 
-    from pipeline.data.prepared import Domains
+    from pipeline.data.prepared import Domains, Histories
     from pipeline.models.ranker import Ranker
 
+PARTS = ("train",)  # what is fitted while something is chosen
 
-def valid_rows(run: Run, domains: "Domains") -> "pd.DataFrame":
-    """The target's validation rows that the audit did not mark.
 
-    Raises:
-        DataError: there is none.
+@dataclass(frozen=True)
+class Chooser:
+    """Validation rows of one domain; `domains` has that domain for its target.
+
+    `strangers`: the users are ranked for as if nothing were known of them.
     """
+
+    scenario: Scenario
+    domains: "Domains"
+    rows: "pd.DataFrame"
+    strangers: bool = False
+
+    @classmethod
+    def of(cls, run: Run, domains: "Domains", lane: str) -> Self:
+        """The target's validation rows; the first source's where the target has no labels that the lane may see.
+
+        The source's users are then met as the target's will be: without a history, unless users are a bridge.
+
+        Raises:
+            DataError: no row is left that the audit did not mark.
+        """
+        if run.scenario.target_labels or lane in run.scenario.oracles:
+            return cls(run.scenario, domains, _unmarked(run, domains))
+        found = cls.of_source(run.scenario, domains.of_sources())
+        return replace(found, strangers="users" not in run.scenario.bridges)
+
+    @classmethod
+    def of_source(cls, scenario: Scenario, sources: "Domains") -> Self:
+        """The validation rows of the first source; marks say what a target's row is worth, so they do not count here.
+
+        Raises:
+            DataError: there is none, and the target has no labels that could choose instead.
+        """
+        rows = sources.held_out("valid")
+        if rows.empty and not scenario.target_labels:
+            raise DataError(
+                f"{sources.target.name}: there is no validation row, and {scenario.target} has no labels that could "
+                "choose instead: each user with four or more training rows gives one; bring more rows of the source."
+            )
+        return cls(scenario, sources, rows)
+
+    @property
+    def domain(self) -> str:
+        """Whose rows they are."""
+        return self.domains.target.name
+
+    @cached_property
+    def histories(self) -> "Histories":
+        """What may be learnt from while they choose."""
+        return self.domains.histories(PARTS)
+
+    def few(self) -> Self:
+        """At most `training.valid_users` of the rows, evenly spaced, so that every epoch is judged by the same ones."""
+        step = max(1, -(-len(self.rows) // self.scenario.training.valid_users))
+        return replace(self, rows=self.rows.iloc[::step])
+
+    def metrics(self, ranker: "Ranker") -> dict[str, float]:
+        """Means over users of every metric at every cutoff."""
+        from pipeline.evaluation.metrics import user_metrics
+        from pipeline.evaluation.ranking import ranks
+
+        known = self.histories
+        if self.strangers:
+            known = {name: type(matrix)(matrix.shape, dtype=matrix.dtype) for name, matrix in known.items()}
+        found = ranks(ranker.scores, known, self.rows, self.domains.seen(PARTS))
+        means = user_metrics(self.rows, found, self.scenario.task.cutoffs).mean()
+        return {str(name): float(value) for name, value in means.items()}
+
+    def score(self, ranker: "Ranker") -> float:
+        """The one metric that chooses and is gated."""
+        return self.metrics(ranker)[deciding_metric(self.scenario)]
+
+
+def deciding_metric(scenario: Scenario) -> str:
+    """The one metric that chooses and is gated, such as `ndcg@10`."""
+    return f"{scenario.task.metric}@{scenario.task.cutoffs[0]}"
+
+
+def _unmarked(run: Run, domains: "Domains") -> "pd.DataFrame":
+    """The target's validation rows that the audit did not mark."""
     import pandas as pd
 
     rows = domains.held_out("valid")
@@ -32,29 +109,3 @@ def valid_rows(run: Run, domains: "Domains") -> "pd.DataFrame":
             "so nothing can be chosen; bring more rows of the target, or state another split."
         )
     return unmarked
-
-
-def spread(rows: "pd.DataFrame", most: int) -> "pd.DataFrame":
-    """At most so many rows, evenly spaced, so that every epoch is judged by the same ones."""
-    step = max(1, -(-len(rows) // most))
-    return rows.iloc[::step]
-
-
-def rank_rows(ranker: "Ranker", domains: "Domains", rows: "pd.DataFrame", parts: tuple[str, ...]) -> "NDArray[Any]":
-    """The rank of each row's item among the catalogue, from histories of the parts."""
-    from pipeline.evaluation.ranking import ranks
-
-    return ranks(ranker.scores, domains.histories(parts), rows, domains.seen(parts))
-
-
-def mean_metrics(scenario: Scenario, rows: "pd.DataFrame", ranks: "NDArray[Any]") -> dict[str, float]:
-    """Means over users of every metric at every cutoff."""
-    from pipeline.evaluation.metrics import user_metrics
-
-    means = user_metrics(rows, ranks, scenario.task.cutoffs).mean()
-    return {str(name): float(value) for name, value in means.items()}
-
-
-def deciding_metric(scenario: Scenario) -> str:
-    """The one metric that chooses and is gated, such as `ndcg@10`."""
-    return f"{scenario.task.metric}@{scenario.task.cutoffs[0]}"

@@ -15,7 +15,7 @@ from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, cost_of, transact
 
 if TYPE_CHECKING:
-    from pipeline.evaluation.comparison import Comparison
+    from pipeline.evaluation.comparison import Comparison, Validated
     from pipeline.evaluation.gate import ChampionScores, Verdict
     from pipeline.evaluation.held_out import HeldOut
     from pipeline.evaluation.ranking import FloatArray
@@ -38,18 +38,19 @@ def evaluate(run: Run) -> StepResult:
         MissingResultError: `prepare`, `audit` or the target-only lane did not succeed.
         CrossliftError: there is no test row, or target-only cannot score.
     """
-    run.result("finetune_target", "target_only")
+    if run.scenario.target_labels:
+        run.result("finetune_target", "target_only")
     lanes = _candidates(run)
     inputs = {
         **{f"{lane.step}.{name}": lane.manifest for name, lane in lanes.items()},
         **prepared_inputs(run),
         "audit.marks": str(run.result("audit").facts["marks"]),
     }
-    kept = ("name", "title", "sources", "target", "task", "gate", "seed", "target_share", "strategies", "baselines")
-    config = run.scenario.model_dump(mode="json", include=set(kept))
+    kept = {"name", "title", "sources", "target", "target_labels", "task", "gate", "seed", "target_share"}
+    config = run.scenario.model_dump(mode="json", include=kept | {"strategies", "baselines"})
     verdict = transact(replace(run, force=False), "verdict", partial(_judge, run, lanes), inputs=inputs, config=config)
-    curve = _keep_point(run, verdict)
-    points = {path.name: digest(read_json(path)) for path in sorted(curve.glob("*.json"))}
+    curve = _keep_point(run, verdict) if run.scenario.target_labels else None
+    points = {path.name: digest(read_json(path)) for path in sorted(curve.glob("*.json"))} if curve else {}
     return transact(
         run,
         "report",
@@ -73,25 +74,27 @@ def _lane_names(scenario: Scenario) -> list[str]:
 
 
 def _judge(run: Run, lanes: dict[str, StepResult], folder: Path, _work: Path) -> Facts:
-    import pandas as pd
-
     from pipeline.evaluation.comparison import UNMARKED, describe_lanes
     from pipeline.evaluation.curve import make_point
-    from pipeline.evaluation.gate import Lane, decide
-    from pipeline.evaluation.held_out import HeldOut
+    from pipeline.evaluation.gate import CHANCE, Lane, decide
 
-    marks = pd.read_parquet(run.path(run.result("audit")) / "marks.parquet")
-    test = HeldOut.of(run.scenario, load_domains(run), marks)
+    scenario, test = run.scenario, _held_out(run)
     ranks, latencies = _rank_all(run, lanes, test)
-    valid = {name: test.validation(pd.read_parquet(run.path(lanes[name]) / "valid_ranks.parquet")) for name in ranks}
-    described = describe_lanes(run.scenario, valid)
+    described = describe_lanes(scenario, {name: _validated(lanes[name]) for name in ranks})
     comparison = test.compare(ranks, described)
     metric = comparison.metric
-    candidates = [Lane(lane.name, lane.kind, lane.valid[metric]) for lane in described]
-    champion = _champion(run, test, ranks)
-    verdict = decide(run.scenario.gate, metric, candidates, test.metrics(ranks), champion, run.scenario.seed)
+    candidates = [Lane(lane.name, lane.kind, lane.valid[metric]) for lane in described if not lane.oracle]
+    if not candidates:
+        raise CrossliftError(f"no lane is left that could be promoted; failed: {', '.join(comparison.failed)}.")
+    compared = dict(ranks)
+    if not scenario.target_labels:
+        candidates.append(Lane(CHANCE, "chance", 0.0))
+        compared[CHANCE] = test.chance()
+    champion = _champion(run, test, compared)
+    verdict = decide(scenario.gate, metric, candidates, test.metrics(compared), champion, scenario.seed)
     _write(folder, comparison, verdict, test, ranks)
-    write_json(folder / POINT, make_point(comparison).model_dump(mode="json"))
+    if scenario.target_labels:
+        write_json(folder / POINT, make_point(comparison).model_dump(mode="json"))
     write_json(folder / UNHASHED / "latency.json", latencies)
     log.info("verdict: %s. %s", verdict.verdict, verdict.reason)
     view = comparison.views.get(UNMARKED)
@@ -105,6 +108,26 @@ def _judge(run: Run, lanes: dict[str, StepResult], folder: Path, _work: Path) ->
     }
 
 
+def _held_out(run: Run, lane: str = "") -> "HeldOut":
+    """Read the test rows, with the histories that a lane may know."""
+    import pandas as pd
+
+    from pipeline.evaluation.held_out import HeldOut
+
+    marks = pd.read_parquet(run.path(run.result("audit")) / "marks.parquet")
+    return HeldOut.of(run.scenario, load_domains(run, lane), marks)
+
+
+def _validated(lane: StepResult) -> "Validated":
+    """What validation said of a lane when it was fitted, on rows without marks."""
+    from pipeline.evaluation.comparison import Validated
+
+    found = lane.facts["valid"]
+    assert isinstance(found, dict)
+    values = {metric: round(value, 10) for metric, value in found.items() if isinstance(value, float)}
+    return Validated(values, str(lane.facts["valid_domain"]))
+
+
 def _rank_all(
     run: Run, lanes: dict[str, StepResult], test: "HeldOut"
 ) -> tuple[dict[str, "FloatArray"], dict[str, float]]:
@@ -113,13 +136,16 @@ def _rank_all(
 
     ranks: dict[str, FloatArray] = {}
     latencies: dict[str, float] = {}
+    oracles = run.scenario.oracles
+    informed = _held_out(run, next(iter(oracles))) if oracles else test
     for name, lane in lanes.items():
+        rows = informed if name in oracles else test
         try:
             ranker = load_ranker(run.path(lane))
-            ranks[name] = test.rank(ranker.scores)
-            latencies[name] = test.time(ranker.scores)
+            ranks[name] = rows.rank(ranker.scores)
+            latencies[name] = rows.time(ranker.scores)
         except CrossliftError as error:
-            if name == "target_only":
+            if name == "target_only" and run.scenario.target_labels:
                 raise
             log.warning("lane %s cannot score the test rows and is left out: %s", name, error)
     return ranks, latencies
@@ -165,14 +191,14 @@ def _keep_point(run: Run, verdict: StepResult) -> Path:
     return folder
 
 
-def _report(run: Run, verdict: StepResult, curve: Path, folder: Path, _work: Path) -> Facts:
+def _report(run: Run, verdict: StepResult, curve: Path | None, folder: Path, _work: Path) -> Facts:
     from pipeline.evaluation.comparison import Comparison
     from pipeline.evaluation.curve import CurvePoint
     from pipeline.evaluation.gate import Verdict
     from pipeline.evaluation.report import Report, write_report
 
     judged = run.path(verdict)
-    points = [CurvePoint.model_validate(read_json(path)) for path in curve.glob("*.json")]
+    points = [CurvePoint.model_validate(read_json(path)) for path in curve.glob("*.json")] if curve else []
     report = Report(
         comparison=Comparison.model_validate(read_json(judged / "comparison.json")),
         verdict=Verdict.model_validate(read_json(judged / "verdict.json")),

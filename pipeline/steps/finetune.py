@@ -10,6 +10,9 @@ from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from pipeline.data.prepared import Domains
     from pipeline.models.history import HistoryModel
     from pipeline.training.fit import Rows
@@ -38,6 +41,7 @@ def finetune_target(run: Run, strategy: str) -> StepResult:
             "training": scenario.training.model_dump(mode="json"),
             "task": scenario.task.model_dump(mode="json"),
             "bridges": list(scenario.bridges),
+            "target_labels": scenario.target_labels,
             "seed": scenario.seed,
         },
         name=strategy,
@@ -56,19 +60,19 @@ def _start(run: Run, strategy: Strategy) -> StepResult | None:
 
 
 def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
-    from pipeline.steps.choosing import deciding_metric, mean_metrics, rank_rows, spread, valid_rows
+    from pipeline.steps.choosing import Chooser
     from pipeline.training.fit import fit, write_curves
     from pipeline.transfer.methods import build_tune
 
-    scenario, domains = run.scenario, load_domains(run)
-    held_out = valid_rows(run, domains)
-    few = spread(held_out, scenario.training.valid_users)
-    reads = (domains.target.name,) if strategy.tune.kind == "scratch" else scenario.domains
-    prior = strategy.tune.kind != "direct"  # counts of the target are labels, which zero-shot has none of
+    scenario, domains = run.scenario, load_domains(run, strategy.name)
+    chooser, target = Chooser.of(run, domains, strategy.name), domains.target.name
+    few = chooser.few()
+    reads = (target,) if strategy.tune.kind == "scratch" else scenario.domains
+    priors = _priors(run, strategy, domains)
+    counts = priors[0]
 
     def metric(model: "HistoryModel") -> float:
-        ranks = rank_rows(model.ranker(domains.target.name, reads, prior=prior), domains, few, ("train",))
-        return mean_metrics(scenario, few, ranks)[deciding_metric(scenario)]
+        return few.score(model.ranker(target, reads, counts=counts))
 
     rate = getattr(strategy.tune, "learning_rate", scenario.training.learning_rate)
     training = scenario.training.model_copy(update={"learning_rate": rate})
@@ -76,7 +80,7 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
     model, rows = _ready(run, strategy, domains, reads, ("train",))
     method = build_tune(strategy.tune, scenario.model.dim)
     if method.trains:
-        method.prepare(model, domains.target.name)
+        method.prepare(model, target)
         start = metric(model)
         chosen = fit(model, method, rows, training, work / "choose", seed=scenario.seed, metric=metric)
         write_curves(chosen.curves, folder / "metrics.csv")
@@ -84,16 +88,33 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
         settings = {"epochs": chosen.epochs if chosen.metric > start else 0}
         if not settings["epochs"]:  # few labels can undo a good start
             model, _ = _ready(run, strategy, domains, reads, ("train",))
-    ranks = rank_rows(model.ranker(domains.target.name, reads, prior=prior), domains, held_out, ("train",))
-    held_out.assign(rank=ranks).to_parquet(folder / "valid_ranks.parquet", index=False)
+    if chooser.domain == target:
+        counts = max(priors, key=lambda prior: few.score(model.ranker(target, reads, counts=prior)))
+        judged = model.ranker(target, reads, counts=counts)
+    else:  # what was learnt is judged where there are labels
+        judged = model.ranker(chooser.domain, scenario.sources)
+    valid = chooser.metrics(judged)
 
     model, rows = _ready(run, strategy, domains, reads, ("train", "valid"))
     if settings.get("epochs"):
         method = build_tune(strategy.tune, scenario.model.dim)
-        method.prepare(model, domains.target.name)
+        method.prepare(model, target)
         fit(model, method, rows, training.model_copy(update=settings), work / "final", seed=scenario.seed)
-    model.ranker(domains.target.name, reads, prior=prior).save(folder)
-    return {"lane": strategy.name, "valid": dict(mean_metrics(scenario, held_out, ranks)), "settings": dict(settings)}
+    model.ranker(target, reads, counts=counts).save(folder)
+    return {"lane": strategy.name, "valid": dict(valid), "valid_domain": chooser.domain, "settings": dict(settings)}
+
+
+def _priors(run: Run, strategy: Strategy, domains: "Domains") -> "list[NDArray[np.int64] | None]":
+    """How often each target item was taken, as far as a strategy may know: validation picks one where there are more.
+
+    None: as the model knows it. Zero-shot has the sources' rows alone, and what is popular there need not be so here.
+    """
+    import numpy as np
+
+    if strategy.tune.kind != "direct":
+        return [None]
+    unknown = np.zeros(len(domains.target.items), dtype=np.int64)
+    return [domains.source_counts(), unknown] if "items" in run.scenario.bridges else [unknown]
 
 
 def _ready(
@@ -115,6 +136,6 @@ def _ready(
         if "users" in scenario.bridges and kind != "direct":
             place_by_takers(model, domains, histories)
         if "items" in scenario.bridges:
-            copy_shared_items(model, domains)
+            copy_shared_items(model, domains, blank=kind == "direct")
     names = [target] if kind in ("scratch", "frozen", "fine_tune") else [*scenario.sources, target]
     return model, rows_of(target, [labelled(scenario, name, histories, reads) for name in names])

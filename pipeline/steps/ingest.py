@@ -41,7 +41,8 @@ def ingest(run: Run) -> dict[str, StepResult]:
     def read() -> "dict[str, pa.Table]":
         from pipeline.data.snapshot import assemble
 
-        return assemble([(one.kind, table) for one in inputs for table in one.read()], scenario.domains, key)
+        parts = [(one.kind, table) for one in inputs for table in one.read()]
+        return assemble(parts, scenario.domains, key, "" if scenario.target_labels else scenario.target)
 
     def build(domain: str, folder: Path, _work: Path) -> Facts:
         from pipeline.data.snapshot import count_ignored, write_domain
@@ -50,7 +51,11 @@ def ingest(run: Run) -> dict[str, StepResult]:
         return write_domain(read(), domain, folder)
 
     hashes = {f"{place} {one.kind}": one.fingerprint for place, one in enumerate(inputs)}
-    config = {"domains": sorted(scenario.domains), "key": key_id(key) if key else None}
+    config = {
+        "domains": sorted(scenario.domains),
+        "key": key_id(key) if key else None,
+        "without_rows": "" if scenario.target_labels else scenario.target,
+    }
     results = {}
     for domain in scenario.domains:
         result = transact(run, STEP, partial(build, domain), inputs=hashes, config=config, name=domain)

@@ -13,9 +13,10 @@ def prepared_inputs(run: Run) -> dict[str, str]:
     return {f"prepare.{name}": run.result("prepare", name).manifest for name in run.scenario.domains}
 
 
-def load_domains(run: Run) -> "Domains":
-    """The prepared domains of a run."""
+def load_domains(run: Run, lane: str = "") -> "Domains":
+    """The prepared domains of a run; an oracle's with the labels that the target is declared not to have."""
     from pipeline.data.prepared import DomainData, Domains
 
     read = {name: DomainData.read(run.path(run.result("prepare", name)), name) for name in run.scenario.domains}
-    return Domains(tuple(read[name] for name in run.scenario.sources), read[run.scenario.target])
+    domains = Domains(tuple(read[name] for name in run.scenario.sources), read[run.scenario.target])
+    return domains.with_all_rows() if lane in run.scenario.oracles else domains

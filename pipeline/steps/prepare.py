@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
+from pipeline.config import Scenario
 from pipeline.folders import digest
 from pipeline.results import StepResult
 from pipeline.steps.run import Run
@@ -38,7 +39,7 @@ def prepare(run: Run) -> dict[str, StepResult]:
         STEP,
         partial(_build_target, run),
         inputs={"validate": run.result("validate", scenario.target).manifest},
-        config={"split": split, "share": scenario.target_share, "words": words},
+        config={"split": split, "share": _share(scenario), "words": words},
         name=scenario.target,
     )
     border = target.facts["border"]
@@ -62,7 +63,9 @@ def _build_target(run: Run, folder: Path, work: Path) -> Facts:  # noqa: ARG001 
     name, split = run.scenario.target, run.scenario.split
     rows = _read(run, name, "interactions")
     border: JsonValue = None
-    if split.kind == "shipped":
+    if rows.empty:  # a target without labels, and without any row that could judge
+        parted = splits.Parted(rows.assign(**{splits.PART: 0}))
+    elif split.kind == "shipped":
         parted = splits.shipped(rows, split, name)
     elif split.kind == "time":
         cuts = splits.time_cuts(rows, split, name)
@@ -71,9 +74,10 @@ def _build_target(run: Run, folder: Path, work: Path) -> Facts:  # noqa: ARG001 
     else:
         parted = splits.leave_last_out(rows, name)
     data, facts = _publish(run, name, parted, folder)
-    if split.kind == "leave_last_out":
+    if split.kind == "leave_last_out" and not rows.empty:
         border = digest(_limits(data).astype(str).to_dict())
-    _refuse_empty(name, facts["rows"], ("train", "valid", "test"))
+    if run.scenario.target_labels:
+        _refuse_empty(name, facts["rows"], ("train", "valid", "test"))
     return {**facts, "border": border}
 
 
@@ -88,6 +92,8 @@ def _build_source(run: Run, name: str, target: StepResult, folder: Path, work: P
         parted = splits.shipped(rows, split, name)
     elif isinstance(border, dict):
         parted = splits.source_before(rows, pd.Timestamp(str(border["valid"])), name)
+    elif border is None:
+        parted = splits.Parted(splits.with_hashed_valid(splits.first_of_pairs(rows)))
     else:
         limits = _limits(DomainData.read(run.path(target), target.name))
         parted = splits.source_before(rows, limits, name)
@@ -101,7 +107,7 @@ def _publish(run: Run, name: str, parted: "Parted", folder: Path) -> tuple["Doma
     from pipeline.data.prepared import PART_CODES, DomainData
 
     scenario = run.scenario
-    share = scenario.target_share if name == scenario.target else 1.0
+    share = _share(scenario) if name == scenario.target else 1.0
     data = DomainData.build(name, parted.rows, _read(run, name, "items"), share, scenario.model.text_buckets)
     data.write(folder)
     parts = data.rows["part"]
@@ -114,6 +120,11 @@ def _publish(run: Run, name: str, parted: "Parted", folder: Path) -> tuple["Doma
         "dropped": {**parted.dropped, "outside_catalogue": len(parted.rows) - len(data.rows)},
         "words": data.has_text,
     }
+
+
+def _share(scenario: Scenario) -> float:
+    """The share of the target's rows for training and validation that may be used."""
+    return scenario.target_share if scenario.target_labels else 0.0
 
 
 def _limits(target: "DomainData") -> "pd.Series[Any]":

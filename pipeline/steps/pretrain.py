@@ -1,11 +1,15 @@
 """Learn on the sources what will be carried over."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.config import NEEDS_SOURCE_MODEL
 from pipeline.results import StepResult
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
+
+if TYPE_CHECKING:
+    from pipeline.models.history import HistoryModel
 
 
 def pretrain_source(run: Run) -> StepResult:
@@ -38,7 +42,7 @@ def _build(run: Run, folder: Path, work: Path) -> Facts:
 
     from pipeline.config import NoAdapt
     from pipeline.data.prepared import DomainData, Domains
-    from pipeline.steps.choosing import deciding_metric, mean_metrics, rank_rows, spread
+    from pipeline.steps.choosing import Chooser
     from pipeline.training.build import labelled, new_model, rows_of
     from pipeline.training.fit import fit, write_curves
     from pipeline.transfer.methods import build_adapt
@@ -46,19 +50,17 @@ def _build(run: Run, folder: Path, work: Path) -> Facts:
     scenario, names = run.scenario, run.scenario.sources
     read = [DomainData.read(run.path(run.result("prepare", name)), name) for name in names]
     domains = Domains(tuple(read[1:]), read[0])  # the first source is the one that validates
-    histories = domains.histories(("train",))
+    chooser = Chooser.of_source(scenario, domains).few()
+    histories = chooser.histories
     model = new_model(scenario, tuple(read), histories, frozenset(names))
-    held_out = spread(domains.held_out("valid"), scenario.training.valid_users)
 
-    def metric(fitted: "object") -> float:
-        ranker = fitted.ranker(names[0], names)  # type: ignore[attr-defined]
-        ranks = rank_rows(ranker, domains, held_out, ("train",))
-        return mean_metrics(scenario, held_out, ranks)[deciding_metric(scenario)]
+    def metric(fitted: "HistoryModel") -> float:
+        return chooser.score(fitted.ranker(names[0], names))
 
     rows = rows_of("", [labelled(scenario, name, histories, names) for name in names])
     method = build_adapt(NoAdapt(), scenario.model.dim)
     fitted = fit(
-        model, method, rows, scenario.training, work, seed=scenario.seed, metric=metric if len(held_out) else None
+        model, method, rows, scenario.training, work, seed=scenario.seed, metric=metric if len(chooser.rows) else None
     )
     save_file(model.shared_state(), folder / "model.safetensors")
     write_curves(fitted.curves, folder / "metrics.csv")

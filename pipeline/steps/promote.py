@@ -67,7 +67,7 @@ def promote(run: Run) -> StepResult:
     lane = chosen or picked
     promoted = bool(chosen) and serving == versions[lane]
     if promoted:
-        _keep_reference(run)
+        keep_reference(run)
     alias = CHAMPION if serving == versions[lane] else CHALLENGER if versions[lane] == versions[picked] else ""
     result = StepResult(
         step="promote",
@@ -127,7 +127,10 @@ def _package(run: Run, candidate: StepResult, info: dict[str, Any], folder: Path
         if table.exists() and c.TITLE in pq.read_schema(table).names:
             items = pd.read_parquet(table, columns=[c.ITEM, c.TITLE]).drop_duplicates(c.ITEM)
             titles[name] = items.set_index(c.ITEM)[c.TITLE]
-    write_package(folder, load_domains(run), run.path(candidate), PackageInfo.model_validate(info), titles)
+    domains = load_domains(run)
+    if not run.scenario.target_labels and "items" in run.scenario.bridges:
+        domains = domains.with_source_counts()  # what a stranger gets
+    write_package(folder, domains, run.path(candidate), PackageInfo.model_validate(info), titles)
     return {"lane": str(info["lane"])}
 
 
@@ -144,6 +147,7 @@ def _candidate(run: Run, lane: str, package: StepResult, verdict: dict[str, Any]
         "lane": lane,
         "verdict": verdict["verdict"] if lane == verdict["candidate"] else "fallback",
         "reason": verdict["reason"],
+        "approval": "needed" if verdict["approvable"] else "not needed",
         **{key: f"{value:.6g}" for key, value in metrics.items() if key.startswith(("valid", "test"))},
         "data": digest(data),
         **{f"data.{key}": value for key, value in data.items()},
@@ -214,7 +218,7 @@ def _metrics(run: Run, lane: str, result: StepResult) -> dict[str, float]:
     return {key: float(value) for key, value in found.items() if isinstance(value, int | float)}
 
 
-def _keep_reference(run: Run) -> None:
+def keep_reference(run: Run) -> None:
     """Keep the passport of what serves: the next night's volumes are held against it; not for thinned experiments."""
     audited = run.results("audit").get("")
     if audited is None or run.scenario.target_share != 1:

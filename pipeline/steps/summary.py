@@ -21,7 +21,7 @@ def summarise(run: Run) -> dict[str, Any]:
     Returns:
         run_id, scenario, metric, catalogue, lanes (name, kind, valid, test, test_all_rows, gain, word, cpu_seconds;
         an estimate is value, low, high), failed, verdict, candidate, lane, reason, report, data_docs, and, after
-        `promote`, model, version, alias, promoted.
+        `promote`, model, version, alias, promoted, approvable.
 
     Raises:
         MissingResultError: the run has no report.
@@ -47,6 +47,7 @@ def summarise(run: Run) -> dict[str, Any]:
     if promoted := run.results("promote").get(""):
         facts = promoted.facts
         summary |= {"model": facts["model_name"]} | {key: facts[key] for key in ("version", "alias", "promoted")}
+        summary["approvable"] = verdict.approvable
     return summary
 
 
@@ -78,6 +79,8 @@ def print_summary(run: Run, console: "Console") -> None:
     lines = [summary["reason"]]
     if "model" in summary:
         lines.append(f"Model:     {summary['model']} version {summary['version']}, {summary['alias'] or 'no alias'}")
+        if summary["approvable"]:
+            lines.append(f"Approve:   crosslift models approve {summary['model']}")
     lines += [f"Report:    {summary['report']}", f"Data Docs: {summary['data_docs']}"]
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -94,10 +97,12 @@ def comparison_table(report: "Report") -> "Table":
     title = f"{comparison.title}: {metric_name(comparison.metric)} in %, {comparison.catalogue:,} items ranked"
     table = Table(title=escape(title), title_justify="left")
     table.add_column("lane", no_wrap=True)
+    if not comparison.target_labels:
+        table.caption = "No labels of the target were used, but by oracles, which are never promoted."
     for column in ("validation", "test, without leaks", "test, all rows", "what the source brings", "CPU s"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in lane_rows(report):
-        gain = f"{_interval(row.gain.difference, '+')} {row.word}" if row.gain else ""
+        gain = f"{_interval(row.gain.difference, '+')} {row.word}" if row.gain else row.word
         style = "bold" if row.info.name == report.verdict.candidate else ""
         cells = (_interval(row.clean), _interval(row.every), gain, f"{row.cpu_seconds:.1f}")
         table.add_row(row.info.name, f"{100 * row.valid:.2f}", *map(escape, cells), style=style)

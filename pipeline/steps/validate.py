@@ -40,7 +40,7 @@ def validate(run: Run, as_of: datetime | None = None) -> StepResult:
     reference = _reference(run, cleaned)
     config = {
         "scenario": run.scenario.model_dump(
-            mode="json", include={"name", "title", "sources", "target", "bridges", "personal", "split"}
+            mode="json", include={"name", "title", "sources", "target", "bridges", "personal", "split", "target_labels"}
         ),
         "as_of": as_of.isoformat() if as_of else None,
         "reference": {"content": reference.content, "rows": dict(reference.rows)},
@@ -100,7 +100,8 @@ def _outcomes(run: Run, as_of: datetime | None, reference: "Reference") -> "list
             table: pq.read_table(run.path(result) / f"{table}.parquet").to_pandas() for table in result.facts
         }
         rows, items = frames["interactions"], frames.get("items")
-        suite = interaction_checks(rows, name, reference.rows[name], as_of, needs_time)
+        any_number = name == run.scenario.target and not run.scenario.target_labels
+        suite = interaction_checks(rows, name, None if any_number else reference.rows[name], as_of, needs_time)
         outcomes += run_suite(rows, suite, "interactions", name, personal)
         if items is not None:
             outcomes += run_suite(items, item_checks(items, name), "items", name, personal)

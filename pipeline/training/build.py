@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy import sparse
+from torch import nn
 
 from pipeline.config import Scenario
 from pipeline.data.prepared import DomainData, Domains
@@ -52,10 +53,12 @@ def new_model(
     return model
 
 
-def copy_shared_items(model: HistoryModel, domains: Domains) -> None:
-    """Give target items the vectors of the source items with the same id."""
+def copy_shared_items(model: HistoryModel, domains: Domains, *, blank: bool) -> None:
+    """Give target items the vectors of the source items with the same id; the others get none if `blank`."""
     own = model.items(domains.target.name).own
     assert own is not None
+    if blank:
+        nn.init.zeros_(own.weight)
     for source in reversed(domains.sources):  # the first source has the last word
         table = model.items(source.name).own
         assert table is not None
@@ -109,7 +112,8 @@ def target_inputs(scenario: Scenario, domains: Domains, reads: tuple[str, ...]) 
         CrossliftError: the model can read nothing of any of them.
     """
     target, histories = domains.target, dict(domains.histories(("train", "valid")))
-    active = np.diff(histories[target.name].indptr) > 0
+    known = histories[target.name] if scenario.target_labels else domains.seen(("train", "valid"))
+    active = np.diff(known.indptr) > 0
     if "items" in scenario.bridges:
         for source in domains.sources:
             shared, there = shared_items(target, source)

@@ -40,14 +40,15 @@ class Check:
 
 
 def interaction_checks(
-    frame: pd.DataFrame, domain: str, reference_rows: int, as_of: datetime | None = None, needs_time: bool = False
-) -> tuple[Check, ...]:
+    frame: pd.DataFrame, domain: str, reference_rows: int | None, as_of: datetime | None = None,
+    needs_time: bool = False,
+) -> tuple[Check, ...]:  # fmt: skip
     """The suite of a domain's interactions, after the row rules.
 
     Args:
         frame: The clean table; checks on columns that it lacks are left out, but for the required ones.
         domain: The one value that the column `domain` may have.
-        reference_rows: Rows of the reference snapshot, for the volume.
+        reference_rows: Rows of the reference snapshot, for the volume; None where any number will do, also none.
         as_of: End of the run's data interval, None where it is not known.
         needs_time: Whether the split is made by time.
     """
@@ -55,7 +56,6 @@ def interaction_checks(
         *_schema(frame, c.REQUIRED["interactions"]),
         *_ids(frame, (c.USER, c.ITEM)),
         *_domain(frame, domain),
-        *_volume(reference_rows),
         *_numbers(frame, c.VALUE),
     ]
     if c.TIMESTAMP in frame:
@@ -66,9 +66,10 @@ def interaction_checks(
             Check("unique_key", "warning", "ExpectCompoundColumnsToBeUnique", f"one row for each {', '.join(key)}",
                   "decide which of the values counts and deliver one row for each key", {"column_list": key})
         )  # fmt: skip
-    for name, what in ((c.USER, "users"), (c.ITEM, "items")):
-        if name in frame:
-            checks.append(_at_least_two(name, what))
+    if reference_rows is not None:
+        checks += _volume(reference_rows)
+        both = ((c.USER, "users"), (c.ITEM, "items"))
+        checks += [_at_least_two(name, what) for name, what in both if name in frame]
     return tuple(checks)
 
 

@@ -11,13 +11,14 @@ import pytest
 import pipeline.models.load
 import pipeline.registry.lookup
 import pipeline.serving.package
-from pipeline.config import Gate, Options, Scenario
+from pipeline.config import Gate, Options, RankingTask, Scenario
 from pipeline.data.prepared import DomainData
-from pipeline.errors import CrossliftError, MissingResultError
+from pipeline.errors import CrossliftError, DataError, MissingResultError
 from pipeline.evaluation.held_out import HeldOut
+from pipeline.evaluation.metrics import user_metrics
 from pipeline.folders import UNHASHED, Home, digest, read_json
 from pipeline.models.ranker import Ranker
-from pipeline.steps.choosing import rank_rows
+from pipeline.steps.choosing import Chooser
 from pipeline.steps.evaluate import evaluate
 from pipeline.steps.inputs import load_domains
 from pipeline.steps.run import Run
@@ -119,10 +120,9 @@ def marks_of(run: Run, count: int):
 def candidate(run: Run, strength: float):
     def build(folder, work):
         Taste(strength).save(folder)
-        load_domains(run).held_out("valid").assign(rank=1 + 20 / (1 + strength)).to_parquet(
-            folder / "valid_ranks.parquet"
-        )
-        return {}
+        rows = load_domains(run).held_out("valid")
+        ranks = np.full(len(rows), 1 + 20 / (1 + np.nan_to_num(strength)))
+        return {"valid": user_metrics(rows, ranks, (10, 20)).mean().to_dict(), "valid_domain": "b"}
 
     return build
 
@@ -185,23 +185,25 @@ def test_a_target_only_lane_that_cannot_score_is_an_error(run):
 
 
 def test_marked_validation_rows_do_not_pick(run):
-    """A lane whose good validation ranks all stand on marked rows is not the candidate."""
+    """Only validation rows without marks score a lane; where all are marked, nothing can be chosen."""
+    domains = load_domains(run)
+    rows = domains.held_out("valid")
 
-    def leaky(folder, work):
-        Taste(0.0).save(folder)
-        ranked = load_domains(run).held_out("valid")
-        ranked.assign(rank=np.where(ranked.index < USERS // 2, 1.0, 50.0)).to_parquet(folder / "valid_ranks.parquet")
-        return {}
+    def marks(count):
+        def build(folder, work):
+            marked = pd.DataFrame({"domain": "b", "row": rows["row"].to_numpy()[:count], "kind": "twin"})
+            marked.to_parquet(folder / "marks.parquet")
+            return {"marks": str(count)}
 
-    def marks(folder, work):
-        rows = load_domains(run).held_out("valid")["row"].to_numpy()[: USERS // 2]
-        pd.DataFrame({"domain": "b", "row": rows, "kind": "twin"}).to_parquet(folder / "marks.parquet")
-        return {"marks": "others"}
+        return build
 
-    transact(run, "fit_baseline", leaky, inputs={}, config={}, name="ease")
-    assert evaluate(run).facts["candidate"] == "ease"
-    transact(run, "audit", marks, inputs={}, config={"marked": "valid"})
-    assert evaluate(run).facts["candidate"] == "joint"
+    assert len(Chooser.of(run, domains, "ease").rows) == len(rows)
+    transact(run, "audit", marks(USERS // 2), inputs={}, config={"marked": "half"})
+    chooser = Chooser.of(run, domains, "ease")
+    assert chooser.rows["row"].tolist() == rows["row"].tolist()[USERS // 2 :]
+    transact(run, "audit", marks(len(rows)), inputs={}, config={"marked": "all"})
+    with pytest.raises(DataError, match=f"no validation row is left that the audit did not mark \\({len(rows)} are"):
+        Chooser.of(run, domains, "ease")
 
 
 def test_no_test_row_is_an_error(run):
@@ -271,5 +273,6 @@ def test_what_thinning_took_away_is_no_wrong_answer(run):
     marks = pd.DataFrame({"domain": [], "row": [], "kind": []})
     test = HeldOut.of(run.scenario, bare, marks)
     assert (test.rank(Constant(0.0).scores) == (ITEMS - 6 + 1) / 2).all()
-    ranks = rank_rows(Constant(0.0), bare, bare.held_out("valid"), ("train",))
-    assert (ranks == (ITEMS - 5 + 1) / 2).all()
+    deep = run.scenario.model_copy(update={"task": RankingTask(cutoffs=(ITEMS,))})
+    choosing = Chooser(deep, bare, bare.held_out("valid")).metrics(Constant(0.0))
+    assert choosing[f"mrr@{ITEMS}"] == pytest.approx(2 / (ITEMS - 5 + 1))  # each row's rank

@@ -19,6 +19,7 @@ from pipeline.data.prepared import DomainData, Domains
 from pipeline.errors import CrossliftError, StorageError, UserError
 from pipeline.folders import Home, read_json, write_json
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker
+from pipeline.models.stack import Stack
 from pipeline.registry import lookup, tracking
 from pipeline.registry import promote as registry
 from pipeline.registry.rollback import rollback
@@ -71,9 +72,12 @@ class Night:
             self.step(run, "prepare", data.name, data.write)
         histories = domains.histories((c.TRAIN, c.VALID))
         self.lane(
-            run, "fit_baseline", ItemKnnRanker.fit(histories, "films", 0.0, neighbours=10, shrinkage=0.0), "item_knn"
+            run,
+            "fit_baseline",
+            ItemKnnRanker.fit(histories, Stack.of(histories, "films"), neighbours=10, shrinkage=0.0),
+            "item_knn",
         )
-        self.lane(run, "fit_baseline", PopularityRanker.fit(histories, "films"), "popularity")
+        self.lane(run, "fit_baseline", PopularityRanker.fit(histories, Stack.of(histories, "films")), "popularity")
         self.step(run, "audit", "", lambda folder: write_json(folder / "passport.json", {"seed": self.seed}))
         judged = {"verdict": verdict, "candidate": picked, "lane": lane, "reason": f"because {verdict}"}
         estimate = {"value": 0.2, "low": 0.1, "high": 0.3}

@@ -51,7 +51,7 @@ def ease_weights(X: np.ndarray) -> np.ndarray:
 
 
 def ease(histories, weight: float = WEIGHT) -> EaseRanker:
-    return EaseRanker.fit(histories, "near", weight, regularization=REG, max_side=100)
+    return EaseRanker.fit(histories, Stack.of(histories, "near", weight), regularization=REG, max_side=100)
 
 
 @pytest.mark.parametrize(("users", "dual"), [(12, True), (60, False)])
@@ -104,7 +104,7 @@ def test_ease_folds_a_changed_history_in():
 def test_ease_keeps_the_memory_that_it_was_given():
     """A dense matrix longer than the limit is refused with the limit's name."""
     with pytest.raises(UserError, match=r"needs a dense matrix of 11 rows \(0\.0 GiB\), more than max_side=10 allows"):
-        EaseRanker.fit(toy(12), "near", WEIGHT, regularization=REG, max_side=10)
+        EaseRanker.fit(toy(12), Stack.of(toy(12), "near", WEIGHT), regularization=REG, max_side=10)
 
 
 def test_ease_of_more_than_one_block_is_symmetric(monkeypatch):
@@ -133,7 +133,7 @@ def test_item_knn_is_the_shrunk_cosine_of_weighted_columns(shrinkage, monkeypatc
     monkeypatch.setattr("pipeline.models.neighbours._BLOCK", 5)
     histories = toy(30)
     X = stacked(histories)
-    ranker = ItemKnnRanker.fit(histories, "near", WEIGHT, neighbours=100, shrinkage=shrinkage)
+    ranker = ItemKnnRanker.fit(histories, Stack.of(histories, "near", WEIGHT), neighbours=100, shrinkage=shrinkage)
     np.testing.assert_allclose(ranker.scores(histories), X @ shrunk(X, shrinkage), atol=1e-5)
 
 
@@ -143,7 +143,7 @@ def test_item_knn_keeps_the_nearest():
     X = stacked(histories)
     similar = shrunk(X, 5.0)
     kth = np.sort(similar, axis=1)[:, -3][:, None]
-    ranker = ItemKnnRanker.fit(histories, "near", WEIGHT, neighbours=3, shrinkage=5.0)
+    ranker = ItemKnnRanker.fit(histories, Stack.of(histories, "near", WEIGHT), neighbours=3, shrinkage=5.0)
     np.testing.assert_allclose(ranker.scores(histories), X @ np.where(similar >= kth, similar, 0), atol=1e-5)
 
 
@@ -153,7 +153,8 @@ def test_shrinkage_keeps_rare_items_from_being_the_closest():
     rows[:4, 0] = rows[1:5, 1] = rows[5, 2] = rows[5, 3] = 1
     histories = {"near": sparse.csr_matrix(rows)}
     plain, shrunken = (
-        ItemKnnRanker.fit(histories, "near", 0.0, neighbours=4, shrinkage=value).similarity for value in (0.0, 20.0)
+        ItemKnnRanker.fit(histories, Stack.of(histories, "near"), neighbours=4, shrinkage=value).similarity
+        for value in (0.0, 20.0)
     )
     assert plain[2, 3] > plain[0, 1]
     assert shrunken[2, 3] < shrunken[0, 1]
@@ -168,13 +169,14 @@ def test_user_knn_is_the_cosine_of_weighted_rows(neighbours):
     similar = cosine(X * weights)
     order = np.argsort(-similar, axis=1, kind="stable")[:, neighbours:]
     np.put_along_axis(similar, order, 0, axis=1)
-    ranker = UserKnnRanker.fit(histories, "near", WEIGHT, neighbours)
+    ranker = UserKnnRanker.fit(histories, Stack.of(histories, "near", WEIGHT), neighbours)
     np.testing.assert_allclose(ranker.scores(histories), similar @ histories["near"].toarray(), atol=1e-5)
 
 
 def ials(histories, seed: int = 0) -> IalsRanker:
     return IalsRanker.fit(
-        histories, "near", WEIGHT, factors=4, alpha=5.0, regularization=2.0, iterations=3, seed=seed
+        histories, Stack.of(histories, "near", WEIGHT), factors=4, alpha=5.0, regularization=2.0, iterations=3,
+        seed=seed,
     )  # fmt: skip
 
 
@@ -195,7 +197,7 @@ def test_ials_approaches_its_own_fixed_point():
     """After many iterations the item factors solve their own normal equations: what was fitted is what serves."""
     histories = toy(30)
     ranker = IalsRanker.fit(
-        histories, "near", WEIGHT, factors=2, alpha=5.0, regularization=2.0, iterations=400, seed=0
+        histories, Stack.of(histories, "near", WEIGHT), factors=2, alpha=5.0, regularization=2.0, iterations=400, seed=0
     )  # fmt: skip
     X, Y = stacked(histories), ranker.state()[1]["item_factors"].astype(np.float64)
     users = ranker._model.recalculate_user(np.arange(30), ranker.stack.matrix(histories)).astype(np.float64)
@@ -215,7 +217,7 @@ def test_ials_repeats_exactly_for_a_seed():
 def test_the_blend_is_the_sum_of_standard_scores():
     """Each part has mean zero and deviation one within a user; a constant row counts as zero."""
     histories = toy(30)
-    parts = (ials(histories), UserKnnRanker.fit(histories, "near", WEIGHT, 5))
+    parts = (ials(histories), UserKnnRanker.fit(histories, Stack.of(histories, "near", WEIGHT), 5))
     expected = np.zeros((30, TARGET))
     for part in parts:
         scores = part.scores(histories).astype(np.float64)
@@ -229,7 +231,7 @@ def test_the_blend_is_the_sum_of_standard_scores():
 def test_popularity_counts_the_target():
     """Everybody gets the column sums of the target's rows."""
     histories = toy(30)
-    scores = PopularityRanker.fit(histories, "near").scores(histories)
+    scores = PopularityRanker.fit(histories, Stack.of(histories, "near")).scores(histories)
     np.testing.assert_array_equal(scores, np.tile(histories["near"].toarray().sum(axis=0), (30, 1)))
 
 
@@ -239,10 +241,80 @@ def test_the_stack_puts_the_target_first_and_weights_the_sources():
     stack = Stack.of(histories, "near", WEIGHT)
     np.testing.assert_allclose(stack.matrix(histories).toarray(), stacked(histories), rtol=1e-6)
     assert Stack.of(histories, "near").names == ("near",)
-    assert Stack.from_state(stack.state()) == stack
+    again = Stack.from_state(*stack.state())
+    np.testing.assert_array_equal(again.matrix(histories).toarray(), stack.matrix(histories).toarray())
     alone = stack.matrix({"near": histories["near"]}).toarray()
     np.testing.assert_array_equal(alone[:, TARGET:], np.zeros((12, SOURCE)))
     np.testing.assert_array_equal(alone[:, :TARGET], histories["near"].toarray())
+
+
+SAME = {"near": np.arange(TARGET), "far": np.array([3, 9, 10, 0, 11, 8, 12])}  # three of the source's are the target's
+
+
+def test_an_item_of_two_domains_has_one_column():
+    """Rows of the source count with their weight in the column of the same item; others follow the target's."""
+    histories = toy(30)
+    expected = np.zeros((30, TARGET + 4))
+    expected[:, :TARGET] = histories["near"].toarray()
+    for place, column in enumerate(SAME["far"]):
+        expected[:, column] += WEIGHT * histories["far"].toarray()[:, place]
+    stack = Stack.of(histories, "near", WEIGHT, SAME)
+    np.testing.assert_allclose(stack.matrix(histories).toarray(), expected, rtol=1e-6)
+    again = Stack.from_state(*stack.state())
+    np.testing.assert_array_equal(again.matrix(histories).toarray(), stack.matrix(histories).toarray())
+    assert Stack.of(histories, "near", 0.0, SAME).width == TARGET
+
+
+@pytest.mark.parametrize("users", [12, 60])
+def test_ease_over_shared_items_is_the_formula_on_the_shared_columns(users):
+    """Two users with the same columns and other values are two rows, in the dual as well."""
+    histories = toy(users)
+    for name, place in (("near", 3), ("far", 0)):  # one takes item 3 here, one there, and both nothing else
+        histories[name] = histories[name].tolil()
+        histories[name][5 if name == "near" else 6, :] = 0
+        histories[name][5 if name == "near" else 6, place] = 1
+        histories[name][6 if name == "near" else 5, :] = 0
+        histories[name] = sparse.csr_matrix(histories[name])
+    stack = Stack.of(histories, "near", WEIGHT, SAME)
+    X = stack.matrix(histories).toarray().astype(np.float64)
+    ranker = EaseRanker.fit(histories, stack, regularization=REG, max_side=100)
+    np.testing.assert_allclose(ranker.scores(histories), (X @ ease_weights(X))[:, :TARGET], atol=2e-5)
+
+
+def test_neighbours_speak_by_what_they_took_in_either_domain():
+    """A neighbour's item counts 1 where it was taken in the target, and the weight where only in the source."""
+    histories = toy(30)
+    stack = Stack.of(histories, "near", WEIGHT, SAME)
+    X = stack.matrix(histories).toarray().astype(np.float64)
+    expected = cosine(X * idf(X)) @ np.minimum(X[:, :TARGET], 1)
+    np.testing.assert_allclose(UserKnnRanker.fit(histories, stack, 100).scores(histories), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["popularity", "item_knn", "user_knn", "ials", "ease", "ials_knn"])
+def test_the_source_alone_learns_nothing_from_the_target(kind):
+    """Other rows of the target give the same ranker, which ranks the target's items by those of the source."""
+    histories = toy(30)
+    config = next(one for one in CONFIGS if one.model_fields["kind"].annotation.__args__[0] == kind)
+    value = config(kind=kind, domains="source")
+    assert value.name == f"source_{kind}"
+    [settings, *_] = candidates(value)
+    others = {**histories, "near": taken(30, TARGET, 9)}
+    first, second = (
+        fit_baseline(value, given, "near", settings, 0, SAME).scores(histories) for given in (histories, others)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert first.shape == (30, TARGET)
+    assert first.std() > 0
+
+
+def test_popularity_of_several_domains():
+    """Rows of sources count by their weight, in the column of the same item."""
+    histories = toy(30)
+    config = cfg.Popularity(kind="popularity", domains="all", source_weights=(WEIGHT,))
+    [settings] = candidates(config)
+    scores = fit_baseline(config, histories, "near", settings, 0, SAME).scores(histories)
+    expected = Stack.of(histories, "near", WEIGHT, SAME).matrix(histories).toarray()[:, :TARGET].sum(axis=0)
+    np.testing.assert_allclose(scores[0], expected, rtol=1e-6)
 
 
 def test_a_packed_matrix_comes_back():

@@ -207,3 +207,51 @@ def test_the_verdict_can_be_kept_as_json():
     """A verdict that was written and read again is the same."""
     verdict = judge(users(joint=0.25, **BASE))
     assert Verdict.model_validate(json.loads(verdict.model_dump_json())) == verdict
+
+
+CHANCE = Lane("chance", "chance", 0.0)
+DIRECT = Lane("direct", "strategy", 0.3)
+SOURCE = Lane("source_ials", "baseline", 0.2)
+WITHOUT_LABELS = (DIRECT, SOURCE, CHANCE)
+
+
+def test_without_labels_the_candidate_must_beat_chance():
+    """Chance takes the place of target-only, for strategies and baselines alike; a baseline stays a reference."""
+    verdict = judge(users(direct=0.25, source_ials=0.2, chance=0.01), WITHOUT_LABELS)
+    assert (verdict.verdict, verdict.lane, verdict.approvable) == ("promoted", "direct", False)
+    assert [(c.role, c.demand) for c in verdict.comparisons] == [("chance", "better"), ("best baseline", "not worse")]
+    alone = judge(users(source_ials=0.2, chance=0.01), (SOURCE, CHANCE))
+    assert [(c.role, c.demand, c.outcome) for c in alone.comparisons] == [("chance", "better", "passed")]
+
+
+def test_without_labels_what_is_not_better_than_chance_serves_nobody():
+    """Nothing is safe then: a rejected candidate is not replaced, and a person cannot approve it."""
+    verdict = judge(users(direct=0.01, source_ials=0.005, chance=0.01), WITHOUT_LABELS)
+    assert (verdict.verdict, verdict.lane, verdict.approvable) == ("rejected", None, False)
+    assert verdict.reason.endswith("Nothing serves.")
+
+
+@pytest.mark.parametrize("few", [0, 1, 30])
+def test_without_labels_too_few_test_rows_are_for_a_person(few):
+    """Undecided, also with no row at all, waits for an approval."""
+    table = users(n=200, noise=0.2, direct=0.02, source_ials=0.01, chance=0.01).head(few)
+    verdict = judge(table, WITHOUT_LABELS)
+    assert (verdict.verdict, verdict.lane, verdict.approvable) == ("undecided", None, True)
+    assert verdict.reason.endswith("Nothing serves until a person approves it.")
+
+
+def test_without_labels_a_champion_serves_on():
+    """The next candidate has to stand beside what a person approved; where rows are missing, that stays."""
+    lanes = (DIRECT, CHANCE)
+    worse = serving(direct=0.2, champion=0.3)
+    verdict = judge(users(direct=0.2, chance=0.01), lanes, worse)
+    assert (verdict.verdict, verdict.lane) == ("rejected", None)
+    assert verdict.reason.endswith("What serves now stays.")
+    nothing = ChampionScores(version=1, age_days=1, metrics=users(direct=0.2, champion=0.2).head(0))
+    assert judge(users(direct=0.2, chance=0.01).head(0), lanes, nothing).approvable
+
+
+def test_with_labels_nobody_approves():
+    """Undecided or not, where the target has labels the gate decides."""
+    verdict = judge(users(n=200, noise=0.2, joint=0.205, **BASE))
+    assert (verdict.verdict, verdict.approvable) == ("undecided", False)

@@ -131,12 +131,16 @@ def test_what_serves_scores_like_the_model(own, text):
     np.testing.assert_allclose(scores[0], prior.numpy(), atol=1e-6)
 
 
-def test_without_a_prior_the_counts_say_nothing():
-    """Zero-shot scores are cosines alone."""
+def test_the_prior_may_come_from_elsewhere():
+    """Counts that are given take the place of the model's own: with zeros, scores are cosines alone."""
     model = build()
-    with_prior, without = (model.ranker("near", ("far", "near"), prior=prior) for prior in (True, False))
-    gap = with_prior.scores(HISTORIES) - without.scores(HISTORIES)
-    np.testing.assert_allclose(gap, np.tile(model.items("near").counts.log1p().numpy(), (USERS, 1)), atol=1e-5)
+    own = model.items("near").counts.numpy()
+    scores = [
+        model.ranker("near", ("far", "near"), counts=counts).scores(HISTORIES)
+        for counts in (None, np.zeros_like(own), 2 * own)
+    ]
+    np.testing.assert_allclose(scores[0] - scores[1], np.tile(np.log1p(own), (USERS, 1)), atol=1e-5)
+    np.testing.assert_allclose(scores[2] - scores[1], np.tile(np.log1p(2 * own), (USERS, 1)), atol=1e-5)
 
 
 def test_a_ranker_is_a_copy():

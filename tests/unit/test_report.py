@@ -11,7 +11,7 @@ import pytest
 from pipeline.config import Gate, Scenario
 from pipeline.evaluation import figures
 from pipeline.evaluation.bootstrap import Estimate
-from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, View, describe_lanes, view
+from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, Validated, View, describe_lanes, view
 from pipeline.evaluation.curve import make_point
 from pipeline.evaluation.gate import Lane, Verdict, decide
 from pipeline.evaluation.report import Report, StepCost, lane_rows, render_html, render_markdown, write_report
@@ -40,14 +40,15 @@ def make_report(share: float = 1.0, **changes) -> Report:
     rows = pd.DataFrame({"row": np.arange(USERS), "user": np.arange(USERS), "item": rng.integers(0, 50, USERS)})
     noise = rng.gamma(2.0, 0.5, USERS)
     ranks = {name: np.ceil(typical * noise * rng.uniform(0.8, 1.2, USERS)) for name, typical in GOOD.items()}
-    lanes = describe_lanes(chosen, {name: {"ndcg@10": 1 / typical} for name, typical in GOOD.items()})
+    valid = {name: Validated({"ndcg@10": 1 / typical}, "b") for name, typical in GOOD.items()}
+    lanes = describe_lanes(chosen, valid)
     slices = [Slice("half", "first", np.arange(USERS) < 200), Slice("half", "second", np.arange(USERS) >= 200)]
     parts = {ALL: np.ones(USERS, bool), UNMARKED: np.arange(USERS) >= 40}
     views = {name: view(chosen, lanes, rows, ranks, part, slices) for name, part in parts.items()}
     comparison = Comparison(
-        scenario="toy", title=chosen.title, sources=("a",), target="b", seed=0, target_share=share, metric="ndcg@10",
-        cutoffs=(10, 20), level=0.95, resamples=1000, catalogue=5000, marks={"a": {}, "b": {"twin": 40}},
-        test_marks={"twin": 40}, lanes=lanes, failed=("frozen",), views=views,
+        scenario="toy", title=chosen.title, sources=("a",), target="b", seed=0, target_share=share, target_labels=True,
+        metric="ndcg@10", cutoffs=(10, 20), level=0.95, resamples=1000, catalogue=5000,
+        marks={"a": {}, "b": {"twin": 40}}, test_marks={"twin": 40}, lanes=lanes, failed=("frozen",), views=views,
     )  # fmt: skip
     table = pd.DataFrame({name: 1 / values for name, values in ranks.items()})
     verdict = decide(

@@ -52,7 +52,7 @@ def test_built_in_ones_are_valid(name: str) -> None:
 def test_built_in_ones_are_all_listed() -> None:
     """No file of the package is left out, and none of them is broken."""
     found = find_scenarios()
-    assert set(found) == {"demo", "cross_category", "cross_category_phones"}
+    assert set(found) == {"demo", "cross_category", "cross_category_phones", "new_shop"}
     assert not any(one.error for one in found.values())
 
 
@@ -120,8 +120,30 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         r"weights: leave out adapt, or tune with one of direct, fine_tune, frozen",
     ),
     "popularity of the source": (
-        {"baselines": [{"kind": "popularity", "domains": "all"}]},
-        r"baselines\.0\.popularity\.domains: input should be 'target', got 'all'",
+        {"bridges": ["users"], "baselines": [{"kind": "popularity", "domains": "all"}]},
+        r"baselines: popularity\+source needs the bridge items, but bridges names users",
+    ),
+    "the source alone": (
+        {"bridges": ["users"], "baselines": [{"kind": "ials", "domains": "source"}]},
+        r"baselines: source_ials needs the bridge items, but bridges names users; without items in common",
+    ),
+    "no baseline": ({"baselines": []}, r"scenario: baselines: expected at least one"),
+    "labels that are not there": (
+        {"target_labels": False, "strategies": [SCRATCH, FINE_TUNE], "baselines": [{"kind": "ials", "domains": "all"}]},
+        r"target_labels is false, but fine_tune, ials\+source cannot be fitted without them; expected",
+    ),
+    "nothing but oracles": (
+        {"target_labels": False, "strategies": [SCRATCH]},
+        r"target_labels is false: expected a strategy with tune {kind: direct} or a baseline with domains: source",
+    ),
+    "a share of no labels": (
+        {
+            "target_labels": False,
+            "target_share": 0.5,
+            "bridges": ["items"],
+            "strategies": [{"tune": {"kind": "direct"}}],
+        },
+        r"target_share and shares: expected to be left out, because target_labels is false",
     ),
     "hostile name": ({"target": "../b"}, r"target: string should match pattern .*, got '\.\./b'"),
     "too few users": ({"embedded": {"users": 1}}, r"embedded\.users: input should be greater than or equal to 20"),

@@ -17,6 +17,7 @@ from pipeline.data.prepared import DomainData, Domains
 from pipeline.data.pseudonyms import pseudonym
 from pipeline.errors import ConfigError, DataError, StorageError
 from pipeline.models.neighbours import ItemKnnRanker
+from pipeline.models.stack import Stack
 from pipeline.serving.package import PackageInfo, ServedModel, read_example, write_package
 from pipeline.serving.recommend import as_csv, recommend
 from pipeline.serving.requests import top_k
@@ -51,7 +52,8 @@ def package(domains: Domains, tmp_path: Path) -> Callable[..., ServedModel]:
         candidate.mkdir()
         folder.mkdir()
         histories = domains.histories(("train", "valid"))
-        ItemKnnRanker.fit(histories, "films", 0.5, neighbours=10, shrinkage=0.0).save(candidate)
+        stack = Stack.of(histories, "films", 0.5)
+        ItemKnnRanker.fit(histories, stack, neighbours=10, shrinkage=0.0).save(candidate)
         values = {"scenario": "toy", "lane": "item_knn+source", "target": "films", "sources": ("books",),
                   "pseudonymous": True, "candidate": "x", "data": {}, "code": "1"}  # fmt: skip
         titles = {"films": pd.Series({"f1": "One", "f3": "=SUM(A1)"})}

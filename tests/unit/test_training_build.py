@@ -8,7 +8,7 @@ from pipeline.config import Scenario
 from pipeline.data.prepared import DomainData, Domains
 from pipeline.errors import CrossliftError
 from pipeline.scenarios import load_scenario
-from pipeline.training.build import shared_items, target_inputs
+from pipeline.training.build import copy_shared_items, new_model, shared_items, target_inputs
 
 
 def domain(name: str, pairs: list[str]) -> DomainData:
@@ -63,3 +63,53 @@ def test_places_of_shared_items():
     here, there = shared_items(NEAR, FAR)
     assert NEAR.items["item_id"].to_numpy()[here].tolist() == ["y", "z"]
     assert np.array_equal(FAR.items["item_id"].to_numpy()[there], NEAR.items["item_id"].to_numpy()[here])
+
+
+MORE = domain("more", ["a z", "f z", "f w"])
+DOMAINS = Domains((FAR, MORE), NEAR)  # near: q y z; far: x y z; more: w z
+
+
+def test_an_item_has_one_column_whichever_domains_it_is_in():
+    """The target's items come first, then all others once."""
+    found = {name: columns.tolist() for name, columns in DOMAINS.item_columns().items()}
+    assert found == {"near": [0, 1, 2], "far": [4, 1, 2], "more": [3, 2]}
+
+
+def test_the_sources_count_the_target_s_items():
+    """Training rows of all sources on the same item; an item that no source has was never taken."""
+    assert DOMAINS.source_counts().tolist() == [0, 2, 3]
+    assert DOMAINS.with_source_counts().target.items["train_count"].tolist() == [0, 2, 3]
+
+
+def test_all_rows_are_there_as_before_thinning():
+    """What thinning to nothing took away comes back, counts too."""
+    pairs = pd.DataFrame([["c", "y"], ["c", "q"], ["d", "q"]], columns=["user_id", "item_id"]).assign(part=[0, 1, 2])
+    bare = Domains((FAR,), DomainData.build("near", pairs, None, 0.0, 16))
+    assert bare.histories(("train", "valid"))["near"].nnz == 0
+    assert bare.target.items["train_count"].tolist() == [0, 0]
+    whole = bare.with_all_rows()
+    assert whole.histories(("train", "valid"))["near"].nnz == 2
+    assert whole.target.items["train_count"].tolist() == [1, 1]
+    assert bare.held_out("test").equals(whole.held_out("test"))
+
+
+def test_zero_shot_has_no_vector_of_what_the_sources_do_not_know():
+    """Shared items get the source's vectors, the first source's where several know them; the rest are blank."""
+    model = new_model(scenario("items"), DOMAINS.all, DOMAINS.histories(), frozenset({"far", "more", "near"}))
+    tables = {name: model.items(name).own for name in ("far", "more", "near")}
+    before = tables["near"].weight.detach().clone()
+    copy_shared_items(model, DOMAINS, blank=False)
+    np.testing.assert_array_equal(tables["near"].weight[0].detach(), before[0])
+    copy_shared_items(model, DOMAINS, blank=True)
+    near, far = (tables[name].weight.detach().numpy() for name in ("near", "far"))
+    np.testing.assert_array_equal(near, np.stack([np.zeros(near.shape[1]), far[1], far[2]]))
+
+
+def test_a_target_without_labels_lends_its_users():
+    """Who is a customer may be known, what they took not: they are read by their history in the source alone."""
+    value = scenario("users").model_dump(mode="json") | {"target_labels": False, "bridges": ["users", "item_features"]}
+    value |= {"strategies": [{"tune": {"kind": "direct"}}], "baselines": []}
+    pairs = pd.DataFrame([["a", "q"], ["b", "q"], ["g", "q"]], columns=["user_id", "item_id"]).assign(part=[0, 2, 0])
+    domains = Domains((FAR,), DomainData.build("near", pairs, None, 0.0, 16))
+    rows = target_inputs(Scenario.model_validate(value), domains, ("far",))
+    assert domains.users[rows.users.numpy()].tolist() == ["a"]  # b is met in the test alone, g nowhere else

@@ -168,6 +168,23 @@ def test_target_needs_rows_to_train_and_to_test(split, columns, failed):
     assert set(failed_rules(scenario(split=split), domains)) == failed
 
 
+@pytest.mark.parametrize(("columns", "failed"), [({}, {"test_labels": "warning"}), ({"split": ["test", "x"]}, {})])
+def test_a_target_without_labels_needs_no_rows(columns, failed):
+    """Without test rows the gate cannot judge, which is worth a warning; nothing else is missed."""
+    domains = {"a": tables(["y", "v"]), "b": tables(["w", "x"]), "t": tables(["y", "z"], **columns)}
+    strategies = [{"tune": {"kind": "direct"}}]
+    what = scenario(target_labels=False, strategies=strategies, bridges=["users", "item_features"], baselines=[])
+    titled = {
+        name: DomainTables(part.interactions, tables(["q"], ["Lamp", None]).items, 0.0)
+        for name, part in domains.items()
+    }
+    assert failed_rules(what, titled) == failed
+    empty = titled["t"].interactions.iloc[:0]
+    assert not {"enough_rows", "two_users", "two_items", "volume_fell"} & {
+        check.rule for check in interaction_checks(empty, "t", None)
+    }
+
+
 def test_leave_last_out_tests_users_with_two_rows():
     """One user with two rows gives one test row."""
     domains = {"a": tables(["y", "v"]), "b": tables(["w", "x"]), "t": tables(["y", "y"], position=[1, 2])}

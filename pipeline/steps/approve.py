@@ -1,0 +1,64 @@
+"""approve: a person promotes what the gate could not judge, because the target has no labels."""
+
+import getpass
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pipeline.errors import UserError
+from pipeline.folders import Home, exclusive
+from pipeline.steps.run import Run
+
+NEEDED = "needed"  # of the tag `approval`: this version may be approved
+
+
+@dataclass(frozen=True)
+class Approval:
+    """What an approval did: `champion` serves now, `previous` served before it, if any did."""
+
+    name: str
+    champion: int
+    previous: int | None
+    by: str
+
+
+def approve(home: Home, name: str) -> Approval:
+    """Let the challenger serve, if the gate lacked the labels to decide; its tags then say who approved it, and when.
+
+    Raises:
+        UserError: there is no such model, no challenger, or the gate has decided about it.
+        CrossliftError: a fresh process could not serve it; nothing was changed.
+        StorageError: the store cannot be reached.
+    """
+    from pipeline.registry.lookup import known
+    from pipeline.registry.promote import CHALLENGER, CHAMPION, aliases, promote_version
+    from pipeline.registry.tracking import connect, reached
+
+    client = connect(home)
+    known(client, home, name)
+    with exclusive(home.lock("promote")):
+        with reached(client.tracking_uri):
+            found = aliases(client, name)
+            version, serving = found.get(CHALLENGER), found.get(CHAMPION)
+            tags = client.get_model_version(name, str(version)).tags if version is not None else {}
+        if version is None or version == serving:
+            raise UserError(f"{name}: no version waits; challenger: {version}, champion: {serving or 'none'}.")
+        if tags.get("approval") != NEEDED:
+            raise UserError(
+                f"{name} version {version}: the gate says {tags.get('verdict', 'nothing')} about it, and a person "
+                f"approves only what cannot be judged without labels of the target. {tags.get('reason', '')}"
+            )
+        promote_version(client, home, name, version, by_hand=True)
+        by = getpass.getuser()
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        with reached(client.tracking_uri):
+            client.set_model_version_tag(name, str(version), "approval", f"by {by} at {when}")
+    _keep_reference(home, tags.get("run_id", ""))
+    return Approval(name, version, serving, by)
+
+
+def _keep_reference(home: Home, run_id: str) -> None:
+    """Hold the next night's volumes against those of the run, where it still lies in this home."""
+    from pipeline.steps.promote import keep_reference
+
+    if run_id and (home.run(run_id) / "plan.json").exists():
+        keep_reference(Run.load(home, run_id))
