@@ -79,7 +79,13 @@ class Night:
         )
         self.lane(run, "fit_baseline", PopularityRanker.fit(histories, Stack.of(histories, "films")), "popularity")
         self.step(run, "audit", "", lambda folder: write_json(folder / "passport.json", {"seed": self.seed}))
-        judged = {"verdict": verdict, "candidate": picked, "lane": lane, "reason": f"because {verdict}"}
+        judged = {
+            "verdict": verdict,
+            "candidate": picked,
+            "lane": lane,
+            "reason": f"because {verdict}",
+            "approvable": False,
+        }
         estimate = {"value": 0.2, "low": 0.1, "high": 0.3}
         compared = {"views": {"all rows": {"lanes": {"item_knn": {"ndcg@10": estimate}}}}}
 

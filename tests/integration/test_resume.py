@@ -132,6 +132,6 @@ def test_baselines_repeat_with_equal_hashes(homes, tmp_path):
         shutil.copytree(homes[0], tmp_path / place)
         found.append(fit_baseline(Run.load(Home(tmp_path / place), NIGHT), "ials_knn"))
     assert found[0].manifest == found[1].manifest
-    assert set(found[0].facts) == {"lane", "valid", "settings"}
+    assert set(found[0].facts) == {"lane", "valid", "valid_domain", "settings"}
     assert not found[0].reused
     assert fit_baseline(Run.load(Home(tmp_path / "one"), NIGHT), "ials_knn").reused
