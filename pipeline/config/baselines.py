@@ -1,6 +1,6 @@
 """Simple strong methods, each with the settings that validation chooses from."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,8 @@ SourceWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=10)], ...], Fiel
 
 class Baseline(Config):
     """A simple strong method; with `domains: all` the source's weight is chosen on validation."""
+
+    draws: ClassVar[bool] = False  # whether the seed matters
 
     domains: Domains = "target"
     source_weights: SourceWeights = (0.2, 0.5, 1.0)
@@ -51,6 +53,8 @@ class UserKnn(Baseline):
 class Ials(Baseline):
     """Implicit alternating least squares (Hu, Koren and Volinsky, 2008)."""
 
+    draws: ClassVar[bool] = True
+
     kind: Literal["ials"]
     factors: int = Field(default=64, ge=1, le=1024)
     alpha: tuple[float, ...] = (10.0, 20.0)
@@ -68,6 +72,8 @@ class Ease(Baseline):
 
 class Blend(Baseline):
     """The plain sum of the standardised scores of iALS and user-kNN."""
+
+    draws: ClassVar[bool] = True
 
     kind: Literal["ials_knn"]
     factors: int = Field(default=64, ge=1, le=1024)

@@ -15,6 +15,9 @@ class RankingTask(Config):
     metric: Literal["ndcg", "recall", "hit_rate", "mrr"] = "ndcg"  # at the first cutoff; chooses and is gated
 
 
+PriorWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Field(min_length=1)]
+
+
 class HistoryModel(Config):
     """A user is the weighted sum of the vectors of the items in the history, of all domains."""
 
@@ -23,6 +26,7 @@ class HistoryModel(Config):
     text_buckets: int = Field(default=4096, ge=16, le=1 << 20)  # feature hashing of title and category words
     dropout: float = Field(default=0.5, ge=0, lt=1)  # share of history items hidden from the encoder in training
     temperature: float = Field(default=0.2, gt=0, le=10)  # fixed: a larger one regularises more
+    prior_weights: PriorWeights = (1.0, 0.7, 2.0, 0.5, 4.0, 8.0)  # tried on validation when a lane is fitted
 
 
 class Training(Config):

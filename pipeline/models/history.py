@@ -130,13 +130,16 @@ class HistoryModel(nn.Module):
             total = total + self.gates[name].exp() * bags / mass.clamp(min=1.0).sqrt()[:, None]
         return functional.normalize(total, dim=-1)
 
-    def ranker(self, target: str, names: tuple[str, ...], *, counts: "NDArray[Any] | None" = None) -> VectorRanker:
+    def ranker(
+        self, target: str, names: tuple[str, ...], *, counts: "NDArray[Any] | None" = None, prior_weight: float = 1.0
+    ) -> VectorRanker:
         """What serves: plain arrays, no torch.
 
         Args:
             target: The domain whose items are ranked.
             names: The domains whose histories are read.
             counts: [I_target] how often each item was taken, for the prior; without, as the model was told.
+            prior_weight: Times the prior. Training has it at 1; with few rows vectors say less than they seem to.
         """
         with torch.no_grad():
             every = {
@@ -145,7 +148,7 @@ class HistoryModel(nn.Module):
             inputs = {name: self.item_vectors(name, items) for name, items in every.items()}
             arrays: Arrays = {f"inputs/{name}": table.numpy(force=True).copy() for name, table in inputs.items()}
             known = self.items(target).counts if counts is None else torch.from_numpy(counts).float()
-            arrays["prior"] = known.log1p().numpy(force=True).copy()
+            arrays["prior"] = (prior_weight * known.log1p()).numpy(force=True).copy()
             gates = {name: float(self.gates[name].exp()) for name in names}
         settings = {"target": target, "temperature": self.config.temperature, "gates": gates}
         return VectorRanker.from_state(settings, arrays)

@@ -1,7 +1,7 @@
 """Bring what the source taught to the target: epochs are chosen by validation, then all training rows are fitted."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config import NEEDS_SOURCE_MODEL, Strategy
 from pipeline.results import StepResult
@@ -10,9 +10,6 @@ from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from pipeline.data.prepared import Domains
     from pipeline.models.history import HistoryModel
     from pipeline.training.fit import Rows
@@ -68,15 +65,13 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
     chooser, target = Chooser.of(run, domains, strategy.name), domains.target.name
     few = chooser.few()
     reads = (target,) if strategy.tune.kind == "scratch" else scenario.domains
-    priors = _priors(run, strategy, domains)
-    counts = priors[0]
 
     def metric(model: "HistoryModel") -> float:
-        return few.score(model.ranker(target, reads, counts=counts))
+        return few.score(model.ranker(target, reads))
 
     rate = getattr(strategy.tune, "learning_rate", scenario.training.learning_rate)
     training = scenario.training.model_copy(update={"learning_rate": rate})
-    settings: dict[str, int] = {}
+    settings: dict[str, Any] = {}
     model, rows = _ready(run, strategy, domains, reads, ("train",))
     method = build_tune(strategy.tune, scenario.model.dim)
     if method.trains:
@@ -88,33 +83,40 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
         settings = {"epochs": chosen.epochs if chosen.metric > start else 0}
         if not settings["epochs"]:  # few labels can undo a good start
             model, _ = _ready(run, strategy, domains, reads, ("train",))
+    priors = _priors(run, strategy, domains)
     if chooser.domain == target:
-        counts = max(priors, key=lambda prior: few.score(model.ranker(target, reads, counts=prior)))
-        judged = model.ranker(target, reads, counts=counts)
+        prior = max(priors, key=lambda one: few.score(model.ranker(target, reads, **one)))  # the first of equal ones
+        valid = chooser.metrics(model.ranker(target, reads, **prior))
     else:  # what was learnt is judged where there are labels
-        judged = model.ranker(chooser.domain, scenario.sources)
-    valid = chooser.metrics(judged)
+        prior = priors[0]
+        valid = chooser.metrics(model.ranker(chooser.domain, scenario.sources))
+    settings["prior_weight"] = prior["prior_weight"]
 
     model, rows = _ready(run, strategy, domains, reads, ("train", "valid"))
     if settings.get("epochs"):
         method = build_tune(strategy.tune, scenario.model.dim)
         method.prepare(model, target)
-        fit(model, method, rows, training.model_copy(update=settings), work / "final", seed=scenario.seed)
-    model.ranker(target, reads, counts=counts).save(folder)
+        training = training.model_copy(update={"epochs": settings["epochs"]})
+        fit(model, method, rows, training, work / "final", seed=scenario.seed)
+    model.ranker(target, reads, **prior).save(folder)
     return {"lane": strategy.name, "valid": dict(valid), "valid_domain": chooser.domain, "settings": dict(settings)}
 
 
-def _priors(run: Run, strategy: Strategy, domains: "Domains") -> "list[NDArray[np.int64] | None]":
-    """How often each target item was taken, as far as a strategy may know: validation picks one where there are more.
+def _priors(run: Run, strategy: Strategy, domains: "Domains") -> list[dict[str, Any]]:
+    """What a strategy may know of how often each target item was taken, and how much it may count; at least one.
 
-    None: as the model knows it. Zero-shot has the sources' rows alone, and what is popular there need not be so here.
+    Zero-shot has the sources' rows alone, and only where items are the bridge: what is popular there may be so here.
     """
     import numpy as np
 
+    weights = run.scenario.model.prior_weights
     if strategy.tune.kind != "direct":
-        return [None]
-    unknown = np.zeros(len(domains.target.items), dtype=np.int64)
-    return [domains.source_counts(), unknown] if "items" in run.scenario.bridges else [unknown]
+        return [{"prior_weight": weight} for weight in weights]
+    nothing = {"counts": np.zeros(len(domains.target.items), dtype=np.int64), "prior_weight": 1.0}
+    if "items" not in run.scenario.bridges:
+        return [nothing]
+    counts = domains.source_counts()
+    return [*({"counts": counts, "prior_weight": weight} for weight in weights), nothing]
 
 
 def _ready(

@@ -99,9 +99,29 @@ def test_training_that_only_harms_is_not_done(run, monkeypatch):
     wild = Scenario.model_validate(run.scenario.model_dump(mode="json") | {"strategies": strategies})
     found = finetune_target(replace(run, scenario=wild), "fine_tune")
     assert asked == [True]  # chosen once, and not fitted again
-    assert found.facts["settings"] == {"epochs": 0}
+    assert found.facts["settings"]["epochs"] == 0
     curve = pd.read_csv(run.path(found) / "metrics.csv")
     assert curve.loc[curve["key"] == "valid/metric", "value"].max() < found.facts["valid"]["ndcg@10"]
+
+
+@pytest.mark.parametrize("lane", ["target_only", "frozen"])
+def test_validation_weighs_what_is_popular_against_what_was_learnt(run, lane):
+    """Each weight alone, then all of them: the best on validation is taken, and it is what serves."""
+
+    def tuned(*weights):
+        model = run.scenario.model.model_copy(update={"prior_weights": weights})
+        found = finetune_target(replace(run, scenario=run.scenario.model_copy(update={"model": model})), lane)
+        served = load_ranker(run.path(found))
+        return found.facts["valid"]["ndcg@10"], found.facts["settings"]["prior_weight"], served.prior
+
+    weights = (1.0, 0.2, 5.0)
+    alone = {weight: tuned(weight) for weight in weights}
+    assert len({valid for valid, *_ in alone.values()}) == len(weights)
+    valid, chosen, prior = tuned(*weights)
+    assert chosen == max(weights, key=lambda weight: alone[weight][0])
+    assert valid == alone[chosen][0]
+    np.testing.assert_array_equal(prior, alone[chosen][2])
+    np.testing.assert_allclose(prior, chosen * alone[1.0][2], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

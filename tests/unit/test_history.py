@@ -136,11 +136,11 @@ def test_the_prior_may_come_from_elsewhere():
     model = build()
     own = model.items("near").counts.numpy()
     scores = [
-        model.ranker("near", ("far", "near"), counts=counts).scores(HISTORIES)
-        for counts in (None, np.zeros_like(own), 2 * own)
+        model.ranker("near", ("far", "near"), counts=counts, prior_weight=weight).scores(HISTORIES)
+        for counts, weight in ((None, 1.0), (np.zeros_like(own), 1.0), (2 * own, 3.0))
     ]
     np.testing.assert_allclose(scores[0] - scores[1], np.tile(np.log1p(own), (USERS, 1)), atol=1e-5)
-    np.testing.assert_allclose(scores[2] - scores[1], np.tile(np.log1p(2 * own), (USERS, 1)), atol=1e-5)
+    np.testing.assert_allclose(scores[2] - scores[1], np.tile(3 * np.log1p(2 * own), (USERS, 1)), atol=1e-5)
 
 
 def test_a_ranker_is_a_copy():
