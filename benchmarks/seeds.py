@@ -1,0 +1,80 @@
+"""Run a scenario with several seeds and print what each lane reaches on average, as a Markdown table.
+
+    CROSSLIFT_DATA=... python benchmarks/seeds.py cross_category_phones --share 0.3 --seeds 0 1 2 3 4 --home FOLDER
+
+Each user's metric is averaged over the seeds first, then users are drawn with replacement: the interval is about other
+users, and the column `by seed` about other seeds. Test rows without marks. The home is kept, so that a second call
+computes nothing again.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from quality import interval, run, table
+
+from pipeline.evaluation.bootstrap import estimate, resampled_means
+from pipeline.evaluation.comparison import per_user
+
+RESAMPLES = 2000
+
+
+def metrics_of(scenario: str, share: float, seed: int, home: Path) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Run one seed; its comparison, and the gated metric of each user without marked rows, a column for each lane."""
+    comparison = run(scenario, share, seed, home)["comparison"]
+    records = [path for path in home.glob("runs/*/plan.json") if _is_run(path, scenario, share, seed)]
+    results = max(records, key=lambda path: path.stat().st_mtime).parent / "results"
+    ranked = pd.read_parquet(_folder(home, results / "verdict..json") / "ranks.parquet")
+    marks = pd.read_parquet(_folder(home, results / "audit..json") / "marks.parquet")
+    marked = marks.loc[marks["domain"] == comparison["target"], "row"]
+    lanes = {str(name): part.reset_index(drop=True) for name, part in ranked.groupby("lane", observed=True)}
+    rows = next(iter(lanes.values()))[["row", "user", "item"]]
+    clean = ~rows["row"].isin(marked).to_numpy()
+    users = per_user(rows, {name: part["rank"].to_numpy() for name, part in lanes.items()}, (10,), clean)
+    return comparison, pd.DataFrame({name: part[comparison["metric"]] for name, part in users.items()})
+
+
+def _is_run(plan: Path, scenario: str, share: float, seed: int) -> bool:
+    found = json.loads(plan.read_text(encoding="utf-8"))["scenario"]
+    return (found["name"], found["target_share"], found["seed"]) == (scenario, share, seed)
+
+
+def _folder(home: Path, record: Path) -> Path:
+    return home / str(json.loads(record.read_text(encoding="utf-8"))["folder"])
+
+
+def main() -> None:
+    """Run what the command line names and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scenario")
+    parser.add_argument("--share", type=float, default=1.0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--home", type=Path, default=Path(".crosslift"), help="where the runs are kept")
+    given = parser.parse_args()
+    found = [metrics_of(given.scenario, given.share, seed, given.home.resolve()) for seed in given.seeds]
+    comparison, level = found[0][0], found[0][0]["level"]
+    names = [name for name in found[0][1] if all(name in users for _, users in found)]
+    values = np.mean([users[names].to_numpy() for _, users in found], axis=0)
+    means = resampled_means(values, RESAMPLES, 0)
+    places = {name: place for place, name in enumerate(names)}
+    counterparts = {lane["name"]: lane["counterpart"] for lane in comparison["lanes"]}
+    rows = []
+    for name in sorted(names, key=lambda name: -values[:, places[name]].mean()):
+        here, own = places[name], counterparts[name]
+        cells = [name, interval(estimate(values[:, here].mean(), means[:, here], level).model_dump())]
+        if own in places:
+            there = places[own]
+            gain = estimate((values[:, here] - values[:, there]).mean(), means[:, here] - means[:, there], level)
+            seeds = [100 * (users[name] - users[own]).mean() for _, users in found]
+            cells += [interval(gain.model_dump(), "+"), own, ", ".join(f"{value:+.2f}" for value in seeds)]
+        rows.append([*cells, *[""] * (5 - len(cells))])
+    share = f"{given.share:.0%} of the target's rows, {len(given.seeds)} seeds"
+    print(f"{given.scenario}, {share}: {comparison['metric']} in %, {len(values)} users\n")
+    table(["lane", "without marks", "gain by the source", "against", "by seed"], rows)
+
+
+if __name__ == "__main__":
+    main()
