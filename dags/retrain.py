@@ -73,11 +73,7 @@ def form(scenario: Scenario) -> dict[str, Param]:
         ),
         "seed": Param(scenario.seed, type="integer", minimum=0, maximum=2**31 - 1),
         "epochs": Param(
-            scenario.training.epochs,
-            type="integer",
-            minimum=1,
-            maximum=1000,
-            description="At most so many passes.",
+            scenario.training.epochs, type="integer", minimum=1, maximum=1000, description="At most so many passes."
         ),
         **({"target_share": share} if scenario.target_labels else {}),
         "force": Param(False, type="boolean", description="Compute again what could be reused."),
