@@ -55,12 +55,16 @@ def show(name: ModelName, as_json: AsJson = False) -> None:
 
 
 @models.command("approve")
-def approve_challenger(name: ModelName, as_json: AsJson = False) -> None:
+def approve_challenger(
+    name: ModelName,
+    version: Annotated[int, typer.Argument(metavar="VERSION", help="The challenger's.")],
+    as_json: AsJson = False,
+) -> None:
     """Let the challenger serve, where the target has no labels by which the gate could judge it."""
     from pipeline.steps.approve import approve
 
     with quiet(as_json):
-        done = approve(Home.from_env(), name)
+        done = approve(Home.from_env(), name, version)
     if as_json:
         print_json(asdict(done))
     else:

@@ -104,6 +104,12 @@ class Scenario(Config):
                 "with tune {kind: direct}, baselines with domains: source, and, as oracles that are shown only, "
                 "target_only and baselines with domains: target"
             )
+        adapted = [strategy.name for strategy in self.strategies if strategy.adapt.kind != "none"]
+        if adapted and "users" not in self.bridges:
+            raise ValueError(
+                f"target_labels is false and {', '.join(adapted)} needs the bridge users: without labels an adaptation "
+                "reads the target's users by their history in the source alone"
+            )
         if not {lane.name for lane in (*self.strategies, *self.baselines)} - self.oracles:
             raise ValueError(
                 "target_labels is false: expected a strategy with tune {kind: direct} or a baseline with domains: "

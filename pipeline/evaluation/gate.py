@@ -136,7 +136,9 @@ def decide(
 
 
 def _gives_way(gate: Gate, champion: ChampionScores, comparisons: Sequence[Compared]) -> bool:
-    return champion.age_days > gate.max_age_days and all(compared.not_worse for compared in comparisons)
+    """Whether the champion is too old to keep out what is not worse; chance has to be beaten all the same."""
+    proved = all(compared.outcome == "passed" for compared in comparisons if compared.role == "chance")
+    return champion.age_days > gate.max_age_days and proved and all(compared.not_worse for compared in comparisons)
 
 
 def _best(lanes: Sequence[Lane]) -> Lane:

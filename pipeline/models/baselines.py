@@ -75,8 +75,11 @@ def fit_baseline(
         seed: Of what is drawn.
         columns: As `Stack.of` takes them.
     """
-    if config.domains == "source":
-        histories = {**histories, target: sparse.csr_matrix(histories[target].shape, dtype=np.float32)}
+    if config.domains == "source":  # whoever is known in the target alone does not count either
+        sources = {name: matrix for name, matrix in histories.items() if name != target}
+        known = np.flatnonzero(sum(np.diff(matrix.indptr) for matrix in sources.values()))
+        empty = sparse.csr_matrix((len(known), histories[target].shape[1]), dtype=np.float32)
+        histories = {name: empty if name == target else matrix[known] for name, matrix in histories.items()}
     stack = Stack.of(histories, target, settings[WEIGHT], columns)
     own = {key: value for key, value in settings.items() if key != WEIGHT}
     return BASELINES[type(config)][0](histories, stack, own, seed)

@@ -23,6 +23,7 @@ CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 PACKAGE = "crosslift.package"  # the identity of a version: hash of its package's manifest
 PROMOTED = "crosslift.promoted"  # set once the alias has moved
 ROLLED_BACK = "crosslift.rolled_back"  # a person took this version out of service
+APPROVED = "crosslift.approved"  # a person let this version serve: who, and when
 VERIFY_SECONDS = 600
 
 Save = Callable[[Path, Path, Any], None]  # (package, folder to write, mlflow.models.Model)
@@ -93,11 +94,12 @@ def point(client: "MlflowClient", name: str, alias: str, version: int) -> bool:
     return True
 
 
-def promote_version(client: "MlflowClient", home: Home, name: str, version: int, *, by_hand: bool = False) -> bool:
+def promote_version(client: "MlflowClient", home: Home, name: str, version: int, *, approved: str = "") -> bool:
     """Make a version the champion, after a fresh process has proved that it serves.
 
     A version that has been the champion once is left alone, so that a repeated run does not undo what happened since;
-    one that a person rolled back is not promoted again, unless it is `by_hand`.
+    one that a person rolled back is not promoted again. Neither holds for what a person `approved`: who did it and when
+    becomes a tag before the alias moves.
 
     Returns:
         Whether the champion is now another one.
@@ -113,10 +115,12 @@ def promote_version(client: "MlflowClient", home: Home, name: str, version: int,
             if PROMOTED not in tags:  # a crash came between the two
                 client.set_model_version_tag(name, str(version), PROMOTED, "true")
             return False
-        if not by_hand and (PROMOTED in tags or ROLLED_BACK in tags):
+        if not approved and (PROMOTED in tags or ROLLED_BACK in tags):
             return False
     check_serves(client, home, name, version)
     with reached(client.tracking_uri):
+        if approved:
+            client.set_model_version_tag(name, str(version), APPROVED, approved)
         if serving is not None:
             client.set_registered_model_alias(name, PREVIOUS, str(serving))
         client.set_registered_model_alias(name, CHAMPION, str(version))

@@ -111,6 +111,9 @@ def apply_options(scenario: Scenario, options: Options) -> Scenario:
     if options.strategies:
         wanted = {"target_only", *options.strategies}
         changes["strategies"] = tuple(known[name] for name in known if name in wanted)
+        lanes = {*wanted, *(baseline.name for baseline in scenario.baselines)}
+        if not lanes - {"target_only"} - scenario.oracles:
+            raise ConfigError(f"strategies: only oracles are left of {scenario.name}, which are never promoted.")
     if options.seed is not None:
         changes["seed"] = options.seed
     if options.target_share is not None:

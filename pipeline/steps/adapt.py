@@ -24,10 +24,12 @@ def adapt_domain(run: Run, adapt: str) -> StepResult:
         lambda folder, work: _build(run, config, folder, work),
         inputs={**prepared_inputs(run), "pretrain_source": run.result("pretrain_source").manifest},
         config={
+            "sources": list(scenario.sources),
             "adapt": config.model_dump(mode="json"),
-            "model": scenario.model.model_dump(mode="json"),
+            "model": scenario.model.model_dump(mode="json", exclude={"prior_weights"}),
             "training": scenario.training.model_dump(mode="json"),
             "seed": scenario.seed,
+            "bridges": list(scenario.bridges),
             "target_labels": scenario.target_labels,
         },
         name=adapt,
@@ -43,16 +45,16 @@ def _build(run: Run, config: AdaptConfig, folder: Path, work: Path) -> Facts:
 
     assert config.kind != "none"
     scenario, domains = run.scenario, load_domains(run)
-    histories, target = domains.histories(("train",)), domains.target
+    histories, target = dict(domains.histories(("train", "valid"))), domains.target
     if not scenario.target_labels:  # the first source's validation rows have to choose later
-        histories = {**histories, **domains.of_sources().histories(("train",))}
+        histories[domains.sources[0].name] = domains.matrix(domains.sources[0], ("train",))
     model = new_model(scenario, domains.all, histories, frozenset(scenario.sources))
     model.load_known(load_file(run.path(run.result("pretrain_source")) / "model.safetensors"))
     reads = (*scenario.sources, target.name) if target.has_text else scenario.sources
     rows = rows_of(
         target.name,
         [labelled(scenario, name, histories, scenario.sources) for name in scenario.sources],
-        target_inputs(scenario, domains, reads),
+        target_inputs(scenario, domains, histories, reads),
     )
     training = scenario.training.model_copy(update={"epochs": min(config.epochs, scenario.training.epochs)})
     fitted = fit(model, build_adapt(config, scenario.model.dim), rows, training, work, seed=scenario.seed)

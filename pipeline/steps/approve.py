@@ -8,7 +8,7 @@ from pipeline.errors import UserError
 from pipeline.folders import Home, exclusive
 from pipeline.steps.run import Run
 
-NEEDED = "needed"  # of the tag `approval`: this version may be approved
+NEEDED = "needed"  # of the tag `approval`: the version may be approved
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,16 @@ class Approval:
     by: str
 
 
-def approve(home: Home, name: str) -> Approval:
+def approve(home: Home, name: str, version: int) -> Approval:
     """Let the challenger serve, if the gate lacked the labels to decide; its tags then say who approved it, and when.
 
+    Args:
+        home: Where the store and the locks are.
+        name: The registered model.
+        version: The challenger as the person knows it, so that one that came in the meantime is not meant.
+
     Raises:
-        UserError: there is no such model, no challenger, or the gate has decided about it.
+        UserError: there is no such model, the version is not the challenger, or the gate has decided about it.
         CrossliftError: a fresh process could not serve it; nothing was changed.
         StorageError: the store cannot be reached.
     """
@@ -33,27 +38,35 @@ def approve(home: Home, name: str) -> Approval:
     from pipeline.registry.promote import CHALLENGER, CHAMPION, aliases, promote_version
     from pipeline.registry.tracking import connect, reached
 
+    by = _person()
     client = connect(home)
     known(client, home, name)
     with exclusive(home.lock("promote")):
         with reached(client.tracking_uri):
             found = aliases(client, name)
-            version, serving = found.get(CHALLENGER), found.get(CHAMPION)
-            tags = client.get_model_version(name, str(version)).tags if version is not None else {}
-        if version is None or version == serving:
-            raise UserError(f"{name}: no version waits; challenger: {version}, champion: {serving or 'none'}.")
+            waiting, serving = found.get(CHALLENGER), found.get(CHAMPION)
+            if version != waiting or version == serving:
+                raise UserError(
+                    f"{name} version {version}: does not wait for an approval; challenger: {waiting or 'none'}, "
+                    f"champion: {serving or 'none'}."
+                )
+            tags = client.get_model_version(name, str(version)).tags
         if tags.get("approval") != NEEDED:
             raise UserError(
                 f"{name} version {version}: the gate says {tags.get('verdict', 'nothing')} about it, and a person "
                 f"approves only what cannot be judged without labels of the target. {tags.get('reason', '')}"
             )
-        promote_version(client, home, name, version, by_hand=True)
-        by = getpass.getuser()
         when = datetime.now(UTC).isoformat(timespec="seconds")
-        with reached(client.tracking_uri):
-            client.set_model_version_tag(name, str(version), "approval", f"by {by} at {when}")
+        promote_version(client, home, name, version, approved=f"by {by} at {when}")
     _keep_reference(home, tags.get("run_id", ""))
     return Approval(name, version, serving, by)
+
+
+def _person() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        return "a user without a name"
 
 
 def _keep_reference(home: Home, run_id: str) -> None:

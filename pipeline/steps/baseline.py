@@ -29,6 +29,7 @@ def fit_baseline(run: Run, baseline: str) -> StepResult:
         lambda folder, work: _build(run, config, folder),  # noqa: ARG005
         inputs={**prepared_inputs(run), "audit.marks": str(run.result("audit").facts["marks"])},
         config={
+            "sources": list(scenario.sources),
             "baseline": config.model_dump(mode="json"),
             "bridges": list(scenario.bridges),
             "target_labels": scenario.target_labels,

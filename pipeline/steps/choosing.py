@@ -33,7 +33,7 @@ class Chooser:
     def of(cls, run: Run, domains: "Domains", lane: str) -> Self:
         """The target's validation rows; the first source's where the target has no labels that the lane may see.
 
-        The source's users are then met as the target's will be: without a history, unless users are a bridge.
+        Where items alone are the bridge, the source's users are met as the target's will be: without a history.
 
         Raises:
             DataError: no row is left that the audit did not mark.
@@ -41,7 +41,7 @@ class Chooser:
         if run.scenario.target_labels or lane in run.scenario.oracles:
             return cls(run.scenario, domains, _unmarked(run, domains))
         found = cls.of_source(run.scenario, domains.of_sources())
-        return replace(found, strangers="users" not in run.scenario.bridges)
+        return replace(found, strangers="items" in run.scenario.bridges and "users" not in run.scenario.bridges)
 
     @classmethod
     def of_source(cls, scenario: Scenario, sources: "Domains") -> Self:

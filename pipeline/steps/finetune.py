@@ -33,6 +33,7 @@ def finetune_target(run: Run, strategy: str) -> StepResult:
         lambda folder, work: _build(run, config, folder, work),
         inputs=inputs,
         config={
+            "sources": list(scenario.sources),
             "strategy": config.model_dump(mode="json"),
             "model": scenario.model.model_dump(mode="json"),
             "training": scenario.training.model_dump(mode="json"),
@@ -112,7 +113,7 @@ def _priors(run: Run, strategy: Strategy, domains: "Domains") -> list[dict[str, 
     weights = run.scenario.model.prior_weights
     if strategy.tune.kind != "direct":
         return [{"prior_weight": weight} for weight in weights]
-    nothing = {"counts": np.zeros(len(domains.target.items), dtype=np.int64), "prior_weight": 1.0}
+    nothing = {"counts": np.zeros(len(domains.target.items), dtype=np.int64), "prior_weight": 0.0}
     if "items" not in run.scenario.bridges:
         return [nothing]
     counts = domains.source_counts()

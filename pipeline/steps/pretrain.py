@@ -28,7 +28,8 @@ def pretrain_source(run: Run) -> StepResult:
         lambda folder, work: _build(run, folder, work) if wanted else {"epochs": 0},
         inputs={f"prepare.{name}": run.result("prepare", name).manifest for name in scenario.sources},
         config={
-            "model": scenario.model.model_dump(mode="json"),
+            "sources": list(scenario.sources),
+            "model": scenario.model.model_dump(mode="json", exclude={"prior_weights"}),
             "training": scenario.training.model_dump(mode="json"),
             "task": scenario.task.model_dump(mode="json"),
             "seed": scenario.seed,

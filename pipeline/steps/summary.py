@@ -47,7 +47,7 @@ def summarise(run: Run) -> dict[str, Any]:
     if promoted := run.results("promote").get(""):
         facts = promoted.facts
         summary |= {"model": facts["model_name"]} | {key: facts[key] for key in ("version", "alias", "promoted")}
-        summary["approvable"] = verdict.approvable
+        summary["approvable"] = verdict.approvable and facts["alias"] != "champion"
     return summary
 
 
@@ -80,7 +80,7 @@ def print_summary(run: Run, console: "Console") -> None:
     if "model" in summary:
         lines.append(f"Model:     {summary['model']} version {summary['version']}, {summary['alias'] or 'no alias'}")
         if summary["approvable"]:
-            lines.append(f"Approve:   crosslift models approve {summary['model']}")
+            lines.append(f"Approve:   crosslift models approve {summary['model']} {summary['version']}")
     lines += [f"Report:    {summary['report']}", f"Data Docs: {summary['data_docs']}"]
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -103,7 +103,7 @@ def labelled(scenario: Scenario, domain: str, histories: "Histories", reads: tup
     )  # fmt: skip
 
 
-def target_inputs(scenario: Scenario, domains: Domains, reads: tuple[str, ...]) -> InputRows:
+def target_inputs(scenario: Scenario, domains: Domains, histories: "Histories", reads: tuple[str, ...]) -> InputRows:
     """The target's users of the training split, without their labels, where they have anything that the model reads.
 
     Where items are the bridge, what a user took in the target is read as the source's items with the same ids.
@@ -111,7 +111,7 @@ def target_inputs(scenario: Scenario, domains: Domains, reads: tuple[str, ...]) 
     Raises:
         CrossliftError: the model can read nothing of any of them.
     """
-    target, histories = domains.target, dict(domains.histories(("train", "valid")))
+    target, histories = domains.target, dict(histories)
     known = histories[target.name] if scenario.target_labels else domains.seen(("train", "valid"))
     active = np.diff(known.indptr) > 0
     if "items" in scenario.bridges:

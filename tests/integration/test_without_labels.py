@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pytest
@@ -42,13 +42,16 @@ baselines:
 """
 
 
+PARTS = ("ranker.json", "weights.safetensors", "items.florist.parquet", "histories.parquet")
+
+
 class Shop:
     """A folder with tables and a scenario, and the commands that a person gives."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, variant: Literal["shops", "devices"] = "shops") -> None:
         self.folder = folder
         (folder / "scenarios").mkdir(parents=True)
-        generate(Embedded(users=800, items=300), "grocer", "florist", folder)
+        generate(Embedded(variant=variant, users=800, items=300), "grocer", "florist", folder)
 
     def write(self, scenario: str = SCENARIO) -> None:
         (self.folder / "scenarios" / "opening.yaml").write_text(scenario, encoding="utf-8")
@@ -74,6 +77,25 @@ class Shop:
         assert done.returncode == code, done.stderr
         return json.loads(done.stdout)
 
+    def refusal(self, *arguments: str) -> str:
+        """Why a command ended as a user's mistake."""
+        done = self.call(*arguments)
+        assert done.returncode == 2, done.stderr
+        return done.stderr
+
+    def aliases(self) -> dict[str, int | None]:
+        [model] = self.told("models", "list")
+        assert model.pop("name") == "crosslift.opening"
+        return dict(model)
+
+    def tag(self, version: str, key: str, value: str) -> None:
+        code = (
+            "import sys; from pipeline.folders import Home; from pipeline.registry.tracking import connect; "
+            "connect(Home.from_env()).set_model_version_tag('crosslift.opening', *sys.argv[1:])"
+        )
+        environment = {**os.environ, "CROSSLIFT_HOME": str(self.folder / "home")}
+        subprocess.run([sys.executable, "-c", code, version, key, value], env=environment, check=True)
+
 
 def test_without_a_test_row_a_person_decides(tmp_path: Path) -> None:
     """Nothing is promoted before the approval, which serves what was registered; a repeated night changes nothing."""
@@ -84,48 +106,73 @@ def test_without_a_test_row_a_person_decides(tmp_path: Path) -> None:
     assert (night["verdict"], night["lane"], night["approvable"]) == ("undecided", None, True)
     assert (night["alias"], night["promoted"], night["failed"]) == ("challenger", False, [])
     assert [(lane["name"], lane["test"]) for lane in night["lanes"]] == [("direct", None)]
-    assert "crosslift models approve crosslift.opening" in shop.call("run", "opening").stdout
+    assert "crosslift models approve crosslift.opening 1\n" in shop.call("run", "opening").stdout
     refused = shop.call("recommend", "opening", "--history", "florist-00001")
     assert refused.returncode == 2
     assert "no version has the alias 'champion'" in refused.stderr
 
-    approved = shop.told("models", "approve", "crosslift.opening")
+    assert "challenger: 1, champion: none" in shop.refusal("models", "approve", "crosslift.opening", "2")
+    shop.tag("1", "approval", "not needed")
+    assert "the gate says undecided about it" in shop.refusal("models", "approve", "crosslift.opening", "1")
+    shop.tag("1", "approval", "needed")
+    approved = shop.told("models", "approve", "crosslift.opening", "1")
     assert (approved["champion"], approved["previous"]) == (1, None)
     [version] = shop.told("models", "show", "crosslift.opening")["versions"]
     assert version["aliases"] == ["challenger", "champion"]
-    assert version["tags"]["approval"].startswith(f"by {approved['by']} at 20")
+    assert version["tags"]["crosslift.approved"].startswith(f"by {approved['by']} at 20")
     found = shop.told("recommend", "opening", "--source-history", "grocer-00001,grocer-00007", "-k", "3")
     assert [(row["served_from"], row["item_id"][:8]) for row in found] == [("history", "florist-")] * 3
 
-    again = shop.call("models", "approve", "crosslift.opening")
-    assert again.returncode == 2
-    assert "no version waits" in again.stderr
-    shop.told("run", "opening", code=4)
-    assert shop.told("models", "list")[0] == {
-        "name": "crosslift.opening", "champion": 1, "challenger": 1, "previous": None
-    }  # fmt: skip
+    assert "does not wait for an approval" in shop.refusal("models", "approve", "crosslift.opening", "1")
+    assert shop.told("run", "opening", code=4)["approvable"] is False  # it serves
+    assert shop.aliases() == {"champion": 1, "challenger": 1, "previous": None}
+
+    another = shop.told("run", "opening", "--seed", "1", code=4)
+    assert (another["verdict"], another["lane"], another["approvable"]) == ("undecided", None, True)
+    assert another["reason"].endswith("What serves now stays.")
+    assert "challenger: 2, champion: 1" in shop.refusal("models", "approve", "crosslift.opening", "1")
+    assert shop.told("models", "approve", "crosslift.opening", "2")["previous"] == 1
+    assert shop.aliases() == {"champion": 2, "challenger": 2, "previous": 1}
+
+
+LEARNERS = """
+  - {adapt: {kind: coral}, tune: {kind: direct}}
+baselines:
+  - {kind: popularity, domains: source}
+  - {kind: user_knn, domains: source}
+  - {kind: ials, domains: source}
+"""
 
 
 def test_labels_may_judge_and_are_never_learnt_from(tmp_path: Path) -> None:
-    """The same weights come out with and without the target's training rows; test rows let the gate decide."""
-    weights = []
-    for name in ("whole", "tests alone"):
-        shop = Shop(tmp_path / name)
+    """On two devices of one shop, whatever users took on the second for training: every lane comes out the same."""
+    weights, packages = [], []
+    for name in ("as it was", "other labels"):
+        shop = Shop(tmp_path / name, variant="devices")
         path = shop.folder / "interactions.parquet"
         rows = pd.read_parquet(path)
         late = rows["timestamp"] >= rows["timestamp"].quantile(0.9)
         rows["split"] = late.map({True: "test", False: "train"})
-        rows.drop(columns="timestamp")[late | (rows["domain"] == "grocer") | (name == "whole")].to_parquet(path)
-        shop.write(SCENARIO.replace("split: {kind: time}", "split: {kind: shipped}"))
+        learnt = (rows["domain"] == "florist") & ~late
+        if name == "other labels":
+            items = sorted(rows["item_id"].unique())
+            others = dict(zip(items, items[7:] + items[:7], strict=True))
+            rows.loc[learnt, "item_id"] = rows.loc[learnt, "item_id"].map(others)
+        rows.drop(columns="timestamp").to_parquet(path)
+        scenario = SCENARIO.replace("split: {kind: time}", "split: {kind: shipped}")
+        scenario = scenario.replace("[item_features]", "[users, items, item_features]")
+        shop.write(scenario.replace("baselines: []\n", LEARNERS.lstrip("\n")))
         summary = shop.told("run", "opening")
-        assert (summary["verdict"], summary["lane"], summary["approvable"]) == ("promoted", "direct", False)
+        assert (summary["verdict"], summary["approvable"], summary["failed"]) == ("promoted", False, [])
         assert "chance" in summary["reason"]
-        weights += [path.read_bytes() for path in shop.folder.glob("home/steps/package/*/weights.safetensors")]
-    assert len(weights) == 2
+        runs = shop.folder.glob("home/runs/*/results/f*.json")
+        records = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in runs}
+        weights.append({name: record["manifest"] for name, record in records.items()})
+        [package] = shop.folder.glob("home/steps/package/*/")
+        packages.append({part: (package / part).read_bytes() for part in PARTS})
+    assert len(weights[0]) == 5
     assert weights[0] == weights[1]
-    decided = shop.call("models", "approve", "crosslift.opening")
-    assert decided.returncode == 2
-    assert "no version waits" in decided.stderr
+    assert packages[0] == packages[1]
 
 
 def test_oracles_are_shown_and_nothing_else(tmp_path: Path) -> None:

@@ -292,18 +292,24 @@ def test_neighbours_speak_by_what_they_took_in_either_domain():
 
 @pytest.mark.parametrize("kind", ["popularity", "item_knn", "user_knn", "ials", "ease", "ials_knn"])
 def test_the_source_alone_learns_nothing_from_the_target(kind):
-    """Other rows of the target give the same ranker, which ranks the target's items by those of the source."""
+    """Other rows and other users of the target give the same ranker, which ranks its items by those of the source."""
     histories = toy(30)
+    histories["far"] = sparse.vstack(
+        [histories["far"], sparse.csr_matrix((40, SOURCE), dtype=np.float32)], format="csr"
+    )
+    histories["near"] = taken(70, TARGET, 2)
     config = next(one for one in CONFIGS if one.model_fields["kind"].annotation.__args__[0] == kind)
     value = config(kind=kind, domains="source")
     assert value.name == f"source_{kind}"
     [settings, *_] = candidates(value)
-    others = {**histories, "near": taken(30, TARGET, 9)}
-    first, second = (
-        fit_baseline(value, given, "near", settings, 0, SAME).scores(histories) for given in (histories, others)
+    others = {**histories, "near": taken(70, TARGET, 9)}
+    fewer = {name: matrix[:30] for name, matrix in histories.items()}
+    first, second, third = (
+        fit_baseline(value, given, "near", settings, 0, SAME).scores(histories) for given in (histories, others, fewer)
     )
     np.testing.assert_array_equal(first, second)
-    assert first.shape == (30, TARGET)
+    np.testing.assert_array_equal(first, third)
+    assert first.shape == (70, TARGET)
     assert first.std() > 0
 
 

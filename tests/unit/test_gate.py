@@ -251,6 +251,14 @@ def test_without_labels_a_champion_serves_on():
     assert judge(users(direct=0.2, chance=0.01).head(0), lanes, nothing).approvable
 
 
+def test_an_old_champion_does_not_give_way_to_chance():
+    """The age of the champion spares a candidate the proof against it, not the one that it is better than chance."""
+    champion = serving(age=31, direct=0.01, champion=0.01)
+    verdict = judge(users(direct=0.01, chance=0.01), (DIRECT, CHANCE), champion)
+    assert [c.not_worse for c in verdict.comparisons] == [True, True]
+    assert (verdict.verdict, verdict.lane) == ("rejected", None)
+
+
 def test_with_labels_nobody_approves():
     """Undecided or not, where the target has labels the gate decides."""
     verdict = judge(users(n=200, noise=0.2, joint=0.205, **BASE))

@@ -132,6 +132,14 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         {"target_labels": False, "strategies": [SCRATCH, FINE_TUNE], "baselines": [{"kind": "ials", "domains": "all"}]},
         r"target_labels is false, but fine_tune, ials\+source cannot be fitted without them; expected",
     ),
+    "an adaptation to nobody": (
+        {
+            "target_labels": False,
+            "bridges": ["items"],
+            "strategies": [{"adapt": {"kind": "coral"}, "tune": {"kind": "direct"}}],
+        },
+        r"target_labels is false and coral\+direct needs the bridge users: without labels an adaptation",
+    ),
     "nothing but oracles": (
         {"target_labels": False, "strategies": [SCRATCH]},
         r"target_labels is false: expected a strategy with tune {kind: direct} or a baseline with domains: source",

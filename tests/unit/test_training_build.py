@@ -31,7 +31,7 @@ NEAR = domain("near", ["c y", "c q", "d q", "e z", "e y"])  # other users; y and
 def read(bridge: str, near: DomainData) -> dict[str, set[str]]:
     """Which items of the source each of the target's users is read by."""
     domains = Domains((FAR,), near)
-    rows = target_inputs(scenario(bridge), domains, ("far",))
+    rows = target_inputs(scenario(bridge), domains, domains.histories(("train", "valid")), ("far",))
     names = domains.users.to_numpy()[rows.users.numpy()]
     items = FAR.items["item_id"].to_numpy()
     table = rows.tables["far"]
@@ -111,5 +111,5 @@ def test_a_target_without_labels_lends_its_users():
     value |= {"strategies": [{"tune": {"kind": "direct"}}], "baselines": []}
     pairs = pd.DataFrame([["a", "q"], ["b", "q"], ["g", "q"]], columns=["user_id", "item_id"]).assign(part=[0, 2, 0])
     domains = Domains((FAR,), DomainData.build("near", pairs, None, 0.0, 16))
-    rows = target_inputs(Scenario.model_validate(value), domains, ("far",))
+    rows = target_inputs(Scenario.model_validate(value), domains, domains.histories(), ("far",))
     assert domains.users[rows.users.numpy()].tolist() == ["a"]  # b is met in the test alone, g nowhere else

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -179,6 +180,8 @@ def test_a_target_without_labels_needs_no_rows(columns, failed):
         for name, part in domains.items()
     }
     assert failed_rules(what, titled) == failed
+    closed = titled | {"t": replace(titled["t"], interactions=titled["t"].interactions.iloc[:0])}
+    assert failed_rules(what, closed) == {"test_labels": "warning", "bridge_users": "warning"}
     empty = titled["t"].interactions.iloc[:0]
     assert not {"enough_rows", "two_users", "two_items", "volume_fell"} & {
         check.rule for check in interaction_checks(empty, "t", None)
