@@ -19,12 +19,14 @@ ROOT = Path(__file__).parents[1]
 DONE = (0, 4)  # the run succeeded; with 4 the gate promoted nothing
 
 
-def run(scenario: str, share: float, seed: int | None, home: Path) -> dict[str, Any]:
+def run(scenario: str, share: float, seed: int | None, home: Path, strategies: str = "") -> dict[str, Any]:
     """Run a scenario at a share and read its report."""
     program = str(Path(sys.executable).with_name("crosslift"))
     command = [program, "run", scenario, "--target-share", str(share), "--json"]
     if seed is not None:
         command += ["--seed", str(seed)]
+    if strategies:
+        command += ["--strategies", strategies]
     environment = {**os.environ, "CROSSLIFT_HOME": str(home)}
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode not in DONE:

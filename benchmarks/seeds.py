@@ -22,10 +22,11 @@ from pipeline.evaluation.comparison import per_user
 RESAMPLES = 2000
 
 
-def metrics_of(scenario: str, share: float, seed: int, home: Path) -> tuple[dict[str, Any], pd.DataFrame]:
+def metrics_of(given: argparse.Namespace, seed: int) -> tuple[dict[str, Any], pd.DataFrame]:
     """Run one seed; its comparison, and the gated metric of each user without marked rows, a column for each lane."""
-    comparison = run(scenario, share, seed, home)["comparison"]
-    records = [path for path in home.glob("runs/*/plan.json") if _is_run(path, scenario, share, seed)]
+    home, wanted = given.home.resolve(), (given.scenario, given.share, seed)
+    comparison = run(*wanted, home, given.strategies)["comparison"]
+    records = [path for path in home.glob("runs/*/plan.json") if _is_run(path, wanted)]
     results = max(records, key=lambda path: path.stat().st_mtime).parent / "results"
     ranked = pd.read_parquet(_folder(home, results / "verdict..json") / "ranks.parquet")
     marks = pd.read_parquet(_folder(home, results / "audit..json") / "marks.parquet")
@@ -37,9 +38,9 @@ def metrics_of(scenario: str, share: float, seed: int, home: Path) -> tuple[dict
     return comparison, pd.DataFrame({name: part[comparison["metric"]] for name, part in users.items()})
 
 
-def _is_run(plan: Path, scenario: str, share: float, seed: int) -> bool:
+def _is_run(plan: Path, wanted: tuple[str, float, int]) -> bool:
     found = json.loads(plan.read_text(encoding="utf-8"))["scenario"]
-    return (found["name"], found["target_share"], found["seed"]) == (scenario, share, seed)
+    return (found["name"], found["target_share"], found["seed"]) == wanted
 
 
 def _folder(home: Path, record: Path) -> Path:
@@ -52,9 +53,10 @@ def main() -> None:
     parser.add_argument("scenario")
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--strategies", default="", help="as `crosslift run` takes them")
     parser.add_argument("--home", type=Path, default=Path(".crosslift"), help="where the runs are kept")
     given = parser.parse_args()
-    found = [metrics_of(given.scenario, given.share, seed, given.home.resolve()) for seed in given.seeds]
+    found = [metrics_of(given, seed) for seed in given.seeds]
     comparison, level = found[0][0], found[0][0]["level"]
     names = [name for name in found[0][1] if all(name in users for _, users in found)]
     values = np.mean([users[names].to_numpy() for _, users in found], axis=0)
