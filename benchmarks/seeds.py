@@ -58,7 +58,7 @@ def main() -> None:
     given = parser.parse_args()
     found = [metrics_of(given, seed) for seed in given.seeds]
     comparison, level = found[0][0], found[0][0]["level"]
-    names = [name for name in found[0][1] if all(name in users for _, users in found)]
+    names = [str(name) for name in found[0][1] if all(name in users for _, users in found)]
     values = np.mean([users[names].to_numpy() for _, users in found], axis=0)
     means = resampled_means(values, RESAMPLES, 0)
     places = {name: place for place, name in enumerate(names)}
