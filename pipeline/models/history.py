@@ -58,7 +58,8 @@ class DomainItems(nn.Module):
             nn.init.normal_(self.own.weight, std=INITIAL_DEVIATION if tokens is None else INITIAL_DEVIATION / 10)
         empty = np.zeros(0, dtype=np.int64)
         indices, indptr = (empty, empty) if tokens is None else (tokens.indices, tokens.indptr)
-        self.register_buffer("counts", torch.from_numpy(np.asarray(counts, dtype=np.float32)))
+        # Never carried over with the weights: which rows a model may count is for its own maker to say.
+        self.register_buffer("counts", torch.from_numpy(np.asarray(counts, dtype=np.float32)), persistent=False)
         self.register_buffer("tokens", torch.from_numpy(indices.astype(np.int64)), persistent=False)
         self.register_buffer("token_starts", torch.from_numpy(indptr.astype(np.int64)), persistent=False)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.config import Scenario
 from pipeline.errors import DataError
@@ -10,6 +10,7 @@ from pipeline.steps.run import Run
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from pipeline.data.prepared import Domains, Histories
     from pipeline.models.ranker import Ranker
@@ -67,6 +68,12 @@ class Chooser:
     def histories(self) -> "Histories":
         """What may be learnt from while they choose."""
         return self.domains.histories(PARTS)
+
+    @property
+    def counts(self) -> "NDArray[Any]":
+        """How often each item of the domain was taken, as far as it may be known: [I]."""
+        counts: NDArray[Any] = self.histories[self.domain].sum(axis=0).A1
+        return counts
 
     def few(self) -> Self:
         """At most `training.valid_users` of the rows, evenly spaced, so that every epoch is judged by the same ones."""

@@ -90,7 +90,7 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
         valid = chooser.metrics(model.ranker(target, reads, **prior))
     else:  # what was learnt is judged where there are labels
         prior = priors[0]
-        valid = chooser.metrics(model.ranker(chooser.domain, scenario.sources))
+        valid = chooser.metrics(model.ranker(chooser.domain, scenario.sources, counts=chooser.counts))
     settings["prior_weight"] = prior["prior_weight"]
 
     model, rows = _ready(run, strategy, domains, reads, ("train", "valid"))

@@ -172,3 +172,15 @@ def test_known_weights_are_carried_over():
     assert torch.equal(new.items("far").own.weight, old.items("far").own.weight)
     assert torch.equal(new.words.weight, old.words.weight)
     assert torch.equal(new.items("near").own.weight, kept)
+
+
+def test_counts_do_not_travel_with_the_weights():
+    """A model that counted more rows hands on its vectors and not its counts: validation rows may be among them."""
+    first, second = build(), build()
+    first.items("near").counts.add_(5)
+    with torch.no_grad():
+        first.items("near").own.weight.add_(1)
+    before = second.items("near").counts.clone()
+    second.load_known(first.shared_state())
+    np.testing.assert_array_equal(second.items("near").counts, before)
+    np.testing.assert_array_equal(second.items("near").own.weight.detach(), first.items("near").own.weight.detach())
