@@ -7,9 +7,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import active_children, connection, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal
@@ -92,9 +92,13 @@ def finish_task(task: Task) -> Outcome:
     return told.model_copy(update={"seconds": seconds})
 
 
-def end_tasks(tasks: Iterable[Task]) -> None:
-    """End tasks with all that they started: ask, so that they clean up, then insist."""
-    processes = [task.process for task in tasks]
+def end_tasks() -> None:
+    """End all tasks of this process, with all that they started: ask, so that they clean up, then insist.
+
+    Which there are is asked of multiprocessing: an interrupt may come before the caller has taken note of a task that
+    just began, and leaving would then wait for the task's own end.
+    """
+    processes = active_children()
     for number in (signal.SIGTERM, signal.SIGKILL):
         for process in processes:
             if process.is_alive() and process.pid:
@@ -119,8 +123,11 @@ def _killed(code: int | None) -> str:
 
 
 def _signal_group(group: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
+    try:
         os.killpg(group, number)
+    except ProcessLookupError:  # it has not come to make its group, and so has started nothing
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(group, number)
 
 
 # --- inside the task's process --------------------------------------------------------------------------------------

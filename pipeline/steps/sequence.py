@@ -124,7 +124,7 @@ def run_graph(run: Run, graph: Graph, jobs: int, tell: Callable[[Outcome], None]
                     raise StepFailedError(outcomes[-1])
                 sorter.done(task.node)
     finally:
-        end_tasks(running.values())
+        end_tasks()
     return outcomes
 
 

@@ -8,16 +8,17 @@ HEAVY = ("torch", "pandas", "mlflow", "great_expectations", "numpy", "pyarrow", 
 
 
 def main() -> None:
-    """Print modules, seconds, and every DAG's tasks, edges and settings."""
+    """Print modules, CPU seconds, and every DAG's tasks, edges and settings."""
+    started = time.process_time()
     from airflow.providers.standard.operators.empty import EmptyOperator  # noqa: F401  what follows is Airflow's share
     from airflow.sdk import DAG, CronDataIntervalTimetable, Param, dag, task  # noqa: F401
 
     before = set(sys.modules)
-    started = time.process_time()
+    airflow, started = time.process_time() - started, time.process_time()
     sys.path.insert(0, "dags")
     import retrain
 
-    seconds = time.process_time() - started
+    seconds = {"airflow": airflow, "retrain": time.process_time() - started}
     loaded = sorted(set(HEAVY) & set(sys.modules) - before)
     found = {name: value for name, value in vars(retrain).items() if isinstance(value, DAG)}
     print(

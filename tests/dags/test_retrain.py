@@ -57,9 +57,9 @@ def test_parsing_loads_nothing_heavy(loaded: dict[str, Any]) -> None:
     assert loaded["heavy"] == []
 
 
-def test_parsing_costs_less_than_a_second(loaded: dict[str, Any]) -> None:
-    """Measured in CPU seconds beyond Airflow's own import, so that a busy machine does not matter."""
-    assert loaded["seconds"] < 1
+def test_parsing_costs_little(loaded: dict[str, Any]) -> None:
+    """Less than a third of the CPU seconds of Airflow's own import: a slow or busy machine does not matter."""
+    assert loaded["seconds"]["retrain"] < loaded["seconds"]["airflow"] / 3
 
 
 def test_every_scenario_has_a_dag(loaded: dict[str, Any]) -> None:

@@ -59,7 +59,7 @@ def crosslift(tmp_path_factory: pytest.TempPathFactory) -> Crosslift:
     def call(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())", *arguments]
         return subprocess.run(
-            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=3600, check=False
         )
 
     return call

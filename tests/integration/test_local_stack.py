@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -56,19 +58,25 @@ def demo(tiny: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
 def left_over(home: Path) -> list[str]:
     """Find the processes that work below this home."""
     found = []
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        try:
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # it ended, or is somebody else's
             mine = process.environ().get("CROSSLIFT_HOME") == str(home) and process.pid != os.getpid()
-        except psutil.Error:
-            continue
-        if mine and process.status() != psutil.STATUS_ZOMBIE:
-            found.append(" ".join(process.info["cmdline"] or []))
+            if mine and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
     return found
+
+
+def wait_until_none_is_left(home: Path, seconds: float = 60.0) -> None:
+    """Wait for what was killed to be gone, which takes its time on a busy machine; a service left alive stays."""
+    deadline = time.monotonic() + seconds
+    while found := left_over(home):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
 
 
 def test_the_demo_runs_from_tables_to_a_verdict(demo: "subprocess.Popen[str]", own_home: Path) -> None:
     """Every task ends well, table, verdict and pages are told, and no process is left."""
-    output, _ = demo.communicate(timeout=600)
+    output, _ = demo.communicate(timeout=3600)
     assert demo.returncode == 0, output
     for lane in (
         "finetune_target target_only",
@@ -84,7 +92,7 @@ def test_the_demo_runs_from_tables_to_a_verdict(demo: "subprocess.Popen[str]", o
     ]
     assert len(pages) == 2
     assert all(Path(page).is_file() for page in pages)
-    assert left_over(own_home) == []
+    wait_until_none_is_left(own_home)
     assert not (own_home / "services.json").exists()
 
 
@@ -96,5 +104,5 @@ def test_an_interrupted_demo_leaves_no_process(demo: "subprocess.Popen[str]", ow
     assert left_over(own_home) != []
     demo.send_signal(signal.SIGINT)
     rest = demo.stdout.read()
-    assert demo.wait(timeout=120) == 130, rest
-    assert left_over(own_home) == []
+    assert demo.wait(timeout=3600) == 130, rest
+    wait_until_none_is_left(own_home)

@@ -80,7 +80,7 @@ def homes(tmp_path_factory) -> tuple[Path, Path]:
 def drive(home: Path, step: str, pattern: str = "", count: int = 0) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", DRIVER, str(home), step, pattern, str(count)],
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=1800, check=False,
     )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def crosslift(folder: Path, *arguments: str) -> Any:
         "CROSSLIFT_SCENARIOS": str(folder / "scenarios"),
     }
     command = [sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=3600, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

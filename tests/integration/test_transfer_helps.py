@@ -47,7 +47,7 @@ def run(tmp_path: Path, name: str, *, related: bool) -> dict[str, Any]:
         name,
         "--json",
     ]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=3600, check=False)
     assert done.returncode == 0, done.stderr
     summary: dict[str, Any] = json.loads(done.stdout)
     return summary

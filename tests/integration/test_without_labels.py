@@ -70,7 +70,7 @@ class Shop:
             "CROSSLIFT_SCENARIOS": str(self.folder / "scenarios"),
         }
         command = [sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=3600, check=False)
 
     def told(self, *arguments: str, code: int = 0) -> Any:
         done = self.call(*arguments, "--json")

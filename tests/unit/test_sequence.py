@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from graphlib import TopologicalSorter
+from multiprocessing import active_children
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -17,10 +19,11 @@ from pipeline.folders import Home
 from pipeline.results import StepResult
 from pipeline.scenarios import load_scenario
 from pipeline.steps import processes, sequence
-from pipeline.steps.processes import log_file
+from pipeline.steps.processes import Task, end_tasks, log_file, start_task
 from pipeline.steps.run import Run
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 900  # seconds; waits end when something happens, this only bounds what never does
 
 
 def test_graph_has_the_dags_order() -> None:
@@ -52,15 +55,18 @@ def stub(run: Run, step: str, lane: str) -> list[StepResult]:
         raise RefusedError("a rule")
     if run.run_id == "slow" and step == "ingest":
         (run.folder / "child").write_text(str(os.getpid()))
-        time.sleep(60)
+        time.sleep(2 * PATIENCE)
     return [StepResult(step=step, name=lane, fingerprint="f", folder="x", manifest="m", reused=lane == "ease+source")]
 
 
 @pytest.fixture
-def stubbed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every step be the stub, and load nothing ahead of it."""
+def stubbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let every step be the stub, load nothing ahead of it, and leave no task behind where a test fails."""
     monkeypatch.setattr(sequence, "call_step", stub)
     monkeypatch.setattr(processes, "PRELOADED", ())
+    yield
+    for process in active_children():
+        process.kill()
 
 
 def started(run_id: str) -> Run:
@@ -135,18 +141,50 @@ def test_no_process_is_left(own_home: Path, number: signal.Signals) -> None:
     home = Home(own_home)
     command = [sys.executable, "-c", code, "run", "demo", "--run-id", "slow"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        pid = int(wait_for((home.run("slow") / "child").read_text))
-        process.send_signal(number)
-        process.wait(30)
+        try:
+            pid = int(wait_for((home.run("slow") / "child").read_text))
+            process.send_signal(number)
+            process.wait(PATIENCE)
+        finally:
+            process.kill()
         assert process.returncode == (-9 if number == signal.SIGKILL else 130)
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
     assert wait_for(lambda: "gone" if not alive(pid) else "")
 
 
+@pytest.mark.usefixtures("stubbed")
+def test_an_interrupt_while_a_task_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C before the run took note of a task ends that task too; else leaving would wait for it."""
+
+    def interrupted(run: Run, node: processes.Node, call: processes.Call, *, forked: bool, preload: bool) -> NoReturn:
+        start_task(run, node, call, forked=forked, preload=preload)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sequence, "start_task", interrupted)
+    run = started("slow")
+    with pytest.raises(KeyboardInterrupt):
+        sequence.run_graph(run, sequence.graph_of(run.scenario), 1, lambda _: None)
+    assert active_children() == []
+
+
+def unready(*_: object) -> None:
+    """Be a task that has not come so far as to make its own process group."""
+    time.sleep(PATIENCE)
+
+
+@pytest.mark.usefixtures("stubbed")
+def test_a_task_that_only_begins_ends_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine may be so busy that a task has no group yet when it is to end."""
+    monkeypatch.setattr(processes, "_work", unready)
+    task: Task = start_task(started("slow"), ("ingest", ""), stub, forked=False, preload=False)
+    end_tasks()
+    assert task.process.exitcode == -signal.SIGTERM
+
+
 def wait_for(told: Callable[[], str]) -> str:
     """Ask until there is an answer."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
             if answer := told():
@@ -154,7 +192,7 @@ def wait_for(told: Callable[[], str]) -> str:
         except FileNotFoundError:
             pass
         time.sleep(0.02)
-    raise AssertionError("no answer within 30 s")
+    raise AssertionError(f"no answer within {PATIENCE} s")
 
 
 def alive(pid: int) -> bool:
