@@ -4,6 +4,7 @@ This file only wires. What a task does is a function of `pipeline.steps`, import
 loads pydantic and pathlib only, so that parsing it stays at tenths of a second.
 """
 
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -29,8 +30,9 @@ from pydantic import ValidationError
 from pipeline.config import Options, Scenario
 from pipeline.errors import CrossliftError, StorageError
 from pipeline.folders import Home
+from pipeline.privacy import keep_private, trace
 from pipeline.results import StepResult
-from pipeline.scenarios import Found, find_scenarios, load_scenario
+from pipeline.scenarios import Found, about, find_scenarios, load_scenario
 from pipeline.steps.run import Run
 
 DEFAULTS: dict[str, Any] = {
@@ -45,8 +47,8 @@ Record = Any  # a small dict; a task annotated as dict would push one XCom for e
 
 def call(step: str, function: str, *arguments: Any) -> Any:
     """Run one step of this DAG run and give back what XCom should keep: where the results lie, not what they say."""
-    run = Run.load(Home.from_env(), _run_id())
-    found = _told(lambda: getattr(import_module(f"pipeline.steps.{step}"), function)(run, *arguments))
+    module = f"pipeline.steps.{step}"
+    found = _told(lambda: getattr(import_module(module), function)(Run.load(Home.from_env(), _run_id()), *arguments))
     return {name: _record(one) for name, one in found.items()} if isinstance(found, Mapping) else _record(found)
 
 
@@ -181,7 +183,7 @@ def retrain_dag(scenario: Scenario) -> DAG:
     @dag(
         dag_id=f"{PREFIX}{scenario.name}",
         description=scenario.title,
-        doc_md=_doc(scenario),
+        doc_md=about(scenario),
         schedule=CronDataIntervalTimetable(scenario.schedule, timezone="UTC")
         if scenario.schedule and nightly
         else None,
@@ -222,7 +224,7 @@ def broken_dag(found: Found) -> DAG:
 
     @dag(
         dag_id=f"{PREFIX}{re.sub(r'[^A-Za-z0-9_.-]', '_', found.name)[:200]}",
-        description=f"{found.path.name} cannot be read",
+        description=f"{found.name}.yaml cannot be read",
         doc_md="The scenario file cannot be read. Trigger the DAG for the reason, or `crosslift scenarios check FILE`.",
         schedule=None,
         tags=["crosslift", "retrain", "broken"],
@@ -254,43 +256,32 @@ def _skip_unless(needed: bool, message: str) -> None:
 
 
 def _told(step: Callable[[], Any]) -> Any:
-    """Call the step; an error that trying again cannot mend fails the task at once, with its message alone."""
+    """Call the step; an error that trying again cannot mend fails the task at once, with its message alone.
+
+    Of an unexpected one the log gets type and place: its message, and those of what led to an error, may quote cells.
+    """
+    keep_private(Home.from_env().root)
     try:
         return step()
-    except StorageError:
-        raise
+    except StorageError as error:
+        raise StorageError(str(error)) from None
     except (CrossliftError, ValidationError) as error:
         raise AirflowFailException(str(error)) from None
+    except Exception as error:
+        logging.getLogger(__name__).error(trace(error))
+        raise RuntimeError(f"{type(error).__name__}, which nobody expected; the lines above say where") from None
 
 
 def _record(result: StepResult) -> Record:
     return result.model_dump(mode="json", exclude={"facts"})
 
 
-def _doc(scenario: Scenario) -> str:
-    strategies = ", ".join(f"`{strategy.name}`" for strategy in scenario.strategies)
-    baselines = ", ".join(f"`{baseline.name}`" for baseline in scenario.baselines)
-    return f"""### {scenario.title}
-Carries what was learnt on **{", ".join(scenario.sources)}** over to **{scenario.target}** and promotes the best
-candidate only where it is proved to help.
-
-* strategies: {strategies}
-* baselines: {baselines}
-* registered as `crosslift.{scenario.name}`, alias `champion`
-
-A lane that fails costs only itself: the report names it, and `every_lane` turns the run red. A red `validate` means
-that a table broke a rule that stops the run; its log says which, and where the Data Docs lie.
-"""
-
-
 def _publish_dags() -> None:
-    """Put every DAG into this module, or only the one that a task needs."""
+    """Put every DAG into this module, or only the one that a task needs; a broken file costs no other its DAG."""
     wanted = get_parsing_context().dag_id
-    for found in find_scenarios().values():
-        built = None
-        if wanted in (None, f"{PREFIX}{found.name}") or found.scenario is None:
+    for found in sorted(find_scenarios().values(), key=lambda one: one.scenario is not None):  # names of DAGs may meet
+        if found.scenario is None or wanted in (None, f"{PREFIX}{found.name}"):
             built = broken_dag(found) if found.scenario is None else retrain_dag(found.scenario)
-        if built is not None:
             globals()[built.dag_id] = built
 
 

@@ -197,7 +197,6 @@ def _sync(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-    folder.chmod(0o755)  # mkdtemp made it private; the MLflow server may be another user
 
 
 def _publish(temporary: Path, final: Path) -> None:

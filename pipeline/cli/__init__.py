@@ -2,12 +2,14 @@
 
 import signal
 import sys
-import traceback
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import typer
 
 from pipeline.cli.app import app
 from pipeline.errors import CrossliftError, ExitCode
 from pipeline.folders import Home
+from pipeline.privacy import keep_private, trace
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -15,8 +17,10 @@ INTERRUPTED = 128 + signal.SIGINT
 def main() -> int:
     """Run one command and return its exit code; the codes are those of `pipeline.errors`, 130 after Ctrl-C.
 
-    An error of ours is one message on standard error. Any other leaves its trace in a file below `logs` of the home.
+    An error of ours is one message on standard error. Any other leaves its trace in a file below `logs` of the home,
+    without its message and the arguments, which may name people: whoever typed the command sees them.
     """
+    keep_private(Home.from_env().root)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
@@ -39,11 +43,22 @@ def _describe(error: Exception) -> str:
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as file:
-            print(f"$ {' '.join(sys.argv)}", file=file)
-            traceback.print_exc(file=file)
+            print(f"$ {_command()}\n{trace(error)}", file=file)
     except OSError as trouble:
         return f"{type(error).__name__}: {first} (its trace could not be written: {trouble})"
     return f"{type(error).__name__}: {first} (unexpected; the trace is in {log})"
+
+
+def _command() -> str:
+    """Name the command, without its arguments."""
+    found: Any = typer.main.get_command(app)
+    named = ["crosslift"]
+    for word in sys.argv[1:]:
+        found = getattr(found, "commands", {}).get(word)
+        if found is None:
+            break
+        named.append(word)
+    return " ".join(named)
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:

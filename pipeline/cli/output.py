@@ -26,7 +26,8 @@ def quiet(as_json: bool) -> Iterator[None]:
 
 def print_json(value: Any) -> None:
     """Print one JSON document."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str))
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    print(text.encode("utf-8", "backslashreplace").decode("utf-8"))  # names of files may hold bytes that are no text
 
 
 def text_console(*, stderr: bool = False) -> "Console":

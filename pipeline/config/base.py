@@ -14,4 +14,5 @@ Bridge = Literal["users", "items", "item_features", "labels"]
 class Config(BaseModel):
     """Base of all settings: frozen, and a key that is not known is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # what was given is not repeated in pydantic's own words, because it may be a URL with a password
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)

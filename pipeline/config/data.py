@@ -1,10 +1,16 @@
 """Where the rows come from and how they are split."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import parse_qsl
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from pipeline.config.base import Config, Share
+
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")  # ${NAME}: an environment variable
+_PASSWORD = re.compile(r"^[^:/]*://[^:/@]*:(?P<password>[^@]*)@")  # as SQLAlchemy finds it
+_SECRET = re.compile(r"passw|passphrase|\bpass\b|pwd|token|secret|credential", re.IGNORECASE)
 
 
 class FileTable(Config):
@@ -24,8 +30,30 @@ class SqlTable(Config):
     columns: dict[str, str] = {}
     constants: dict[str, str] = {}
 
+    @model_validator(mode="after")
+    def _has_no_secret(self) -> Self:
+        """A scenario is read and copied by many: a password in it would be, too."""
+        given = _PASSWORD.match(self.url)
+        values = [given["password"]] if given else []
+        for name, value in parse_qsl(self.url.partition("?")[2]):
+            values += [value] if _SECRET.search(name) else []
+            parts = [part.partition("=") for part in value.split(";")]  # as in odbc_connect
+            values += [part for key, _, part in parts if _SECRET.search(key)]
+        if any(VARIABLE.sub("", value) for value in values):
+            raise ValueError(
+                "url: expected no password in the file, got one; write ${SHOP_PASSWORD} in its place, a name that you "
+                "choose, and give the password in that environment variable"
+            )
+        return self
 
-Table = FileTable | SqlTable
+
+def _kind(value: Any) -> str:
+    keys = value if isinstance(value, dict) else vars(value) if isinstance(value, Config) else ()
+    return "SqlTable" if "url" in keys or "query" in keys else "FileTable"
+
+
+# Which of the two is meant is seen by its keys, so that a mistake in one is not told as mistakes in both.
+Table = Annotated[Annotated[FileTable, Tag("FileTable")] | Annotated[SqlTable, Tag("SqlTable")], Discriminator(_kind)]
 
 
 class Tables(Config):

@@ -1,13 +1,28 @@
 """One transfer as a whole, and what a trigger may change of it."""
 
-from typing import Self
+from datetime import datetime
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config.base import Bridge, Config, Name, Share
 from pipeline.config.baselines import BaselineConfig
 from pipeline.config.data import Embedded, Split, Tables
 from pipeline.config.methods import ADAPT_BRIDGES, TUNE_BRIDGES, HistoryModel, RankingTask, Strategy, Training
+
+
+def _comes(schedule: str) -> str:
+    """Refuse what is no cron expression, and one whose time never comes, such as the 31st of February."""
+    from croniter import CroniterError, croniter
+
+    try:
+        cron = croniter(schedule, datetime(2026, 1, 1))  # noqa: DTZ001  any day, in UTC
+        cron.get_next(datetime)
+    except CroniterError as error:
+        raise ValueError(f"expected cron with five fields, such as '0 2 * * *' ({error})") from None
+    if len(cron.expanded) != 5:
+        raise ValueError("expected cron with five fields, such as '0 2 * * *'")
+    return schedule
 
 
 class Gate(Config):
@@ -23,7 +38,7 @@ class Scenario(Config):
     """One transfer: source domains, the one target, tables, task, model, strategies, gate, schedule."""
 
     name: Name
-    title: str
+    title: Annotated[str, Field(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$", max_length=300)]
     sources: tuple[Name, ...] = Field(min_length=1)
     target: Name
     bridges: tuple[Bridge, ...]
@@ -40,7 +55,7 @@ class Scenario(Config):
     strategies: tuple[Strategy, ...] = Field(min_length=1)
     baselines: tuple[BaselineConfig, ...]
     gate: Gate = Gate()
-    schedule: str | None = None  # cron, UTC; None: only by hand
+    schedule: Annotated[str, AfterValidator(_comes)] | None = None  # cron, UTC; None: only by hand
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     target_share: Share = 1.0  # share of the target's training rows that is used
     shares: tuple[Share, ...] = ()  # further shares whose curve the report draws

@@ -16,6 +16,7 @@ from pipeline.local.services import (
     wait_until_healthy,
 )
 from pipeline.local.settings import USER, choose_ports
+from pipeline.privacy import keep_private
 
 USAGE = "usage: python -m pipeline.local up | down | demo"
 
@@ -54,8 +55,10 @@ def main() -> int:
         console.print(USAGE)
         return ExitCode.USER_ERROR
     signal.signal(signal.SIGTERM, _interrupt)
+    home = Home.from_env()
+    keep_private(home.root)  # the services inherit it
     try:
-        COMMANDS[sys.argv[1]](Home.from_env(), console)
+        COMMANDS[sys.argv[1]](home, console)
     except CrossliftError as error:
         Console(stderr=True, soft_wrap=True).print(str(error), markup=False, highlight=False)
         return error.exit_code

@@ -13,7 +13,7 @@ from pipeline.errors import CrossliftError, UserError
 from pipeline.folders import Home
 from pipeline.local import processes
 from pipeline.local.api import answers, get_json
-from pipeline.local.settings import HOST, Ports, environment, local_secrets
+from pipeline.local.settings import HOST, Ports, environment, local_secrets, mlflow_environment
 
 START_SECONDS = 180.0
 
@@ -80,15 +80,15 @@ def start_stack(home: Home, ports: Ports, *, mlflow: bool, schedules: bool) -> S
     _migrate(home, env)
     python = sys.executable
     commands = {
-        "scheduler": [python, "-m", "pipeline.local.preload", "scheduler", "--skip-serve-logs"],
-        "api-server": [python, "-m", "airflow", "api-server", "--workers", "1"],
-        "dag-processor": [python, "-m", "airflow", "dag-processor"],
+        "scheduler": ([python, "-m", "pipeline.local.preload", "scheduler", "--skip-serve-logs"], env),
+        "api-server": ([python, "-m", "airflow", "api-server", "--workers", "1"], env),
+        "dag-processor": ([python, "-m", "airflow", "dag-processor"], env),
     }
     if mlflow:
-        commands["mlflow"] = mlflow_command(home, ports)
+        commands["mlflow"] = (mlflow_command(home, ports), mlflow_environment(env))
     services: list[processes.Service] = []
-    for name, command in commands.items():
-        services.append(processes.start(name, command, env, log_file(home, name)))
+    for name, (command, own) in commands.items():
+        services.append(processes.start(name, command, own, log_file(home, name)))
         processes.remember(pid_file(home), services)
     return Stack(home, ports, tuple(services))
 

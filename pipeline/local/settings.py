@@ -16,6 +16,12 @@ from pipeline.folders import Home, read_json, write_json
 
 HOST = "127.0.0.1"  # nothing here is meant for other machines; docker/ is
 USER = "admin"
+_PLAIN = {
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV"),
+    *("CROSSLIFT_HOME", "MLFLOW_DISABLE_TELEMETRY", "PYTHONPATH", "PYTHONUNBUFFERED"),
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+}
+_PLAIN_PREFIXES = ("LC_", "MLFLOW_SERVER_")
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,8 @@ def environment(home: Home, ports: Ports, *, schedules: bool) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "2",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",  # Airflow asks no umask
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -161,3 +169,8 @@ def environment(home: Home, ports: Ports, *, schedules: bool) -> dict[str, str]:
     }
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {**wanted, **os.environ, **fixed, **threads}
+
+
+def mlflow_environment(found: Mapping[str, str]) -> dict[str, str]:
+    """Pick what the MLflow server needs of an environment: no key, password or secret of anything else reaches it."""
+    return {name: value for name, value in found.items() if name in _PLAIN or name.startswith(_PLAIN_PREFIXES)}

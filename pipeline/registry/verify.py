@@ -34,7 +34,8 @@ def main(uri: str) -> None:
     exact = [column for column in answer.columns if column != "score"]
     left, right = (frame[exact].astype(object).where(frame[exact].notna(), None) for frame in (answer, expected))
     if not left.equals(right):
-        sys.exit(f"the answer is not the logged one: {left.to_dict('records')} against {right.to_dict('records')}")
+        unlike = [column for column in exact if not left[column].equals(right[column])]  # users are not named
+        sys.exit(f"the answer is not the logged one: {', '.join(unlike) or 'the number of rows'} differ")
     gap = (answer["score"] - expected["score"]).abs()
     if not (gap <= 1e-5 * (1 + expected["score"].abs())).all():
         sys.exit(f"the scores differ from the logged ones by up to {gap.max()}")

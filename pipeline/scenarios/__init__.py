@@ -1,5 +1,6 @@
 """The built-in scenarios and a user's own folder of them."""
 
+from pipeline.scenarios.about import about
 from pipeline.scenarios.loader import (
     Found,
     apply_options,
@@ -9,4 +10,4 @@ from pipeline.scenarios.loader import (
     load_scenario,
 )
 
-__all__ = ["Found", "apply_options", "check_file", "find_scenarios", "json_schema", "load_scenario"]
+__all__ = ["Found", "about", "apply_options", "check_file", "find_scenarios", "json_schema", "load_scenario"]

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from pipeline.config import Options, Scenario
 from pipeline.errors import ConfigError
+from pipeline.scenarios.reading import read_mapping
 
+MOST_TOLD = 20  # wrong keys of one file
 BUILT_IN = Path(__file__).parent
 
 
@@ -41,7 +42,8 @@ def find_scenarios() -> dict[str, Found]:
                 scenario = check_file(path)
                 found[scenario.name] = Found(scenario.name, path, scenario)
             except ConfigError as error:
-                found[path.stem] = Found(path.stem, path, None, str(error))
+                name, message = (_printable(text) for text in (path.stem, str(error)))
+                found[name] = Found(name, path, None, message)
     return found
 
 
@@ -73,17 +75,16 @@ def check_file(path: Path) -> Scenario:
             message lists every wrong key.
     """
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: expected a readable UTF-8 file ({error}).") from error
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        raise ConfigError(f"{path}{line}: expected YAML ({getattr(error, 'problem', error)}).") from error
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path}: expected a mapping of keys to values, got {type(value).__name__}.")
+        return _checked(path)
+    except ConfigError:
+        raise
+    except Exception as error:  # whatever it is, the other files go on
+        raise ConfigError(f"{path}: cannot be read as a scenario ({type(error).__name__}).") from error
+
+
+def _checked(path: Path) -> Scenario:
     try:
-        scenario = Scenario.model_validate(value)
+        scenario = Scenario.model_validate(read_mapping(path))
     except ValidationError as error:
         raise ConfigError("\n".join(f"{path}: {line}" for line in explain(error, Scenario))) from error
     if scenario.name != path.stem:
@@ -132,7 +133,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """One line for each wrong key: where, what was expected, what came, and the near miss of a misspelt key."""
     lines = []
     problems = error.errors(include_url=False)
-    for problem in problems:
+    for problem in problems[:MOST_TOLD]:
         if problem["type"] == "too_short" and any(_inside(other["loc"], problem["loc"]) for other in problems):
             continue  # only because its wrong entries do not count
         location = [part for part in problem["loc"] if not (isinstance(part, str) and part in _TAGS)]
@@ -144,12 +145,24 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
             lines.append(f"{where}: this key is not known here.{hint}")
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            given = problem.get("input")
-            got = (
-                "" if isinstance(given, Mapping | list | tuple) or problem["type"] == "missing" else f", got {given!r}"
-            )
+            got = "" if problem["type"] == "missing" else _got(problem.get("input"))
             lines.append(f"{where}: {message[0].lower() + message[1:]}{got}.")
+    if len(problems) > MOST_TOLD:
+        lines.append(f"and {len(problems) - MOST_TOLD} more.")
     return lines
+
+
+def _got(given: Any) -> str:
+    """What came, where it is short and cannot hold a password."""
+    if isinstance(given, Mapping | list | tuple | set) or "://" in str(given):
+        return ""
+    text = repr(given)
+    return f", got {text if len(text) <= 80 else text[:77] + '...'}"
+
+
+def _printable(text: str) -> str:
+    """A text that every file and database takes; names of files may hold bytes that are no text."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _inside(place: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:

@@ -6,7 +6,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing import active_children, connection, get_context, parent_process
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.errors import CrossliftError, ExitCode
 from pipeline.folders import Home, run_folder, storage_errors
+from pipeline.privacy import trace
 from pipeline.results import StepResult
 from pipeline.steps.run import Run
 
@@ -150,10 +150,10 @@ def _try(home: Home, run_id: str, node: Node, call: Call) -> dict[str, Any]:
         _redirect(log)
         results = call(Run.load(home, run_id), *node)
     except CrossliftError as error:
-        traceback.print_exc()
+        print(f"{trace(error)}{error}", file=sys.stderr)
         return {"state": "failed", "message": str(error), "exit_code": error.exit_code}
     except Exception as error:  # whatever it is, the other lanes go on
-        traceback.print_exc()
+        print(trace(error), file=sys.stderr)
         first = (str(error).splitlines() or [""])[0][:300]
         message = f"{type(error).__name__}: {first} (the trace is in {log})"
         return {"state": "failed", "message": message, "exit_code": ExitCode.FAILURE}

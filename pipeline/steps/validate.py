@@ -142,7 +142,6 @@ def _keep(docs: Path, final: Path) -> Path:
         shutil.copytree(docs, temporary, dirs_exist_ok=True)
         shutil.rmtree(final, ignore_errors=True)
         temporary.rename(final)
-        final.chmod(0o755)
     return final
 
 

@@ -1,14 +1,19 @@
 """The DAG file in a fresh interpreter: what it loads, which DAGs it makes, and how they are wired."""
 
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+import pipeline.scenarios
+
+SCENARIOS = Path(pipeline.scenarios.__file__).parent
 LOADER = Path(__file__).with_name("load_dags.py")
 LOAD = f"import runpy; runpy.run_path({str(LOADER)!r}, run_name='__main__')"
 
@@ -28,11 +33,29 @@ EDGES = {
 }
 
 
+HOSTILE = {
+    "date": "title: 2026-02-30",
+    "digits": f"seed: {'9' * 5000}",
+    "nested": f"title: {'[' * 3000}",
+    "laughs": "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+    + "".join(f"{two}: &{two} [{', '.join([f'*{one}'] * 10)}]\n" for one, two in pairwise("abcdefghij")),
+    "cron": (SCENARIOS / "demo.yaml").read_text(encoding="utf-8").replace("0 2 * * *", "0 0 31 2 *"),
+    "bytes": "\0",
+}
+
+
 @pytest.fixture(scope="module")
 def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a user's own folder with a broken file, whose name is no name for a DAG either."""
+    """Make a user's own folder with broken files of all kinds; the name of one is no name for a DAG either."""
     folder = tmp_path_factory.mktemp("scenarios")
     (folder / "my shop!.yaml").write_text("name: shop\nsorces: [a]\n", encoding="utf-8")
+    for name, content in HOSTILE.items():
+        (folder / f"{name}.yaml").write_text(content, encoding="utf-8")
+    (folder / "folder.yaml").mkdir()
+    os.mkfifo(folder / "pipe.yaml")
+    text = (SCENARIOS / "demo.yaml").read_text(encoding="utf-8")
+    (folder / "shop_.yaml").write_text(text.replace("name: demo", "name: shop_"), encoding="utf-8")
+    (folder / "shop!.yaml").write_text("a: 1", encoding="utf-8")
     return folder
 
 
@@ -66,6 +89,60 @@ def test_every_scenario_has_a_dag(loaded: dict[str, Any]) -> None:
     """Built-in scenarios and the broken file, under a name that Airflow allows."""
     names = {"demo", "cross_category", "cross_category_phones", "my_shop_"}
     assert set(loaded["dags"]) >= {f"retrain__{name}" for name in names}
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "folder", "pipe"])
+def test_a_hostile_file_takes_no_other_down(loaded: dict[str, Any], name: str) -> None:
+    """Whatever it holds, it gets a DAG that fails with the message; the built-in ones are all there (see above)."""
+    assert list(loaded["dags"][f"retrain__{name}"]["tasks"]) == ["read_scenario"]
+
+
+def test_a_broken_file_never_takes_the_name_of_a_sound_one(loaded: dict[str, Any]) -> None:
+    """`shop!` and `shop_` give DAGs of one name: the one that works is kept."""
+    assert "ingest" in loaded["dags"]["retrain__shop_"]["tasks"]
+
+
+TOLD = """
+import logging, os, sys
+from pathlib import Path
+from airflow.sdk.exceptions import AirflowFailException
+from pipeline.errors import ConfigError, StorageError
+import dags.retrain as retrain
+
+def fail(how):
+    try:
+        raise KeyError("ann@example.com")
+    except KeyError as error:
+        raise how("of ann@example.com" if how is ValueError else "told") from error
+
+logging.basicConfig(stream=sys.stdout)
+for how in (ValueError, ConfigError, StorageError):
+    try:
+        retrain._told(lambda: fail(how))
+    except Exception as error:
+        print("raised", type(error).__name__, error, error.__cause__, error.__suppress_context__)
+Path(os.environ["CROSSLIFT_HOME"], "made").write_text("x")
+print("mode", oct(Path(os.environ["CROSSLIFT_HOME"], "made").stat().st_mode & 0o777),
+      oct(Path(os.environ["CROSSLIFT_HOME"]).stat().st_mode & 0o777))
+"""
+
+
+def test_an_unexpected_error_tells_no_value(run_python: Callable[..., str], tmp_path: Path) -> None:
+    """Type and place stand in the task's log, what the exceptions say does not; a foreseen error keeps its message.
+
+    What a task writes is for its owner alone, also in an Airflow that is not ours.
+    """
+    home = tmp_path / "home"
+    (home / "runs").mkdir(parents=True)
+    home.chmod(0o755)
+    told = run_python(TOLD, AIRFLOW_HOME=str(tmp_path / "airflow"), CROSSLIFT_HOME=str(home))
+    assert "ann@example.com" not in told
+    assert "raised RuntimeError ValueError, which nobody expected; the lines above say where None True" in told
+    assert "in fail" in told
+    assert "KeyError (message not kept)" in told
+    assert "raised AirflowFailException told None True" in told
+    assert "raised StorageError told None True" in told
+    assert "mode 0o600 0o700" in told
 
 
 def test_a_broken_file_gets_one_task(loaded: dict[str, Any]) -> None:

@@ -172,8 +172,55 @@ def test_unexpected_errors(crosslift: Crosslift, own_home: Path, monkeypatch: py
     log = own_home / "logs" / "crosslift.log"
     assert (code, out) == (1, "")
     assert err == f"crosslift: ZeroDivisionError: what (unexpected; the trace is in {log})\n"
-    assert "$ crosslift step ingest demo --run r" in log.read_text()
-    assert "Traceback (most recent call last)" in log.read_text()
+    assert log.read_text().startswith("$ crosslift step\nTraceback (most recent call last)")
+    assert "in call_step" in log.read_text() or "in fail" in log.read_text()
+
+
+def test_the_log_of_an_unexpected_error_names_nobody(
+    crosslift: Crosslift, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither an argument nor what an exception quotes is kept; whoever typed the command sees the message."""
+    who = "ann@example.com"
+
+    def fail(*_: Any) -> None:
+        try:
+            raise KeyError(who)
+        except KeyError as error:
+            raise ValueError(who) from error
+
+    monkeypatch.setattr("pipeline.registry.lookup.model_folder", fail)
+    code, _, err = crosslift("recommend", "demo", "--user", who, "-k", "7")
+    assert code == 1
+    assert f"ValueError: {who}" in err
+    log = (own_home / "logs" / "crosslift.log").read_text()
+    assert log.startswith("$ crosslift recommend\nTraceback")
+    assert who not in log
+    assert "demo" not in log
+    assert "KeyError (message not kept)" in log
+    assert "ValueError (message not kept)" in log
+    assert log.count("in fail") == 2
+
+
+def test_everything_is_for_the_owner_alone(
+    crosslift: Crosslift, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the shell's umask is; a home that was open before is closed."""
+    before = os.umask(0o022)
+    try:
+        crosslift("step", "plan", "demo", "--run", "r")
+        monkeypatch.setattr(sequence, "call_step", raiser(ZeroDivisionError()))
+        crosslift("step", "ingest", "demo", "--run", "r")
+        assert modes(own_home) == set()
+        own_home.chmod(0o755)
+        crosslift("models", "list")
+        assert modes(own_home) == set()
+    finally:
+        os.umask(before)
+
+
+def modes(folder: Path) -> set[str]:
+    """Name what others than the owner may read, write or enter."""
+    return {str(path) for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077}
 
 
 def test_unexpected_error_and_no_place_for_its_trace(

@@ -23,7 +23,7 @@ from pipeline.local.api import AirflowApi, ApiError, answers, get_json
 from pipeline.local.demo import Watch, task_name
 from pipeline.local.next_commands import next_commands
 from pipeline.local.services import mlflow_command, pid_file, refuse_if_running, stop_stack
-from pipeline.local.settings import Ports, choose_ports, dags_folder, environment, local_secrets
+from pipeline.local.settings import Ports, choose_ports, dags_folder, environment, local_secrets, mlflow_environment
 
 # A service like the scheduler: a child in a process group of its own, and neither of them listens when asked to end.
 STUBBORN = """
@@ -117,6 +117,24 @@ def test_everything_lies_below_the_home(own_home: Path, monkeypatch: pytest.Monk
     command = " ".join(mlflow_command(Home(own_home), Ports(8081, 5001)))
     assert f"sqlite:///{own_home}/mlflow/mlflow.db" in command
     assert "--host 127.0.0.1 --port 5001 " in command
+
+
+def test_the_mlflow_server_gets_no_secret(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the key of the pseudonyms, not what scenarios name, not what Airflow's processes share; but what it needs."""
+    for name in ("CROSSLIFT_KEY", "SHOP_PASSWORD", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, f"canary of {name}")
+    monkeypatch.setenv("MLFLOW_SERVER_ALLOWED_HOSTS", "here")
+    home = Home(own_home)
+    everything = environment(home, Ports(8081, 5001), schedules=False)
+    found = mlflow_environment(everything)
+    keys = local_secrets(home)
+    secret = [keys["fernet"], keys["jwt"], keys["api"], "canary", "airflow.db"]
+    assert all(any(one in value for value in everything.values()) for one in secret)
+    assert not [name for name, value in found.items() if any(one in value for one in secret)]
+    assert not [name for name in found if name.startswith("AIRFLOW")]
+    assert found["PATH"] == os.environ["PATH"]
+    assert found["MLFLOW_SERVER_ALLOWED_HOSTS"] == "here"
+    assert found["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
 
 
 def test_schedules_begin_a_day_before_the_first_start(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,10 @@
 """The loader: what a scenario may say, and what is told about one that says something else."""
 
 import json
+import os
+import re
+import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +13,9 @@ import yaml
 
 from pipeline.config import Options, Scenario
 from pipeline.errors import ConfigError
-from pipeline.scenarios import apply_options, check_file, find_scenarios, json_schema, load_scenario
+from pipeline.scenarios import apply_options, check_file, find_scenarios, json_schema, load_scenario, loader
 
+BUILT_IN = ("demo", "cross_category", "cross_category_phones", "new_shop")
 MINIMAL: dict[str, Any] = {
     "name": "mine",
     "title": "Mine",
@@ -52,7 +57,7 @@ def test_built_in_ones_are_valid(name: str) -> None:
 def test_built_in_ones_are_all_listed() -> None:
     """No file of the package is left out, and none of them is broken."""
     found = find_scenarios()
-    assert set(found) == {"demo", "cross_category", "cross_category_phones", "new_shop"}
+    assert set(found) == set(BUILT_IN)
     assert not any(one.error for one in found.values())
 
 
@@ -154,8 +159,83 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         r"target_share and shares: expected to be left out, because target_labels is false",
     ),
     "hostile name": ({"target": "../b"}, r"target: string should match pattern .*, got '\.\./b'"),
+    "hour 99": (
+        {"schedule": "99 * * * *"},
+        r"schedule: expected cron with five fields, such as '0 2 \* \* \*'.*got '99",
+    ),
+    "the 31st of February": ({"schedule": "0 0 31 2 *"}, r"schedule: expected cron .*failed to find next date"),
+    "a schedule with seconds": ({"schedule": "* * * * * *"}, r"schedule: expected cron with five fields"),
+    "a word as schedule": ({"schedule": "nightly"}, r"schedule: expected cron with five fields.*got 'nightly'"),
+    "a title that no database takes": ({"title": "a\0b"}, r"title: string should match pattern.*got 'a\\x00b'"),
     "too few users": ({"embedded": {"users": 1}}, r"embedded\.users: input should be greater than or equal to 20"),
 }
+
+
+SECRET = "Tr0ub4dor-and-3"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql+psycopg2://reader:{SECRET}@db.example/shop",
+        f"postgresql+psycopg2://reader:${{PREFIX}}{SECRET}@db.example/shop",
+        f"postgresql+psycopg2://reader@db.example/shop?password={SECRET}",
+        f"postgresql+psycopg2://db.example/shop?sslmode=require&sslpassword={SECRET}",
+        f"mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BUID%3Dreader%3BPWD%3D{SECRET}",
+    ],
+)
+def test_a_password_in_the_file_is_refused(tmp_path: Path, url: str) -> None:
+    """With the way to keep it out, as one message, and without the password in it."""
+    table = {"url": url, "query": "SELECT 1"}
+    with pytest.raises(ConfigError) as caught:
+        check_file(write(tmp_path, embedded=None, tables={"interactions": [table]}))
+    told = str(caught.value)
+    assert "mine.yaml: tables.interactions.0: url: expected no password in the file, got one; write ${SHOP_" in told
+    assert len(told.splitlines()) == 1
+    assert SECRET not in told
+    assert SECRET not in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"interactions": [f"postgresql://reader:{SECRET}@db.example/shop"]},
+        {"interactions": f"postgresql://reader:{SECRET}@db.example/shop"},
+        {"interactions": [{"url": [f"postgresql://reader:{SECRET}@db.example/shop"], "query": "SELECT 1"}]},
+    ],
+)
+def test_a_password_in_a_wrong_place_is_not_repeated(tmp_path: Path, tables: dict[str, Any]) -> None:
+    """A message that quotes what came leaves it out."""
+    with pytest.raises(ConfigError) as caught:
+        check_file(write(tmp_path, embedded=None, tables=tables))
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg2://reader:${SHOP_PASSWORD}@db.example/shop",
+        "postgresql+psycopg2://reader:${SHOP_PASSWORD}@db.example/shop?sslmode=require&passfile=/secure/pgpass",
+        "postgresql+psycopg2://reader@db.example:5432/shop",
+        "postgresql+psycopg2://db.example/shop?password=${SHOP_PASSWORD}",
+        "${SHOP_URL}",
+        "sqlite:///shop.db",
+    ],
+)
+def test_a_variable_in_a_url_is_no_password(tmp_path: Path, url: str) -> None:
+    """Nor is a port, or the file that a driver reads its password from."""
+    table = {"url": url, "query": "SELECT 1"}
+    assert check_file(write(tmp_path, embedded=None, tables={"interactions": [table]})).tables is not None
+
+
+def test_a_misspelt_key_of_a_query_is_told_once(tmp_path: Path) -> None:
+    """It is seen that a query is meant: nothing is said about files."""
+    table = {"url": "sqlite:///shop.db", "query": "SELECT 1", "colums": {}}
+    with pytest.raises(
+        ConfigError, match=r"tables\.interactions\.0\.colums: this key .* Did you mean 'columns'"
+    ) as told:
+        check_file(write(tmp_path, embedded=None, tables={"interactions": [table]}))
+    assert len(str(told.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -176,7 +256,7 @@ def test_every_wrong_key_is_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"name: [", r"mine\.yaml, line 1: expected YAML"),
+        (b"name: [", r"mine\.yaml, line [12]: expected YAML"),
         (b"a: 1\nb: : 2", r"mine\.yaml, line 2: expected YAML"),
         (b"\xff\xfe\xff", r"mine\.yaml: expected a readable UTF-8 file"),
         (b"", r"mine\.yaml: expected a mapping of keys to values, got NoneType"),
@@ -189,6 +269,98 @@ def test_what_is_no_yaml(tmp_path: Path, content: bytes, told: str) -> None:
     (tmp_path / "mine.yaml").write_bytes(content)
     with pytest.raises(ConfigError, match=told):
         check_file(tmp_path / "mine.yaml")
+
+
+BODY = "".join(f"{key}: {json.dumps(value)}\n" for key, value in MINIMAL.items() if key != "title")
+LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{one + 1}: &a{one + 1} [{', '.join([f'*a{one}'] * 10)}]\n" for one in range(9)
+)
+HOSTILE: dict[str, tuple[str, str]] = {
+    "a day that is none": ("title: 2026-02-30\n", r"mine\.yaml, line 1: expected YAML \(no such number, date"),
+    "5,000 digits": (f"title: x\nseed: {'9' * 5000}\n", r"mine\.yaml, line 2: expected YAML \(no such number"),
+    "5,000 hexadecimal digits": (f"title: x\nseed: 0x{'f' * 5000}\n", r"mine\.yaml, line 2: expected YAML \(no such"),
+    "a float of 5,000 digits": (f"title: x\ntarget_share: {'9' * 5000}.0\n", r"mine\.yaml: target_share: "),
+    "a word that says it is a number": ("title: !!int x\n", r"mine\.yaml, line 1: expected YAML \(no such number"),
+    "a word that says it is true": ("title: !!bool x\n", r"mine\.yaml, line 1: expected YAML \(no such number"),
+    "3,000 brackets": (f"title: {'[' * 3000}{']' * 3000}\n", r"mine\.yaml: expected at most 50 levels of brackets"),
+    "90,000 brackets": (f"title: {'[' * 90_000}\n", r"mine\.yaml: expected at most 50 levels of brackets"),
+    "3,000 mappings": (f"title: {'{a: ' * 3000}{'}' * 3000}\n", r"mine\.yaml: expected at most 50 levels"),
+    "a thousand million laughs": (LAUGHS, r"mine\.yaml: expected at most 100,000 values, got more, as aliases"),
+    "laughs that merge": (LAUGHS.replace("[x, x, x, x, x, x, x, x, x, x]", "{k: v}").replace("[*", "{<<: [*")
+                          .replace("]\n", "]}\n"), r"mine\.yaml: expected at most 100,000 values"),
+    "a list in itself": ("title: &a [*a]\n", r"mine\.yaml: expected at most 100,000 values"),
+    "a list as key": ("? [a]\n: b\n", r"mine\.yaml, line 1: expected YAML"),
+    "a date as key": ("2026-01-01: b\n", r"mine\.yaml: .*: keys should be strings"),
+    "200,000 bytes": ("# " + "x" * 200_000, r"mine\.yaml: expected at most 100,000 bytes, got more"),
+    "9,000 wrong keys": ("".join(f"k{one}: 1\n" for one in range(9000)), r"mine\.yaml: and 8981 more\."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_file_costs_only_itself(folder: Path, case: str) -> None:
+    """Whatever it holds: one message that names it, soon and in little memory, and every other scenario is there."""
+    content, told = HOSTILE[case]
+    (folder / "mine.yaml").write_text(content + BODY, encoding="utf-8")
+    write(folder, "other")
+    tracemalloc.start()
+    started = time.process_time()
+    found = find_scenarios()
+    seconds, most = time.process_time() - started, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert re.search(told, found["mine"].error), found["mine"].error[:500]
+    assert len(found["mine"].error) < 3000
+    assert {name for name, one in found.items() if one.scenario} == {*BUILT_IN, "other"}
+    assert seconds < 20  # of 90,000 brackets in pure Python: minutes
+    assert most < 100e6
+    with pytest.raises(ConfigError, match=told):
+        check_file(folder / "mine.yaml")
+
+
+def test_what_is_no_file_costs_only_itself(folder: Path) -> None:
+    """A folder, a pipe that nobody writes to, an endless device, and a name that is no text."""
+    (folder / "folder.yaml").mkdir()
+    os.mkfifo(folder / "pipe.yaml")
+    (folder / "device.yaml").symlink_to("/dev/zero")
+    (folder / "nowhere.yaml").symlink_to(folder / "absent")
+    Path(os.fsdecode(bytes(folder) + b"/b\xff.yaml")).write_text("a: 1", encoding="utf-8")
+    found = find_scenarios()
+    for name in ("folder", "pipe", "device"):
+        assert found[name].error.endswith("expected a file, got a folder, a pipe or a device.")
+    assert "expected a readable UTF-8 file" in found["nowhere"].error
+    assert found["b\\udcff"].error.encode()
+    assert {name for name, one in found.items() if one.scenario} == set(BUILT_IN)
+
+
+def test_an_error_that_nobody_foresaw_costs_only_its_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one of a library."""
+    write(folder)
+    real = loader.read_mapping
+
+    def fail(path: Path) -> dict[Any, Any]:
+        if path.parent == folder:
+            raise MemoryError
+        return real(path)
+
+    monkeypatch.setattr(loader, "read_mapping", fail)
+    found = find_scenarios()
+    assert found["mine"].error == f"{folder / 'mine.yaml'}: cannot be read as a scenario (MemoryError)."
+    assert {name for name, one in found.items() if one.scenario} == set(BUILT_IN)
+
+
+def test_aliases_that_repeat_little_are_taken(tmp_path: Path) -> None:
+    """They are of use where several tables have the same columns; so is a file of Windows."""
+    tables = "[{path: a.csv, columns: &c {user_id: customer, item_id: sku}}, {path: b.csv, columns: *c}]"
+    text = f"title: x\ntables: {{interactions: {tables}}}\n" + BODY.replace("embedded: {}\n", "")
+    (tmp_path / "mine.yaml").write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
+    found = check_file(tmp_path / "mine.yaml").tables
+    assert found is not None
+    assert found.interactions[0].columns == found.interactions[1].columns == {"user_id": "customer", "item_id": "sku"}
+
+
+@pytest.mark.parametrize("schedule", ["0 2 * * *", "*/5 1-3 * * MON-FRI", "0 0 29 2 *", "@daily"])
+def test_a_schedule_that_comes(tmp_path: Path, schedule: str) -> None:
+    """Also the 29th of February."""
+    assert check_file(write(tmp_path, schedule=schedule)).schedule == schedule
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -40,13 +40,16 @@ def test_graph_has_the_dags_order() -> None:
     assert list(sequence.data_graph(load_scenario("demo"))) == [(step, "") for step in sequence.DATA]
 
 
+DETAILS = "of a library\nwith details"
+
+
 def stub(run: Run, step: str, lane: str) -> list[StepResult]:
     """Be any step: some lanes fail in their own way."""
     print("printed by a library")
     if lane == "ials":
         os.kill(os.getpid(), signal.SIGKILL)
     if lane == "joint":
-        raise ZeroDivisionError("of a library\nwith details")
+        raise ZeroDivisionError(DETAILS)
     if lane == "frozen":
         raise StorageError("the disk is full")
     if lane == "ease":
@@ -88,7 +91,10 @@ def test_a_lane_that_dies_costs_only_itself(capfd: pytest.CaptureFixture[str]) -
     assert failed["frozen"] == "the disk is full"
     log = log_file(run.home, "r", ("finetune_target", "joint"))
     assert failed["joint"] == f"ZeroDivisionError: of a library (the trace is in {log})"
-    assert "with details" in log.read_text()
+    assert "ZeroDivisionError (message not kept)" in log.read_text()
+    assert "in stub" in log.read_text()
+    assert "with details" not in log.read_text()
+    assert log_file(run.home, "r", ("finetune_target", "frozen")).read_text().endswith("the disk is full\n")
     assert [outcome.step for outcome in outcomes[:4]] == list(sequence.DATA)
     assert outcomes[-1].step == "promote"
     assert {outcome.lane for outcome in outcomes if outcome.state == "reused"} == {"ease+source"}
