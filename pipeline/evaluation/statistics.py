@@ -62,7 +62,7 @@ class Recomputed:
 
     def __call__(self, counts_Rn: FloatArray) -> FloatArray:
         """Values [R, M]."""
-        counts_RN = counts_Rn[:, self.unit_of_row]
+        counts_RN = np.take(counts_Rn, self.unit_of_row, axis=1)
         return np.stack([metric(counts_RN) for metric in self.metrics], axis=1)
 
 
