@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from quality import interval, run, table
 
-from pipeline.evaluation.bootstrap import estimate, resampled_means
-from pipeline.evaluation.comparison import per_user
+from pipeline.evaluation.bootstrap import estimate
+from pipeline.evaluation.metrics import per_user
+from pipeline.evaluation.statistics import Means, resample
 
 RESAMPLES = 2000
 
@@ -60,7 +61,7 @@ def main() -> None:
     comparison, level = found[0][0], found[0][0]["level"]
     names = [str(name) for name in found[0][1] if all(name in users for _, users in found)]
     values = np.mean([users[names].to_numpy() for _, users in found], axis=0)
-    means = resampled_means(values, RESAMPLES, 0)
+    means = resample({"": Means(values)}, RESAMPLES, 0)[""].drawn
     places = {name: place for place, name in enumerate(names)}
     counterparts = {lane["name"]: lane["counterpart"] for lane in comparison["lanes"]}
     rows = []

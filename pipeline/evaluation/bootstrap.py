@@ -1,6 +1,6 @@
-"""Intervals by the paired bootstrap over users, and Holm's correction.
+"""Intervals and p-values from resampled values, and Holm's correction.
 
-Shapes: n users, m columns (lanes or metrics), R resamples.
+Shapes: R resamples.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,11 @@ from pydantic import BaseModel, ConfigDict
 
 FloatArray = NDArray[np.float64]
 
-_BLOCK = 64  # resamples drawn at a time: 6 MB at 12,500 users
 _DIGITS = 10  # of what is published, so that the last bits of a sum do not matter
 
 
 class Estimate(BaseModel):
-    """A mean over users, or a difference of two, with its interval."""
+    """A metric, or a difference of two, with its interval."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,49 +24,34 @@ class Estimate(BaseModel):
     high: float
 
 
-def resampled_means(values: FloatArray, resamples: int, seed: int) -> FloatArray:
-    """Draw users with replacement and average each column; one draw serves all columns, so differences are paired.
+def estimate(value: float, drawn_R: FloatArray, level: float) -> Estimate:
+    """Put the percentile interval of the resampled values around a value; `level` is 0.95 for 95 %.
 
-    Args:
-        values: [n, m], a line for each user.
-        resamples: R.
-        seed: Equal seed and n give the same draws, whatever the columns hold.
-
-    Returns:
-        [R, m].
+    Resamples on which the metric is not defined are left out.
 
     Raises:
-        ValueError: there is no user.
-
-    References:
-        Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+        ValueError: it is not defined on any.
     """
-    n, m = values.shape
-    if n == 0:
-        raise ValueError("bootstrap: expected at least one user, got none")
-    rng = np.random.default_rng(seed)
-    means = np.empty((resamples, m))
-    for start in range(0, resamples, _BLOCK):
-        size = min(_BLOCK, resamples - start)
-        drawn = rng.integers(0, n, (size, n)) + np.arange(size)[:, None] * n
-        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)  # multinomial weights
-        means[start : start + size] = counts.astype(np.float64) @ values / n
-    return means
-
-
-def estimate(value: float, means: FloatArray, level: float) -> Estimate:
-    """Put the percentile interval of the resampled means [R] around a value; `level` is 0.95 for 95 %."""
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    drawn = _defined(drawn_R)
+    if len(drawn) == 0:
+        raise ValueError("bootstrap: the metric is not defined on any resample")
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(
         value=round(float(value), _DIGITS), low=round(float(low), _DIGITS), high=round(float(high), _DIGITS)
     )
 
 
-def p_value(differences: FloatArray) -> float:
-    """Two-sided: twice the smaller share of resampled differences [R] on one side of zero, at least 2 / (R + 1).
+def undefined(drawn_R: FloatArray) -> int:
+    """Count the resamples on which the metric is not defined."""
+    return int(np.isnan(drawn_R).sum())
+
+
+def p_value(differences_R: FloatArray) -> float:
+    """Two-sided: twice the smaller share of resampled differences on one side of zero, at least 2 / (R + 1).
 
     A difference of exactly zero counts on both sides, so equal lanes give 1.
     """
+    differences = _defined(differences_R)
     below = 1 + int((differences <= 0).sum())
     above = 1 + int((differences >= 0).sum())
     return min(1.0, 2 * min(below, above) / (len(differences) + 1))
@@ -87,3 +71,7 @@ def holm(p_values: Sequence[float], alpha: float) -> list[bool]:
             break
         stands[place] = True
     return stands
+
+
+def _defined(drawn_R: FloatArray) -> FloatArray:
+    return drawn_R[~np.isnan(drawn_R)]

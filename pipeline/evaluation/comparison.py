@@ -1,28 +1,22 @@
 """Every lane of a run beside the others, with intervals, with and without the rows that the audit marked.
 
-Shapes: N test rows, n users with such rows, L lanes, R resamples.
+Shapes: L lanes, M metrics, R resamples. Differences are written so that more is better.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Literal
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.config import Scenario
-from pipeline.evaluation.bootstrap import Estimate, estimate, holm, p_value, resampled_means
-from pipeline.evaluation.gate import TARGET_ONLY
-from pipeline.evaluation.metrics import METRICS, user_metrics
-from pipeline.evaluation.slices import Slice
+from pipeline.evaluation.bootstrap import Estimate, estimate, holm, p_value, undefined
+from pipeline.evaluation.gate import TARGET_ONLY, Terms
+from pipeline.evaluation.statistics import Resampled, Scores, resample
 
 ALL, UNMARKED = "all rows", "without marked rows"
-_FEWEST = 10  # users below which a slice gets no interval
-
-FloatArray = NDArray[np.float64]
+_FEWEST = 10  # units below which a slice gets no interval
 
 
 class _Frozen(BaseModel):
@@ -67,7 +61,8 @@ class SliceView(_Frozen):
     by: str
     label: str
     rows: int
-    users: int
+    units: int
+    undefined: int  # resamples on which it is not defined; they are left out
     lanes: dict[str, Estimate]
     gains: dict[str, Estimate]
 
@@ -76,10 +71,11 @@ class View(_Frozen):
     """All lanes on one set of test rows."""
 
     rows: int
-    users: int
+    units: int
     lanes: dict[str, dict[str, Estimate]]  # lane -> metric, such as "ndcg@10" -> estimate
     gains: tuple[Gain, ...]
     smallest_visible: float  # the median half-width of the differences to target-only
+    undefined: dict[str, int]  # metric -> resamples on which it is not defined; they are left out
     slices: tuple[SliceView, ...]
 
 
@@ -94,10 +90,10 @@ class Comparison(_Frozen):
     target_share: float
     target_labels: bool
     metric: str
-    cutoffs: tuple[int, ...]
+    metrics: tuple[str, ...]
     level: float
     resamples: int
-    catalogue: int  # items that are ranked for each user
+    judged: str  # a sentence of the label kind: what was done with each unit
     marks: dict[str, dict[str, int]]  # domain -> kind -> marked rows, of all parts
     test_marks: dict[str, int]  # kind -> marked test rows of the target
     lanes: tuple[LaneInfo, ...]  # best validation metric first, oracles behind
@@ -105,13 +101,8 @@ class Comparison(_Frozen):
     views: dict[str, View]  # ALL, and UNMARKED where any row is left
 
 
-def gated_metric(scenario: Scenario) -> str:
-    """Name the metric that chooses and is gated, such as `ndcg@10`."""
-    return f"{scenario.task.metric}@{scenario.task.cutoffs[0]}"
-
-
-def describe_lanes(scenario: Scenario, valid: Mapping[str, Validated]) -> tuple[LaneInfo, ...]:
-    """Describe the lanes that have validation metrics, best first, oracles behind.
+def describe_lanes(scenario: Scenario, terms: Terms, valid: Mapping[str, Validated]) -> tuple[LaneInfo, ...]:
+    """Describe the lanes that have validation metrics, the best in the gated one first, oracles behind.
 
     A lane that uses a source has the same method on the target alone for its counterpart, unless that is an oracle.
     """
@@ -129,100 +120,96 @@ def describe_lanes(scenario: Scenario, valid: Mapping[str, Validated]) -> tuple[
                 LaneInfo(name=name, kind=kind, domains=domains[uses], counterpart=own if has_own else None,
                          oracle=name in scenario.oracles, valid=valid[name].metrics, valid_domain=valid[name].domain)
             )  # fmt: skip
-    metric = gated_metric(scenario)
-    return tuple(sorted(found, key=lambda lane: (lane.oracle, -lane.valid[metric], lane.name)))
+    return tuple(sorted(found, key=lambda lane: (lane.oracle, -terms.sign * lane.valid[terms.metric], lane.name)))
 
 
-def per_user(
-    rows: pd.DataFrame, ranks: Mapping[str, FloatArray], cutoffs: Sequence[int], chosen: NDArray[np.bool_]
-) -> dict[str, pd.DataFrame]:
-    """Compute each lane's metrics of each user on the chosen rows [N]; all lanes have the same users."""
-    return {lane: user_metrics(rows[chosen], ranks[lane][chosen], cutoffs) for lane in ranks}
+@dataclass(frozen=True)
+class Part:
+    """Some of the test rows: what divides them, the group's name, and what is judged on them."""
+
+    by: str
+    label: str
+    scores: Scores
 
 
-def view(
-    scenario: Scenario,
-    lanes: Sequence[LaneInfo],
-    rows: pd.DataFrame,
-    ranks: Mapping[str, FloatArray],
-    chosen: NDArray[np.bool_],
-    slices: Sequence[Slice],
-) -> View:
-    """Estimate every metric of every lane on the chosen rows [N], the gains, and the slices."""
-    cutoffs, metric = scenario.task.cutoffs, gated_metric(scenario)
-    names = [lane.name for lane in lanes]
-    users = per_user(rows, {name: ranks[name] for name in names}, cutoffs, chosen)
-    columns = [f"{kind}@{cutoff}" for cutoff, kind in product(cutoffs, METRICS)]
-    values = np.stack([users[name][columns].to_numpy() for name in names], axis=1)  # [n, L, M]
-    n, level = len(values), 1 - scenario.gate.alpha
-    flat = resampled_means(values.reshape(n, -1), scenario.gate.resamples, scenario.seed)
-    means = flat.reshape(-1, len(names), len(columns))
-    center = values.mean(axis=0)
-    estimates = {
-        name: {column: estimate(center[i, j], means[:, i, j], level) for j, column in enumerate(columns)}
-        for i, name in enumerate(names)
-    }
-    j = columns.index(metric)
-    gains = _gains(lanes, center[:, j], means[:, :, j], scenario.gate.alpha)
+def view(terms: Terms, lanes: Sequence[LaneInfo], scores: Scores, parts: Sequence[Part]) -> View:
+    """Estimate every metric of every lane, the gains in the gated one, and the latter in parts of the rows.
+
+    A metric that is not defined on these rows is left out; the gated one must be defined.
+    """
+    names, metrics = [lane.name for lane in lanes], scores.metrics
+    found = resample({name: scores.lanes[name] for name in names}, terms.gate.resamples, terms.seed)
+    left_out = {metric: undefined(found[names[0]].drawn[:, j]) for j, metric in enumerate(metrics)}
+    gains = _gains(terms, lanes, found, metrics.index(terms.metric))
     halves = [(gain.difference.high - gain.difference.low) / 2 for gain in gains if gain.against == TARGET_ONLY]
     return View(
-        rows=int(chosen.sum()),
-        users=n,
-        lanes=estimates,
+        rows=scores.rows,
+        units=scores.units,
+        lanes={
+            name: {
+                metric: _value(terms, found[name], j)
+                for j, metric in enumerate(metrics)
+                if not np.isnan(found[name].value[j])
+            }
+            for name in names
+        },
         gains=gains,
         smallest_visible=round(float(np.median(halves)), 10) if halves else 0.0,
-        slices=tuple(
-            found
-            for part in slices
-            if (found := _slice(scenario, names, rows, ranks, (part, chosen & part.rows))) is not None
-        ),
+        undefined={metric: count for metric, count in left_out.items() if count},
+        slices=tuple(told for part in parts if (told := _slice(terms, names, part)) is not None),
     )
 
 
-def _gains(lanes: Sequence[LaneInfo], center: FloatArray, means: FloatArray, alpha: float) -> tuple[Gain, ...]:
-    """Difference of each lane to target-only and to its own counterpart; `center` [L], `means` [R, L]."""
-    place = {lane.name: i for i, lane in enumerate(lanes)}
-    pairs = [(lane, TARGET_ONLY) for lane in lanes if lane.name != TARGET_ONLY and TARGET_ONLY in place]
-    pairs += [(lane, lane.counterpart) for lane in lanes if lane.counterpart in place.keys() - {TARGET_ONLY}]
+def _value(terms: Terms, found: Resampled, metric: int) -> Estimate:
+    return estimate(found.value[metric], found.drawn[:, metric], terms.level)
+
+
+def _difference(terms: Terms, a: Resampled, b: Resampled, metric: int) -> Estimate:
+    return estimate(
+        terms.sign * (a.value[metric] - b.value[metric]),
+        terms.sign * (a.drawn[:, metric] - b.drawn[:, metric]),
+        terms.level,
+    )
+
+
+def _gains(
+    terms: Terms, lanes: Sequence[LaneInfo], resampled: Mapping[str, Resampled], metric: int
+) -> tuple[Gain, ...]:
+    """Difference of each lane to target-only and to its own counterpart, in one metric."""
+    pairs = [(lane, TARGET_ONLY) for lane in lanes if lane.name != TARGET_ONLY and TARGET_ONLY in resampled]
+    pairs += [(lane, lane.counterpart) for lane in lanes if lane.counterpart in resampled.keys() - {TARGET_ONLY}]
     found = []
     for lane, against in pairs:
-        a, b = place[lane.name], place[against]
-        differences = means[:, a] - means[:, b]
-        difference = estimate(center[a] - center[b], differences, 1 - alpha)
+        a, b = resampled[lane.name], resampled[against]
+        difference = _difference(terms, a, b, metric)
         transfer = against == lane.counterpart
         found.append(
             Gain(lane=lane.name, against=against, transfer=transfer, difference=difference, stands=False,
-                 p=round(p_value(differences), 6), negative=transfer and difference.high < 0)
+                 p=round(p_value(a.drawn[:, metric] - b.drawn[:, metric]), 6),
+                 negative=transfer and difference.high < 0)
         )  # fmt: skip
     transfers = [i for i, gain in enumerate(found) if gain.transfer]
-    for i, stands in zip(transfers, holm([found[i].p for i in transfers], alpha), strict=True):
+    for i, stands in zip(transfers, holm([found[i].p for i in transfers], terms.gate.alpha), strict=True):
         found[i] = found[i].model_copy(update={"stands": stands})
     return tuple(found)
 
 
-def _slice(
-    scenario: Scenario,
-    names: Sequence[str],
-    rows: pd.DataFrame,
-    ranks: Mapping[str, FloatArray],
-    part: tuple[Slice, NDArray[np.bool_]],
-) -> SliceView | None:
-    """Estimate the gated metric on a slice; None where too few users are in it."""
-    described, chosen = part
-    metric, level = gated_metric(scenario), 1 - scenario.gate.alpha
-    users = per_user(rows, {name: ranks[name] for name in names}, scenario.task.cutoffs[:1], chosen)
-    values = np.stack([users[name][metric].to_numpy() for name in names], axis=1)
-    if len(values) < _FEWEST:
+def _slice(terms: Terms, names: Sequence[str], part: Part) -> SliceView | None:
+    """Estimate the gated metric on some of the rows; None where too few units are in it, or it is not defined."""
+    scores = part.scores
+    if scores.units < _FEWEST:
         return None
-    means = resampled_means(values, scenario.gate.resamples, scenario.seed)
-    center = values.mean(axis=0)
-    base = names.index(TARGET_ONLY) if TARGET_ONLY in names else None
+    metric = scores.metrics.index(terms.metric)
+    found = resample({name: scores.lanes[name] for name in names}, terms.gate.resamples, terms.seed)
+    if np.isnan(found[names[0]].value[metric]):
+        return None
     return SliceView(
-        by=described.by, label=described.label, rows=int(chosen.sum()), users=len(values),
-        lanes={name: estimate(center[i], means[:, i], level) for i, name in enumerate(names)},
+        by=part.by, label=part.label, rows=scores.rows, units=scores.units,
+        undefined=undefined(found[names[0]].drawn[:, metric]),
+        lanes={name: _value(terms, found[name], metric) for name in names},
         gains={
-            name: estimate(center[i] - center[base], means[:, i] - means[:, base], level)
-            for i, name in enumerate(names)
-            if base is not None and i != base
+            name: _difference(terms, found[name], found[TARGET_ONLY], metric)
+            for name in names
+            if TARGET_ONLY in found and name != TARGET_ONLY
         },
     )  # fmt: skip

@@ -27,7 +27,7 @@ class CurvePoint(BaseModel):
     share: float
     metric: str
     level: float
-    users: int
+    units: int
     target_only: Estimate
     best: Transfer | None  # the lane that uses the source with the best validation metric
     baseline: Transfer | None  # the same among the baselines
@@ -46,7 +46,7 @@ def make_point(comparison: Comparison) -> CurvePoint:
         share=comparison.target_share,
         metric=comparison.metric,
         level=comparison.level,
-        users=view.users,
+        units=view.units,
         target_only=view.lanes[TARGET_ONLY][comparison.metric],
         best=_transfer(using[0], view, comparison.metric) if using else None,
         baseline=_transfer(baselines[0], view, comparison.metric) if baselines else None,

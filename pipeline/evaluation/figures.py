@@ -11,6 +11,7 @@ from itertools import pairwise
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from pipeline.evaluation.bootstrap import Estimate
+from pipeline.labels.words import Words
 
 WIDTH = 760
 _LABEL = 178  # space for the names on the left
@@ -58,10 +59,10 @@ class _Scale:
         return round(self.start + share * (self.end - self.start), 2)
 
 
-def forest(title: str, rows: Sequence[ForestRow], series: Sequence[str], zero: bool = False) -> str:
+def forest(words: Words, title: str, rows: Sequence[ForestRow], series: Sequence[str], zero: bool = False) -> str:
     """Draw a point with its interval for each row and series; `zero` draws the line of no difference.
 
-    Numbers on the right are those of the first series, in percent.
+    Numbers on the right are those of the first series.
     """
     present = [value for row in rows for value in row.values if value is not None]
     if not present:
@@ -72,7 +73,7 @@ def forest(title: str, rows: Sequence[ForestRow], series: Sequence[str], zero: b
     top = 34 if len(series) > 1 else 12
     bottom = top + _ROW * len(rows)
     svg = _svg(title, bottom + 34)
-    _x_axis(svg, scale, ticks, (top, bottom))
+    _x_axis(svg, words, scale, ticks, (top, bottom))
     if zero:
         _line(svg, scale(0), top, scale(0), bottom, "zero")
     if len(series) > 1:
@@ -88,13 +89,13 @@ def forest(title: str, rows: Sequence[ForestRow], series: Sequence[str], zero: b
                 offset = (j - (len(row.values) - 1) / 2) * 9
                 _whisker(svg, scale, value, middle + offset, f"s{j}{' strong' if row.strong and j == 0 else ''}")
         if row.values[0] is not None:
-            shown = f"{100 * row.values[0].value:+.2f}" if zero else f"{100 * row.values[0].value:.2f}"
+            shown = words.number(row.values[0].value, "+" if zero else "")
             _text(svg, WIDTH - 8, middle + 4, shown, "number", "end")
     return _string(svg)
 
 
-def scatter(title: str, points: Sequence[Point], labels: tuple[str, str]) -> str:
-    """Draw quality (percent, with intervals) against cost on a logarithmic axis."""
+def scatter(words: Words, title: str, points: Sequence[Point], labels: tuple[str, str]) -> str:
+    """Draw quality, with intervals, against cost on a logarithmic axis."""
     if not points:
         return ""
     height, left, top, bottom = 352, 62, 40, 302
@@ -105,7 +106,7 @@ def scatter(title: str, points: Sequence[Point], labels: tuple[str, str]) -> str
     ticks = _ticks(min(0.0, *(point.y.low for point in points)), max(point.y.high for point in points))
     y = _Scale(ticks[0], ticks[-1], bottom, top)
     svg = _svg(title, height)
-    _y_axis(svg, y, ticks, left, WIDTH - 120)
+    _y_axis(svg, words, y, ticks, (left, WIDTH - 120))
     for power in range(first, last + 1):
         _line(svg, x(power), top, x(power), bottom, "grid")
         _text(svg, x(power), bottom + 18, f"{10.0**power:g}", "tick", "middle")
@@ -121,8 +122,8 @@ def scatter(title: str, points: Sequence[Point], labels: tuple[str, str]) -> str
     return _string(svg)
 
 
-def curve(title: str, lines: Sequence[Line], labels: tuple[str, str]) -> str:
-    """Draw quality (percent) against the share of target data, with a band for each line's intervals."""
+def curve(words: Words, title: str, lines: Sequence[Line], labels: tuple[str, str]) -> str:
+    """Draw quality against the share of target data, with a band for each line's intervals."""
     estimates = [estimate for line in lines for _, estimate in line.points]
     if not estimates:
         return ""
@@ -132,7 +133,7 @@ def curve(title: str, lines: Sequence[Line], labels: tuple[str, str]) -> str:
     ticks = _ticks(min(0.0, *(value.low for value in estimates)), max(value.high for value in estimates))
     y = _Scale(ticks[0], ticks[-1], bottom, top)
     svg = _svg(title, height)
-    _y_axis(svg, y, ticks, left, right)
+    _y_axis(svg, words, y, ticks, (left, right))
     for share in shares:
         _text(svg, x(math.log10(share)), bottom + 18, f"{100 * share:g} %", "tick", "middle")
     _text(svg, (left + right) / 2, bottom + 42, labels[0], "axis", "middle")
@@ -163,10 +164,12 @@ def _ticks(low: float, high: float) -> list[float]:
     return [round(step * i, 12) for i in range(first, max(last, first + 1) + 1)]
 
 
-def _percent(value: float, step: float) -> str:
-    digits = max(0, -math.floor(math.log10(100 * step) + 1e-9))
-    digits += round(100 * step * 10**digits, 6) % 1 != 0  # 2.5 and the like need one more
-    return f"{100 * value:.{digits}f}".replace("-0.0", "0.0") if value else "0"
+def _tick(words: Words, value: float, step: float) -> str:
+    """Write a value of an axis with as many digits as the steps need."""
+    step *= words.scale
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    digits += round(step * 10**digits, 6) % 1 != 0  # 2.5 and the like need one more
+    return f"{words.scale * value:.{digits}f}".replace("-0.0", "0.0") if value else "0"
 
 
 def _spread(places: Sequence[float], apart: float = 13.0) -> list[float]:
@@ -190,17 +193,18 @@ def _string(svg: Element) -> str:
     return tostring(svg, encoding="unicode")
 
 
-def _x_axis(svg: Element, scale: _Scale, ticks: Sequence[float], span: tuple[float, float]) -> None:
+def _x_axis(svg: Element, words: Words, scale: _Scale, ticks: Sequence[float], span: tuple[float, float]) -> None:
     for tick in ticks:
         _line(svg, scale(tick), span[0], scale(tick), span[1], "grid")
-        _text(svg, scale(tick), span[1] + 18, _percent(tick, ticks[1] - ticks[0]), "tick", "middle")
-    _text(svg, WIDTH - 8, span[1] + 18, "in %", "tick", "end")
+        _text(svg, scale(tick), span[1] + 18, _tick(words, tick, ticks[1] - ticks[0]), "tick", "middle")
+    if words.written:
+        _text(svg, WIDTH - 8, span[1] + 18, words.written.strip(), "tick", "end")
 
 
-def _y_axis(svg: Element, scale: _Scale, ticks: Sequence[float], left: float, right: float) -> None:
+def _y_axis(svg: Element, words: Words, scale: _Scale, ticks: Sequence[float], span: tuple[float, float]) -> None:
     for tick in ticks:
-        _line(svg, left, scale(tick), right, scale(tick), "grid")
-        _text(svg, left - 8, scale(tick) + 4, _percent(tick, ticks[1] - ticks[0]), "tick", "end")
+        _line(svg, span[0], scale(tick), span[1], scale(tick), "grid")
+        _text(svg, span[0] - 8, scale(tick) + 4, _tick(words, tick, ticks[1] - ticks[0]), "tick", "end")
 
 
 def _legend(

@@ -1,24 +1,44 @@
-"""The gate: a pure function from metrics of each user to a verdict."""
+"""The gate: a pure function from what is judged to a verdict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.config import Gate
-from pipeline.evaluation.bootstrap import estimate, resampled_means
+from pipeline.evaluation.bootstrap import estimate, undefined
+from pipeline.evaluation.statistics import Scores, resample
+from pipeline.labels.words import Words
 
 TARGET_ONLY = "target_only"
-CHANCE = "chance"  # a scorer that says the same for all items
-CHAMPION = "champion"  # the column of the champion's metric beside the lanes'
+CHANCE = "chance"  # a scorer that knows nothing
+CHAMPION = "champion"  # the champion's name beside the lanes'
 
 Outcome = Literal["passed", "failed", "undecided"]
 Role = Literal["target-only", "chance", "best baseline", "champion"]
 Demand = Literal["better", "not worse"]
 Word = Literal["promoted", "rejected", "undecided"]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """By what is judged: the gate's settings, the gated metric, how people are told of it, the seed of resamples."""
+
+    gate: Gate
+    metric: str
+    words: Words
+    seed: int
+
+    @property
+    def level(self) -> float:
+        """Of the intervals: 0.95 for 95 %."""
+        return 1 - self.gate.alpha
+
+    @property
+    def sign(self) -> float:
+        """1 where more of the metric is better, else -1."""
+        return self.words.sign(self.metric)
 
 
 @dataclass(frozen=True)
@@ -32,13 +52,11 @@ class Lane:
 
 @dataclass(frozen=True)
 class ChampionScores:
-    """The champion, scored again: `metrics` has a line for each user and a column for each lane and `champion`,
-    over test rows without marks that the champion's training data did not hold.
-    """  # noqa: D205
+    """The champion, scored again beside all lanes, on test rows without marks that its training data did not hold."""
 
     version: int
     age_days: float
-    metrics: pd.DataFrame
+    scores: Scores
 
 
 class Compared(BaseModel):
@@ -48,7 +66,7 @@ class Compared(BaseModel):
 
     role: Role
     reference: str
-    users: int
+    units: int
     candidate_metric: float
     reference_metric: float
     difference: float
@@ -59,6 +77,7 @@ class Compared(BaseModel):
     delta: float  # the scenario's share of the reference's metric, as an absolute difference
     smallest_visible: float  # half the interval's width
     smallest_visible_share: float | None  # of the reference's metric; None where that is zero
+    undefined: int  # resamples on which the metric is not defined; they are left out
     outcome: Outcome
     not_worse: bool
 
@@ -73,15 +92,13 @@ class Verdict(BaseModel):
     lane: str | None  # what is promoted: the candidate, or a safe lane where nothing serves yet; None: champion stays
     metric: str
     level: float  # of the intervals, 0.95 for 95 %
-    users: int  # with a test row that counts
+    units: int  # with a test row that counts
     reason: str
     comparisons: tuple[Compared, ...]
     approvable: bool  # a person may promote the candidate: the target has no labels and too few test rows tell
 
 
-def decide(
-    gate: Gate, metric: str, lanes: Sequence[Lane], test: pd.DataFrame, champion: ChampionScores | None, seed: int
-) -> Verdict:
+def decide(terms: Terms, lanes: Sequence[Lane], test: Scores, champion: ChampionScores | None) -> Verdict:
     """Judge the candidate that validation picked.
 
     A comparison passes where the lower bound is above what is required: zero where the candidate must be better than
@@ -93,44 +110,42 @@ def decide(
     chance, and nothing is safe: what cannot be shown waits for a person.
 
     Args:
-        gate: delta, alpha, resamples and the age at which a champion gives way.
-        metric: The metric's name, for the reader.
+        terms: By what is judged.
         lanes: All candidates that succeeded, with target-only, or with chance where the target has no labels.
-        test: A line for each user with a test row without marks, a column for each lane: the metric of that user.
+        test: The lanes on test rows without marks.
         champion: What serves now, or None.
-        seed: Of the resamples.
 
     Returns:
         The verdict. Where nothing serves yet, a candidate that does not pass gives way to target-only or the best
         baseline, whichever is better on validation; an undecided candidate may be that itself.
     """
-    candidate = _best([lane for lane in lanes if lane.kind != "chance"])
+    candidate = _best(terms, [lane for lane in lanes if lane.kind != "chance"])
     unlabelled = any(lane.kind == "chance" for lane in lanes)
     must_win = candidate.kind == "strategy" and candidate.name != TARGET_ONLY
     comparisons = []
-    for role, reference in _references(lanes, candidate):
+    for role, reference in _references(terms, lanes, candidate):
         wins = role == "chance" or (must_win and role == "target-only")
         demand: Demand = "better" if wins else "not worse"
-        comparisons.append(_compare(gate, test[[candidate.name, reference.name]], role, demand, seed))
+        comparisons.append(_compare(terms, test, (candidate.name, reference.name), role, demand))
     if champion is not None:
-        pair = champion.metrics[[candidate.name, CHAMPION]].rename(columns={CHAMPION: f"version {champion.version}"})
-        comparisons.append(_compare(gate, pair, "champion", "not worse", seed))
+        found = _compare(terms, champion.scores, (candidate.name, CHAMPION), "champion", "not worse")
+        comparisons.append(found.model_copy(update={"reference": f"version {champion.version}"}))
     outcomes = {compared.outcome for compared in comparisons}
     verdict: Word = "rejected" if "failed" in outcomes else "undecided" if "undecided" in outcomes else "promoted"
     reason = ""
-    if verdict != "promoted" and champion is not None and _gives_way(gate, champion, comparisons):
+    if verdict != "promoted" and champion is not None and _gives_way(terms.gate, champion, comparisons):
         verdict = "promoted"
         reason = (
             f"{candidate.name} is not worse than any reference, and the champion is {champion.age_days:.0f} days old, "
-            f"more than the {gate.max_age_days} after which it gives way to such a candidate."
+            f"more than the {terms.gate.max_age_days} after which it gives way to such a candidate."
         )
     lane: str | None = candidate.name
     if verdict != "promoted":
-        safe = _safe(lanes, candidate, verdict) if champion is None and not unlabelled else []
-        lane = _best(safe).name if safe else None
+        safe = _safe(terms, lanes, candidate, verdict) if champion is None and not unlabelled else []
+        lane = _best(terms, safe).name if safe else None
     return Verdict(
-        verdict=verdict, candidate=candidate.name, lane=lane, metric=metric, level=1 - gate.alpha, users=len(test),
-        reason=reason or _reason(gate, verdict, (candidate.name, lane), comparisons), comparisons=tuple(comparisons),
+        verdict=verdict, candidate=candidate.name, lane=lane, metric=terms.metric, level=terms.level, units=test.units,
+        reason=reason or _reason(terms, verdict, (candidate.name, lane), comparisons), comparisons=tuple(comparisons),
         approvable=unlabelled and verdict == "undecided",
     )  # fmt: skip
 
@@ -141,37 +156,39 @@ def _gives_way(gate: Gate, champion: ChampionScores, comparisons: Sequence[Compa
     return champion.age_days > gate.max_age_days and proved and all(compared.not_worse for compared in comparisons)
 
 
-def _best(lanes: Sequence[Lane]) -> Lane:
-    return min(lanes, key=lambda lane: (-lane.valid, lane.name))
+def _best(terms: Terms, lanes: Sequence[Lane]) -> Lane:
+    return min(lanes, key=lambda lane: (-terms.sign * lane.valid, lane.name))
 
 
-def _references(lanes: Sequence[Lane], candidate: Lane) -> list[tuple[Role, Lane]]:
+def _references(terms: Terms, lanes: Sequence[Lane], candidate: Lane) -> list[tuple[Role, Lane]]:
     """Target-only or chance, and the best baseline, but for the candidate itself."""
     found: list[tuple[Role, Lane]] = [("target-only", lane) for lane in lanes if lane.name == TARGET_ONLY]
     found += [("chance", lane) for lane in lanes if lane.kind == "chance"]
     if baselines := [lane for lane in lanes if lane.kind == "baseline"]:
-        found.append(("best baseline", _best(baselines)))
+        found.append(("best baseline", _best(terms, baselines)))
     return [(role, lane) for role, lane in found if lane != candidate]
 
 
-def _safe(lanes: Sequence[Lane], candidate: Lane, verdict: Word) -> list[Lane]:
+def _safe(terms: Terms, lanes: Sequence[Lane], candidate: Lane, verdict: Word) -> list[Lane]:
     """Target-only and the best baseline; the candidate may be one of them, unless it was rejected."""
-    safe = [lane for _, lane in _references(lanes, candidate)]
+    safe = [lane for _, lane in _references(terms, lanes, candidate)]
     is_one = candidate.kind == "baseline" or candidate.name == TARGET_ONLY
     return [*safe, candidate] if is_one and verdict == "undecided" else safe
 
 
-def _compare(gate: Gate, pair: pd.DataFrame, role: Role, demand: Demand, seed: int) -> Compared:
-    """Hold the first of two columns against the second; with fewer than two users nothing can be said."""
-    values = pair.to_numpy(dtype=np.float64)
-    enough = len(values) >= 2
-    candidate, reference = (float(mean) for mean in values.mean(axis=0)) if enough else (0.0, 0.0)
-    low = high = 0.0
+def _compare(terms: Terms, scores: Scores, pair: tuple[str, str], role: Role, demand: Demand) -> Compared:
+    """Hold the first of two lanes against the second; with fewer than two units nothing can be said."""
+    enough = scores.units >= 2
+    candidate = reference = difference = low = high = 0.0
+    left_out = 0
     if enough:
-        means = resampled_means(values, gate.resamples, seed)
-        found = estimate(candidate - reference, means[:, 0] - means[:, 1], 1 - gate.alpha)
+        metric = scores.metrics.index(terms.metric)
+        a, b = resample({name: scores.lanes[name] for name in pair}, terms.gate.resamples, terms.seed).values()
+        candidate, reference = float(a.value[metric]), float(b.value[metric])
+        difference, drawn_R = terms.sign * (candidate - reference), terms.sign * (a.drawn - b.drawn)[:, metric]
+        found, left_out = estimate(difference, drawn_R, terms.level), undefined(drawn_R)
         low, high = found.low, found.high
-    difference, delta = candidate - reference, gate.delta * reference
+    delta = terms.gate.delta * reference
     required = 0.0 if demand == "better" else -delta
     wide = max(difference - low, high - difference) > delta
     outcome: Outcome
@@ -185,25 +202,25 @@ def _compare(gate: Gate, pair: pd.DataFrame, role: Role, demand: Demand, seed: i
         outcome = "undecided"
     half = (high - low) / 2
     return Compared(
-        role=role, reference=str(pair.columns[1]), users=len(values), candidate_metric=round(candidate, 10),
+        role=role, reference=pair[1], units=scores.units, candidate_metric=round(candidate, 10),
         reference_metric=round(reference, 10), difference=round(difference, 10), low=low, high=high, demand=demand,
         required=round(required, 10), delta=round(delta, 10), smallest_visible=round(half, 10),
         smallest_visible_share=round(half / reference, 6) if reference > 0 else None, outcome=outcome,
-        not_worse=enough and low > -delta,
+        not_worse=enough and low > -delta, undefined=left_out,
     )  # fmt: skip
 
 
-def _reason(gate: Gate, verdict: Word, lanes: tuple[str, str | None], comparisons: Sequence[Compared]) -> str:
+def _reason(terms: Terms, verdict: Word, lanes: tuple[str, str | None], comparisons: Sequence[Compared]) -> str:
     """Say in plain words what decided; `lanes` are the candidate and what is promoted."""
     candidate, lane = lanes
     if verdict == "promoted":
         if not comparisons:
             return f"{candidate} is the best on validation rows, and there is nothing to hold it against."
-        against = ", ".join(f"{_name(compared)} ({_interval(compared)})" for compared in comparisons)
+        against = ", ".join(f"{_name(compared)} ({_interval(terms, compared)})" for compared in comparisons)
         return f"{candidate} is the best on validation rows and, on test rows without marks, holds against {against}."
     wanted = "failed" if verdict == "rejected" else "undecided"
     deciding = [compared for compared in comparisons if compared.outcome == wanted]
-    told = "; ".join(_why_not(gate, compared) for compared in deciding)
+    told = "; ".join(_why_not(terms, compared) for compared in deciding)
     if lane:
         then = f"Nothing serves yet, so {lane} is promoted."
     elif any(compared.role == "champion" for compared in comparisons):
@@ -213,15 +230,15 @@ def _reason(gate: Gate, verdict: Word, lanes: tuple[str, str | None], comparison
     return f"{candidate} is the best on validation rows, but {told}. {then}"
 
 
-def _why_not(gate: Gate, compared: Compared) -> str:
-    if compared.users < 2:
+def _why_not(terms: Terms, compared: Compared) -> str:
+    if compared.units < 2:
         return f"there are not enough test rows to compare it with {_name(compared)}"
-    demand = compared.demand if compared.demand == "better" else f"not worse by {gate.delta:.0%}"
+    demand = compared.demand if compared.demand == "better" else f"not worse by {terms.gate.delta:.0%}"
     if compared.outcome == "failed":
-        return f"it had to be {demand} than {_name(compared)} and is not ({_interval(compared)})"
+        return f"it had to be {demand} than {_name(compared)} and is not ({_interval(terms, compared)})"
     return (
-        f"the test rows cannot tell whether it is {demand} than {_name(compared)} ({_interval(compared)}; a difference "
-        f"below {100 * compared.smallest_visible:.2f} points cannot be seen)"
+        f"the test rows cannot tell whether it is {demand} than {_name(compared)} ({_interval(terms, compared)}; a "
+        f"difference below {terms.words.number(compared.smallest_visible)}{terms.words.points} cannot be seen)"
     )
 
 
@@ -231,6 +248,5 @@ def _name(compared: Compared) -> str:
     return f"the best baseline {compared.reference}" if compared.role == "best baseline" else compared.reference
 
 
-def _interval(compared: Compared) -> str:
-    difference, low, high = (100 * value for value in (compared.difference, compared.low, compared.high))
-    return f"{difference:+.2f} points [{low:+.2f}, {high:+.2f}]"
+def _interval(terms: Terms, compared: Compared) -> str:
+    return terms.words.difference(compared.difference, compared.low, compared.high)

@@ -15,10 +15,13 @@ from pipeline import columns as c
 from pipeline.config import Scenario
 from pipeline.data.prepared import Domains, Histories
 from pipeline.errors import CrossliftError
-from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, LaneInfo, View, gated_metric, per_user, view
-from pipeline.evaluation.gate import CHAMPION
+from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, LaneInfo, Part, View, view
+from pipeline.evaluation.gate import CHAMPION, Terms
+from pipeline.evaluation.metrics import gated_metric, metric_names, per_user
 from pipeline.evaluation.ranking import FloatArray, Score, latency, ranks
-from pipeline.evaluation.slices import make_slices
+from pipeline.evaluation.slices import Slice, make_slices
+from pipeline.evaluation.statistics import Means, Scores
+from pipeline.labels.items import ITEMS
 
 _TIMED_USERS = 9
 
@@ -60,6 +63,11 @@ class HeldOut:
         return cls(scenario, domains, rows, marks, domains.histories(parts), domains.seen(parts))
 
     @property
+    def terms(self) -> Terms:
+        """By what the lanes are judged."""
+        return Terms(self.scenario.gate, gated_metric(self.scenario.task), ITEMS, self.scenario.seed)
+
+    @property
     def unmarked(self) -> NDArray[np.bool_]:
         """Which rows [N] carry no mark of any kind: those that the gate counts."""
         return ~self.rows["row"].isin(self._marked).to_numpy()
@@ -78,12 +86,12 @@ class HeldOut:
         users = np.unique(self.rows["user"].to_numpy()) if len(self.rows) else np.arange(len(self.domains.users))
         return latency(score, self.histories, users[:_TIMED_USERS])
 
-    def metrics(self, lane_ranks: Mapping[str, FloatArray]) -> pd.DataFrame:
-        """Tabulate the gated metric on unmarked rows: a line for each user, a column for each lane."""
-        return self._metrics(lane_ranks, self.unmarked)
+    def scores(self, lane_ranks: Mapping[str, FloatArray]) -> Scores:
+        """Make what the gate judges: the gated metric on unmarked rows."""
+        return self._scores(lane_ranks, self.unmarked, (self.terms.metric,))
 
-    def metrics_beside(self, lane_ranks: Mapping[str, FloatArray], score: Score, learnt: pd.DataFrame) -> pd.DataFrame:
-        """Tabulate the same with a column `champion`, on the rows that it did not learn from.
+    def scores_beside(self, lane_ranks: Mapping[str, FloatArray], score: Score, learnt: pd.DataFrame) -> Scores:
+        """Make the same with a lane `champion`, on the rows that it did not learn from.
 
         Args:
             lane_ranks: Ranks [N] of tonight's lanes.
@@ -96,7 +104,7 @@ class HeldOut:
         allowed = self.unmarked & ~pd.MultiIndex.from_arrays([users, items]).isin(known)
         own = np.ones(len(self.rows))
         own[allowed] = ranks(score, self.histories, self.rows[allowed], self.seen)
-        return self._metrics({**lane_ranks, CHAMPION: own}, allowed)
+        return self._scores({**lane_ranks, CHAMPION: own}, allowed, (self.terms.metric,))
 
     def compare(self, lane_ranks: Mapping[str, FloatArray], lanes: tuple[LaneInfo, ...]) -> Comparison:
         """Put all lanes side by side; lanes of the scenario that are not among `lanes` have failed."""
@@ -106,9 +114,9 @@ class HeldOut:
         present = {lane.name for lane in lanes}
         return Comparison(
             scenario=scenario.name, title=scenario.title, sources=scenario.sources, target=scenario.target,
-            seed=scenario.seed, target_share=scenario.target_share, metric=gated_metric(scenario),
-            cutoffs=scenario.task.cutoffs, level=1 - scenario.gate.alpha, resamples=scenario.gate.resamples,
-            catalogue=len(self.domains.target.items),
+            seed=scenario.seed, target_share=scenario.target_share, metric=self.terms.metric,
+            metrics=metric_names(scenario.task.cutoffs), level=self.terms.level, resamples=scenario.gate.resamples,
+            judged=f"{len(self.domains.target.items):,} items are ranked for each user.",
             marks={name: _by_kind(self.marks[self.marks["domain"] == name]) for name in scenario.domains},
             test_marks=_by_kind(tested), lanes=lanes, failed=tuple(name for name in named if name not in present),
             target_labels=scenario.target_labels, views=self._views(lane_ranks, lanes),
@@ -120,21 +128,38 @@ class HeldOut:
         if self.rows.empty:
             return {}
         slices = make_slices(self.domains, self.rows)
-        views = {ALL: view(self.scenario, lanes, self.rows, lane_ranks, every, slices)}
+        views = {ALL: self._view(lane_ranks, lanes, every, slices)}
         if unmarked.all():
             views[UNMARKED] = views[ALL]
         elif unmarked.any():
-            views[UNMARKED] = view(self.scenario, lanes, self.rows, lane_ranks, unmarked, slices)
+            views[UNMARKED] = self._view(lane_ranks, lanes, unmarked, slices)
         return views
+
+    def _view(
+        self,
+        lane_ranks: Mapping[str, FloatArray],
+        lanes: tuple[LaneInfo, ...],
+        chosen: NDArray[np.bool_],
+        slices: list[Slice],
+    ) -> View:
+        names = metric_names(self.scenario.task.cutoffs)
+        parts = [
+            Part(part.by, part.label, self._scores(lane_ranks, chosen & part.rows, (self.terms.metric,)))
+            for part in slices
+        ]
+        return view(self.terms, lanes, self._scores(lane_ranks, chosen, names), parts)
 
     @property
     def _marked(self) -> "pd.Series[int]":
         return self.marks.loc[self.marks["domain"] == self.scenario.target, "row"]
 
-    def _metrics(self, lane_ranks: Mapping[str, FloatArray], chosen: NDArray[np.bool_]) -> pd.DataFrame:
+    def _scores(
+        self, lane_ranks: Mapping[str, FloatArray], chosen: NDArray[np.bool_], metrics: tuple[str, ...]
+    ) -> Scores:
+        """Make statistics of the chosen rows [N]: means over users."""
         users = per_user(self.rows, lane_ranks, self.scenario.task.cutoffs, chosen)
-        metric = gated_metric(self.scenario)
-        return pd.DataFrame({name: table[metric] for name, table in users.items()})
+        lanes = {name: Means(table[list(metrics)].to_numpy()) for name, table in users.items()}
+        return Scores(metrics, lanes, rows=int(chosen.sum()))
 
 
 def _by_kind(marks: pd.DataFrame) -> dict[str, int]:

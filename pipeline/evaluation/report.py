@@ -13,10 +13,8 @@ from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, Gain, LaneInfo
 from pipeline.evaluation.curve import CurvePoint
 from pipeline.evaluation.gate import TARGET_ONLY, Verdict
+from pipeline.labels.words import Words
 from pipeline.results import Cost
-
-NAMES = {"ndcg": "NDCG", "recall": "recall", "hit_rate": "hit rate", "mrr": "MRR"}
-_SHOWN = 4  # lanes in the figure of slices
 
 
 class StepCost(BaseModel):
@@ -60,25 +58,25 @@ class LaneRow:
     latency_ms: float | None
 
 
-def write_report(folder: Path, report: Report) -> None:
+def write_report(folder: Path, report: Report, words: Words) -> None:
     """Write `report.html`, `report.md` and `report.json`; equal reports give equal bytes."""
     for name, text in (
-        ("report.html", render_html(report)),
-        ("report.md", render_markdown(report)),
+        ("report.html", render_html(report, words)),
+        ("report.md", render_markdown(report, words)),
         ("report.json", report.model_dump_json(indent=1)),
     ):
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def render_html(report: Report) -> str:
+def render_html(report: Report, words: Words) -> str:
     """Render the page: style and figures inside, every value escaped, nothing loaded from anywhere."""
-    drawn = {name: Markup(svg) for name, svg in _figures(report).items()}  # noqa: S704  built as a tree, escaped there
-    return _environment().get_template("report.html").render(**_context(report), figures=drawn)
+    drawn = {name: Markup(svg) for name, svg in _figures(report, words).items()}  # noqa: S704  built as a tree, escaped there
+    return _environment(words).get_template("report.html").render(**_context(report, words), figures=drawn)
 
 
-def render_markdown(report: Report) -> str:
+def render_markdown(report: Report, words: Words) -> str:
     """Render the same tables as Markdown."""
-    return _environment().get_template("report_markdown.html").render(**_context(report))
+    return _environment(words).get_template("report_markdown.html").render(**_context(report, words))
 
 
 def lane_rows(report: Report) -> list[LaneRow]:
@@ -121,7 +119,7 @@ def _cpu(report: Report, lane: str) -> float:
     return sum(costs[step].cost.cpu_seconds for step in sorted(steps) if step in costs)
 
 
-def _context(report: Report) -> dict[str, object]:
+def _context(report: Report, words: Words) -> dict[str, object]:
     comparison = report.comparison
     clean = comparison.views.get(UNMARKED)
     done = [point.share for point in report.curve]
@@ -129,37 +127,34 @@ def _context(report: Report) -> dict[str, object]:
         "report": report,
         "comparison": comparison,
         "verdict": report.verdict,
-        "metric": metric_name(comparison.metric),
+        "words": words,
+        "metric": words.name(comparison.metric),
         "rows": lane_rows(report),
         "clean": clean,
         "every": comparison.views.get(ALL),
         "missing_shares": [share for share in report.shares if share not in done],
-        "metric_names": {f"{kind}@{k}": f"{name}@{k}" for k in comparison.cutoffs for kind, name in NAMES.items()},
+        "metric_names": {metric: words.name(metric) for metric in comparison.metrics},
         "failed_gains": [gain for gain in clean.gains if gain.negative] if clean else [],
         "target_only": TARGET_ONLY,
         "sources_chosen": sorted({lane.valid_domain for lane in comparison.lanes if not lane.oracle}),
     }
 
 
-def metric_name(metric: str) -> str:
-    """Spell a metric for a reader: `NDCG@10` for `ndcg@10`."""
-    kind, _, cutoff = metric.partition("@")
-    return f"{NAMES[kind]}@{cutoff}"
-
-
-def _figures(report: Report) -> dict[str, str]:
-    comparison, metric = report.comparison, metric_name(report.comparison.metric)
+def _figures(report: Report, words: Words) -> dict[str, str]:
+    comparison, metric = report.comparison, words.name(report.comparison.metric)
     rows = lane_rows(report)
     clean = comparison.views.get(UNMARKED)
     candidate = report.verdict.candidate
     ordered = sorted(rows, key=lambda row: -(row.clean or row.every or _NOTHING).value)
     drawn = {
         "lanes": figures.forest(
+            words,
             f"{metric} of each lane, with and without marked rows",
             [figures.ForestRow(row.info.name, (row.clean, row.every), row.info.name == candidate) for row in ordered],
             ("without marked rows", "all rows"),
         ),
         "cost": figures.scatter(
+            words,
             f"{metric} against cost",
             [
                 figures.Point(
@@ -168,25 +163,26 @@ def _figures(report: Report) -> dict[str, str]:
                 for row in rows
                 if row.clean
             ],
-            ("CPU seconds, with the shared steps that a lane needs", f"{metric} in %, without marked rows"),
+            ("CPU seconds, with the shared steps that a lane needs", f"{metric}{words.written}, without marked rows"),
         ),
-        "curve": _curve(report, metric),
+        "curve": _curve(report, words),
         "gains": "",
         "slices": "",
     }
     if clean:
         gains = sorted((gain for gain in clean.gains if gain.transfer), key=lambda gain: -gain.difference.value)
         drawn["gains"] = figures.forest(
+            words,
             f"What the source brings: difference in {metric}",
             [figures.ForestRow(f"{gain.lane}", (gain.difference,), gain.lane == candidate) for gain in gains],
             ("difference",),
             zero=True,
         )
-        drawn["slices"] = _slices(report, rows)
+        drawn["slices"] = _slices(report, words, rows)
     return drawn
 
 
-def _slices(report: Report, rows: list[LaneRow]) -> str:
+def _slices(report: Report, words: Words, rows: list[LaneRow]) -> str:
     """Draw each slice: target-only beside the best lane that uses a source."""
     view = report.comparison.views[UNMARKED]
     best = next((row.info for row in rows if row.info.counterpart), None)
@@ -197,14 +193,16 @@ def _slices(report: Report, rows: list[LaneRow]) -> str:
     for by in dict.fromkeys(part.by for part in view.slices):
         lines.append(figures.ForestRow(by, ()))
         lines += [
-            figures.ForestRow(f"{part.label} ({part.users:,} users)", (part.lanes[best.name], part.lanes[against]))
+            figures.ForestRow(
+                f"{part.label} ({part.units:,} {words.units})", (part.lanes[best.name], part.lanes[against])
+            )
             for part in view.slices
             if part.by == by
         ]
-    return figures.forest(f"{best.name} and {against} by slice", lines, (best.name, against))
+    return figures.forest(words, f"{best.name} and {against} by slice", lines, (best.name, against))
 
 
-def _curve(report: Report, metric: str) -> str:
+def _curve(report: Report, words: Words) -> str:
     if len(report.curve) < 2:
         return ""
     with_best = [(point.share, point.best) for point in report.curve if point.best]
@@ -216,32 +214,38 @@ def _curve(report: Report, metric: str) -> str:
     ]  # fmt: skip
     if all(best.counterpart == TARGET_ONLY for _, best in with_best):
         del lines[1]
-    labels = ("share of the target's training rows", f"{metric} in %, without marked rows")
-    return figures.curve("Quality against the share of target data", lines, labels)
+    labels = (
+        "share of the target's training rows",
+        f"{words.name(report.comparison.metric)}{words.written}, without marked rows",
+    )
+    return figures.curve(words, "Quality against the share of target data", lines, labels)
 
 
 _NOTHING = Estimate(value=0.0, low=0.0, high=0.0)
 
 
-def _environment() -> Environment:
+def _environment(words: Words) -> Environment:
+    """Make templates that write numbers in the words of the label kind."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters |= {"pct": _pct, "ci": _ci, "signed": _signed, "share": _share, "cell": _cell}
+
+    def plus(value: float) -> str:
+        return words.number(value, "+")
+
+    def ci(one: Estimate) -> str:
+        return f"{words.number(one.low)} to {words.number(one.high)}"
+
+    def ci_plus(one: Estimate) -> str:
+        return f"{plus(one.low)} to {plus(one.high)}"
+
+    def signed(one: Estimate) -> str:
+        return f"{plus(one.value)} [{plus(one.low)}, {plus(one.high)}]"
+
+    environment.filters |= {"number": words.number, "plus": plus, "ci": ci, "ci_plus": ci_plus, "signed": signed}
+    environment.filters |= {"share": _share, "cell": _cell}
     return environment
-
-
-def _pct(value: float) -> str:
-    return f"{100 * value:.2f}"
-
-
-def _ci(estimate: Estimate) -> str:
-    return f"{100 * estimate.low:.2f} to {100 * estimate.high:.2f}"
-
-
-def _signed(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:+.2f} [{100 * estimate.low:+.2f}, {100 * estimate.high:+.2f}]"
 
 
 def _share(value: float) -> str:

@@ -80,7 +80,7 @@ def _judge(run: Run, lanes: dict[str, StepResult], folder: Path, _work: Path) ->
 
     scenario, test = run.scenario, _held_out(run)
     ranks, latencies = _rank_all(run, lanes, test)
-    described = describe_lanes(scenario, {name: _validated(lanes[name]) for name in ranks})
+    described = describe_lanes(scenario, test.terms, {name: _validated(lanes[name]) for name in ranks})
     comparison = test.compare(ranks, described)
     metric = comparison.metric
     candidates = [Lane(lane.name, lane.kind, lane.valid[metric]) for lane in described if not lane.oracle]
@@ -91,7 +91,7 @@ def _judge(run: Run, lanes: dict[str, StepResult], folder: Path, _work: Path) ->
         candidates.append(Lane(CHANCE, "chance", 0.0))
         compared[CHANCE] = test.chance()
     champion = _champion(run, test, compared)
-    verdict = decide(scenario.gate, metric, candidates, test.metrics(compared), champion, scenario.seed)
+    verdict = decide(test.terms, candidates, test.scores(compared), champion)
     _write(folder, comparison, verdict, test, ranks)
     if scenario.target_labels:
         write_json(folder / POINT, make_point(comparison).model_dump(mode="json"))
@@ -162,8 +162,8 @@ def _champion(run: Run, test: "HeldOut", ranks: dict[str, "FloatArray"]) -> "Cha
     from pipeline.serving.package import ServedModel
 
     served = ServedModel.read(champion.folder)
-    metrics = test.metrics_beside(ranks, served.on_catalogue(test.domains), served.trained_pairs())
-    return ChampionScores(champion.version, champion.age_days, metrics)
+    scores = test.scores_beside(ranks, served.on_catalogue(test.domains), served.trained_pairs())
+    return ChampionScores(champion.version, champion.age_days, scores)
 
 
 def _write(
@@ -196,6 +196,7 @@ def _report(run: Run, verdict: StepResult, curve: Path | None, folder: Path, _wo
     from pipeline.evaluation.curve import CurvePoint
     from pipeline.evaluation.gate import Verdict
     from pipeline.evaluation.report import Report, write_report
+    from pipeline.labels.items import ITEMS
 
     judged = run.path(verdict)
     points = [CurvePoint.model_validate(read_json(path)) for path in curve.glob("*.json")] if curve else []
@@ -208,7 +209,7 @@ def _report(run: Run, verdict: StepResult, curve: Path | None, folder: Path, _wo
         latencies=read_json(judged / UNHASHED / "latency.json"),
     )
     (folder / UNHASHED).mkdir()
-    write_report(folder / UNHASHED, report)
+    write_report(folder / UNHASHED, report, ITEMS)
     facts = {key: verdict.facts[key] for key in ("verdict", "lane", "candidate", "reason", "failed")}
     return {
         **facts,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from pipeline.evaluation.bootstrap import Estimate
     from pipeline.evaluation.report import LaneRow, Report
+    from pipeline.labels.words import Words
 
 WIDTH = 118  # of the table, also where nobody knows how wide the terminal is
 
@@ -19,7 +20,7 @@ def summarise(run: Run) -> dict[str, Any]:
     """Say in JSON values how a run ended: lanes with validation and test metric, the verdict, and where things lie.
 
     Returns:
-        run_id, scenario, metric, catalogue, lanes (name, kind, valid, test, test_all_rows, gain, word, cpu_seconds;
+        run_id, scenario, metric, judged, lanes (name, kind, valid, test, test_all_rows, gain, word, cpu_seconds;
         an estimate is value, low, high), failed, verdict, candidate, lane, reason, report, data_docs, and, after
         `promote`, model, version, alias, promoted, approvable.
 
@@ -34,7 +35,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "run_id": run.run_id,
         "scenario": run.scenario.name,
         "metric": comparison.metric,
-        "catalogue": comparison.catalogue,
+        "judged": comparison.judged,
         "lanes": [_lane(row) for row in lane_rows(report)],
         "failed": list(comparison.failed),
         "verdict": verdict.verdict,
@@ -69,10 +70,12 @@ def print_summary(run: Run, console: "Console") -> None:
     Raises:
         MissingResultError: the run has no report.
     """
+    from pipeline.labels.items import ITEMS
+
     summary = summarise(run)
     console.print()
     console.width = max(console.width, WIDTH)
-    console.print(comparison_table(read_report(run)))
+    console.print(comparison_table(read_report(run), ITEMS))
     if summary["failed"]:
         console.print(f"Failed lanes: {', '.join(summary['failed'])}", style="red", markup=False)
     console.print(f"\nVerdict: {summary['verdict']} ({summary['candidate']})", style="bold", highlight=False)
@@ -86,15 +89,15 @@ def print_summary(run: Run, console: "Console") -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def comparison_table(report: "Report") -> "Table":
-    """Lay out the lanes, best on validation first; numbers in per cent, those of test rows with their interval."""
+def comparison_table(report: "Report", words: "Words") -> "Table":
+    """Lay out the lanes, best on validation first; the numbers of test rows with their interval."""
     from rich.markup import escape
     from rich.table import Table
 
-    from pipeline.evaluation.report import lane_rows, metric_name
+    from pipeline.evaluation.report import lane_rows
 
     comparison = report.comparison
-    title = f"{comparison.title}: {metric_name(comparison.metric)} in %, {comparison.catalogue:,} items ranked"
+    title = f"{comparison.title}: {words.name(comparison.metric)}{words.written}. {comparison.judged}"
     table = Table(title=escape(title), title_justify="left")
     table.add_column("lane", no_wrap=True)
     if not comparison.target_labels:
@@ -102,10 +105,10 @@ def comparison_table(report: "Report") -> "Table":
     for column in ("validation", "test, without leaks", "test, all rows", "what the source brings", "CPU s"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in lane_rows(report):
-        gain = f"{_interval(row.gain.difference, '+')} {row.word}" if row.gain else row.word
+        gain = f"{_interval(words, row.gain.difference, '+')} {row.word}" if row.gain else row.word
         style = "bold" if row.info.name == report.verdict.candidate else ""
-        cells = (_interval(row.clean), _interval(row.every), gain, f"{row.cpu_seconds:.1f}")
-        table.add_row(row.info.name, f"{100 * row.valid:.2f}", *map(escape, cells), style=style)
+        cells = (_interval(words, row.clean), _interval(words, row.every), gain, f"{row.cpu_seconds:.1f}")
+        table.add_row(row.info.name, words.number(row.valid), *map(escape, cells), style=style)
     return table
 
 
@@ -127,8 +130,8 @@ def _values(estimate: "Estimate | None") -> dict[str, float] | None:
     return estimate.model_dump() if estimate else None
 
 
-def _interval(estimate: "Estimate | None", sign: str = "") -> str:
+def _interval(words: "Words", estimate: "Estimate | None", sign: str = "") -> str:
     if estimate is None:
         return ""
-    value, low, high = (100 * part for part in (estimate.value, estimate.low, estimate.high))
-    return f"{value:{sign}.2f} [{low:.2f}, {high:.2f}]"
+    value = words.number(estimate.value, sign)
+    return f"{value} [{words.number(estimate.low)}, {words.number(estimate.high)}]"

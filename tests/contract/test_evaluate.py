@@ -141,7 +141,7 @@ def test_the_verdict_and_the_report_are_published(run):
         "report.md",
         "report.json",
     }
-    assert read_json(judged / "verdict.json")["users"] == USERS - 10
+    assert read_json(judged / "verdict.json")["units"] == USERS - 10
 
 
 def test_what_differs_between_equal_runs_is_not_hashed(run, tmp_path):
@@ -243,7 +243,7 @@ def test_the_champion_is_judged_on_rows_that_it_did_not_learn(run, monkeypatch, 
         if found["role"] == "champion"
     ]
     assert compared["reference"] == "version 3"
-    assert compared["users"] == USERS - 10 - 50
+    assert compared["units"] == USERS - 10 - 50
 
 
 def test_another_share_joins_the_curve(run, tmp_path):

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.evaluation.bootstrap import estimate, holm, p_value, resampled_means
+from pipeline.evaluation.bootstrap import estimate, holm, p_value, undefined
+from pipeline.evaluation.statistics import Means, resample
+
+
+def resampled_means(values, resamples, seed):
+    return resample({"lane": Means(values)}, resamples, seed)["lane"].drawn
 
 
 def test_the_interval_is_that_of_scipy():
@@ -29,21 +34,6 @@ def test_differences_are_paired():
     np.testing.assert_allclose(means[:, 1] - means[:, 0], 0.25)
 
 
-def test_equal_seeds_give_equal_bits():
-    """A repeat is the same to the bit, another seed is not, and the number of columns does not change the draws."""
-    values = np.random.default_rng(4).integers(0, 2, (70, 3)).astype(float)  # sums of whole numbers are exact
-    first = resampled_means(values, 1000, 5)
-    assert first.tobytes() == resampled_means(values, 1000, 5).tobytes()
-    assert (first[:, :1] == resampled_means(values[:, :1], 1000, 5)).all()
-    assert first.tobytes() != resampled_means(values, 1000, 6).tobytes()
-
-
-def test_no_user_is_refused():
-    """An interval over nobody does not exist."""
-    with pytest.raises(ValueError, match="expected at least one user"):
-        resampled_means(np.empty((0, 2)), 1000, 0)
-
-
 def test_the_p_value_agrees_with_the_t_test():
     """For well-behaved differences the bootstrap's p-value is near that of the t-test."""
     differences = np.random.default_rng(5).normal(0.1, 1.0, 500)
@@ -62,3 +52,13 @@ def test_holm_by_hand():
     assert holm([0.03, 0.03, 0.03], 0.05) == [False, False, False]
     assert holm([0.001, 0.04, 0.04], 0.05) == [True, False, False]
     assert holm([], 0.05) == []
+
+
+def test_resamples_without_a_value_are_left_out_and_counted():
+    """An interval and a p-value over what is defined; where nothing is, there is none."""
+    drawn = np.array([np.nan, *np.linspace(-1, 2, 1001), np.nan])
+    assert undefined(drawn) == 2
+    assert estimate(0.5, drawn, 0.95) == estimate(0.5, drawn[1:-1], 0.95)
+    assert p_value(drawn) == p_value(drawn[1:-1])
+    with pytest.raises(ValueError, match="not defined on any resample"):
+        estimate(0.5, np.full(3, np.nan), 0.95)

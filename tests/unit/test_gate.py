@@ -3,11 +3,12 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from pipeline.config import Gate
-from pipeline.evaluation.gate import ChampionScores, Lane, Verdict, decide
+from pipeline.evaluation.gate import ChampionScores, Lane, Terms, Verdict, decide
+from pipeline.evaluation.statistics import Means, Scores
+from pipeline.labels.items import ITEMS
 
 GATE = Gate(delta=0.05, resamples=1000)
 TARGET_ONLY = Lane("target_only", "strategy", 0.20)
@@ -17,22 +18,25 @@ JOINT = Lane("joint", "strategy", 0.30)
 LANES = (TARGET_ONLY, POPULARITY, EASE, JOINT)
 
 
-def users(n: int = 4000, noise: float = 0.01, seed: int = 0, **means: float) -> pd.DataFrame:
-    """Make a metric of each user with exactly these means and, between two lanes, about this spread."""
+def users(n: int = 4000, noise: float = 0.01, seed: int = 0, few: int | None = None, **means: float) -> Scores:
+    """Make a metric of each user with exactly these means and, between two lanes, about this spread.
+
+    `few`: only the first of the users are judged.
+    """
     rng = np.random.default_rng(seed)
-    table = {}
+    lanes = {}
     for name, mean in means.items():
         spread = rng.normal(0, noise, n)
-        table[name] = mean + spread - spread.mean()
-    return pd.DataFrame(table)
+        lanes[name] = Means((mean + spread - spread.mean())[:few, None])
+    return Scores(("ndcg@10",), lanes, rows=n)
 
 
-def judge(test: pd.DataFrame, lanes=LANES, champion=None, gate=GATE) -> Verdict:
-    return decide(gate, "ndcg@10", lanes, test, champion, seed=1)
+def judge(test: Scores, lanes=LANES, champion=None, gate=GATE) -> Verdict:
+    return decide(Terms(gate, "ndcg@10", ITEMS, seed=1), lanes, test, champion)
 
 
 def serving(age: float = 1.0, **kwargs: float) -> ChampionScores:
-    return ChampionScores(version=4, age_days=age, metrics=users(**kwargs))
+    return ChampionScores(version=4, age_days=age, scores=users(**kwargs))
 
 
 BASE = {"target_only": 0.20, "popularity": 0.10, "ease": 0.21}
@@ -147,7 +151,7 @@ def test_the_champion_is_a_reference_on_its_own_rows():
     champion = serving(n=1000, joint=0.25, champion=0.24, **BASE)
     verdict = judge(users(joint=0.25, **BASE), champion=champion)
     assert (verdict.comparisons[2].role, verdict.comparisons[2].reference) == ("champion", "version 4")
-    assert verdict.comparisons[2].users == 1000
+    assert verdict.comparisons[2].units == 1000
     assert (verdict.verdict, verdict.lane) == ("promoted", "joint")
 
 
@@ -185,8 +189,8 @@ def test_an_old_champion_stays_before_a_worse_candidate():
 
 def test_no_test_row_decides_nothing():
     """Where every test row carries a mark, the verdict is undecided and says why."""
-    verdict = judge(users(joint=0.25, **BASE).iloc[:0])
-    assert (verdict.verdict, verdict.lane, verdict.users) == ("undecided", "target_only", 0)
+    verdict = judge(users(few=0, joint=0.25, **BASE))
+    assert (verdict.verdict, verdict.lane, verdict.units) == ("undecided", "target_only", 0)
     assert "there are not enough test rows to compare it with target_only" in verdict.reason
 
 
@@ -199,8 +203,8 @@ def test_the_smallest_visible_difference_is_half_the_interval():
 
 def test_a_useless_reference_has_no_share():
     """A reference that never hits gives no division by zero."""
-    assert judge(users(noise=0.0, joint=0.25, target_only=0.0, ease=0.1)[["joint", "target_only", "ease"]],
-                 (TARGET_ONLY, EASE, JOINT)).comparisons[0].smallest_visible_share is None  # fmt: skip
+    verdict = judge(users(noise=0.0, joint=0.25, target_only=0.0, ease=0.1), (TARGET_ONLY, EASE, JOINT))
+    assert verdict.comparisons[0].smallest_visible_share is None
 
 
 def test_the_verdict_can_be_kept_as_json():
@@ -234,8 +238,8 @@ def test_without_labels_what_is_not_better_than_chance_serves_nobody():
 @pytest.mark.parametrize("few", [0, 1, 30])
 def test_without_labels_too_few_test_rows_are_for_a_person(few):
     """Undecided, also with no row at all, waits for an approval."""
-    table = users(n=200, noise=0.2, direct=0.02, source_ials=0.01, chance=0.01).head(few)
-    verdict = judge(table, WITHOUT_LABELS)
+    scores = users(n=200, noise=0.2, few=few, direct=0.02, source_ials=0.01, chance=0.01)
+    verdict = judge(scores, WITHOUT_LABELS)
     assert (verdict.verdict, verdict.lane, verdict.approvable) == ("undecided", None, True)
     assert verdict.reason.endswith("Nothing serves until a person approves it.")
 
@@ -247,8 +251,8 @@ def test_without_labels_a_champion_serves_on():
     verdict = judge(users(direct=0.2, chance=0.01), lanes, worse)
     assert (verdict.verdict, verdict.lane) == ("rejected", None)
     assert verdict.reason.endswith("What serves now stays.")
-    nothing = ChampionScores(version=1, age_days=1, metrics=users(direct=0.2, champion=0.2).head(0))
-    assert judge(users(direct=0.2, chance=0.01).head(0), lanes, nothing).approvable
+    nothing = ChampionScores(version=1, age_days=1, scores=users(few=0, direct=0.2, champion=0.2))
+    assert judge(users(few=0, direct=0.2, chance=0.01), lanes, nothing).approvable
 
 
 def test_an_old_champion_does_not_give_way_to_chance():

@@ -5,21 +5,23 @@ import re
 from xml.etree.ElementTree import fromstring
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from pipeline.config import Gate, Scenario
 from pipeline.evaluation import figures
 from pipeline.evaluation.bootstrap import Estimate
-from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, Validated, View, describe_lanes, view
+from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, Part, Validated, View, describe_lanes, view
 from pipeline.evaluation.curve import make_point
-from pipeline.evaluation.gate import Lane, Verdict, decide
+from pipeline.evaluation.gate import Lane, Terms, Verdict, decide
 from pipeline.evaluation.report import Report, StepCost, lane_rows, render_html, render_markdown, write_report
-from pipeline.evaluation.slices import Slice
+from pipeline.evaluation.statistics import Means, Scores
+from pipeline.labels.items import ITEMS
+from pipeline.labels.words import Words
 from pipeline.results import Cost
 
 HOSTILE = "<script>alert('x')</script> | [a](http://evil.example) `x`"
 USERS = 400
+METRICS = ("ndcg@10", "mrr@10")
 GOOD = {"target_only": 40.0, "joint": 2.0, "fine_tune": 400.0, "popularity": 100.0, "ease": 12.0, "ease+source": 6.0}
 
 
@@ -33,27 +35,33 @@ def scenario(**changes) -> Scenario:
     return Scenario.model_validate({**value, **changes})
 
 
-def make_report(share: float = 1.0, **changes) -> Report:
+def make_report(share: float = 1.0, words: Words = ITEMS, **changes) -> Report:
     """Make a report of lanes whose ranks spread around a typical rank; `frozen` has failed."""
     chosen = scenario(target_share=share, **changes)
     rng = np.random.default_rng(0)
-    rows = pd.DataFrame({"row": np.arange(USERS), "user": np.arange(USERS), "item": rng.integers(0, 50, USERS)})
     noise = rng.gamma(2.0, 0.5, USERS)
     ranks = {name: np.ceil(typical * noise * rng.uniform(0.8, 1.2, USERS)) for name, typical in GOOD.items()}
     valid = {name: Validated({"ndcg@10": 1 / typical}, "b") for name, typical in GOOD.items()}
-    lanes = describe_lanes(chosen, valid)
-    slices = [Slice("half", "first", np.arange(USERS) < 200), Slice("half", "second", np.arange(USERS) >= 200)]
-    parts = {ALL: np.ones(USERS, bool), UNMARKED: np.arange(USERS) >= 40}
-    views = {name: view(chosen, lanes, rows, ranks, part, slices) for name, part in parts.items()}
+    terms = Terms(chosen.gate, "ndcg@10", words, 0)
+    lanes = describe_lanes(chosen, terms, valid)
+
+    def scores(rows) -> Scores:
+        values = {name: np.stack([1 / np.log2(1 + rank), 1 / rank], axis=1) for name, rank in ranks.items()}
+        return Scores(METRICS, {name: Means(found[rows]) for name, found in values.items()}, rows=int(rows.sum()))
+
+    place = np.arange(USERS)
+    halves = {"first": place < 200, "second": place >= 200}
+    views = {
+        name: view(terms, lanes, scores(rows), [Part("half", by, scores(rows & half)) for by, half in halves.items()])
+        for name, rows in ((ALL, place >= 0), (UNMARKED, place >= 40))
+    }
     comparison = Comparison(
         scenario="toy", title=chosen.title, sources=("a",), target="b", seed=0, target_share=share, target_labels=True,
-        metric="ndcg@10", cutoffs=(10, 20), level=0.95, resamples=1000, catalogue=5000,
+        metric="ndcg@10", metrics=METRICS, level=0.95, resamples=1000, judged="All 5,000 were looked at.",
         marks={"a": {}, "b": {"twin": 40}}, test_marks={"twin": 40}, lanes=lanes, failed=("frozen",), views=views,
     )  # fmt: skip
-    table = pd.DataFrame({name: 1 / values for name, values in ranks.items()})
-    verdict = decide(
-        chosen.gate, "ndcg@10", [Lane(lane.name, lane.kind, lane.valid["ndcg@10"]) for lane in lanes], table, None, 0
-    )
+    candidates = [Lane(lane.name, lane.kind, lane.valid["ndcg@10"]) for lane in lanes]
+    verdict = decide(terms, candidates, scores(place >= 40), None)
     cost = Cost(cpu_seconds=2.0, wall_seconds=3.0, peak_mebibytes=100.0)
     needs = (("pretrain_source", ""),)
     costs = [StepCost(step="pretrain_source", name="", cost=cost)]
@@ -73,7 +81,7 @@ def report() -> Report:
 
 @pytest.fixture(scope="module")
 def page(report) -> str:
-    return render_html(report)
+    return render_html(report, ITEMS)
 
 
 def clean(report: Report) -> View:
@@ -111,14 +119,14 @@ def test_lanes_stand_in_the_order_of_validation(report):
 
 def test_marked_rows_do_not_count_in_the_clean_view(report):
     """The view without marked rows has those rows' users left out, the other has all."""
-    assert (report.comparison.views[ALL].users, clean(report).users) == (400, 360)
+    assert (report.comparison.views[ALL].units, clean(report).units) == (400, 360)
 
 
 def test_slices_divide_the_rows(report):
     """The users of the slices of one kind add up to those of the view, and so do their metrics."""
     parts = clean(report).slices
-    assert [part.users for part in parts] == [160, 200]
-    joint = sum(part.users * part.lanes["joint"].value for part in parts) / 360
+    assert [part.units for part in parts] == [160, 200]
+    joint = sum(part.units * part.lanes["joint"].value for part in parts) / 360
     assert joint == pytest.approx(clean(report).lanes["joint"]["ndcg@10"].value)
 
 
@@ -170,15 +178,15 @@ def test_figures_are_well_formed(page):
 def test_a_second_share_draws_the_curve(report):
     """With two points the page shows quality against the share of target data."""
     two = report.model_copy(update={"curve": (make_report(0.3).curve[0], report.curve[0])})
-    page = render_html(two)
+    page = render_html(two, ITEMS)
     assert "Quality against the share of target data" in page
     assert "Not on the curve yet" not in page
-    assert "| 30 % |" in render_markdown(two)
+    assert "| 30 % |" in render_markdown(two, ITEMS)
 
 
 def test_markdown_tables_are_whole_and_escaped(report):
     """Every line of a table has as many cells as its head, and the title is neither HTML nor a link."""
-    text = render_markdown(report)
+    text = render_markdown(report, ITEMS)
     assert "<script" not in text
     assert "\\[a\\](http" in text
     for block in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
@@ -188,7 +196,7 @@ def test_markdown_tables_are_whole_and_escaped(report):
 
 def test_markdown_and_json_say_the_same(report, tmp_path):
     """The main number of each lane in the Markdown is that of the JSON."""
-    write_report(tmp_path, report)
+    write_report(tmp_path, report, ITEMS)
     value = json.loads((tmp_path / "report.json").read_text())
     text = (tmp_path / "report.md").read_text()
     for name, metrics in value["comparison"]["views"][UNMARKED]["lanes"].items():
@@ -203,7 +211,7 @@ def test_equal_reports_give_equal_bytes(report, tmp_path):
     """A repeat of the same run writes the same three files."""
     for folder, value in ((tmp_path / "one", report), (tmp_path / "two", make_report())):
         folder.mkdir()
-        write_report(folder, value)
+        write_report(folder, value, ITEMS)
     for name in ("report.html", "report.md", "report.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
@@ -211,14 +219,15 @@ def test_equal_reports_give_equal_bytes(report, tmp_path):
 def test_a_report_without_a_clean_view_is_possible(report):
     """Where every test row is marked, the page still shows all rows and does not fail."""
     views = {ALL: report.comparison.views[ALL]}
-    page = render_html(report.model_copy(update={"comparison": report.comparison.model_copy(update={"views": views})}))
+    comparison = report.comparison.model_copy(update={"views": views})
+    page = render_html(report.model_copy(update={"comparison": comparison}), ITEMS)
     assert "What the source brings" not in page
 
 
 def test_a_verdict_that_promotes_nothing_is_shown(report):
     """Rejected and undecided verdicts keep their word in the page."""
     verdict = Verdict.model_validate({**report.verdict.model_dump(), "verdict": "rejected", "lane": None})
-    assert ">Rejected</span>" in render_html(report.model_copy(update={"verdict": verdict}))
+    assert ">Rejected</span>" in render_html(report.model_copy(update={"verdict": verdict}), ITEMS)
 
 
 def test_figures_put_values_where_the_axis_says():
@@ -227,7 +236,7 @@ def test_figures_put_values_where_the_axis_says():
         figures.ForestRow("low", (Estimate(value=0.1, low=0.05, high=0.2),)),
         figures.ForestRow("high", (Estimate(value=0.4, low=0.3, high=0.45),)),
     ]
-    svg = fromstring(figures.forest("title", rows, ("only",)))  # noqa: S314
+    svg = fromstring(figures.forest(ITEMS, "title", rows, ("only",)))  # noqa: S314
     dots = [float(dot.get("cx", "")) for dot in svg.iter("circle")]
     bars = [
         (float(bar.get("x1", "")), float(bar.get("x2", "")))
@@ -240,9 +249,8 @@ def test_figures_put_values_where_the_axis_says():
 
 def test_no_values_draw_no_figure():
     """An empty figure is no figure."""
-    assert (
-        figures.forest("t", [], ()) == figures.scatter("t", [], ("x", "y")) == figures.curve("t", [], ("x", "y")) == ""
-    )
+    assert figures.forest(ITEMS, "t", [], ()) == ""
+    assert figures.scatter(ITEMS, "t", [], ("x", "y")) == figures.curve(ITEMS, "t", [], ("x", "y")) == ""
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.013), (-0.004, 0.021), (0.0, 1.0), (0.0, 0.0), (-1e-5, 2e-5)])
@@ -253,3 +261,44 @@ def test_ticks_enclose_the_range(low, high):
     assert ticks[-1] >= high
     assert 2 <= len(ticks) <= 8
     assert np.allclose(np.diff(ticks), ticks[1] - ticks[0])
+
+
+PLAIN = Words({"ndcg": "gain", "mrr": "luck"}, frozenset({"mrr"}), "rows", False, 3, "a coin", "Each was weighed.")
+
+
+def test_only_the_words_of_the_label_kind_are_used():
+    """With other words the page names other units and metrics, writes values as they are, and nothing of ranking."""
+    told = make_report(words=PLAIN)
+    both = told.model_copy(update={"curve": (make_report(0.3, PLAIN).curve[0], told.curve[0])})
+    value = clean(told).lanes["joint"]["ndcg@10"].value
+    for text in (render_html(both, PLAIN), render_markdown(both, PLAIN)):
+        assert "gain@10" in text
+        assert "luck@10" in text
+        assert f"{value:.3f}" in text
+        said = re.sub(r"<style>.*?</style>|<[^>]*>", " ", text, flags=re.DOTALL)  # without class names and points=...
+        assert not re.findall(r"users?\b|items?\b|ndcg|mrr|points?\b|catalogue", said, flags=re.IGNORECASE)
+    assert "Each was weighed." in render_html(both, PLAIN)
+
+
+def test_of_less_that_is_better_a_gain_is_still_above_zero():
+    """Where less of the metric is better, the same numbers make the lanes that gained lose, and the order turn."""
+    words = Words(ITEMS.metrics, frozenset({"ndcg"}), "users", True, 2, "", "")
+    more, less = clean(make_report()), make_report(words=words)
+    first = {gain.lane: gain for gain in more.gains if gain.transfer}
+    second = {gain.lane: gain for gain in clean(less).gains if gain.transfer}
+    assert second["joint"].difference.value == -first["joint"].difference.value
+    assert second["joint"].difference.low == pytest.approx(-first["joint"].difference.high)
+    assert (first["fine_tune"].negative, second["fine_tune"].negative, second["joint"].negative) == (True, False, True)
+    assert clean(less).slices[0].gains["joint"].value == -more.slices[0].gains["joint"].value
+    assert (less.comparison.lanes[0].name, less.verdict.candidate) == ("fine_tune", "fine_tune")
+
+
+def test_what_is_not_defined_is_counted_or_left_out(report):
+    """A metric without a value is missing in the page; one without a value on some resamples is told of."""
+    view = clean(report).model_copy(update={"undefined": {"mrr@10": 12}})
+    lanes = {name: {"ndcg@10": metrics["ndcg@10"]} for name, metrics in view.lanes.items()}
+    views = {ALL: report.comparison.views[ALL].model_copy(update={"lanes": lanes}), UNMARKED: view}
+    comparison = report.comparison.model_copy(update={"views": views})
+    for text in (render_html(report.model_copy(update={"comparison": comparison}), ITEMS),
+                 render_markdown(report.model_copy(update={"comparison": comparison}), ITEMS)):  # fmt: skip
+        assert "MRR@10 is not defined on 12 of 1,000 resamples; they are left out." in text

@@ -1,0 +1,140 @@
+"""Metrics of classes, from how often each row was drawn.
+
+Shapes: R resamples, N rows, P positives, K classes. Counts are whole numbers; counts of one give the metric itself.
+Values are those of scikit-learn on rows that are repeated as often as they were drawn. A metric is NaN where
+what was drawn does not define it.
+
+References:
+    Fawcett, An introduction to ROC analysis, Pattern Recognition Letters, 2006: AUROC, with ties at half.
+    Guo, Pleiss, Sun and Weinberger, On calibration of modern neural networks, ICML 2017: ECE.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+
+_BINS = 15  # of ECE, equally wide
+_FEW = 4
+
+
+def auroc(counts_RN: FloatArray, positive_N: BoolArray, score_N: FloatArray) -> FloatArray:
+    """Chance that a positive row scores above a negative one, [R]; a tie counts half."""
+    by_score, found = _ByScore.of(positive_N, score_N), []
+    for drawn_BN in _few(counts_RN):
+        true_BP, summed_BN = by_score.read(drawn_BN)
+        positives = true_BP.sum(axis=1)
+        negatives = summed_BN[:, -1] - positives
+        # Rows above each positive, those of its score at half; the positives among them are half of all pairs.
+        twice_BP = _at(summed_BN, by_score.first) + _at(summed_BN, by_score.last)
+        wrong_B = (true_BP * twice_BP).sum(axis=1) / 2 - positives**2 / 2
+        found.append(_ratio(positives * negatives - wrong_B, positives * negatives))
+    return np.concatenate(found)
+
+
+def auprc(counts_RN: FloatArray, positive_N: BoolArray, score_N: FloatArray) -> FloatArray:
+    """Average precision [R]: precision at each distinct score, weighted by the recall that it adds."""
+    by_score, found = _ByScore.of(positive_N, score_N), []
+    for drawn_BN in _few(counts_RN):
+        true_BP, summed_BN = by_score.read(drawn_BN)
+        right_BP = _at(np.cumsum(true_BP, axis=1), by_score.last_positive)
+        rows_BP = np.maximum(_at(summed_BN, by_score.last), 1)  # nothing drawn weighs nothing
+        precision_BP = right_BP / rows_BP
+        found.append(_ratio((true_BP * precision_BP).sum(axis=1), true_BP.sum(axis=1)))
+    return np.concatenate(found)
+
+
+def log_loss(counts_RN: FloatArray, class_N: IntArray, probability_NK: FloatArray) -> FloatArray:
+    """Mean of minus the logarithm of the probability of each row's class, [R]; zero is read as the smallest step."""
+    smallest = np.finfo(np.float64).eps
+    own = np.clip(probability_NK[np.arange(len(class_N)), class_N], smallest, 1 - smallest)
+    return _mean(counts_RN, -np.log(own))
+
+
+def brier(counts_RN: FloatArray, positive_N: BoolArray, probability_N: FloatArray) -> FloatArray:
+    """Mean square of the distance between probability and outcome, [R]."""
+    return _mean(counts_RN, (probability_N - positive_N) ** 2)
+
+
+def ece(counts_RN: FloatArray, positive_N: BoolArray, probability_N: FloatArray) -> FloatArray:
+    """Distance between mean probability and share of positives in each of 15 equally wide bins, averaged by rows, [R].
+
+    A bin holds its upper edge; the first holds zero as well.
+    """
+    place_N = np.clip(np.ceil(probability_N * _BINS).astype(np.int64) - 1, 0, _BINS - 1)
+    gap_NB = np.zeros((len(place_N), _BINS))
+    gap_NB[np.arange(len(place_N)), place_N] = probability_N - positive_N
+    return _ratio(np.abs(counts_RN @ gap_NB).sum(axis=1), counts_RN.sum(axis=1))
+
+
+def accuracy(counts_RN: FloatArray, class_N: IntArray, predicted_N: IntArray) -> FloatArray:
+    """Share of the rows whose class was predicted, [R]."""
+    return _mean(counts_RN, (class_N == predicted_N).astype(np.float64))
+
+
+def balanced_accuracy(counts_RN: FloatArray, class_N: IntArray, predicted_N: IntArray) -> FloatArray:
+    """Mean over classes of the share that was predicted, [R]; NaN where a class of the rows was not drawn."""
+    own_NK = (class_N[:, None] == np.unique(class_N)).astype(np.float64)
+    right_RK = counts_RN @ (own_NK * (class_N == predicted_N)[:, None])
+    return np.asarray(_ratio(right_RK, counts_RN @ own_NK).mean(axis=1), dtype=np.float64)
+
+
+def f1(counts_RN: FloatArray, positive_N: BoolArray, score_N: FloatArray, threshold: float) -> FloatArray:
+    """F1 of the rows that score at least the threshold, [R]; 0 where no positive does."""
+    told = score_N >= threshold
+    columns_N3 = np.stack([positive_N & told, positive_N, told], axis=1).astype(np.float64)
+    right, positives, found = (counts_RN @ columns_N3).T
+    return np.where(positives > 0, _ratio(2 * right, positives + found), np.nan)
+
+
+@dataclass(frozen=True)
+class _ByScore:
+    """Rows from the highest score down, and for each positive [P] where the rows of its score lie among them.
+
+    `first` and `last` are how many rows come before and up to the end of that score, `last_positive` the place among
+    the positives of the last one with it.
+    """
+
+    rows: IntArray  # [N]
+    positives: IntArray
+    first: IntArray
+    last: IntArray
+    last_positive: IntArray
+
+    @classmethod
+    def of(cls, positive_N: BoolArray, score_N: FloatArray) -> "_ByScore":
+        rows = np.argsort(-score_N)
+        sorted_N = score_N[rows]
+        starts = np.flatnonzero(np.append(True, sorted_N[1:] != sorted_N[:-1]))
+        places = np.flatnonzero(positive_N[rows])
+        group = np.searchsorted(starts, places, side="right") - 1
+        last_positive = np.searchsorted(group, group, side="right") - 1
+        return cls(rows, rows[places], starts[group], np.append(starts[1:], len(rows))[group], last_positive)
+
+    def read(self, drawn_BN: IntArray) -> tuple[IntArray, IntArray]:
+        """Give how often each positive was drawn, [B, P], and the sums of all rows down the scores, [B, N + 1]."""
+        summed_BN = np.zeros((len(drawn_BN), len(self.rows) + 1), dtype=np.int64)
+        np.cumsum(_at(drawn_BN, self.rows), axis=1, out=summed_BN[:, 1:])
+        return _at(drawn_BN, self.positives), summed_BN
+
+
+def _few(counts_RN: FloatArray) -> Iterator[IntArray]:
+    """Take few resamples at a time, so that the sums down the scores stay near the processor."""
+    return (counts_RN[start : start + _FEW].astype(np.int64) for start in range(0, len(counts_RN), _FEW))
+
+
+def _at(values_BN: IntArray, places: IntArray) -> IntArray:
+    return np.take(values_BN, places, axis=1)  # several times faster than indexing
+
+
+def _mean(counts_RN: FloatArray, value_N: FloatArray) -> FloatArray:
+    return _ratio(counts_RN @ value_N, counts_RN.sum(axis=1))
+
+
+def _ratio(above: FloatArray, below: FloatArray | IntArray) -> FloatArray:
+    return np.asarray(np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0), dtype=np.float64)
