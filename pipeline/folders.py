@@ -1,7 +1,6 @@
 """Where things lie below `CROSSLIFT_HOME`, and how a folder is published whole or not at all."""
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import locks
 from pipeline.errors import StorageError
 
 MANIFEST = "manifest.json"  # the artifacts and their hashes: equal inputs give equal manifests
@@ -69,14 +69,20 @@ def run_folder(run_id: str) -> str:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Wait until no other process holds this lock file; a process that dies lets go of it."""
+def exclusive(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold this lock file alone; a process that dies lets go of it.
+
+    Raises:
+        HeldError: another process holds it, and `wait` is false.
+        StorageError: the folder cannot be written.
+    """
     with storage_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        file = locks.take(path, wait=wait)
+    try:
         yield
+    finally:
+        locks.release(file)
 
 
 def canonical_json(value: Any) -> bytes:

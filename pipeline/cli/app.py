@@ -1,6 +1,7 @@
 """The commands that run steps and clean up, and where the other groups of commands are joined on."""
 
 import os
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,11 +14,11 @@ from pipeline.cli.scenarios import scenarios
 from pipeline.config import Options
 from pipeline.errors import ConfigError, ExitCode
 from pipeline.folders import Home
-from pipeline.scenarios import load_scenario
+from pipeline.scenarios import apply_options, load_scenario
 from pipeline.scenarios.loader import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pipeline.steps.processes import Outcome
     from pipeline.steps.run import Run
@@ -64,11 +65,11 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     from pipeline.steps.summary import print_summary, summarise
 
     options = _options(strategies, seed=seed, epochs=epochs, target_share=target_share, force=force)
-    started = _start(scenario, run_id, options)
-    outcomes = run_graph(started, graph_of(started.scenario), jobs or _cores(), _teller())
+    with _running(scenario, run_id, options) as started:
+        outcomes = run_graph(started, graph_of(started.scenario), jobs or _cores(), _teller())
+        with quiet(as_json):
+            summary = summarise(started)
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
-    with quiet(as_json):
-        summary = summarise(started)
     code = ExitCode.FAILURE if failed else ExitCode.OK if summary["promoted"] else ExitCode.NOT_PROMOTED
     if as_json:
         steps = [outcome.model_dump(mode="json") for outcome in outcomes]
@@ -91,14 +92,13 @@ def step(
     as_json: AsJson = False,
 ) -> None:
     """Run one step of a run, in this process; `plan` comes first."""
-    from pipeline.steps.run import Run
     from pipeline.steps.sequence import call_step
 
     known = load_scenario(scenario)
     if name == "plan":
-        from pipeline.steps.plan import lanes
+        from pipeline.steps.plan import plan
 
-        planned = lanes(Run.start(Home.from_env(), run_id, known, Options()).scenario)
+        planned = plan(run_id, known, Options())
         if as_json:
             print_json(planned)
         else:
@@ -125,9 +125,9 @@ def audit(
     from pipeline.folders import read_json
     from pipeline.steps.sequence import data_graph, run_graph
 
-    started = _load(run_id, scenario) if run_id else _start(scenario, None, Options())
-    run_graph(started, data_graph(started.scenario), 1, _teller())
-    folder = started.path(started.result("audit"))
+    with _running(scenario, run_id, None if run_id else Options()) as started:
+        run_graph(started, data_graph(started.scenario), 1, _teller())
+        folder = started.path(started.result("audit"))
     report: dict[str, Any] = read_json(folder / "audit.json")
     if as_json:
         print_json({"run_id": started.run_id, "scenario": scenario, "folder": str(folder), **report})
@@ -183,15 +183,20 @@ def _options(strategies: str | None, **values: Any) -> Options:
         raise ConfigError("\n".join(f"options: {line}" for line in explain(error, Options))) from error
 
 
-def _start(scenario: str, run_id: str | None, options: Options) -> "Run":
-    from pipeline.steps.run import Run
+@contextmanager
+def _running(scenario: str, run_id: str | None, options: Options | None) -> "Iterator[Run]":
+    """A run that no other command works on meanwhile: started with these options, or an earlier one as it stands."""
+    from pipeline.steps.run import Run, alone
 
     known = load_scenario(scenario)
     home = Home.from_env()
     name = run_id or f"{scenario}__cli__{datetime.now(UTC):%Y%m%dT%H%M%S_%f}"
-    if (home.run(name) / "plan.json").exists():
+    if options is not None:
+        apply_options(known, options)  # what cannot be is refused before anything is written
+    if options is None or (home.run(name) / "plan.json").exists():
         _load(name, scenario)
-    return Run.start(home, name, known, options)
+    with alone(home, name):
+        yield Run.load(home, name) if options is None else Run.start(home, name, known, options)
 
 
 def _load(run_id: str, scenario: str) -> "Run":

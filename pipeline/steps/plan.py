@@ -2,7 +2,7 @@
 
 from pipeline.config import Options, Scenario
 from pipeline.folders import Home
-from pipeline.steps.run import Run
+from pipeline.steps.run import Run, alone
 
 
 def plan(run_id: str, scenario: Scenario, options: Options) -> dict[str, list[str]]:
@@ -13,9 +13,11 @@ def plan(run_id: str, scenario: Scenario, options: Options) -> dict[str, list[st
 
     Raises:
         ConfigError: the options name what the scenario does not have.
+        UserError: a command works on the same run.
     """
-    run = Run.start(Home.from_env(), run_id, scenario, options)
-    return lanes(run.scenario)
+    home = Home.from_env()
+    with alone(home, run_id):
+        return lanes(Run.start(home, run_id, scenario, options).scenario)
 
 
 def lanes(scenario: Scenario) -> dict[str, list[str]]:

@@ -1,13 +1,16 @@
 """A run: one scenario with the values of one trigger, and the results of its steps by name."""
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from pipeline.config import Options, Scenario
-from pipeline.errors import ConfigError, MissingResultError
-from pipeline.folders import Home, read_json, write_json
+from pipeline.errors import ConfigError, MissingResultError, UserError
+from pipeline.folders import Home, exclusive, read_json, run_folder, write_json
+from pipeline.locks import HeldError
 from pipeline.results import StepResult
 from pipeline.scenarios import apply_options
 
@@ -90,6 +93,24 @@ class Run:
 
     def _record(self, step: str, name: str) -> Path:
         return self.folder / "results" / f"{step}.{name}.json"
+
+
+@contextmanager
+def alone(home: Home, run_id: str) -> Iterator[None]:
+    """Keep a second command from working on the same run: both would drop each other's records.
+
+    Raises:
+        UserError: another process works on it; a killed one does not count.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(home.lock(f"run-{run_folder(run_id)}"), wait=False))
+        except HeldError as held:
+            raise UserError(
+                f"run {run_id}: is running already, as {held.owner}. Nothing was changed; wait until that has ended, "
+                "or take another run id."
+            ) from None
+        yield
 
 
 def data_root() -> Path:
