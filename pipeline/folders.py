@@ -7,9 +7,11 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ from pipeline.errors import StorageError
 
 MANIFEST = "manifest.json"  # the artifacts and their hashes: equal inputs give equal manifests
 META = "meta.json"  # what may differ between equal runs: times, costs, host
-UNHASHED = "unhashed"  # a folder inside a step's folder for pages that carry times
+UNHASHED = "unhashed"  # a folder inside a step's folder for pages that carry times; META states their hashes
+_SETTLED = 1_000_000_000  # ns; a file written just now may be written again without its times telling
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,19 @@ def digest(value: Any) -> str:
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
+    """SHA-256 of a file's bytes, in hex; a process reads a file again only after it was written."""
+    stat = path.stat()
+    if time.time_ns() - stat.st_ctime_ns < _SETTLED:
+        return _sha256(path)
+    return _sha256_of(path, (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+
+
+@lru_cache(maxsize=10_000)
+def _sha256_of(path: Path, _stamp: tuple[int, ...]) -> str:
+    return _sha256(path)
+
+
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -162,23 +177,12 @@ def manifest_hash(folder: Path) -> str:
     return digest(read_json(folder / MANIFEST))
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether a folder was published and its artifacts still have the sizes that the manifest states."""
-    if not (folder / MANIFEST).is_file():
-        return False
-    try:
-        entries = read_json(folder / MANIFEST)
-        return all((folder / name).stat().st_size == entry["bytes"] for name, entry in entries.items())
-    except (OSError, StorageError, TypeError, KeyError):
-        return False
-
-
 @contextmanager
 def written_whole(final: Path, meta: Mapping[str, Any] | None = None) -> Iterator[Path]:
     """Give a temporary folder to write to and publish it at `final` with a manifest, or leave nothing behind.
 
     A folder that is already there is replaced; readers of the old one keep their open files. `meta` is read when the
-    block ends, so the caller may fill it inside the block.
+    block ends, so the caller may fill it inside the block; the hashes of the pages below `unhashed` are added to it.
 
     Raises:
         StorageError: the disk is full or the folder cannot be written.
@@ -189,7 +193,7 @@ def written_whole(final: Path, meta: Mapping[str, Any] | None = None) -> Iterato
         try:
             yield temporary
             write_json(temporary / MANIFEST, manifest_of(temporary))
-            write_json(temporary / META, dict(meta or {}))
+            write_json(temporary / META, {**(meta or {}), UNHASHED: manifest_of(temporary / UNHASHED)})
             _sync(temporary)
             _publish(temporary, final)
         finally:

@@ -214,6 +214,8 @@ def _teller() -> "Callable[[Outcome], None]":
     def tell(outcome: "Outcome") -> None:
         style = "red" if outcome.state == "failed" else None
         console.print(f"{outcome.seconds:7.1f} s  {outcome.state:9} {outcome.name}", style=style)
+        for note in outcome.notes:
+            console.print(f"           {note}")
         if outcome.state == "failed":
             console.print(f"           {outcome.message}", style=style)
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from pipeline.config import Scenario
 from pipeline.errors import StorageError, UserError
 from pipeline.folders import Home
+from pipeline.registry.files import model_files, package_of
 from pipeline.registry.promote import CHALLENGER, CHAMPION, PREVIOUS, aliases
 from pipeline.registry.tracking import connect, reached, store_exists
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
 
 _PREFIX = "crosslift."
 _DAY = 24 * 60 * 60
@@ -23,13 +23,17 @@ _DAY = 24 * 60 * 60
 
 @dataclass(frozen=True)
 class Champion:
-    """What serves now. `candidate` is the hash of the candidate's manifest; `folder` holds its package."""
+    """What serves now. `candidate` is the hash of the candidate's manifest; `folder` holds its package.
+
+    `damage` says what of its files is not what was registered; empty where it can serve.
+    """
 
     version: int
     lane: str
     candidate: str
     age_days: float
     folder: Path
+    damage: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,10 @@ def model_name(scenario: Scenario) -> str:
 
 
 def find_champion(home: Home, name: str) -> Champion | None:
-    """Find what serves under a registered name, or None while nothing does.
+    """Find what serves under a registered name as it lies in the store, or None while nothing does.
 
     Raises:
-        StorageError: the store cannot be reached, or the champion's files are gone.
+        StorageError: the store cannot be reached.
     """
     if not store_exists(home):
         return None
@@ -86,13 +90,14 @@ def find_champion(home: Home, name: str) -> Champion | None:
         if CHAMPION not in (found := aliases(client, name)):
             return None
         version = client.get_model_version(name, str(found[CHAMPION]))
-        folder = _package(_download(client, home, version))
+        model, damage = model_files(client, home, version, fresh=True)
     return Champion(
         version=int(version.version),
         lane=version.tags.get("lane", ""),
         candidate=version.tags.get("candidate", ""),
         age_days=max(0.0, time.time() - version.creation_timestamp / 1000) / _DAY,
-        folder=folder,
+        folder=model if damage else package_of(model),
+        damage=damage,
     )
 
 
@@ -101,7 +106,7 @@ def model_folder(home: Home, name: str, alias: str = CHAMPION) -> Path:
 
     Raises:
         UserError: there is no such model, or the alias names no version of it.
-        StorageError: the store cannot be reached.
+        StorageError: the store cannot be reached, or a file is not what was registered; it is named.
     """
     client = connect(home)
     known(client, home, name)
@@ -109,7 +114,14 @@ def model_folder(home: Home, name: str, alias: str = CHAMPION) -> Path:
         found = aliases(client, name)
         if alias not in found:
             raise UserError(f"{name}: no version has the alias {alias!r}; there are: {', '.join(found) or 'none yet'}.")
-        return _download(client, home, client.get_model_version(name, str(found[alias])))
+        folder, damage = model_files(client, home, client.get_model_version(name, str(found[alias])))
+    if damage:
+        raise StorageError(
+            f"{name} version {found[alias]}, the {alias}, is damaged and is not served: {damage}. Run its scenario, "
+            "which puts what serves back from its package, or let the model before it serve: "
+            f"`crosslift models rollback {name}`."
+        )
+    return folder
 
 
 def list_models(home: Home) -> list[ModelSummary]:
@@ -174,28 +186,3 @@ def _names(client: "MlflowClient") -> list[str]:
 def _summary(client: "MlflowClient", name: str) -> ModelSummary:
     found = aliases(client, name)
     return ModelSummary(name, found.get(CHAMPION), found.get(CHALLENGER), found.get(PREVIOUS))
-
-
-def _download(client: "MlflowClient", home: Home, version: "ModelVersion") -> Path:
-    """Find a version's model folder: the local store's own, or a copy of the server's below the home."""
-    from mlflow.artifacts import download_artifacts
-
-    target: str | None = None
-    if not client.tracking_uri.startswith("sqlite:"):
-        folder = home.root / "cache" / "models" / version.name / str(version.version)
-        if (folder / ".whole").exists():
-            return Path((folder / ".whole").read_text(encoding="utf-8"))
-        folder.mkdir(parents=True, exist_ok=True)
-        target = str(folder)
-    uri = client.get_model_version_download_uri(version.name, str(version.version))
-    path = Path(download_artifacts(uri, dst_path=target, tracking_uri=client.tracking_uri))
-    if target is not None:
-        (folder / ".whole").write_text(str(path), encoding="utf-8")
-    return path
-
-
-def _package(model: Path) -> Path:
-    found = list(model.glob("artifacts/*/package.json"))
-    if len(found) != 1:
-        raise StorageError(f"{model}: expected one package of a served model below artifacts/, found {len(found)}.")
-    return found[0].parent

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import CrossliftError
 from pipeline.folders import Home
 from pipeline.registry import verify
+from pipeline.registry.files import PACKAGE, model_files
 from pipeline.registry.tracking import experiment_id, reached
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-PACKAGE = "crosslift.package"  # the identity of a version: hash of its package's manifest
 PROMOTED = "crosslift.promoted"  # set once the alias has moved
 ROLLED_BACK = "crosslift.rolled_back"  # a person took this version out of service
 APPROVED = "crosslift.approved"  # a person let this version serve: who, and when
@@ -138,13 +139,37 @@ def check_serves(client: "MlflowClient", home: Home, name: str, version: int) ->
     Raises:
         CrossliftError: it does not load, takes too long, or answers differently.
     """
+    with reached(client.tracking_uri):
+        found = client.get_model_version(name, str(version))
+        _, damage = model_files(client, home, found)
+    try:
+        if damage:
+            raise CrossliftError(f"it is damaged and is not served: {damage}.")
+        prove(client, home, f"models:/{name}/{version}", found.tags.get(PACKAGE, ""))
+    except CrossliftError as error:
+        raise CrossliftError(f"{name} version {version}: {error} The champion is untouched.") from error
+
+
+def prove(client: "MlflowClient", home: Home, uri: str, identity: str) -> None:
+    """Load a model in a fresh process, pickles forbidden, and compare its answer with the logged one.
+
+    Args:
+        client: Of the store.
+        home: Where the process runs.
+        uri: The model, by its registry name or as a folder.
+        identity: Hash of the manifest that its package must have.
+
+    Raises:
+        CrossliftError: it does not load, takes too long, is damaged or another one, or answers differently.
+    """
     environment = {
         **os.environ,
         "MLFLOW_TRACKING_URI": client.tracking_uri,
         "MLFLOW_REGISTRY_URI": os.environ.get("MLFLOW_REGISTRY_URI") or client.tracking_uri,
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     }
-    command = [sys.executable, "-I", verify.__file__, f"models:/{name}/{version}"]
+    # -I: nothing but the model's own code. -B: no compiled files beside it, which no manifest names.
+    command = [sys.executable, "-I", "-B", verify.__file__, uri, identity]
     try:
         done = subprocess.run(
             command,
@@ -156,22 +181,15 @@ def check_serves(client: "MlflowClient", home: Home, name: str, version: int) ->
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise CrossliftError(
-            f"{name} version {version}: gave no answer within {VERIFY_SECONDS} s in a fresh process. The champion is "
-            "untouched."
-        ) from error
+        raise CrossliftError(f"it gave no answer within {VERIFY_SECONDS} s in a fresh process.") from error
     if done.returncode != 0:
         last = "\n".join(done.stderr.strip().splitlines()[-5:])
-        raise CrossliftError(
-            f"{name} version {version}: a fresh process could not serve it as it was logged. The champion is "
-            f"untouched. {last}"
-        )
+        raise CrossliftError(f"a fresh process could not serve it as it was logged: {last}")
 
 
 def _logged_model(client: "MlflowClient", home: Home, candidate: Candidate, save: Save) -> str:
     """Find or make the MLflow model with the package; one that a crash left unregistered is taken up again."""
     from mlflow.entities import LoggedModelStatus
-    from mlflow.models import Model
 
     experiment = experiment_id(client, home, candidate.experiment)
     found = client.search_logged_models([experiment], filter_string=f"tags.`{PACKAGE}` = '{candidate.identity}'")
@@ -187,16 +205,23 @@ def _logged_model(client: "MlflowClient", home: Home, candidate: Candidate, save
     )
     with tempfile.TemporaryDirectory(prefix=".model-", dir=home.mlflow) as temporary:
         folder = Path(temporary) / "model"
-        identity = Model(
-            artifact_path=model.artifact_location,
-            model_id=model.model_id,
-            model_uuid=model.model_id,
-            run_id=candidate.run_id,
-        )
-        save(candidate.package, folder, identity)
+        save_model(model, candidate.package, folder, save)
         client.log_model_artifacts(model.model_id, str(folder))
     client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     return str(model.model_id)
+
+
+def save_model(model: "LoggedModel", package: Path, folder: Path, save: Save) -> None:
+    """Write the MLflow model folder of a package under the identity that MLflow gave the model."""
+    from mlflow.models import Model
+
+    identity = Model(
+        artifact_path=model.artifact_location,
+        model_id=model.model_id,
+        model_uuid=model.model_id,
+        run_id=model.source_run_id,
+    )
+    save(package, folder, identity)
 
 
 @contextmanager

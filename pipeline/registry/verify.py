@@ -1,8 +1,9 @@
 """Proof that a registered model serves: run as a script by a fresh process that has only the model's own code.
 
-    python -I verify.py models:/crosslift.demo/3
+    python -I verify.py models:/crosslift.demo/3 3f9a...
 
-Exit code 0 if the model, loaded by its registry name, gives the logged answer for the logged example.
+Exit code 0 if the model, loaded by its registry name, carries the package of that hash and gives the logged answer for
+the logged example.
 """
 
 import json
@@ -10,8 +11,8 @@ import sys
 from pathlib import Path
 
 
-def main(uri: str) -> None:
-    """Load the model and hold its answer against the logged one.
+def main(uri: str, identity: str) -> None:
+    """Load the model, which holds its files against its manifests, and hold its answer against the logged one.
 
     Raises:
         SystemExit: they differ; the message says where.
@@ -27,7 +28,11 @@ def main(uri: str) -> None:
         path.name for path in folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".pth", ".joblib")
     ]:
         sys.exit(f"the model holds files that would have to be unpickled: {', '.join(sorted(pickles))}")
+    from pipeline.folders import manifest_hash  # the model's own code
+
     [example] = folder.glob("artifacts/*/example.json")
+    if manifest_hash(example.parent) != identity:
+        sys.exit("the package is not the one that was registered")
     logged = json.loads(example.read_text(encoding="utf-8"))
     answer = model.predict(model.metadata.load_input_example(str(folder)), params={"k": logged["k"]})
     expected = pd.DataFrame(logged["answer"])[list(answer.columns)]
@@ -42,4 +47,4 @@ def main(uri: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])

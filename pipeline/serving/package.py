@@ -20,6 +20,7 @@ from scipy import sparse
 from pipeline import columns as c
 from pipeline.data.prepared import Domains, Histories, IntArray
 from pipeline.errors import ConfigError, StorageError
+from pipeline.integrity import refuse_damaged
 from pipeline.models.load import load_ranker
 from pipeline.models.ranker import Ranker, Scores
 from pipeline.serving.requests import answer
@@ -69,11 +70,16 @@ class ServedModel:
 
     @classmethod
     def read(cls, folder: Path) -> "ServedModel":
-        """Read the package in a folder.
+        """Read a published package, after every file of it was held against its manifest.
 
         Raises:
-            StorageError: a file is missing or damaged.
+            StorageError: a file is missing or damaged, or is not of the package; it is named.
         """
+        refuse_damaged(folder, "package of a served model")
+        return cls._load(folder)
+
+    @classmethod
+    def _load(cls, folder: Path) -> "ServedModel":
         try:
             info = PackageInfo.model_validate_json((folder / "package.json").read_text(encoding="utf-8"))
             items = {name: pd.read_parquet(folder / f"items.{name}.parquet") for name in info.domains}
@@ -146,7 +152,7 @@ def write_package(
         items.to_parquet(folder / f"items.{domain.name}.parquet", index=False, compression="zstd")
     _write_histories(folder, domains)
     (folder / "package.json").write_text(info.model_dump_json(indent=1), encoding="utf-8")
-    served = ServedModel.read(folder)
+    served = ServedModel._load(folder)
     requests, k = _example_requests(served), 5
     example = {"requests": requests, "k": k, "answer": rows_of(served.recommend(pd.DataFrame(requests), k))}
     (folder / EXAMPLE).write_text(json.dumps(example, sort_keys=True, indent=1, allow_nan=False), encoding="utf-8")

@@ -7,6 +7,7 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from pipeline.integrity import refuse_damaged
 from pipeline.serving.package import ServedModel
 
 
@@ -14,8 +15,13 @@ class Predictor(PythonModel):
     """Ranked items for user ids or histories; what goes in and out is told by `pipeline.serving.requests.answer`."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Read the package."""
-        self.model = ServedModel.read(Path(context.artifacts["package"]))
+        """Read the package, after the files around it were held against what was logged.
+
+        Files that were not logged are left alone: MLflow and Python add some (`registered_model_meta`, `__pycache__`).
+        """
+        package = Path(context.artifacts["package"])
+        refuse_damaged(package.parents[1], "MLflow model", beyond=False)
+        self.model = ServedModel.read(package)
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None

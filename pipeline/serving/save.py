@@ -1,5 +1,6 @@
 """A package as an MLflow model folder: code, signature, input example and stated requirements."""
 
+import shutil
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,7 @@ from mlflow.types.schema import Array
 import pipeline
 from pipeline import columns as c
 from pipeline.errors import CrossliftError
+from pipeline.folders import MANIFEST, manifest_of, write_json
 from pipeline.serving import requests
 from pipeline.serving.package import read_example
 
@@ -22,7 +24,7 @@ _NEEDS = ("implicit", "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "safet
 
 
 def save_predictor(package: Path, folder: Path, model: Model) -> None:
-    """Write an MLflow model folder that carries a package and the code that serves it.
+    """Write an MLflow model folder that carries a package and the code that serves it, and a manifest of all of it.
 
     Args:
         package: The published package.
@@ -48,6 +50,9 @@ def save_predictor(package: Path, folder: Path, model: Model) -> None:
         )
     if Model.load(str(folder)).signature is None:
         raise CrossliftError(f"{folder}: MLflow lost the model's signature, so the model was not registered.")
+    for compiled in folder.rglob("__pycache__"):
+        shutil.rmtree(compiled)  # by whoever loads it, and anew
+    write_json(folder / MANIFEST, manifest_of(folder))
 
 
 def signature(titled: bool) -> ModelSignature:

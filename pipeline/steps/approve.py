@@ -1,12 +1,15 @@
 """approve: a person promotes what the gate could not judge, because the target has no labels."""
 
 import getpass
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pipeline.errors import UserError
+from pipeline.errors import StorageError, UserError
 from pipeline.folders import Home, exclusive
 from pipeline.steps.run import Run
+
+log = logging.getLogger(__name__)
 
 NEEDED = "needed"  # of the tag `approval`: the version may be approved
 
@@ -74,4 +77,7 @@ def _keep_reference(home: Home, run_id: str) -> None:
     from pipeline.steps.promote import keep_reference
 
     if run_id and (home.run(run_id) / "plan.json").exists():
-        keep_reference(Run.load(home, run_id))
+        try:
+            keep_reference(Run.load(home, run_id))
+        except StorageError as error:  # the version serves already
+            log.warning("the next night's volumes are held against the passport before this one: %s", error)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.errors import StorageError
 from pipeline.folders import MANIFEST, Home, manifest_hash, read_json, run_folder, storage_errors
+from pipeline.integrity import DAMAGED
 
 DAY = 24 * 60 * 60.0
 LEFTOVERS = (".*.tmp", ".*.old")
@@ -41,7 +42,7 @@ def find_unneeded(home: Home, keep_days: int, now: float | None = None) -> list[
         now: Seconds since 1970; None: the clock.
 
     Raises:
-        StorageError: the registry cannot be reached, so that nobody knows what its aliases need.
+        StorageError: the registry cannot be reached or a record is damaged, so that nobody knows what is needed.
     """
     now = time.time() if now is None else now
     root = home.root
@@ -116,12 +117,18 @@ def _runs(home: Home, oldest: float, tags: set[str]) -> tuple[list[Path], list[P
 
 def _folders(run: Path) -> Iterator[str]:
     for record in (run / "results").glob("*.json"):
-        yield str(read_json(record)["folder"])
+        try:
+            yield str(read_json(record)["folder"])
+        except (StorageError, KeyError, TypeError) as error:
+            raise StorageError(
+                f"{record}: expected a record that names a folder; it is damaged, and nobody knows what its run needs. "
+                f"Nothing was removed; remove {run} and repeat."
+            ) from error
 
 
 def _tagged(folder: Path, tags: set[str]) -> bool:
     try:
-        return (folder / MANIFEST).exists() and manifest_hash(folder) in tags
+        return (folder / MANIFEST).exists() and folder.suffix != DAMAGED and manifest_hash(folder) in tags
     except StorageError:
         return False  # damaged, so of no use to anybody
 

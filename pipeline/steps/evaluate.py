@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import NEEDS_SOURCE_MODEL, Scenario
-from pipeline.errors import CrossliftError
+from pipeline.errors import CrossliftError, StorageError
 from pipeline.folders import UNHASHED, digest, read_json, write_json
 from pipeline.results import StepResult
+from pipeline.steps.champion import UNREADABLE, serving
 from pipeline.steps.inputs import load_domains, prepared_inputs
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, cost_of, transact
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pipeline.evaluation.gate import ChampionScores, Verdict
     from pipeline.evaluation.held_out import HeldOut
     from pipeline.evaluation.ranking import FloatArray
+    from pipeline.registry.lookup import Champion
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +29,16 @@ STEPS = ("ingest", "validate", "prepare", "audit", "pretrain_source", "adapt_dom
 POINT = "point.json"  # of the curve over shares
 
 
-def evaluate(run: Run) -> StepResult:
+def evaluate(run: Run, without: int | None = None) -> StepResult:
     """Publish the verdict (`ranks.parquet`, `comparison.json`, `verdict.json`), then the report.
 
     The verdict depends on candidates, data, marks and gate, not on the champion: for the same snapshot it is kept, also
     when all is forced, and the test rows are not asked again. The report is published below `unhashed`, because it
     shows costs.
+
+    Args:
+        run: The run.
+        without: A version that serves but cannot be read: a verdict that was made with it does not count.
 
     Raises:
         MissingResultError: `prepare`, `audit` or the target-only lane did not succeed.
@@ -48,9 +54,11 @@ def evaluate(run: Run) -> StepResult:
     }
     kept = {"name", "title", "sources", "target", "target_labels", "task", "gate", "seed", "target_share"}
     config = run.scenario.model_dump(mode="json", include=kept | {"strategies", "baselines"})
+    if without is not None:
+        config[UNREADABLE] = without
     verdict = transact(replace(run, force=False), "verdict", partial(_judge, run, lanes), inputs=inputs, config=config)
     curve = _keep_point(run, verdict) if run.scenario.target_labels else None
-    points = {path.name: digest(read_json(path)) for path in sorted(curve.glob("*.json"))} if curve else {}
+    points = {name: digest(point) for name, point in _points(curve).items()}
     return transact(
         run,
         "report",
@@ -90,8 +98,11 @@ def _judge(run: Run, lanes: dict[str, StepResult], folder: Path, _work: Path) ->
     if not scenario.target_labels:
         candidates.append(Lane(CHANCE, "chance", 0.0))
         compared[CHANCE] = test.chance()
-    champion = _champion(run, test, compared)
+    champion, unreadable = _champion(run, test, compared)
     verdict = decide(test.terms, candidates, test.scores(compared), champion)
+    if unreadable is not None:
+        told = f"The champion, version {unreadable.version}, cannot be read and was left out: {unreadable.damage}."
+        verdict = verdict.model_copy(update={"reason": f"{told} {verdict.reason}"})
     _write(folder, comparison, verdict, test, ranks)
     if scenario.target_labels:
         write_json(folder / POINT, make_point(comparison).model_dump(mode="json"))
@@ -105,6 +116,7 @@ def _judge(run: Run, lanes: dict[str, StepResult], folder: Path, _work: Path) ->
         "reason": verdict.reason,
         "failed": list(comparison.failed),
         "test": {name: view.lanes[name][metric].value for name in view.lanes} if view else {},
+        **({UNREADABLE: unreadable.version} if unreadable else {}),
     }
 
 
@@ -140,8 +152,9 @@ def _rank_all(
     informed = _held_out(run, next(iter(oracles))) if oracles else test
     for name, lane in lanes.items():
         rows = informed if name in oracles else test
+        folder = run.path(lane)  # a damaged candidate stops the step: a verdict without it would be kept
         try:
-            ranker = load_ranker(run.path(lane))
+            ranker = load_ranker(folder)
             ranks[name] = rows.rank(ranker.scores)
             latencies[name] = rows.time(ranker.scores)
         except CrossliftError as error:
@@ -151,19 +164,23 @@ def _rank_all(
     return ranks, latencies
 
 
-def _champion(run: Run, test: "HeldOut", ranks: dict[str, "FloatArray"]) -> "ChampionScores | None":
-    """Score what serves now, on tonight's catalogue and on the unmarked rows that its training data did not hold."""
-    from pipeline.evaluation.gate import ChampionScores
-    from pipeline.registry.lookup import find_champion, model_name
+def _champion(
+    run: Run, test: "HeldOut", ranks: dict[str, "FloatArray"]
+) -> "tuple[ChampionScores | None, Champion | None]":
+    """Score what serves now, on tonight's catalogue and on the unmarked rows that its training data did not hold.
 
-    champion = find_champion(run.home, model_name(run.scenario))
-    if champion is None:
-        return None
+    Returns:
+        Its scores, if anything serves, and the champion itself where it cannot be read.
+    """
+    from pipeline.evaluation.gate import ChampionScores
     from pipeline.serving.package import ServedModel
 
+    champion = serving(run)
+    if champion is None or champion.damage:
+        return None, champion
     served = ServedModel.read(champion.folder)
     scores = test.scores_beside(ranks, served.on_catalogue(test.domains), served.trained_pairs())
-    return ChampionScores(champion.version, champion.age_days, scores)
+    return ChampionScores(champion.version, champion.age_days, scores), None
 
 
 def _write(
@@ -191,6 +208,17 @@ def _keep_point(run: Run, verdict: StepResult) -> Path:
     return folder
 
 
+def _points(curve: Path | None) -> dict[str, Any]:
+    """The curve's points by file; one that cannot be read is left out until its share is run again."""
+    found = {}
+    for path in sorted(curve.glob("*.json")) if curve else ():
+        try:
+            found[path.name] = read_json(path)
+        except StorageError as error:
+            log.warning("a point of the curve is left out: %s", error)
+    return found
+
+
 def _report(run: Run, verdict: StepResult, curve: Path | None, folder: Path, _work: Path) -> Facts:
     from pipeline.evaluation.comparison import Comparison
     from pipeline.evaluation.curve import CurvePoint
@@ -199,7 +227,7 @@ def _report(run: Run, verdict: StepResult, curve: Path | None, folder: Path, _wo
     from pipeline.labels.items import ITEMS
 
     judged = run.path(verdict)
-    points = [CurvePoint.model_validate(read_json(path)) for path in curve.glob("*.json")] if curve else []
+    points = [CurvePoint.model_validate(point) for point in _points(curve).values()]
     report = Report(
         comparison=Comparison.model_validate(read_json(judged / "comparison.json")),
         verdict=Verdict.model_validate(read_json(judged / "verdict.json")),
@@ -229,7 +257,7 @@ def _costs(run: Run) -> tuple[Any, ...]:
         if strategy.tune.kind in NEEDS_SOURCE_MODEL
     }
     return tuple(
-        StepCost(step=step, name=name, cost=cost_of(run.path(result)), needs=needs.get(name, ()))
+        StepCost(step=step, name=name, cost=cost_of(run.place(result)), needs=needs.get(name, ()))
         for step in STEPS
         for name, result in run.results(step).items()
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from pipeline.config import Embedded, FileTable, Scenario, Tables
 from pipeline.data.inputs import inputs_of
 from pipeline.data.pseudonyms import key_id, read_key
-from pipeline.folders import UNHASHED, Home, digest, exclusive, is_whole, read_json, write_json, written_whole
+from pipeline.folders import UNHASHED, Home, digest, exclusive, read_json, write_json, written_whole
+from pipeline.integrity import damage, set_aside
 from pipeline.results import StepResult
 from pipeline.steps.run import Run, data_root
 from pipeline.steps.transaction import Facts, code_hash, limit_threads, transact
@@ -78,11 +79,12 @@ def _generated(home: Home, config: Embedded, source: str, target: str) -> Path:
     """The folder with the generator's tables, made if this code did not make it before."""
     wanted = digest({"config": config.model_dump(mode="json"), "source": source, "target": target, "code": code_hash()})
     final = home.root / "generated" / wanted[:32]
-    if not is_whole(final):
-        with exclusive(home.lock(final.name)):
-            if not is_whole(final):  # another run may have been first
-                from pipeline.data.generator import generate
+    with exclusive(home.lock(final.name)):
+        if final.exists() and (why := damage(final)):
+            set_aside(final, why)
+        if not final.exists():
+            from pipeline.data.generator import generate
 
-                with written_whole(final) as folder:
-                    generate(config, source, target, folder)
+            with written_whole(final) as folder:
+                generate(config, source, target, folder)
     return final

@@ -1,6 +1,7 @@
 """A task in a process of its own: memory goes back when it ends, and a killed one takes no other down."""
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -39,6 +40,7 @@ class Outcome(BaseModel):
     state: Literal["computed", "reused", "failed"]
     seconds: float = 0.0  # wall clock, with the start of the process
     message: str = ""  # why it failed
+    notes: tuple[str, ...] = ()  # what it warned of
     exit_code: int = ExitCode.OK
 
     @property
@@ -144,8 +146,26 @@ def _work(home: str, run_id: str, node: Node, call: Call, sender: connection.Con
         sender.send_bytes(told.model_dump_json().encode())
 
 
+class _Notes(logging.StreamHandler):  # type: ignore[type-arg]
+    """Keeps the warnings of our own code, which also go to the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setLevel(logging.WARNING)
+        self.told: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.told.append(record.getMessage())
+        super().emit(record)
+
+
 def _try(home: Home, run_id: str, node: Node, call: Call) -> dict[str, Any]:
-    log = log_file(home, run_id, node)
+    log, notes = log_file(home, run_id, node), _Notes()
+    logging.getLogger("pipeline").addHandler(notes)
+    return {**_called(home, run_id, node, call, log), "notes": tuple(notes.told)}
+
+
+def _called(home: Home, run_id: str, node: Node, call: Call, log: Path) -> dict[str, Any]:
     try:
         _redirect(log)
         results = call(Run.load(home, run_id), *node)

@@ -6,9 +6,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import MissingResultError
+from pipeline.errors import MissingResultError, StorageError
 from pipeline.folders import META, digest, exclusive, read_json, write_json
 from pipeline.results import StepResult
+from pipeline.steps.champion import UNREADABLE, serving
+from pipeline.steps.evaluate import evaluate
 from pipeline.steps.inputs import load_domains, prepared_inputs
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, cost_of, transact
@@ -38,12 +40,13 @@ def promote(run: Run) -> StepResult:
         CrossliftError: the registered model does not serve in a fresh process; the champion is untouched.
     """
     run.forget("promote")
-    judged = run.result("verdict")
-    verdict = read_json(run.path(judged) / "verdict.json")
+    judged = _judged(run)
+    verdict = _verdict(run, judged)
     picked, chosen = verdict["candidate"], verdict["lane"]
-    packages = {lane: _packaged(run, lane) for lane in dict.fromkeys((picked, chosen)) if lane}
+    packages = _packages(run, verdict)
 
     from pipeline.registry.lookup import model_name
+    from pipeline.registry.mend import mend
     from pipeline.registry.promote import CHALLENGER, CHAMPION, aliases, point, promote_version, register
     from pipeline.registry.tracking import connect, log_run, reached
 
@@ -58,6 +61,8 @@ def promote(run: Run) -> StepResult:
             candidate = _candidate(run, lane, package, verdict, logged)
             versions[lane], new = register(client, run.home, candidate, save_predictor)
             changed |= new
+            if damage := "" if new else mend(client, run.home, name, versions[lane], save_predictor):
+                raise StorageError(f"{name} version {versions[lane]}: {damage}. No alias was moved.")
         with reached(client.tracking_uri):
             changed |= point(client, name, CHALLENGER, versions[picked])
         if chosen:
@@ -80,6 +85,30 @@ def promote(run: Run) -> StepResult:
     )  # fmt: skip
     run.record(result)
     return result
+
+
+def _judged(run: Run) -> StepResult:
+    """Find the verdict; it is made once more where it counts with a champion that cannot be read and put back.
+
+    What serves is looked at on every night, also on one on which nothing changed and nothing is judged.
+    """
+    judged = run.result("verdict")
+    _packages(run, _verdict(run, judged))  # what serves may be put back from one of them
+    champion = serving(run)
+    if champion is None or not champion.damage or judged.facts.get(UNREADABLE) == champion.version:
+        return judged
+    evaluate(run, without=champion.version)
+    return run.result("verdict")
+
+
+def _verdict(run: Run, judged: StepResult) -> dict[str, Any]:
+    value: dict[str, Any] = read_json(run.path(judged) / "verdict.json")
+    return value
+
+
+def _packages(run: Run, verdict: dict[str, Any]) -> dict[str, StepResult]:
+    """Publish the packages of the candidate and of what is promoted, by lane."""
+    return {lane: _packaged(run, lane) for lane in dict.fromkeys((verdict["candidate"], verdict["lane"])) if lane}
 
 
 def _lanes(run: Run) -> dict[str, StepResult]:
@@ -191,7 +220,7 @@ def _run_log(run: Run, judged: StepResult, verdict: dict[str, Any]) -> Any:
 def _lane_log(run: Run, lane: str, result: StepResult) -> "LaneLog":
     from pipeline.registry.tracking import LaneLog
 
-    folder = run.path(result)
+    folder = run.place(result)
     cost = cost_of(folder)
     settings = result.facts.get("settings")
     return LaneLog(

@@ -6,10 +6,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from pipeline.config import Options, Scenario
-from pipeline.errors import ConfigError, MissingResultError, UserError
-from pipeline.folders import Home, exclusive, read_json, run_folder, write_json
+from pipeline.errors import ConfigError, MissingResultError, StorageError, UserError
+from pipeline.folders import Home, exclusive, manifest_hash, read_json, run_folder, write_json
+from pipeline.integrity import damage
 from pipeline.locks import HeldError
 from pipeline.results import StepResult
 from pipeline.scenarios import apply_options
@@ -34,7 +38,7 @@ class Run:
             "scenario": run.scenario.model_dump(mode="json"),
             "force": run.force,
         }
-        if (folder / "plan.json").exists() and read_json(folder / "plan.json") != plan:
+        if (folder / "plan.json").exists() and planned(folder) != plan:
             for record in folder.glob("results/*.json"):
                 record.unlink()
         write_json(folder / "plan.json", plan)
@@ -46,12 +50,19 @@ class Run:
 
         Raises:
             ConfigError: there is no such run below this home.
+            StorageError: its plan is damaged.
         """
         plan = home.run(run_id) / "plan.json"
         if not plan.exists():
             raise ConfigError(f"{plan}: there is no run {run_id!r}; start one with `crosslift run SCENARIO`.")
-        value = read_json(plan)
-        return cls(home, run_id, Scenario.model_validate(value["scenario"]), value["force"])
+        value = planned(plan.parent)
+        try:
+            return cls(home, run_id, Scenario.model_validate(value["scenario"]), bool(value["force"]))
+        except (ValidationError, KeyError, TypeError) as error:
+            raise StorageError(
+                f"{plan}: expected the plan of a run, which is damaged or of another version ({type(error).__name__}). "
+                "Start another run: `crosslift run SCENARIO`."
+            ) from error
 
     @cached_property
     def folder(self) -> Path:
@@ -71,6 +82,7 @@ class Run:
 
         Raises:
             MissingResultError: the step did not succeed in this run.
+            StorageError: its record is damaged.
         """
         path = self._record(step, name)
         if not path.exists():
@@ -78,17 +90,37 @@ class Run:
             raise MissingResultError(
                 f"run {self.run_id}: needs the result of {what}, which did not succeed in this run."
             )
-        return StepResult.model_validate(read_json(path))
+        return read_record(path)
 
     def results(self, step: str) -> dict[str, StepResult]:
-        """The results of a step by name, of those that succeeded."""
-        found = [
-            StepResult.model_validate(read_json(path)) for path in sorted(self.folder.glob(f"results/{step}.*.json"))
-        ]
+        """The results of a step by name, of those that succeeded.
+
+        Raises:
+            StorageError: a record is damaged.
+        """
+        found = [read_record(path) for path in sorted(self.folder.glob(f"results/{step}.*.json"))]
         return {result.name: result for result in found}
 
     def path(self, result: StepResult) -> Path:
-        """Where a result's folder lies."""
+        """Where a result's folder lies, after every file in it was held against what the record and the manifest say.
+
+        Raises:
+            StorageError: a file is not what was published; it is named.
+        """
+        folder = self.place(result)
+        why = damage(folder)
+        if not why and manifest_hash(folder) != result.manifest:
+            why = "its manifest is not the one that this run recorded"
+        if why:
+            step = f"{result.step} {result.name}".rstrip()
+            raise StorageError(
+                f"{folder}: the folder of {step} was damaged since it was published, and nothing was made of it: "
+                f"{why}. Repeat the command (in Airflow clear the task that made it): {step} then makes it again."
+            )
+        return folder
+
+    def place(self, result: StepResult) -> Path:
+        """Where a result's folder lies, to be told or to be looked at; nothing in it was checked."""
         return self.home.root / result.folder
 
     def _record(self, step: str, name: str) -> Path:
@@ -111,6 +143,33 @@ def alone(home: Home, run_id: str) -> Iterator[None]:
                 "or take another run id."
             ) from None
         yield
+
+
+def read_record(path: Path) -> StepResult:
+    """The record of a step in a run's folder.
+
+    Raises:
+        StorageError: it is damaged.
+    """
+    try:
+        return StepResult.model_validate(read_json(path))
+    except (StorageError, ValidationError) as error:
+        raise StorageError(
+            f"{path}: expected the record of a step, which is damaged ({_first_line(error)}). Repeat the command (in "
+            "Airflow clear that task): the step writes it anew."
+        ) from error
+
+
+def planned(folder: Path) -> Any:
+    """The plan in a run's folder, None where it cannot be read: then it is no plan of any run."""
+    try:
+        return read_json(folder / "plan.json")
+    except StorageError:
+        return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
 
 
 def data_root() -> Path:

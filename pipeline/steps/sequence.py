@@ -7,10 +7,9 @@ from multiprocessing import connection
 
 from pipeline.config import NEEDS_SOURCE_MODEL, Scenario
 from pipeline.errors import ConfigError, CrossliftError, ExitCode
-from pipeline.folders import read_json
 from pipeline.results import StepResult
 from pipeline.steps.processes import Node, Outcome, Task, end_tasks, finish_task, start_task
-from pipeline.steps.run import Run
+from pipeline.steps.run import Run, planned
 from pipeline.steps.transaction import limit_threads
 
 Graph = dict[Node, tuple[Node, ...]]  # what must have ended before
@@ -132,9 +131,10 @@ def ran_before(run: Run) -> bool:
     """Whether an earlier run of this very plan came to a verdict, so that most likely nothing is left to compute."""
     if run.force:
         return False
-    plan = read_json(run.folder / "plan.json")["scenario"]
+    plan = run.scenario.model_dump(mode="json")
     verdicts = run.home.root.glob("runs/*/results/verdict..json")
-    return any(read_json(path.parents[1] / "plan.json")["scenario"] == plan for path in verdicts)
+    plans = (planned(path.parents[1]) for path in verdicts)
+    return any(isinstance(other, dict) and other.get("scenario") == plan for other in plans)
 
 
 def _forget(run: Run, graph: Graph) -> None:

@@ -42,8 +42,8 @@ def summarise(run: Run) -> dict[str, Any]:
         "candidate": verdict.candidate,
         "lane": verdict.lane,
         "reason": verdict.reason,
-        "report": str(run.path(result) / str(result.facts["html"])),
-        "data_docs": str(run.path(checked) / str(checked.facts["data_docs"])),
+        "report": str(run.place(result) / str(result.facts["html"])),
+        "data_docs": str(run.place(checked) / str(checked.facts["data_docs"])),
     }
     if promoted := run.results("promote").get(""):
         facts = promoted.facts

@@ -10,20 +10,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue, ValidationError
 
 import pipeline
+from pipeline.errors import StorageError
 from pipeline.folders import (
     META,
     digest,
     exclusive,
     hash_file,
-    is_whole,
     manifest_hash,
     read_json,
     write_json,
     written_whole,
 )
+from pipeline.integrity import damage, set_aside
 from pipeline.results import Cost, StepResult
 from pipeline.steps.run import Run
 
@@ -41,6 +42,14 @@ _LIBRARIES = (
 )
 _FACTS = "facts.json"
 
+
+class _Meta(BaseModel):
+    """What is read of a meta file."""
+
+    cost: Cost
+    finished: float  # seconds since 1970
+
+
 Facts = dict[str, JsonValue]
 Build = Callable[[Path, Path], Facts]  # (folder to write to, folder for checkpoints) -> facts
 
@@ -55,6 +64,8 @@ def transact(
     name: str = "",
 ) -> StepResult:
     """Publish a step's folder, or reuse the one that equal inputs, settings, code and seed gave before.
+
+    A folder is reused only if every file in it is still what was published; a damaged one is set aside.
 
     Args:
         run: The run that gets the result.
@@ -73,10 +84,10 @@ def transact(
          "threads": THREADS, "device": device_class()}
     )[:32]  # fmt: skip
     final = run.home.step(step, fingerprint)
-    reused = is_whole(final) and not run.force
+    reused = final.exists() and not run.force and not _damage(final)
     if not reused:
         with exclusive(run.home.lock(fingerprint)):
-            reused = is_whole(final) and not run.force  # another run may have been first
+            reused = not run.force and _is_whole(final)  # another run may have been first
             if not reused:
                 _compute(run, step, name, build, final)
     result = StepResult(
@@ -94,7 +105,27 @@ def transact(
 
 def cost_of(folder: Path) -> Cost:
     """What a published folder cost when it was computed."""
-    return Cost.model_validate(read_json(folder / META)["cost"])
+    return _Meta.model_validate(read_json(folder / META)).cost
+
+
+def _is_whole(final: Path) -> bool:
+    """Whether a published folder is there and can be used; a damaged one is set aside."""
+    if not final.exists():
+        return False
+    if why := _damage(final):
+        set_aside(final, why)
+    return not why
+
+
+def _damage(final: Path) -> str:
+    """Say why a published folder cannot be used; empty where it can."""
+    if why := damage(final):
+        return why
+    try:
+        cost_of(final)
+    except (StorageError, ValidationError) as error:
+        return f"{META}: expected cost and time of a step ({type(error).__name__})"
+    return ""
 
 
 def _compute(run: Run, step: str, name: str, build: Build, final: Path) -> None:

@@ -6,23 +6,22 @@ import warnings
 from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError  # what torch raises for some damaged files
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pipeline.config import Training
-from pipeline.errors import CrossliftError, StorageError
+from pipeline.errors import CrossliftError
 from pipeline.models.history import HistoryModel
 from pipeline.tasks.ranking import InputRows, RankingRows
+from pipeline.training.checkpoints import HashedCheckpoints, best_epoch, best_weights, last_checkpoint, savers
 from pipeline.training.module import MONITOR, Batches, TransferModule
 from pipeline.transfer.method import Method
 
 Place = tuple[int, int]  # (epoch, step)
-_DAMAGED = (RuntimeError, OSError, EOFError, ValueError, KeyError, UnpicklingError)  # what torch raises for a bad file
 
 
 @dataclass(frozen=True)
@@ -116,72 +115,38 @@ def fit(  # noqa: PLR0913  what is fitted, on what, how, and where its checkpoin
 ) -> Fitted:  # fmt: skip
     """Fit the model in place and leave the best weights in it.
 
-    Goes on from the last checkpoint in `work` where there is one; a damaged one is left aside for the one before.
+    Goes on from the last checkpoint in `work` that is whole, where there is one; a damaged one is set aside.
     With a metric, training stops after `training.patience` epochs without a better one; the best weights stay.
 
     Raises:
         CrossliftError: the loss is no longer a number.
+        StorageError: the checkpoint of the best epoch was damaged meanwhile.
     """
     _quiet()
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     module = TransferModule(model, method, rows.target, training.learning_rate, metric)
     curves = _Curves()
-    saver = ModelCheckpoint(
-        work, filename="epoch{epoch:04d}", auto_insert_metric_name=False, save_top_k=-1, every_n_epochs=1,
-        save_on_train_epoch_end=True,
-    )  # fmt: skip
-    callbacks: list[pl.Callback] = [curves, saver]
+    callbacks: list[pl.Callback] = [curves, *savers(work, chosen=metric is not None)]
     if metric is not None:
         callbacks.append(_Stopping(MONITOR, mode="max", patience=training.patience, check_on_train_epoch_end=True))
     trainer = pl.Trainer(
         max_epochs=training.epochs, accelerator="auto", devices=1, callbacks=callbacks, logger=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, default_root_dir=work,
+        plugins=[HashedCheckpoints()],
     )  # fmt: skip
     places = _Places(rows.steps)
     loader = DataLoader(_Batches(rows), sampler=places, batch_size=None, num_workers=0)
-    last = _last_checkpoint(work)
-    trainer.fit(module, loader, ckpt_path=last, weights_only=True)
+    trainer.fit(module, loader, ckpt_path=last_checkpoint(work, curves.state_key), weights_only=True)
     if any(not torch.isfinite(parameter).all() for parameter in model.parameters()):
         raise CrossliftError(f"{work.name}: training diverged: a weight is not a number; lower training.learning_rate.")
-    best, value = _best(curves.rows)
+    best, value = best_epoch(curves.rows)
     if metric is not None and best is not None:
-        state = _load(work / f"epoch{best:04d}.ckpt")
+        state = best_weights(work, best)
         own = {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}
         model.load_state_dict(own)
         return Fitted(best + 1, value, curves.rows)
     return Fitted(training.epochs, None, curves.rows)
-
-
-def _best(rows: list[dict[str, Any]]) -> tuple[int | None, float | None]:
-    scored = [(row["value"], -row["epoch"]) for row in rows if row["key"] == MONITOR]
-    if not scored:
-        return None, None
-    value, negative = max(scored)
-    return -negative, value
-
-
-def _load(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        weights: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["state_dict"]
-    except _DAMAGED as error:
-        raise StorageError(
-            f"{path}: the checkpoint of the best epoch is damaged ({type(error).__name__}). Nothing was published; "
-            f"remove {path.parent} and repeat, so that this fit begins anew."
-        ) from error
-    return weights
-
-
-def _last_checkpoint(work: Path) -> Path | None:
-    """The newest checkpoint that can be read."""
-    for path in sorted(work.glob("epoch*.ckpt"), reverse=True):
-        try:
-            torch.load(path, weights_only=True)
-        except _DAMAGED:
-            path.rename(path.with_suffix(".damaged"))
-            continue
-        return path
-    return None
 
 
 def write_curves(rows: list[dict[str, Any]], path: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.errors import StorageError
 from pipeline.folders import Home, digest, read_json
 
 if TYPE_CHECKING:  # the step looks the reference up before it knows whether it must compute, so nothing heavy here
@@ -49,9 +50,16 @@ def find_reference(home: Home, scenario: str, manifests: Mapping[str, str], rows
     path = reference_path(home, scenario)
     if not path.exists():
         return Reference(content_of(manifests), dict(rows))
-    passport = read_json(path)
-    earlier = {name: int(tables["interactions"]["rows"]) for name, tables in passport["tables"].items()}
-    return Reference(str(passport["content"]), {name: earlier.get(name, count) for name, count in rows.items()})
+    try:
+        passport = read_json(path)
+        earlier = {name: int(tables["interactions"]["rows"]) for name, tables in passport["tables"].items()}
+        content = str(passport["content"])
+    except (StorageError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StorageError(
+            f"{path}: expected the passport of what serves, by which volumes are judged; it is damaged. Remove it and "
+            "repeat: this run's volumes are then the first that count."
+        ) from error
+    return Reference(content, {name: earlier.get(name, count) for name, count in rows.items()})
 
 
 def write_passport(

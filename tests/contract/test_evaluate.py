@@ -233,7 +233,7 @@ def test_the_champion_is_judged_on_rows_that_it_did_not_learn(run, monkeypatch, 
         return np.where(Taste(5.0).scores(histories) > 3, 1.0, scores).astype(np.float32)
 
     served = SimpleNamespace(on_catalogue=lambda _: oracle, trained_pairs=lambda: pairs)
-    champion = SimpleNamespace(version=3, age_days=1.0, folder=tmp_path)
+    champion = SimpleNamespace(version=3, age_days=1.0, folder=tmp_path, damage="")
     monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
     monkeypatch.setattr(pipeline.serving.package.ServedModel, "read", lambda folder: served)
     evaluate(run)

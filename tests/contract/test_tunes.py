@@ -223,8 +223,9 @@ class KilledError(Exception):
 
 @pytest.mark.parametrize(
     ("config", "damage"),
-    [(cfg.Joint, None), (cfg.Frozen, None), (cfg.Dann, None), (cfg.Scratch, 0.5), (cfg.Scratch, 0), (cfg.Scratch, "x")],
-)
+    [(cfg.Joint, None), (cfg.Frozen, None), (cfg.Dann, None),
+     *((cfg.Scratch, damage) for damage in ("cut", "empty", "other", "flipped", "no hash"))],
+)  # fmt: skip
 def test_a_fit_goes_on_to_the_same_result(config, damage, tmp_path, monkeypatch):
     """Ended in the middle of an epoch, also with its newest checkpoint broken, it ends with the undisturbed weights."""
     rows = adapt_rows() if config in ADAPTS else tune_rows(config)
@@ -236,13 +237,60 @@ def test_a_fit_goes_on_to_the_same_result(config, damage, tmp_path, monkeypatch)
     checkpoints = sorted((tmp_path / "killed").glob("epoch*.ckpt"))
     assert len(checkpoints) == 2
     if damage is not None:
-        content = checkpoints[-1].read_bytes()
-        checkpoints[-1].write_bytes(b"not a checkpoint" if damage == "x" else content[: int(damage * len(content))])
+        break_checkpoint(checkpoints[-1], damage)
     torch.manual_seed(77)  # what a new process has is not what the old one had
     resumed, repeated = fitted(method_of(config), rows, tmp_path / "killed")
     assert repeated == found
     assert same(whole, resumed)
     assert bool(list((tmp_path / "killed").glob("*.damaged"))) == (damage is not None)
+
+
+def break_checkpoint(path: Path, how: str) -> None:
+    """Damage a checkpoint: also so that it can still be read, with one weight a little different."""
+    if how == "no hash":
+        path.with_name(f"{path.name}.sha256.json").unlink()
+        return
+    content = path.read_bytes()
+    if how == "flipped":
+        weight = next(iter(torch.load(path, weights_only=True)["state_dict"].values())).contiguous().numpy().tobytes()
+        place = content.index(weight[:64])
+        changed = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+        assert len(changed) == len(content)
+    else:
+        changed = {"cut": content[: len(content) // 2], "empty": b"", "other": b"not a checkpoint"}[how]
+    path.write_bytes(changed)
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["ended", "not ended"])
+def test_a_damaged_best_epoch_is_made_again(ended, tmp_path, monkeypatch):
+    """The best weights are never read from a damaged file: what needs them is left, and the fit ends as it should."""
+    rows, training = tune_rows(cfg.Scratch), TRAINING.model_copy(update={"epochs": 3, "patience": 3})
+    whole, found = fitted(
+        method_of(cfg.Scratch), rows, tmp_path / "whole", training=training, metric=given([0.3, 0.1, 0.2])
+    )
+    if ended:
+        fitted(method_of(cfg.Scratch), rows, tmp_path / "two", training=training, metric=given([0.3, 0.1, 0.2]))
+    else:
+        with monkeypatch.context() as patch:
+            patch.setattr(RankingRows, "batch", ending(RankingRows.batch))
+            with pytest.raises(KilledError):
+                fitted(method_of(cfg.Scratch), rows, tmp_path / "two", training=training, metric=given([0.3, 0.1]))
+    break_checkpoint(tmp_path / "two" / "best0000.ckpt", "flipped")
+    again, repeated = fitted(
+        method_of(cfg.Scratch), rows, tmp_path / "two", training=training, metric=given([0.3, 0.1, 0.2])
+    )
+    assert repeated == found
+    assert same(whole, again)
+
+
+def test_few_checkpoints_are_kept(tmp_path):
+    """However many epochs there are: the last two, and the weights of the best two."""
+    training = TRAINING.model_copy(update={"epochs": 6, "patience": 6})
+    values = [0.1, 0.5, 0.3, 0.4, 0.2, 0.5]
+    fitted(method_of(cfg.Scratch), tune_rows(cfg.Scratch), tmp_path, training=training, metric=given(values))
+    kept = sorted(path.name for path in tmp_path.glob("*.ckpt"))
+    assert kept == ["best0001.ckpt", "best0005.ckpt", "epoch0004.ckpt", "epoch0005.ckpt"]
+    assert {path.name for path in tmp_path.glob("*.json")} == {f"{name}.sha256.json" for name in kept}
 
 
 def ending(batch: Callable[..., object]) -> Callable[..., object]:

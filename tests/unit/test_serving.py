@@ -16,6 +16,7 @@ from pipeline import columns as c
 from pipeline.data.prepared import DomainData, Domains
 from pipeline.data.pseudonyms import pseudonym
 from pipeline.errors import ConfigError, DataError, StorageError
+from pipeline.folders import written_whole
 from pipeline.models.neighbours import ItemKnnRanker
 from pipeline.models.stack import Stack
 from pipeline.serving.package import PackageInfo, ServedModel, read_example, write_package
@@ -48,17 +49,17 @@ def domains() -> Domains:
 @pytest.fixture
 def package(domains: Domains, tmp_path: Path) -> Callable[..., ServedModel]:
     def make(**changes: object) -> ServedModel:
-        candidate, folder = tmp_path / "candidate", tmp_path / "package"
+        candidate, final = tmp_path / "candidate", tmp_path / "package"
         candidate.mkdir()
-        folder.mkdir()
         histories = domains.histories(("train", "valid"))
         stack = Stack.of(histories, "films", 0.5)
         ItemKnnRanker.fit(histories, stack, neighbours=10, shrinkage=0.0).save(candidate)
         values = {"scenario": "toy", "lane": "item_knn+source", "target": "films", "sources": ("books",),
                   "pseudonymous": True, "candidate": "x", "data": {}, "code": "1"}  # fmt: skip
         titles = {"films": pd.Series({"f1": "One", "f3": "=SUM(A1)"})}
-        write_package(folder, domains, candidate, PackageInfo.model_validate(values | changes), titles)
-        return ServedModel.read(folder)
+        with written_whole(final) as folder:
+            write_package(folder, domains, candidate, PackageInfo.model_validate(values | changes), titles)
+        return ServedModel.read(final)
 
     return make
 
@@ -187,18 +188,45 @@ def test_a_package_is_the_same_bytes_again(
         again, domains, tmp_path / "candidate", served.info, {"films": pd.Series({"f1": "One", "f3": "=SUM(A1)"})}
     )
     files = sorted(path.name for path in again.iterdir())
-    assert files == sorted(path.name for path in (tmp_path / "package").iterdir())
+    published = {path.name for path in (tmp_path / "package").iterdir()}
+    assert files == sorted(published - {"manifest.json", "meta.json"})
     assert all((again / name).read_bytes() == (tmp_path / "package" / name).read_bytes() for name in files)
     example = read_example(again)
     assert [row["served_from"] for row in example["answer"] if row["rank"] == 1] == ["model", "history", "popularity"]
 
 
-@pytest.mark.parametrize("damage", ["package.json", "histories.parquet", "items.books.parquet"])
-def test_a_damaged_package_is_told(package: Callable[..., ServedModel], tmp_path: Path, damage: str) -> None:
-    """A missing or broken file is an error that names the folder."""
+@pytest.mark.parametrize(
+    "name",
+    ["package.json", "histories.parquet", "items.books.parquet", "ranker.json", "weights.safetensors", "example.json"],
+)
+@pytest.mark.parametrize("how", ["flipped", "cut", "longer", "gone"])
+def test_a_damaged_package_is_refused_by_name(
+    package: Callable[..., ServedModel], tmp_path: Path, name: str, how: str
+) -> None:
+    """One bit is enough, in any file: it is named with what was expected and what to do."""
     package()
-    (tmp_path / "package" / damage).write_bytes(b"broken")
-    with pytest.raises(StorageError, match="expected a package of a served model"):
+    file = tmp_path / "package" / name
+    content = file.read_bytes()
+    middle = len(content) // 2
+    changed = {
+        "flipped": content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :],
+        "cut": content[:-1],
+        "longer": content + b" ",
+    }
+    file.unlink() if how == "gone" else file.write_bytes(changed[how])
+    told = rf"is damaged and is not served: {name}: expected {len(content)} bytes with SHA-256 [0-9a-f]+, found .*"
+    with pytest.raises(StorageError, match=told + "Run the scenario again.*crosslift models rollback NAME"):
+        ServedModel.read(tmp_path / "package")
+
+
+@pytest.mark.parametrize(("name", "content"), [("manifest.json", "{"), ("manifest.json", "[]"), ("more.txt", "x")])
+def test_a_package_is_its_manifest(
+    package: Callable[..., ServedModel], tmp_path: Path, name: str, content: str
+) -> None:
+    """Without a readable manifest nothing is known of a package, and a file that it does not name is none of it."""
+    package()
+    (tmp_path / "package" / name).write_text(content, encoding="utf-8")
+    with pytest.raises(StorageError, match=f"is damaged and is not served: .*{name}: "):
         ServedModel.read(tmp_path / "package")
 
 

@@ -11,7 +11,8 @@ import pytest
 from pipeline import folders
 from pipeline.config import Options
 from pipeline.errors import MissingResultError, StorageError
-from pipeline.folders import Home, is_whole, read_json
+from pipeline.folders import Home, read_json
+from pipeline.integrity import damage
 from pipeline.results import StepResult
 from pipeline.scenarios import load_scenario
 from pipeline.steps import transaction
@@ -53,7 +54,7 @@ def test_computed_once(run: Run) -> None:
     assert second == first.model_copy(update={"reused": True})
     assert first.facts == {"rows": 3}
     assert run.result("finetune_target", "lane") == second
-    assert is_whole(run.path(first))
+    assert not damage(run.path(first))
     assert cost_of(run.path(first)).wall_seconds >= 0
     assert read_json(run.path(first) / "meta.json")["run_id"] == "one"
 
@@ -74,7 +75,7 @@ def test_what_decides_the_fingerprint(run: Run, changes: dict[str, Any]) -> None
     first, other = do(run, step), do(run, step, **changes)
     assert step.times == 2
     assert first.fingerprint != other.fingerprint
-    assert is_whole(run.path(first))
+    assert not damage(run.path(first))
 
 
 @pytest.mark.parametrize("what", ["code_hash", "device_class", "THREADS"])
@@ -104,7 +105,7 @@ def test_force_computes_again(run: Run) -> None:
     assert step.times == 2
     assert not again.reused
     assert again.manifest == first.manifest
-    assert is_whole(run.path(again))
+    assert not damage(run.path(again))
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone"])
@@ -124,7 +125,8 @@ def test_error_leaves_no_result_and_keeps_the_checkpoints(run: Run) -> None:
     """A step that fails publishes nothing, drops the result of its earlier try, and keeps its work for the next."""
     step = Step()
     first = do(run, step)
-    (run.path(first) / "table").unlink()
+    table = run.path(first) / "table"
+    table.unlink()
     works: list[Path] = []
 
     def fail(folder: Path, work: Path) -> Facts:
@@ -138,7 +140,7 @@ def test_error_leaves_no_result_and_keeps_the_checkpoints(run: Run) -> None:
         do(run, fail)
     with pytest.raises(MissingResultError, match="run one: needs the result of finetune_target of lane"):
         run.result("finetune_target", "lane")
-    assert not (run.path(first) / "table").exists()
+    assert not table.exists()
     assert (works[0] / "checkpoint").read_text() == "epoch 3"
     do(run, step)
     assert not works[0].exists()  # published, so nobody needs it any more
