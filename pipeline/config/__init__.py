@@ -5,6 +5,7 @@ from pipeline.config.base import (
     Config,
     LearningRate,
     Name,
+    Role,
     Share,
     Weight,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "Options",
     "Popularity",
     "RankingTask",
+    "Role",
     "Scenario",
     "Scratch",
     "Share",

@@ -49,15 +49,15 @@ def _build(run: Run, config: AdaptConfig, folder: Path, work: Path) -> Facts:
     if not scenario.target_labels:  # the first source's validation rows have to choose later
         histories[domains.sources[0].name] = domains.matrix(domains.sources[0], ("train",))
     model = new_model(scenario, domains.all, histories, frozenset(scenario.sources))
-    model.load_known(load_file(run.path(run.result("pretrain_source")) / "model.safetensors"))
     reads = (*scenario.sources, target.name) if target.has_text else scenario.sources
     rows = rows_of(
-        target.name,
         [labelled(scenario, name, histories, scenario.sources) for name in scenario.sources],
         target_inputs(scenario, domains, histories, reads),
     )
     training = scenario.training.model_copy(update={"epochs": min(config.epochs, scenario.training.epochs)})
-    fitted = fit(model, build_adapt(config, scenario.model.dim), rows, training, work, seed=scenario.seed)
+    method = build_adapt(config, scenario.model.dim)
+    method.initialise(model, load_file(run.path(run.result("pretrain_source")) / "model.safetensors"))
+    fitted = fit(model, method, rows, training, work, seed=scenario.seed)
     save_file(model.shared_state(), folder / "model.safetensors")
     write_curves(fitted.curves, folder / "metrics.csv")
     return {"epochs": fitted.epochs}

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pipeline.data.prepared import Domains
     from pipeline.models.history import HistoryModel
     from pipeline.training.fit import Rows
+    from pipeline.transfer.method import Method
 
 
 def finetune_target(run: Run, strategy: str) -> StepResult:
@@ -60,7 +61,6 @@ def _start(run: Run, strategy: Strategy) -> StepResult | None:
 def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
     from pipeline.steps.choosing import Chooser
     from pipeline.training.fit import fit, write_curves
-    from pipeline.transfer.methods import build_tune
 
     scenario, domains = run.scenario, load_domains(run, strategy.name)
     chooser, target = Chooser.of(run, domains, strategy.name), domains.target.name
@@ -73,17 +73,15 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
     rate = getattr(strategy.tune, "learning_rate", scenario.training.learning_rate)
     training = scenario.training.model_copy(update={"learning_rate": rate})
     settings: dict[str, Any] = {}
-    model, rows = _ready(run, strategy, domains, reads, ("train",))
-    method = build_tune(strategy.tune, scenario.model.dim)
+    model, method, rows = _ready(run, strategy, domains, reads, ("train",))
     if method.trains:
-        method.prepare(model, target)
         start = metric(model)
         chosen = fit(model, method, rows, training, work / "choose", seed=scenario.seed, metric=metric)
         write_curves(chosen.curves, folder / "metrics.csv")
         assert chosen.metric is not None
         settings = {"epochs": chosen.epochs if chosen.metric > start else 0}
         if not settings["epochs"]:  # few labels can undo a good start
-            model, _ = _ready(run, strategy, domains, reads, ("train",))
+            model, *_ = _ready(run, strategy, domains, reads, ("train",))
     priors = _priors(run, strategy, domains)
     if chooser.domain == target:
         prior = max(priors, key=lambda one: few.score(model.ranker(target, reads, **one)))  # the first of equal ones
@@ -93,10 +91,8 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
         valid = chooser.metrics(model.ranker(chooser.domain, scenario.sources, counts=chooser.counts))
     settings["prior_weight"] = prior["prior_weight"]
 
-    model, rows = _ready(run, strategy, domains, reads, ("train", "valid"))
+    model, method, rows = _ready(run, strategy, domains, reads, ("train", "valid"))
     if settings.get("epochs"):
-        method = build_tune(strategy.tune, scenario.model.dim)
-        method.prepare(model, target)
         training = training.model_copy(update={"epochs": settings["epochs"]})
         fit(model, method, rows, training, work / "final", seed=scenario.seed)
     model.ranker(target, reads, **prior).save(folder)
@@ -122,11 +118,12 @@ def _priors(run: Run, strategy: Strategy, domains: "Domains") -> list[dict[str, 
 
 def _ready(
     run: Run, strategy: Strategy, domains: "Domains", reads: tuple[str, ...], parts: tuple[str, ...]
-) -> tuple["HistoryModel", "Rows"]:
-    """The model as the strategy initialises it, and the rows that it is fitted on."""
+) -> tuple["HistoryModel", "Method", "Rows"]:
+    """The model as the strategy initialises it, its method, and the rows that it is fitted on."""
     from safetensors.torch import load_file
 
     from pipeline.training.build import copy_shared_items, labelled, new_model, place_by_takers, rows_of
+    from pipeline.transfer.methods import build_tune
 
     scenario, target = run.scenario, domains.target.name
     histories = domains.histories(parts)
@@ -134,11 +131,12 @@ def _ready(
     known = tuple(domain for domain in domains.all if domain.name in reads)
     own = frozenset(reads) - ({target} if kind == "direct" and "items" not in scenario.bridges else frozenset())
     model = new_model(scenario, known, histories, own)
+    method = build_tune(strategy.tune, scenario.model.dim)
+    method.initialise(model, None if start is None else load_file(run.path(start) / "model.safetensors"))
     if start is not None:
-        model.load_known(load_file(run.path(start) / "model.safetensors"))
         if "users" in scenario.bridges and kind != "direct":
             place_by_takers(model, domains, histories)
         if "items" in scenario.bridges:
             copy_shared_items(model, domains, blank=kind == "direct")
     names = [target] if kind in ("scratch", "frozen", "fine_tune") else [*scenario.sources, target]
-    return model, rows_of(target, [labelled(scenario, name, histories, reads) for name in names])
+    return model, method, rows_of([labelled(scenario, name, histories, reads) for name in names])

@@ -58,7 +58,7 @@ def _build(run: Run, folder: Path, work: Path) -> Facts:
     def metric(fitted: "HistoryModel") -> float:
         return chooser.score(fitted.ranker(names[0], names))
 
-    rows = rows_of("", [labelled(scenario, name, histories, names) for name in names])
+    rows = rows_of([labelled(scenario, name, histories, names) for name in names])
     method = build_adapt(NoAdapt(), scenario.model.dim)
     fitted = fit(
         model, method, rows, scenario.training, work, seed=scenario.seed, metric=metric if len(chooser.rows) else None

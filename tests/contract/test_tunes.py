@@ -13,7 +13,8 @@ from scipy import sparse
 from pipeline import config as cfg
 from pipeline.errors import CrossliftError
 from pipeline.models.history import HistoryModel
-from pipeline.tasks.ranking import HistoryTable, InputRows, RankingRows, ranking_loss
+from pipeline.models.sides import Outputs
+from pipeline.tasks.ranking import HistoryTable, InputRows, RankingRows, Sampling, ranking_loss
 from pipeline.training.fit import Fitted, Rows, fit, write_curves
 from pipeline.transfer.method import Method
 from pipeline.transfer.methods import ADAPTS, TUNES, build_adapt, build_tune
@@ -48,14 +49,14 @@ def words(name: str) -> sparse.csr_matrix:
 
 def new_model() -> HistoryModel:
     torch.manual_seed(0)
-    model = HistoryModel(cfg.HistoryModel(dim=DIM, text_buckets=16))
+    model = HistoryModel(cfg.HistoryModel(dim=DIM, text_buckets=16), "near")
     for name, matrix in HISTORIES.items():
         model.add_domain(name, np.asarray(matrix.sum(axis=0)).ravel(), words(name))
     return model
 
 
 def labelled(name: str) -> RankingRows:
-    return RankingRows(name, HISTORIES, batch_size=64, negatives=32, dropout=0.3, seed=0)
+    return RankingRows(name, "target" if name == "near" else "source", HISTORIES, Sampling(64, 32, 0.3, 0))
 
 
 def loss_on(model: HistoryModel, name: str) -> float:
@@ -63,14 +64,15 @@ def loss_on(model: HistoryModel, name: str) -> float:
     rows = labelled(name)
     with torch.no_grad():
         losses = [
-            ranking_loss(model, model.encode(batch.inputs), batch) for batch in map(rows.batch, [99] * 4, range(4))
+            ranking_loss(model, Outputs(side, model.encode(side.inputs))).mean()
+            for side in map(rows.batch, [99] * 4, range(4))
         ]
     return float(torch.stack(losses).mean())
 
 
 def fitted(method: Method, rows: Rows, work: Path, **more: object) -> tuple[HistoryModel, Fitted]:
     model = new_model()
-    method.prepare(model, "near")
+    method.initialise(model, None)
     return model, fit(model, method, rows, more.pop("training", TRAINING), work, seed=0, **more)
 
 
@@ -86,12 +88,12 @@ def same(one: HistoryModel, other: HistoryModel) -> bool:
 def adapt_rows() -> Rows:
     """Each domain seen through its own histories, so that the words are all that the features have in common."""
     far, near = ({name: matrix} for name, matrix in HISTORIES.items())
-    rows = RankingRows("far", far, batch_size=64, negatives=32, dropout=0.3, seed=0)
-    return Rows("near", (rows,), InputRows("near", torch.arange(USERS), near, 64, 1))
+    rows = RankingRows("far", "source", far, Sampling(64, 32, 0.3, 0))
+    return Rows((rows,), InputRows("near", torch.arange(USERS), near, 64, 1))
 
 
 def tune_rows(config: type[cfg.Config]) -> Rows:
-    return Rows("near", tuple(labelled(name) for name in (("far", "near") if config is cfg.Joint else ("near",))))
+    return Rows(tuple(labelled(name) for name in (("far", "near") if config is cfg.Joint else ("near",))))
 
 
 def method_of(config: type[cfg.Config]) -> Method:
@@ -158,10 +160,10 @@ def test_the_curves_name_every_loss(tmp_path):
     with (tmp_path / "metrics.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["epoch"], row["key"]) for row in rows] == [
-        (str(epoch), key) for epoch in range(3) for key in ("train/far", "train/near")
+        (str(epoch), key) for epoch in range(3) for key in ("train/far", "train/near", "train/penalty")
     ]
     steps = labelled("near").steps
-    assert [int(row["step"]) for row in rows] == [steps * (1 + place // 2) for place in range(6)]
+    assert [int(row["step"]) for row in rows] == [steps * (1 + place // 3) for place in range(9)]
 
 
 def given(values: list[float]) -> Callable[[HistoryModel], float]:
@@ -258,6 +260,8 @@ def ending(batch: Callable[..., object]) -> Callable[..., object]:
 
 def test_a_diverged_fit_is_an_error(tmp_path, monkeypatch):
     """Weights that are no longer numbers are not published."""
-    monkeypatch.setattr("pipeline.training.module.ranking_loss", lambda model, features, batch: features.sum() * np.nan)
+    monkeypatch.setattr(
+        "pipeline.training.module.ranking_loss", lambda model, output: output.features_BD.sum(1) * np.nan
+    )
     with pytest.raises(CrossliftError, match=r"work: training diverged: .*lower training.learning_rate"):
         fitted(method_of(cfg.Scratch), tune_rows(cfg.Scratch), tmp_path / "work")
