@@ -33,10 +33,9 @@ from pipeline.config.data import (
     TimeSplit,
 )
 from pipeline.config.methods import (
-    ADAPT_BRIDGES,
-    NEEDS_SOURCE_MODEL,
-    TUNE_BRIDGES,
+    Adaptation,
     AdaptConfig,
+    Choice,
     Coral,
     Dann,
     Direct,
@@ -50,6 +49,7 @@ from pipeline.config.methods import (
     Strategy,
     Training,
     TuneConfig,
+    choices,
 )
 from pipeline.config.scenario import (
     Gate,
@@ -58,14 +58,13 @@ from pipeline.config.scenario import (
 )
 
 __all__ = [
-    "ADAPT_BRIDGES",
-    "NEEDS_SOURCE_MODEL",
-    "TUNE_BRIDGES",
     "AdaptConfig",
+    "Adaptation",
     "Baseline",
     "BaselineConfig",
     "Blend",
     "Bridge",
+    "Choice",
     "Config",
     "Coral",
     "Dann",
@@ -104,4 +103,5 @@ __all__ = [
     "TuneConfig",
     "UserKnn",
     "Weight",
+    "choices",
 ]

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import NEEDS_SOURCE_MODEL, Strategy
+from pipeline.config import Strategy
 from pipeline.results import StepResult
-from pipeline.steps.inputs import load_domains, prepared_inputs
+from pipeline.steps.inputs import load_domains, prepared_inputs, start_of
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
 
@@ -49,13 +49,8 @@ def finetune_target(run: Run, strategy: str) -> StepResult:
 
 def _start(run: Run, strategy: Strategy) -> StepResult | None:
     """The step whose model the strategy starts from; None where it starts from random weights."""
-    if strategy.tune.kind not in NEEDS_SOURCE_MODEL:
-        return None
-    return (
-        run.result("pretrain_source")
-        if strategy.adapt.kind == "none"
-        else run.result("adapt_domain", strategy.adapt.kind)
-    )
+    start = start_of(strategy)
+    return run.result(*start) if start else None
 
 
 def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
@@ -65,7 +60,7 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
     scenario, domains = run.scenario, load_domains(run, strategy.name)
     chooser, target = Chooser.of(run, domains, strategy.name), domains.target.name
     few = chooser.few()
-    reads = (target,) if strategy.tune.kind == "scratch" else scenario.domains
+    reads = (target,) if strategy.domains == "target" else scenario.domains
 
     def metric(model: "HistoryModel") -> float:
         return few.score(model.ranker(target, reads))
@@ -74,7 +69,7 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
     training = scenario.training.model_copy(update={"learning_rate": rate})
     settings: dict[str, Any] = {}
     model, method, rows = _ready(run, strategy, domains, reads, ("train",))
-    if method.trains:
+    if strategy.tune.labels:
         start = metric(model)
         chosen = fit(model, method, rows, training, work / "choose", seed=scenario.seed, metric=metric)
         write_curves(chosen.curves, folder / "metrics.csv")
@@ -107,7 +102,7 @@ def _priors(run: Run, strategy: Strategy, domains: "Domains") -> list[dict[str, 
     import numpy as np
 
     weights = run.scenario.model.prior_weights
-    if strategy.tune.kind != "direct":
+    if "target" in strategy.tune.labels:
         return [{"prior_weight": weight} for weight in weights]
     nothing = {"counts": np.zeros(len(domains.target.items), dtype=np.int64), "prior_weight": 0.0}
     if "items" not in run.scenario.bridges:
@@ -127,16 +122,16 @@ def _ready(
 
     scenario, target = run.scenario, domains.target.name
     histories = domains.histories(parts)
-    kind, start = strategy.tune.kind, _start(run, strategy)
+    labels, start = strategy.tune.labels, _start(run, strategy)
     known = tuple(domain for domain in domains.all if domain.name in reads)
-    own = frozenset(reads) - ({target} if kind == "direct" and "items" not in scenario.bridges else frozenset())
+    own = frozenset(reads if "target" in labels or "items" in scenario.bridges else scenario.sources)
     model = new_model(scenario, known, histories, own)
     method = build_tune(strategy.tune, scenario.model.dim)
     method.initialise(model, None if start is None else load_file(run.path(start) / "model.safetensors"))
     if start is not None:
-        if "users" in scenario.bridges and kind != "direct":
+        if "users" in scenario.bridges and "target" in labels:
             place_by_takers(model, domains, histories)
         if "items" in scenario.bridges:
-            copy_shared_items(model, domains, blank=kind == "direct")
-    names = [target] if kind in ("scratch", "frozen", "fine_tune") else [*scenario.sources, target]
-    return model, method, rows_of([labelled(scenario, name, histories, reads) for name in names])
+            copy_shared_items(model, domains, blank="target" not in labels)
+    sides = [*(scenario.sources if "source" in labels else ()), *([target] if "target" in labels else ())]
+    return model, method, rows_of([labelled(scenario, name, histories, reads) for name in sides])

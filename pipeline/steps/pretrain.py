@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config import NEEDS_SOURCE_MODEL
 from pipeline.results import StepResult
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
@@ -21,7 +20,7 @@ def pretrain_source(run: Run) -> StepResult:
         MissingResultError: `prepare` did not succeed in this run.
     """
     scenario = run.scenario
-    wanted = any(strategy.tune.kind in NEEDS_SOURCE_MODEL for strategy in scenario.strategies)
+    wanted = any(strategy.start != "random" for strategy in scenario.strategies)
     return transact(
         run,
         "pretrain_source",

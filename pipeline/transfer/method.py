@@ -24,11 +24,6 @@ class Method(nn.Module):
         super().__init__()
         self.shares: dict[Role, float] = {"source": source, "target": target}
 
-    @property
-    def trains(self) -> bool:
-        """Whether there is anything to fit."""
-        return any(share > 0 for share in self.shares.values())
-
     def initialise(self, network: HistoryModel, start: State | None) -> None:
         """Take the weights of a start, where there is one, and choose those that train: all, unless a method says no.
 

@@ -22,11 +22,11 @@ TUNES: dict[type[cfg.Config], Callable[[Any, int], Method]] = {
 }
 
 
-def build_adapt(config: cfg.AdaptConfig, dim: int) -> Method:
+def build_adapt(config: cfg.Choice, dim: int) -> Method:
     """The method of an adaptation; `none` is plain source training."""
     return ADAPTS[type(config)](config, dim)
 
 
-def build_tune(config: cfg.TuneConfig, dim: int) -> Method:
+def build_tune(config: cfg.Choice, dim: int) -> Method:
     """The method of a tuning."""
     return TUNES[type(config)](config, dim)

@@ -61,13 +61,36 @@ def test_every_ranker_can_be_loaded():
     assert {kind(config) for config in members("baseline")} <= set(RANKERS)
 
 
-def test_the_tables_of_bridges_know_every_choice():
-    """Every adapt and tune says which bridges it needs, and those that need a source model are tunes."""
-    assert set(cfg.ADAPT_BRIDGES) == {kind(config) for config in members("adapt")}
-    assert set(cfg.TUNE_BRIDGES) == {kind(config) for config in members("tune")}
-    assert set(cfg.TUNE_BRIDGES) >= cfg.NEEDS_SOURCE_MODEL
-    assert not cfg.NEEDS_SOURCE_MODEL & {"scratch", "joint"}  # these start from random weights
-    assert all(cfg.TUNE_BRIDGES[name] for name in cfg.NEEDS_SOURCE_MODEL)
+@pytest.mark.parametrize("config", [*members("adapt"), *members("tune")], ids=kind)
+def test_a_choice_says_what_it_needs(config):
+    """Labels count where the class says so and nowhere else, a penalty looks at inputs, a bridge carries a start."""
+    choice = config(kind=kind(config))
+    method = (build_adapt if config in ADAPTS else build_tune)(choice, DIM)
+    assert {role for role in get_args(cfg.Role) if method.share(role) > 0} == choice.labels
+    assert choice.inputs == (type(method).penalty is not Method.penalty)
+    assert choice.bridges or choice.starts == "random"
+
+
+def test_a_strategy_says_where_it_starts_and_whose_rows_it_learns_from():
+    """The table of the design, by name of the lane."""
+    found = {}
+    for tune in members("tune"):
+        for adapt in members("adapt"):
+            values = {"adapt": {"kind": kind(adapt)}, "tune": {"kind": kind(tune)}}
+            if tune.starts == "adapted" or adapt is cfg.NoAdapt:
+                strategy = cfg.Strategy.model_validate(values)
+                found[strategy.name] = (strategy.start, strategy.domains)
+            else:
+                with pytest.raises(ValueError, match=r"would have no effect.*tune with one of direct, fine_tune, fro"):
+                    cfg.Strategy.model_validate(values)
+    assert found == {
+        "target_only": ("random", "target"),
+        "joint": ("random", "all"),
+        **dict.fromkeys(("frozen", "fine_tune"), ("source", "all")),
+        **{f"{adapt}+{name}": ("adapted", "all") for adapt in ("coral", "dann") for name in ("frozen", "fine_tune")},
+        "direct": ("source", "source"),
+        **{f"{adapt}+direct": ("adapted", "source") for adapt in ("coral", "dann")},
+    }
 
 
 def build(*, text: bool = True) -> HistoryModel:
@@ -195,13 +218,12 @@ def test_frozen_trains_the_target_s_vectors_and_the_gates_only():
 
 @pytest.mark.parametrize("config", [one for one in members("tune") if one is not cfg.Frozen], ids=kind)
 def test_all_others_train_everything(config):
-    """Only `frozen` leaves weights out; `direct` has nothing to fit at all."""
+    """Only `frozen` leaves weights out."""
     model = build()
     everything = names_that_train(model)
     method = build_tune(config(kind=kind(config)), DIM)
     method.initialise(model, None)
     assert names_that_train(model) == everything
-    assert method.trains == (config is not cfg.Direct)
 
 
 def test_one_optimiser_step_is_adagrad_by_row():
