@@ -58,6 +58,11 @@ class Choice(Config):
         """Whether it looks at inputs of the target without labels."""
         return False
 
+    @property
+    def name(self) -> str:
+        """What it is called in the name of a lane."""
+        return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
+
 
 class NoAdapt(Choice):
     """The source model as it was trained."""
@@ -83,18 +88,29 @@ class Adaptation(Choice):
         return True
 
 
-class Coral(Adaptation):
+class CoralTerm(Config):
     """Correlation alignment: equal covariances of the features (Sun and Saenko, 2016)."""
 
     kind: Literal["coral"]
     weight: Weight = 30.0
 
 
-class Dann(Adaptation):
+class DannTerm(Config):
     """Domain-adversarial features (Ganin et al., 2016)."""
 
     kind: Literal["dann"]
     weight: Weight = 0.1
+
+
+AlignConfig = Annotated[CoralTerm | DannTerm, Field(discriminator="kind")]
+
+
+class Coral(CoralTerm, Adaptation):
+    """Source labels, and `CoralTerm` between the features of source rows and of the target's inputs."""
+
+
+class Dann(DannTerm, Adaptation):
+    """Source labels, and `DannTerm` between the features of source rows and of the target's inputs."""
 
 
 AdaptConfig = Annotated[NoAdapt | Coral | Dann, Field(discriminator="kind")]
@@ -141,7 +157,10 @@ class FineTune(Choice):
 
 
 class Joint(Choice):
-    """Both domains at once from random weights: `source_weight * L_source + target_weight * L_target`."""
+    """Both domains at once from random weights: `source_weight * L_source + target_weight * L_target`.
+
+    With `align` also a distance between the features of source rows and of the target's inputs.
+    """
 
     starts: ClassVar[Start] = "random"
     labels: ClassVar[frozenset[Role]] = frozenset({"source", "target"})
@@ -149,6 +168,17 @@ class Joint(Choice):
     kind: Literal["joint"]
     source_weight: Weight = 0.3
     target_weight: Weight = 1.0
+    align: AlignConfig | None = None
+
+    @property
+    def inputs(self) -> bool:
+        """With an alignment."""
+        return self.align is not None
+
+    @property
+    def name(self) -> str:
+        """`joint`, `joint+coral`, ..."""
+        return self.kind if self.align is None else f"{self.kind}+{self.align.kind}"
 
 
 TuneConfig = Annotated[Scratch | Direct | Frozen | FineTune | Joint, Field(discriminator="kind")]
@@ -167,10 +197,10 @@ class Strategy(Config):
 
     @property
     def name(self) -> str:
-        """`target_only`, `fine_tune`, `coral+fine_tune`, ...: also the name of its lane."""
+        """`target_only`, `fine_tune`, `coral+fine_tune`, `joint+coral`, ...: also the name of its lane."""
         if self.domains == "target":
             return "target_only"
-        return f"{self.adapt.kind}+{self.tune.kind}" if self.start == "adapted" else self.tune.kind
+        return f"{self.adapt.name}+{self.tune.name}" if self.start == "adapted" else self.tune.name
 
     @property
     def start(self) -> Start:
@@ -192,6 +222,7 @@ class Strategy(Config):
             used = sorted(kind for kind, tune in choices(TuneConfig).items() if tune.starts == "adapted")
             raise ValueError(
                 f"adapt {self.adapt.kind!r} before tune {self.tune.kind!r} would have no effect, because "
-                f"{self.tune.kind!r} starts from random weights: leave out adapt, or tune with one of {', '.join(used)}"
+                f"{self.tune.kind!r} starts from random weights: leave out adapt, tune with one of {', '.join(used)}, "
+                "or align while both domains are learnt from, tune: {kind: joint, align: {kind: coral}}"
             )
         return self

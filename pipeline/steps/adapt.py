@@ -42,7 +42,7 @@ def adapt_domain(run: Run, adapt: str) -> StepResult:
 def _build(run: Run, config: Adaptation, folder: Path, work: Path) -> Facts:
     from safetensors.torch import load_file, save_file
 
-    from pipeline.training.build import labelled, new_model, rows_of, target_inputs
+    from pipeline.training.build import in_source_items, labelled, new_model, rows_of, target_inputs
     from pipeline.training.fit import fit, write_curves
     from pipeline.transfer.methods import build_adapt
 
@@ -52,9 +52,10 @@ def _build(run: Run, config: Adaptation, folder: Path, work: Path) -> Facts:
         histories[domains.sources[0].name] = domains.matrix(domains.sources[0], ("train",))
     model = new_model(scenario, domains.all, histories, frozenset(scenario.sources))
     reads = (*scenario.sources, target.name) if target.has_text else scenario.sources
+    seen = in_source_items(domains, histories) if "items" in scenario.bridges else histories
     rows = rows_of(
         [labelled(scenario, name, histories, scenario.sources) for name in scenario.sources],
-        target_inputs(scenario, domains, histories, reads),
+        target_inputs(scenario, domains, seen, reads),
     )
     training = scenario.training.model_copy(update={"epochs": min(config.epochs, scenario.training.epochs)})
     method = build_adapt(config, scenario.model.dim)

@@ -117,7 +117,7 @@ def _ready(
     """The model as the strategy initialises it, its method, and the rows that it is fitted on."""
     from safetensors.torch import load_file
 
-    from pipeline.training.build import copy_shared_items, labelled, new_model, place_by_takers, rows_of
+    from pipeline.training.build import copy_shared_items, labelled, new_model, place_by_takers, rows_of, target_inputs
     from pipeline.transfer.methods import build_tune
 
     scenario, target = run.scenario, domains.target.name
@@ -134,4 +134,5 @@ def _ready(
         if "items" in scenario.bridges:
             copy_shared_items(model, domains, blank="target" not in labels)
     sides = [*(scenario.sources if "source" in labels else ()), *([target] if "target" in labels else ())]
-    return model, method, rows_of([labelled(scenario, name, histories, reads) for name in sides])
+    inputs = target_inputs(scenario, domains, histories, reads) if strategy.tune.inputs else None
+    return model, method, rows_of([labelled(scenario, name, histories, reads) for name in sides], inputs)

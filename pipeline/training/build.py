@@ -101,23 +101,26 @@ def labelled(scenario: Scenario, domain: str, histories: "Histories", reads: tup
     return RankingRows(domain, role, {name: histories[name] for name in reads}, sampling)
 
 
+def in_source_items(domains: Domains, histories: "Histories") -> "Histories":
+    """The same histories, what a user took in the target read as the sources' items with the same ids as well."""
+    target, read = domains.target, dict(histories)
+    for source in domains.sources:
+        shared, there = shared_items(target, source)
+        same = (np.ones(len(shared), np.float32), (shared, there))
+        same_items = sparse.csr_matrix(same, shape=(len(target.items), len(source.items)))
+        read[source.name] = sparse.csr_matrix(histories[source.name] + histories[target.name] @ same_items)
+    return read
+
+
 def target_inputs(scenario: Scenario, domains: Domains, histories: "Histories", reads: tuple[str, ...]) -> InputRows:
     """The target's users of the training split, without their labels, where they have anything that the model reads.
-
-    Where items are the bridge, what a user took in the target is read as the source's items with the same ids.
 
     Raises:
         CrossliftError: the model can read nothing of any of them.
     """
-    target, histories = domains.target, dict(histories)
+    target = domains.target
     known = histories[target.name] if scenario.target_labels else domains.seen(("train", "valid"))
     active = np.diff(known.indptr) > 0
-    if "items" in scenario.bridges:
-        for source in domains.sources:
-            shared, there = shared_items(target, source)
-            same = (np.ones(len(shared), np.float32), (shared, there))
-            same_items = sparse.csr_matrix(same, shape=(len(target.items), len(source.items)))
-            histories[source.name] = sparse.csr_matrix(histories[source.name] + histories[target.name] @ same_items)
     readable = sum(np.diff(histories[name].indptr) for name in reads)
     users = np.flatnonzero(active & (readable > 0))
     if not len(users):

@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -17,15 +16,26 @@ from pipeline.models.sides import Outputs
 from pipeline.tasks.ranking import HistoryTable, InputRows, RankingRows, Sampling, ranking_loss
 from pipeline.training.fit import Fitted, Rows, fit, write_curves
 from pipeline.transfer.method import Method
-from pipeline.transfer.methods import ADAPTS, TUNES, build_adapt, build_tune
+from pipeline.transfer.methods import ADAPTS, build_adapt, build_tune
 
 USERS, KINDS, DIM = 60, 4, 8
 SIZES = {"far": 32, "near": 24}
 TRAINING = cfg.Training(epochs=3, batch_size=64, negatives=32, patience=2)
 
 
-def kind(config: type[cfg.Config]) -> str:
-    return get_args(config.model_fields["kind"].annotation)[0]
+def variants(kind: str, config: type[cfg.Config]) -> list[cfg.Config]:
+    """A choice as it is by default, and with every alignment that it may have."""
+    terms = cfg.choices(cfg.AlignConfig) if "align" in config.model_fields else {}
+    return [config(kind=kind), *(config(kind=kind, align=term(kind=name)) for name, term in terms.items())]
+
+
+# By name: `none`, `coral`, `fine_tune`, `joint+dann`, ...
+CHOICES = {
+    choice.name: choice
+    for union in (cfg.AdaptConfig, cfg.TuneConfig)
+    for kind, config in cfg.choices(union).items()
+    for choice in variants(kind, config)
+}
 
 
 def taken(name: str) -> sparse.csr_matrix:
@@ -92,48 +102,51 @@ def adapt_rows() -> Rows:
     return Rows((rows,), InputRows("near", torch.arange(USERS), near, 64, 1))
 
 
-def tune_rows(config: type[cfg.Config]) -> Rows:
+def rows_of(name: str) -> Rows:
+    """The sides that a choice learns from."""
+    choice = CHOICES[name]
+    if type(choice) in ADAPTS:
+        return adapt_rows()
+    inputs = InputRows("near", torch.arange(USERS), HISTORIES, 64, 1) if choice.inputs else None
     roles = {"far": "source", "near": "target"}
-    return Rows(tuple(labelled(name) for name, role in roles.items() if role in config.labels))
+    return Rows(tuple(labelled(name) for name, role in roles.items() if role in choice.labels), inputs)
 
 
-def method_of(config: type[cfg.Config]) -> Method:
+def method_of(name: str) -> Method:
     torch.manual_seed(1)
-    value = config(kind=kind(config))
-    return (build_adapt if config in ADAPTS else build_tune)(value, DIM)
+    return (build_adapt if type(CHOICES[name]) in ADAPTS else build_tune)(CHOICES[name], DIM)
 
 
-TRAINS = [config for config in TUNES if config.labels]
-CASES = [(config, "far") for config in ADAPTS] + [(config, "near") for config in TRAINS]
+TRAINS = [name for name, choice in CHOICES.items() if choice.labels]
 
 
-@pytest.mark.parametrize(("config", "domain"), CASES, ids=[kind(config) for config, _ in CASES])
-def test_training_lowers_the_loss_and_repeats(config, domain, tmp_path):
+@pytest.mark.parametrize("name", TRAINS)
+def test_training_lowers_the_loss_and_repeats(name, tmp_path):
     """The loss on unseen batches falls, every weight stays a number, and a second fit gives equal bits."""
-    rows = adapt_rows if config in ADAPTS else lambda: tune_rows(config)
-    model, found = fitted(method_of(config), rows(), tmp_path / "one")
+    domain = "near" if "target" in CHOICES[name].labels else "far"
+    model, found = fitted(method_of(name), rows_of(name), tmp_path / "one")
     assert loss_on(model, domain) < 0.98 * loss_on(new_model(), domain)
     assert all(np.isfinite(value).all() for value in weights(model).values())
     assert all(np.isfinite(row["value"]) for row in found.curves)
     assert found.epochs == TRAINING.epochs
     assert found.metric is None
-    again, repeated = fitted(method_of(config), rows(), tmp_path / "two")
+    again, repeated = fitted(method_of(name), rows_of(name), tmp_path / "two")
     assert same(model, again)
     assert repeated == found
 
 
 def test_nothing_is_fitted_zero_shot():
     """The one tuning without training has no labels to learn from; all others train."""
-    assert set(TUNES) - set(TRAINS) == {cfg.Direct}
+    assert set(CHOICES) - set(TRAINS) == {"direct"}
 
 
-@pytest.mark.parametrize("config", [cfg.Coral, cfg.Dann], ids=kind)
-def test_alignment_brings_the_domains_together(config, tmp_path):
+@pytest.mark.parametrize("name", ["coral", "dann"])
+def test_alignment_brings_the_domains_together(name, tmp_path):
     """After the same training what the method looks at is nearer with the penalty than without."""
     longer = TRAINING.model_copy(update={"epochs": 10})
-    aligned, _ = fitted(method_of(config), adapt_rows(), tmp_path / "with", training=longer)
-    without, _ = fitted(build_adapt(cfg.NoAdapt(), DIM), adapt_rows(), tmp_path / "without", training=longer)
-    apart = {cfg.Coral: covariances_apart, cfg.Dann: means_apart}[config]
+    aligned, _ = fitted(method_of(name), adapt_rows(), tmp_path / "with", training=longer)
+    without, _ = fitted(method_of("none"), adapt_rows(), tmp_path / "without", training=longer)
+    apart = {"coral": covariances_apart, "dann": means_apart}[name]
     assert apart(aligned) < 0.5 * apart(without)
 
 
@@ -156,7 +169,7 @@ def means_apart(model: HistoryModel) -> float:
 
 def test_the_curves_name_every_loss(tmp_path):
     """One row for each epoch and key, in the file that the tracking server is fed from."""
-    _, found = fitted(method_of(cfg.Joint), tune_rows(cfg.Joint), tmp_path)
+    _, found = fitted(method_of("joint"), rows_of("joint"), tmp_path)
     write_curves(found.curves, tmp_path / "metrics.csv")
     with (tmp_path / "metrics.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -182,7 +195,7 @@ def test_the_best_epoch_s_weights_are_left(tmp_path):
     """The metric of an epoch belongs to that epoch's weights: they are those of a fit of just as many epochs."""
     more = {"training": TRAINING.model_copy(update={"epochs": 4, "patience": 4})}
     model, found = fitted(
-        method_of(cfg.FineTune), tune_rows(cfg.FineTune), tmp_path / "one", metric=given([0.1, 0.5, 0.3, 0.5]), **more
+        method_of("fine_tune"), rows_of("fine_tune"), tmp_path / "one", metric=given([0.1, 0.5, 0.3, 0.5]), **more
     )
     assert (found.epochs, found.metric) == (2, pytest.approx(0.5))  # of equal ones the first
     scored = [(row["epoch"], row["value"]) for row in found.curves if row["key"] == "valid/metric"]
@@ -193,19 +206,19 @@ def test_the_best_epoch_s_weights_are_left(tmp_path):
         (3, pytest.approx(0.5)),
     ]
     short = {"training": TRAINING.model_copy(update={"epochs": 2})}
-    assert same(model, fitted(method_of(cfg.FineTune), tune_rows(cfg.FineTune), tmp_path / "two", **short)[0])
+    assert same(model, fitted(method_of("fine_tune"), rows_of("fine_tune"), tmp_path / "two", **short)[0])
 
 
 def test_the_last_epoch_can_be_the_best(tmp_path):
     """The metric of the last epoch counts as well."""
-    _, found = fitted(method_of(cfg.Scratch), tune_rows(cfg.Scratch), tmp_path, metric=given([0.1, 0.2, 0.3]))
+    _, found = fitted(method_of("scratch"), rows_of("scratch"), tmp_path, metric=given([0.1, 0.2, 0.3]))
     assert (found.epochs, found.metric) == (3, pytest.approx(0.3))
 
 
 def test_training_stops_after_its_patience(tmp_path):
     """Two epochs without a better value end the fit."""
     more = {"training": TRAINING.model_copy(update={"epochs": 9}), "metric": given([0.4, 0.3, 0.2])}
-    _, found = fitted(method_of(cfg.Scratch), tune_rows(cfg.Scratch), tmp_path, **more)
+    _, found = fitted(method_of("scratch"), rows_of("scratch"), tmp_path, **more)
     assert (found.epochs, found.metric) == (1, pytest.approx(0.4))
 
 
@@ -213,9 +226,9 @@ def test_a_fit_that_had_ended_is_read_not_repeated(tmp_path):
     """Asked again with its checkpoints there, it trains no step more: neither after its epochs nor stopped early."""
     for name, values in (("stopped", [0.4, 0.3, 0.2]), ("whole", [0.1, 0.2, 0.3, 0.4])):
         training = TRAINING.model_copy(update={"epochs": 4})
-        rows = tune_rows(cfg.Scratch)
-        once = fitted(method_of(cfg.Scratch), rows, tmp_path / name, training=training, metric=given(values))
-        again = fitted(method_of(cfg.Scratch), rows, tmp_path / name, training=training, metric=given([]))
+        rows = rows_of("scratch")
+        once = fitted(method_of("scratch"), rows, tmp_path / name, training=training, metric=given(values))
+        again = fitted(method_of("scratch"), rows, tmp_path / name, training=training, metric=given([]))
         assert again[1] == once[1]
         assert same(again[0], once[0])
 
@@ -225,24 +238,24 @@ class KilledError(Exception):
 
 
 @pytest.mark.parametrize(
-    ("config", "damage"),
-    [(cfg.Joint, None), (cfg.Frozen, None), (cfg.Dann, None), (cfg.Scratch, 0.5), (cfg.Scratch, 0), (cfg.Scratch, "x")],
+    ("name", "damage"),
+    [("joint+dann", None), ("frozen", None), ("dann", None), ("scratch", 0.5), ("scratch", 0), ("scratch", "x")],
 )
-def test_a_fit_goes_on_to_the_same_result(config, damage, tmp_path, monkeypatch):
+def test_a_fit_goes_on_to_the_same_result(name, damage, tmp_path, monkeypatch):
     """Ended in the middle of an epoch, also with its newest checkpoint broken, it ends with the undisturbed weights."""
-    rows = adapt_rows() if config in ADAPTS else tune_rows(config)
-    whole, found = fitted(method_of(config), rows, tmp_path / "whole")
+    rows = rows_of(name)
+    whole, found = fitted(method_of(name), rows, tmp_path / "whole")
     with monkeypatch.context() as patch:
         patch.setattr(RankingRows, "batch", ending(RankingRows.batch))
         with pytest.raises(KilledError):
-            fitted(method_of(config), rows, tmp_path / "killed")
+            fitted(method_of(name), rows, tmp_path / "killed")
     checkpoints = sorted((tmp_path / "killed").glob("epoch*.ckpt"))
     assert len(checkpoints) == 2
     if damage is not None:
         content = checkpoints[-1].read_bytes()
         checkpoints[-1].write_bytes(b"not a checkpoint" if damage == "x" else content[: int(damage * len(content))])
     torch.manual_seed(77)  # what a new process has is not what the old one had
-    resumed, repeated = fitted(method_of(config), rows, tmp_path / "killed")
+    resumed, repeated = fitted(method_of(name), rows, tmp_path / "killed")
     assert repeated == found
     assert same(whole, resumed)
     assert bool(list((tmp_path / "killed").glob("*.damaged"))) == (damage is not None)
@@ -265,4 +278,4 @@ def test_a_diverged_fit_is_an_error(tmp_path, monkeypatch):
         "pipeline.training.module.ranking_loss", lambda model, output: output.features_BD.sum(1) * np.nan
     )
     with pytest.raises(CrossliftError, match=r"work: training diverged: .*lower training.learning_rate"):
-        fitted(method_of(cfg.Scratch), tune_rows(cfg.Scratch), tmp_path / "work")
+        fitted(method_of("scratch"), rows_of("scratch"), tmp_path / "work")

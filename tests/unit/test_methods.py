@@ -19,7 +19,7 @@ from pipeline.tasks.ranking import InputRows, RankingRows, Sampling, ranking_los
 from pipeline.training.module import TransferModule
 from pipeline.transfer.distances import coral
 from pipeline.transfer.method import Align, Method, trainable
-from pipeline.transfer.methods import ADAPTS, TUNES, build_adapt, build_tune
+from pipeline.transfer.methods import ADAPTS, DISTANCES, TUNES, build_adapt, build_tune
 
 # torch's own Adagrad says so once about the sparse tensors that it makes itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse invariant checks are implicitly disabled:UserWarning")
@@ -61,11 +61,29 @@ def test_every_ranker_can_be_loaded():
     assert {kind(config) for config in members("baseline")} <= set(RANKERS)
 
 
-@pytest.mark.parametrize("config", [*members("adapt"), *members("tune")], ids=kind)
-def test_a_choice_says_what_it_needs(config):
+def variants(config: type[cfg.Config]) -> list[cfg.Config]:
+    """A choice as it is by default, and with every alignment that it may have."""
+    terms = get_args(get_args(cfg.AlignConfig)[0]) if "align" in config.model_fields else ()
+    return [config(kind=kind(config)), *(config(kind=kind(config), align=term(kind=kind(term))) for term in terms)]
+
+
+CHOICES = [choice for config in (*members("adapt"), *members("tune")) for choice in variants(config)]
+
+
+def method_of(choice: cfg.Config) -> Method:
+    return (build_adapt if type(choice) in ADAPTS else build_tune)(choice, DIM)
+
+
+def test_every_term_has_a_distance():
+    """What a joint fit may be aligned with is what is built."""
+    assert set(DISTANCES) == set(get_args(get_args(cfg.AlignConfig)[0]))
+    assert [choice.name for choice in variants(cfg.Joint)] == ["joint", "joint+coral", "joint+dann"]
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.name)
+def test_a_choice_says_what_it_needs(choice):
     """Labels count where the class says so and nowhere else, a penalty looks at inputs, a bridge carries a start."""
-    choice = config(kind=kind(config))
-    method = (build_adapt if config in ADAPTS else build_tune)(choice, DIM)
+    method = method_of(choice)
     assert {role for role in get_args(cfg.Role) if method.share(role) > 0} == choice.labels
     assert choice.inputs == (type(method).penalty is not Method.penalty)
     assert choice.bridges or choice.starts == "random"
@@ -74,9 +92,9 @@ def test_a_choice_says_what_it_needs(config):
 def test_a_strategy_says_where_it_starts_and_whose_rows_it_learns_from():
     """The table of the design, by name of the lane."""
     found = {}
-    for tune in members("tune"):
+    for tune in (choice for config in members("tune") for choice in variants(config)):
         for adapt in members("adapt"):
-            values = {"adapt": {"kind": kind(adapt)}, "tune": {"kind": kind(tune)}}
+            values = {"adapt": {"kind": kind(adapt)}, "tune": tune.model_dump()}
             if tune.starts == "adapted" or adapt is cfg.NoAdapt:
                 strategy = cfg.Strategy.model_validate(values)
                 found[strategy.name] = (strategy.start, strategy.domains)
@@ -85,7 +103,7 @@ def test_a_strategy_says_where_it_starts_and_whose_rows_it_learns_from():
                     cfg.Strategy.model_validate(values)
     assert found == {
         "target_only": ("random", "target"),
-        "joint": ("random", "all"),
+        **dict.fromkeys(("joint", "joint+coral", "joint+dann"), ("random", "all")),
         **dict.fromkeys(("frozen", "fine_tune"), ("source", "all")),
         **{f"{adapt}+{name}": ("adapted", "all") for adapt in ("coral", "dann") for name in ("frozen", "fine_tune")},
         "direct": ("source", "source"),
@@ -134,6 +152,19 @@ def test_joint_weighs_both_labels():
     assert own["source"] != pytest.approx(own["target"], rel=1e-3)
     method = build_tune(cfg.Joint(kind="joint", source_weight=0.25, target_weight=2.0), DIM)
     assert loss_of(method, model, batch).item() == pytest.approx(0.25 * own["source"] + 2.0 * own["target"], rel=1e-6)
+
+
+def test_joint_with_an_alignment_is_all_three():
+    """Loss = w_source L_source + w_target L_target + weight * CORAL(source rows, unlabelled target inputs)."""
+    model, sides = build(), batches("source", "target", "inputs")
+    features = [DIM**0.5 * model.encode(side.inputs).detach().numpy() for side in sides]
+    gap = np.cov(features[0], rowvar=False) - np.cov(features[2], rowvar=False)
+    term = cfg.CoralTerm(kind="coral", weight=7.0)
+    method = method_of(cfg.Joint(kind="joint", source_weight=0.25, target_weight=2.0, align=term))
+    own = own_losses(model, sides)
+    parts = 0.25 * own["source"], 2.0 * own["target"], 7.0 * (gap**2).sum() / (4 * DIM**2)
+    assert min(parts) > 0.01
+    assert loss_of(method, model, sides).item() == pytest.approx(sum(parts), rel=1e-5)
 
 
 @pytest.mark.parametrize("config", [cfg.Scratch(kind="scratch"), cfg.FineTune(kind="fine_tune")])
@@ -216,13 +247,12 @@ def test_frozen_trains_the_target_s_vectors_and_the_gates_only():
     assert {name for name, tensor in model.named_parameters() if not torch.equal(tensor, before[name])} == wanted
 
 
-@pytest.mark.parametrize("config", [one for one in members("tune") if one is not cfg.Frozen], ids=kind)
-def test_all_others_train_everything(config):
+@pytest.mark.parametrize("choice", [one for one in CHOICES if one.kind != "frozen"], ids=lambda one: one.name)
+def test_all_others_train_everything(choice):
     """Only `frozen` leaves weights out."""
     model = build()
     everything = names_that_train(model)
-    method = build_tune(config(kind=kind(config)), DIM)
-    method.initialise(model, None)
+    method_of(choice).initialise(model, None)
     assert names_that_train(model) == everything
 
 
