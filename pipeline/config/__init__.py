@@ -5,6 +5,7 @@ from pipeline.config.base import (
     Config,
     LearningRate,
     Name,
+    Role,
     Share,
     Weight,
 )
@@ -32,12 +33,13 @@ from pipeline.config.data import (
     TimeSplit,
 )
 from pipeline.config.methods import (
-    ADAPT_BRIDGES,
-    NEEDS_SOURCE_MODEL,
-    TUNE_BRIDGES,
+    Adaptation,
     AdaptConfig,
+    AlignConfig,
     Coral,
+    CoralTerm,
     Dann,
+    DannTerm,
     Direct,
     FineTune,
     Frozen,
@@ -49,6 +51,7 @@ from pipeline.config.methods import (
     Strategy,
     Training,
     TuneConfig,
+    choices,
 )
 from pipeline.config.scenario import (
     Gate,
@@ -57,17 +60,18 @@ from pipeline.config.scenario import (
 )
 
 __all__ = [
-    "ADAPT_BRIDGES",
-    "NEEDS_SOURCE_MODEL",
-    "TUNE_BRIDGES",
     "AdaptConfig",
+    "Adaptation",
+    "AlignConfig",
     "Baseline",
     "BaselineConfig",
     "Blend",
     "Bridge",
     "Config",
     "Coral",
+    "CoralTerm",
     "Dann",
+    "DannTerm",
     "Direct",
     "Domains",
     "Ease",
@@ -87,6 +91,7 @@ __all__ = [
     "Options",
     "Popularity",
     "RankingTask",
+    "Role",
     "Scenario",
     "Scratch",
     "Share",
@@ -102,4 +107,5 @@ __all__ = [
     "TuneConfig",
     "UserKnn",
     "Weight",
+    "choices",
 ]

@@ -1,10 +1,11 @@
 """The model, its training, and the strategies: one `adapt` followed by one `tune`."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from pipeline.config.base import Config, LearningRate, Weight
+from pipeline.config.base import Bridge, Config, LearningRate, Role, Weight
+from pipeline.config.baselines import Domains
 
 
 class RankingTask(Config):
@@ -40,81 +41,152 @@ class Training(Config):
     valid_users: int = Field(default=4000, ge=1)  # at most so many validation rows are ranked after each epoch
 
 
-class NoAdapt(Config):
+Start = Literal["random", "source", "adapted"]  # weights: drawn, those of the source model, those of an adapted one
+
+
+class Choice(Config):
+    """An adapt or a tune; what it needs stands on its class, so that nothing else asks for its kind."""
+
+    starts: ClassVar[Start]  # what its weights begin with; an adapted model is the source's where there is no adapt
+    labels: ClassVar[frozenset[Role]]  # whose labels it learns from; none: nothing is fitted
+    bridges: ClassVar[frozenset[Bridge]] = frozenset(
+        {"users", "items", "item_features"}
+    )  # one is enough; none: no need
+
+    @property
+    def inputs(self) -> bool:
+        """Whether it looks at inputs of the target without labels."""
+        return False
+
+    @property
+    def name(self) -> str:
+        """What it is called in the name of a lane."""
+        return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
+
+
+class NoAdapt(Choice):
     """The source model as it was trained."""
+
+    starts: ClassVar[Start] = "random"
+    labels: ClassVar[frozenset[Role]] = frozenset({"source"})
+    bridges: ClassVar[frozenset[Bridge]] = frozenset()
 
     kind: Literal["none"] = "none"
 
 
-class Coral(Config):
+class Adaptation(Choice):
+    """An adapt that trains the source model further, looking at the target's inputs: a step of its own."""
+
+    starts: ClassVar[Start] = "source"
+    labels: ClassVar[frozenset[Role]] = frozenset({"source"})
+
+    epochs: int = Field(default=3, ge=1, le=1000)
+
+    @property
+    def inputs(self) -> bool:
+        """Always."""
+        return True
+
+
+class CoralTerm(Config):
     """Correlation alignment: equal covariances of the features (Sun and Saenko, 2016)."""
 
     kind: Literal["coral"]
     weight: Weight = 30.0
-    epochs: int = Field(default=3, ge=1, le=1000)
 
 
-class Dann(Config):
+class DannTerm(Config):
     """Domain-adversarial features (Ganin et al., 2016)."""
 
     kind: Literal["dann"]
     weight: Weight = 0.1
-    epochs: int = Field(default=3, ge=1, le=1000)
+
+
+AlignConfig = Annotated[CoralTerm | DannTerm, Field(discriminator="kind")]
+
+
+class Coral(CoralTerm, Adaptation):
+    """Source labels, and `CoralTerm` between the features of source rows and of the target's inputs."""
+
+
+class Dann(DannTerm, Adaptation):
+    """Source labels, and `DannTerm` between the features of source rows and of the target's inputs."""
 
 
 AdaptConfig = Annotated[NoAdapt | Coral | Dann, Field(discriminator="kind")]
 
 
-class Scratch(Config):
+class Scratch(Choice):
     """Target-only: the same model, from random weights, on the target alone."""
+
+    starts: ClassVar[Start] = "random"
+    labels: ClassVar[frozenset[Role]] = frozenset({"target"})
+    bridges: ClassVar[frozenset[Bridge]] = frozenset()
 
     kind: Literal["scratch"]
 
 
-class Direct(Config):
+class Direct(Choice):
     """Zero-shot: the source model as it is."""
+
+    starts: ClassVar[Start] = "adapted"
+    labels: ClassVar[frozenset[Role]] = frozenset()
+    bridges: ClassVar[frozenset[Bridge]] = frozenset({"items", "item_features", "labels"})
 
     kind: Literal["direct"]
 
 
-class Frozen(Config):
+class Frozen(Choice):
     """The source's part stays as it is; only the target's own vectors are trained."""
+
+    starts: ClassVar[Start] = "adapted"
+    labels: ClassVar[frozenset[Role]] = frozenset({"target"})
 
     kind: Literal["frozen"]
     learning_rate: LearningRate = 0.03
 
 
-class FineTune(Config):
+class FineTune(Choice):
     """All weights are trained further on the target."""
+
+    starts: ClassVar[Start] = "adapted"
+    labels: ClassVar[frozenset[Role]] = frozenset({"target"})
 
     kind: Literal["fine_tune"]
     learning_rate: LearningRate = 0.03  # smaller than from scratch: the start is already good
 
 
-class Joint(Config):
-    """Both domains at once from random weights: `source_weight * L_source + target_weight * L_target`."""
+class Joint(Choice):
+    """Both domains at once from random weights: `source_weight * L_source + target_weight * L_target`.
+
+    With `align` also a distance between the features of source rows and of the target's inputs.
+    """
+
+    starts: ClassVar[Start] = "random"
+    labels: ClassVar[frozenset[Role]] = frozenset({"source", "target"})
 
     kind: Literal["joint"]
     source_weight: Weight = 0.3
     target_weight: Weight = 1.0
+    align: AlignConfig | None = None
+
+    @property
+    def inputs(self) -> bool:
+        """With an alignment."""
+        return self.align is not None
+
+    @property
+    def name(self) -> str:
+        """`joint`, `joint+coral`, ..."""
+        return self.kind if self.align is None else f"{self.kind}+{self.align.kind}"
 
 
 TuneConfig = Annotated[Scratch | Direct | Frozen | FineTune | Joint, Field(discriminator="kind")]
 
-# Which bridges carry a choice over; an empty set needs none. One of those named is enough.
-ADAPT_BRIDGES: dict[str, frozenset[str]] = {
-    "none": frozenset(),
-    "coral": frozenset({"users", "items", "item_features"}),
-    "dann": frozenset({"users", "items", "item_features"}),
-}
-TUNE_BRIDGES: dict[str, frozenset[str]] = {
-    "scratch": frozenset(),
-    "direct": frozenset({"items", "item_features", "labels"}),
-    "frozen": frozenset({"users", "items", "item_features"}),
-    "fine_tune": frozenset({"users", "items", "item_features"}),
-    "joint": frozenset({"users", "items", "item_features"}),
-}
-NEEDS_SOURCE_MODEL = frozenset({"direct", "frozen", "fine_tune"})
+
+def choices(union: Any) -> dict[str, type[Choice]]:
+    """The classes of a union of adapts or tunes, by kind."""
+    return {get_args(one.model_fields["kind"].annotation)[0]: one for one in get_args(get_args(union)[0])}
 
 
 class Strategy(Config):
@@ -125,17 +197,32 @@ class Strategy(Config):
 
     @property
     def name(self) -> str:
-        """`target_only`, `fine_tune`, `coral+fine_tune`, ...: also the name of its lane."""
-        if self.tune.kind == "scratch":
+        """`target_only`, `fine_tune`, `coral+fine_tune`, `joint+coral`, ...: also the name of its lane."""
+        if self.domains == "target":
             return "target_only"
-        return self.tune.kind if self.adapt.kind == "none" else f"{self.adapt.kind}+{self.tune.kind}"
+        return f"{self.adapt.name}+{self.tune.name}" if self.start == "adapted" else self.tune.name
+
+    @property
+    def start(self) -> Start:
+        """Which weights the tuning begins with."""
+        if self.tune.starts == "random":
+            return "random"
+        return "adapted" if self.adapt.starts == "source" else "source"
+
+    @property
+    def domains(self) -> Domains:
+        """Whose rows it learns from, of those with labels."""
+        if self.start == "random" and "source" not in self.tune.labels:
+            return "target"
+        return "all" if "target" in self.tune.labels else "source"
 
     @model_validator(mode="after")
     def _adapt_has_a_use(self) -> Self:
-        if self.adapt.kind != "none" and self.tune.kind not in NEEDS_SOURCE_MODEL:
+        if self.adapt.starts == "source" and self.tune.starts == "random":
+            used = sorted(kind for kind, tune in choices(TuneConfig).items() if tune.starts == "adapted")
             raise ValueError(
                 f"adapt {self.adapt.kind!r} before tune {self.tune.kind!r} would have no effect, because "
-                f"{self.tune.kind!r} starts from random weights: leave out adapt, or tune with one of "
-                f"{', '.join(sorted(NEEDS_SOURCE_MODEL))}"
+                f"{self.tune.kind!r} starts from random weights: leave out adapt, tune with one of {', '.join(used)}, "
+                "or align while both domains are learnt from, tune: {kind: joint, align: {kind: coral}}"
             )
         return self

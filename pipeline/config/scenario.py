@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pipeline.config.base import Bridge, Config, Name, Share
 from pipeline.config.baselines import BaselineConfig
 from pipeline.config.data import Embedded, Split, Tables
-from pipeline.config.methods import ADAPT_BRIDGES, TUNE_BRIDGES, HistoryModel, RankingTask, Strategy, Training
+from pipeline.config.methods import HistoryModel, RankingTask, Strategy, Training
 
 
 def _comes(schedule: str) -> str:
@@ -70,8 +70,7 @@ class Scenario(Config):
         """Lanes that train on labels which the target is declared not to have: shown, never chosen or promoted."""
         if self.target_labels:
             return frozenset()
-        known = {strategy.name for strategy in self.strategies if strategy.tune.kind != "direct"}
-        return frozenset(known | {baseline.name for baseline in self.baselines if baseline.domains != "source"})
+        return frozenset(lane.name for lane in (*self.strategies, *self.baselines) if lane.domains != "source")
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
@@ -92,10 +91,10 @@ class Scenario(Config):
                     f"{', '.join(self.bridges) or 'none'}; without items in common the source's rows say nothing here"
                 )
         for strategy in self.strategies:
-            for choice, table in ((strategy.adapt.kind, ADAPT_BRIDGES), (strategy.tune.kind, TUNE_BRIDGES)):
-                if table[choice] and not table[choice] & set(self.bridges):
+            for choice in (strategy.adapt, strategy.tune):
+                if choice.bridges and not choice.bridges & set(self.bridges):
                     raise ValueError(
-                        f"strategies: {strategy.name} needs one of the bridges {', '.join(sorted(table[choice]))}, "
+                        f"strategies: {strategy.name} needs one of the bridges {', '.join(sorted(choice.bridges))}, "
                         f"but bridges names {', '.join(self.bridges) or 'none'}"
                     )
         return self
@@ -111,15 +110,14 @@ class Scenario(Config):
                     "baselines: expected at least one; a strategy that is worse than all of them is no use"
                 )
             return
-        trained = [strategy.name for strategy in self.strategies if strategy.tune.kind not in ("scratch", "direct")]
-        trained += [baseline.name for baseline in self.baselines if baseline.domains == "all"]
+        trained = [lane.name for lane in (*self.strategies, *self.baselines) if lane.domains == "all"]
         if trained:
             raise ValueError(
                 f"target_labels is false, but {', '.join(trained)} cannot be fitted without them; expected strategies "
                 "with tune {kind: direct}, baselines with domains: source, and, as oracles that are shown only, "
                 "target_only and baselines with domains: target"
             )
-        adapted = [strategy.name for strategy in self.strategies if strategy.adapt.kind != "none"]
+        adapted = [strategy.name for strategy in self.strategies if strategy.start == "adapted"]
         if adapted and "users" not in self.bridges:
             raise ValueError(
                 f"target_labels is false and {', '.join(adapted)} needs the bridge users: without labels an adaptation "

@@ -108,10 +108,8 @@ def describe_lanes(scenario: Scenario, terms: Terms, valid: Mapping[str, Validat
     """
     found: list[LaneInfo] = []
     domains = {"target": (scenario.target,), "source": scenario.sources, "all": scenario.domains}
-    lanes: list[tuple[str, Literal["strategy", "baseline"], str, str]] = []  # name, kind, domains, counterpart
-    for strategy in scenario.strategies:
-        uses = {"scratch": "target", "direct": "source"}.get(strategy.tune.kind, "all")
-        lanes.append((strategy.name, "strategy", uses, TARGET_ONLY))
+    lanes: list[tuple[str, Literal["strategy", "baseline"], str, str]]  # name, kind, domains, counterpart
+    lanes = [(strategy.name, "strategy", strategy.domains, TARGET_ONLY) for strategy in scenario.strategies]
     lanes += [(baseline.name, "baseline", baseline.domains, baseline.method) for baseline in scenario.baselines]
     for name, kind, uses, own in lanes:
         if name in valid:

@@ -9,6 +9,7 @@ x is an item's own vector plus the mean of the vectors of its words, where it ha
 same. Words are shared by all domains, so that items without any row still have a place in the space.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -41,9 +42,6 @@ class History:
         return History(self.items.to(device), self.offsets.to(device), self.weights.to(device))
 
 
-Inputs = dict[str, History]
-
-
 class DomainItems(nn.Module):
     """The items of one domain: their own vectors, their words, and how often they were taken."""
 
@@ -72,9 +70,10 @@ class DomainItems(nn.Module):
 class HistoryModel(nn.Module):
     """Encodes histories of items and holds the items' vectors; domains are added as they become known."""
 
-    def __init__(self, config: HistoryConfig) -> None:
+    def __init__(self, config: HistoryConfig, target: str) -> None:
+        """`target` is the domain that is served in the end."""
         super().__init__()
-        self.config = config
+        self.config, self.target = config, target
         self.words = nn.Embedding(config.text_buckets, config.dim, sparse=True)
         nn.init.normal_(self.words.weight, std=INITIAL_DEVIATION)
         self.domains = nn.ModuleDict()
@@ -100,6 +99,12 @@ class HistoryModel(nn.Module):
         assert isinstance(domain, DomainItems)
         return domain
 
+    def own_parameters(self) -> list[Tensor]:
+        """What is the target's alone: the vectors of its items, and the weight of each domain's history."""
+        table = self.items(self.target).own
+        assert table is not None
+        return [table.weight, *self.gates.parameters()]
+
     def item_vectors(self, name: str, items: Tensor) -> Tensor:
         """X of the given items, not normalised: [len(items), D]."""
         domain = self.items(name)
@@ -112,7 +117,7 @@ class HistoryModel(nn.Module):
             vectors = vectors + functional.embedding_bag(tokens, self.words.weight, offsets, mode="mean", sparse=True)
         return vectors
 
-    def encode(self, inputs: Inputs) -> Tensor:
+    def encode(self, inputs: Mapping[str, History]) -> Tensor:
         """The users' features u: [B, D] of length one (zero where a history is empty)."""
         total = self.words.weight.new_zeros(())
         for name, history in inputs.items():

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.config import AdaptConfig
+from pipeline.config import Adaptation
 from pipeline.results import StepResult
 from pipeline.steps.inputs import load_domains, prepared_inputs
 from pipeline.steps.run import Run
@@ -17,7 +17,10 @@ def adapt_domain(run: Run, adapt: str) -> StepResult:
     """
     run.forget("adapt_domain", adapt)  # a try that fails leaves no earlier result
     scenario = run.scenario
-    config = next(strategy.adapt for strategy in scenario.strategies if strategy.adapt.kind == adapt)
+    config = next(
+        strategy.adapt for strategy in scenario.strategies
+        if isinstance(strategy.adapt, Adaptation) and strategy.adapt.kind == adapt
+    )  # fmt: skip
     return transact(
         run,
         "adapt_domain",
@@ -36,28 +39,28 @@ def adapt_domain(run: Run, adapt: str) -> StepResult:
     )
 
 
-def _build(run: Run, config: AdaptConfig, folder: Path, work: Path) -> Facts:
+def _build(run: Run, config: Adaptation, folder: Path, work: Path) -> Facts:
     from safetensors.torch import load_file, save_file
 
-    from pipeline.training.build import labelled, new_model, rows_of, target_inputs
+    from pipeline.training.build import in_source_items, labelled, new_model, rows_of, target_inputs
     from pipeline.training.fit import fit, write_curves
     from pipeline.transfer.methods import build_adapt
 
-    assert config.kind != "none"
     scenario, domains = run.scenario, load_domains(run)
     histories, target = dict(domains.histories(("train", "valid"))), domains.target
     if not scenario.target_labels:  # the first source's validation rows have to choose later
         histories[domains.sources[0].name] = domains.matrix(domains.sources[0], ("train",))
     model = new_model(scenario, domains.all, histories, frozenset(scenario.sources))
-    model.load_known(load_file(run.path(run.result("pretrain_source")) / "model.safetensors"))
     reads = (*scenario.sources, target.name) if target.has_text else scenario.sources
+    seen = in_source_items(domains, histories) if "items" in scenario.bridges else histories
     rows = rows_of(
-        target.name,
         [labelled(scenario, name, histories, scenario.sources) for name in scenario.sources],
-        target_inputs(scenario, domains, histories, reads),
+        target_inputs(scenario, domains, seen, reads),
     )
     training = scenario.training.model_copy(update={"epochs": min(config.epochs, scenario.training.epochs)})
-    fitted = fit(model, build_adapt(config, scenario.model.dim), rows, training, work, seed=scenario.seed)
+    method = build_adapt(config, scenario.model.dim)
+    method.initialise(model, load_file(run.path(run.result("pretrain_source")) / "model.safetensors"))
+    fitted = fit(model, method, rows, training, work, seed=scenario.seed)
     save_file(model.shared_state(), folder / "model.safetensors")
     write_curves(fitted.curves, folder / "metrics.csv")
     return {"epochs": fitted.epochs}

@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import NEEDS_SOURCE_MODEL, Scenario
+from pipeline.config import Scenario
 from pipeline.errors import CrossliftError, StorageError
 from pipeline.folders import UNHASHED, digest, read_json, write_json
 from pipeline.results import StepResult
 from pipeline.steps.champion import UNREADABLE, serving
-from pipeline.steps.inputs import load_domains, prepared_inputs
+from pipeline.steps.inputs import load_domains, prepared_inputs, start_of
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, cost_of, transact
 
@@ -252,9 +252,9 @@ def _costs(run: Run) -> tuple[Any, ...]:
     from pipeline.evaluation.report import StepCost
 
     needs = {
-        strategy.name: (("pretrain_source", ""), ("adapt_domain", strategy.adapt.kind))
+        strategy.name: tuple(dict.fromkeys((("pretrain_source", ""), start)))
         for strategy in run.scenario.strategies
-        if strategy.tune.kind in NEEDS_SOURCE_MODEL
+        if (start := start_of(strategy))
     }
     return tuple(
         StepCost(step=step, name=name, cost=cost_of(run.place(result)), needs=needs.get(name, ()))

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import NEEDS_SOURCE_MODEL, Strategy
+from pipeline.config import Strategy
 from pipeline.results import StepResult
-from pipeline.steps.inputs import load_domains, prepared_inputs
+from pipeline.steps.inputs import load_domains, prepared_inputs, start_of
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pipeline.data.prepared import Domains
     from pipeline.models.history import HistoryModel
     from pipeline.training.fit import Rows
+    from pipeline.transfer.method import Method
 
 
 def finetune_target(run: Run, strategy: str) -> StepResult:
@@ -48,24 +49,18 @@ def finetune_target(run: Run, strategy: str) -> StepResult:
 
 def _start(run: Run, strategy: Strategy) -> StepResult | None:
     """The step whose model the strategy starts from; None where it starts from random weights."""
-    if strategy.tune.kind not in NEEDS_SOURCE_MODEL:
-        return None
-    return (
-        run.result("pretrain_source")
-        if strategy.adapt.kind == "none"
-        else run.result("adapt_domain", strategy.adapt.kind)
-    )
+    start = start_of(strategy)
+    return run.result(*start) if start else None
 
 
 def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
     from pipeline.steps.choosing import Chooser
     from pipeline.training.fit import fit, write_curves
-    from pipeline.transfer.methods import build_tune
 
     scenario, domains = run.scenario, load_domains(run, strategy.name)
     chooser, target = Chooser.of(run, domains, strategy.name), domains.target.name
     few = chooser.few()
-    reads = (target,) if strategy.tune.kind == "scratch" else scenario.domains
+    reads = (target,) if strategy.domains == "target" else scenario.domains
 
     def metric(model: "HistoryModel") -> float:
         return few.score(model.ranker(target, reads))
@@ -73,17 +68,15 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
     rate = getattr(strategy.tune, "learning_rate", scenario.training.learning_rate)
     training = scenario.training.model_copy(update={"learning_rate": rate})
     settings: dict[str, Any] = {}
-    model, rows = _ready(run, strategy, domains, reads, ("train",))
-    method = build_tune(strategy.tune, scenario.model.dim)
-    if method.trains:
-        method.prepare(model, target)
+    model, method, rows = _ready(run, strategy, domains, reads, ("train",))
+    if strategy.tune.labels:
         start = metric(model)
         chosen = fit(model, method, rows, training, work / "choose", seed=scenario.seed, metric=metric)
         write_curves(chosen.curves, folder / "metrics.csv")
         assert chosen.metric is not None
         settings = {"epochs": chosen.epochs if chosen.metric > start else 0}
         if not settings["epochs"]:  # few labels can undo a good start
-            model, _ = _ready(run, strategy, domains, reads, ("train",))
+            model, *_ = _ready(run, strategy, domains, reads, ("train",))
     priors = _priors(run, strategy, domains)
     if chooser.domain == target:
         prior = max(priors, key=lambda one: few.score(model.ranker(target, reads, **one)))  # the first of equal ones
@@ -93,10 +86,8 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
         valid = chooser.metrics(model.ranker(chooser.domain, scenario.sources, counts=chooser.counts))
     settings["prior_weight"] = prior["prior_weight"]
 
-    model, rows = _ready(run, strategy, domains, reads, ("train", "valid"))
+    model, method, rows = _ready(run, strategy, domains, reads, ("train", "valid"))
     if settings.get("epochs"):
-        method = build_tune(strategy.tune, scenario.model.dim)
-        method.prepare(model, target)
         training = training.model_copy(update={"epochs": settings["epochs"]})
         fit(model, method, rows, training, work / "final", seed=scenario.seed)
     model.ranker(target, reads, **prior).save(folder)
@@ -111,7 +102,7 @@ def _priors(run: Run, strategy: Strategy, domains: "Domains") -> list[dict[str, 
     import numpy as np
 
     weights = run.scenario.model.prior_weights
-    if strategy.tune.kind != "direct":
+    if "target" in strategy.tune.labels:
         return [{"prior_weight": weight} for weight in weights]
     nothing = {"counts": np.zeros(len(domains.target.items), dtype=np.int64), "prior_weight": 0.0}
     if "items" not in run.scenario.bridges:
@@ -122,23 +113,26 @@ def _priors(run: Run, strategy: Strategy, domains: "Domains") -> list[dict[str, 
 
 def _ready(
     run: Run, strategy: Strategy, domains: "Domains", reads: tuple[str, ...], parts: tuple[str, ...]
-) -> tuple["HistoryModel", "Rows"]:
-    """The model as the strategy initialises it, and the rows that it is fitted on."""
+) -> tuple["HistoryModel", "Method", "Rows"]:
+    """The model as the strategy initialises it, its method, and the rows that it is fitted on."""
     from safetensors.torch import load_file
 
-    from pipeline.training.build import copy_shared_items, labelled, new_model, place_by_takers, rows_of
+    from pipeline.training.build import copy_shared_items, labelled, new_model, place_by_takers, rows_of, target_inputs
+    from pipeline.transfer.methods import build_tune
 
     scenario, target = run.scenario, domains.target.name
     histories = domains.histories(parts)
-    kind, start = strategy.tune.kind, _start(run, strategy)
+    labels, start = strategy.tune.labels, _start(run, strategy)
     known = tuple(domain for domain in domains.all if domain.name in reads)
-    own = frozenset(reads) - ({target} if kind == "direct" and "items" not in scenario.bridges else frozenset())
+    own = frozenset(reads if "target" in labels or "items" in scenario.bridges else scenario.sources)
     model = new_model(scenario, known, histories, own)
+    method = build_tune(strategy.tune, scenario.model.dim)
+    method.initialise(model, None if start is None else load_file(run.path(start) / "model.safetensors"))
     if start is not None:
-        model.load_known(load_file(run.path(start) / "model.safetensors"))
-        if "users" in scenario.bridges and kind != "direct":
+        if "users" in scenario.bridges and "target" in labels:
             place_by_takers(model, domains, histories)
         if "items" in scenario.bridges:
-            copy_shared_items(model, domains, blank=kind == "direct")
-    names = [target] if kind in ("scratch", "frozen", "fine_tune") else [*scenario.sources, target]
-    return model, rows_of(target, [labelled(scenario, name, histories, reads) for name in names])
+            copy_shared_items(model, domains, blank="target" not in labels)
+    sides = [*(scenario.sources if "source" in labels else ()), *([target] if "target" in labels else ())]
+    inputs = target_inputs(scenario, domains, histories, reads) if strategy.tune.inputs else None
+    return model, method, rows_of([labelled(scenario, name, histories, reads) for name in sides], inputs)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from pipeline.config import Strategy
 from pipeline.steps.run import Run
 
 if TYPE_CHECKING:
@@ -11,6 +12,12 @@ if TYPE_CHECKING:
 def prepared_inputs(run: Run) -> dict[str, str]:
     """Manifest hashes of the prepared domains, for fingerprints; loads nothing heavy."""
     return {f"prepare.{name}": run.result("prepare", name).manifest for name in run.scenario.domains}
+
+
+def start_of(strategy: Strategy) -> tuple[str, str] | None:
+    """The step, and its lane, whose model a strategy begins with; None where its weights are drawn at random."""
+    starts = {"random": None, "source": ("pretrain_source", ""), "adapted": ("adapt_domain", strategy.adapt.kind)}
+    return starts[strategy.start]
 
 
 def load_domains(run: Run, lane: str = "") -> "Domains":

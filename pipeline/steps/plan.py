@@ -22,7 +22,7 @@ def plan(run_id: str, scenario: Scenario, options: Options) -> dict[str, list[st
 
 def lanes(scenario: Scenario) -> dict[str, list[str]]:
     """The names of the mapped tasks of a scenario."""
-    adapts = [strategy.adapt.kind for strategy in scenario.strategies if strategy.adapt.kind != "none"]
+    adapts = [strategy.adapt.kind for strategy in scenario.strategies if strategy.start == "adapted"]
     return {
         "adapts": list(dict.fromkeys(adapts)),
         "strategies": [strategy.name for strategy in scenario.strategies],

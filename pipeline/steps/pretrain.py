@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config import NEEDS_SOURCE_MODEL
 from pipeline.results import StepResult
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
@@ -21,7 +20,7 @@ def pretrain_source(run: Run) -> StepResult:
         MissingResultError: `prepare` did not succeed in this run.
     """
     scenario = run.scenario
-    wanted = any(strategy.tune.kind in NEEDS_SOURCE_MODEL for strategy in scenario.strategies)
+    wanted = any(strategy.start != "random" for strategy in scenario.strategies)
     return transact(
         run,
         "pretrain_source",
@@ -58,7 +57,7 @@ def _build(run: Run, folder: Path, work: Path) -> Facts:
     def metric(fitted: "HistoryModel") -> float:
         return chooser.score(fitted.ranker(names[0], names))
 
-    rows = rows_of("", [labelled(scenario, name, histories, names) for name in names])
+    rows = rows_of([labelled(scenario, name, histories, names) for name in names])
     method = build_adapt(NoAdapt(), scenario.model.dim)
     fitted = fit(
         model, method, rows, scenario.training, work, seed=scenario.seed, metric=metric if len(chooser.rows) else None

@@ -5,9 +5,10 @@ from graphlib import TopologicalSorter
 from importlib import import_module
 from multiprocessing import connection
 
-from pipeline.config import NEEDS_SOURCE_MODEL, Scenario
+from pipeline.config import Scenario
 from pipeline.errors import ConfigError, CrossliftError, ExitCode
 from pipeline.results import StepResult
+from pipeline.steps.inputs import start_of
 from pipeline.steps.processes import Node, Outcome, Task, end_tasks, finish_task, start_task
 from pipeline.steps.run import Run, planned
 from pipeline.steps.transaction import limit_threads
@@ -46,11 +47,9 @@ def graph_of(scenario: Scenario) -> Graph:
     graph: Graph = {("ingest", ""): (), ("validate", ""): (("ingest", ""),), ("prepare", ""): (("validate", ""),)}
     graph |= {audit: (("prepare", ""),), pretrain: (audit,)}
     for strategy in scenario.strategies:
-        start = pretrain
-        if strategy.adapt.kind != "none":
-            start = ("adapt_domain", strategy.adapt.kind)
-            graph[start] = (pretrain,)
-        graph[("finetune_target", strategy.name)] = (start if strategy.tune.kind in NEEDS_SOURCE_MODEL else audit,)
+        start = start_of(strategy) or audit
+        graph.setdefault(start, (pretrain,))  # an adaptation
+        graph[("finetune_target", strategy.name)] = (start,)
     graph |= {("fit_baseline", baseline.name): (audit,) for baseline in scenario.baselines}
     graph[("evaluate", "")] = tuple(node for node in graph if node[0] in TRAINING)
     graph[("promote", "")] = (("evaluate", ""),)

@@ -12,33 +12,31 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from pipeline.models.history import History, Inputs
+from pipeline.config import Role
+from pipeline.models.history import History
+from pipeline.models.sides import Outputs, Side
 
 if TYPE_CHECKING:
     from pipeline.models.history import HistoryModel
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Rows of one domain: who took what, seen through the histories that the model reads."""
+class ItemLabels:
+    """Which item each row took, and the items that stand for all that it did not take."""
 
-    domain: str
-    inputs: Inputs
-    positives: Tensor  # [B] items of `domain`; empty where the batch has inputs only
+    positives: Tensor  # [B] items of the side's domain
     negatives: Tensor  # [N]
-    log_q: Tensor  # ln of the chance that a draw gives the item: [I] of `domain`
+    log_q: Tensor  # [I] ln of the chance that a draw gives the item
 
-    def to(self, device: torch.device) -> "Batch":
-        """The same on another device; Lightning calls this."""
-        inputs = {name: history.to(device) for name, history in self.inputs.items()}
-        tensors = (tensor.to(device) for tensor in (self.positives, self.negatives, self.log_q))
-        return Batch(self.domain, inputs, *tensors)
+    def to(self, device: torch.device) -> "ItemLabels":
+        """The same on another device."""
+        return ItemLabels(self.positives.to(device), self.negatives.to(device), self.log_q.to(device))
 
 
 def sampled_softmax(
     logits: Tensor, negative_logits: Tensor, positives: Tensor, negatives: Tensor, log_q: Tensor
 ) -> Tensor:
-    """Mean over rows of -ln softmax of the positive among itself and the negatives, with logQ correction.
+    """Loss [B] of each row: -ln softmax of the positive among itself and the negatives, with logQ correction.
 
     loss_b = -(s_b - ln q_b) + ln( exp(s_b - ln q_b) + sum_n [n != b] exp(s_bn - ln q_n) )
 
@@ -55,7 +53,7 @@ def sampled_softmax(
     negative_BN = negative_logits - log_q[negatives]
     rows, columns = _equal_pairs(positives, negatives)
     negative_BN[rows, columns] = -torch.inf
-    return (torch.logaddexp(torch.logsumexp(negative_BN, dim=1), positive_B) - positive_B).mean()
+    return torch.logaddexp(torch.logsumexp(negative_BN, dim=1), positive_B) - positive_B
 
 
 def _equal_pairs(positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,19 +68,21 @@ def _equal_pairs(positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
     return rows, order[entries + torch.repeat_interleave(first - offsets, lengths)]
 
 
-def ranking_loss(model: "HistoryModel", features: Tensor, batch: Batch) -> Tensor:
-    """The labelled loss of a batch; the prior ln(1 + count) is part of the score, as it is when the model serves."""
-    prior = model.items(batch.domain).counts.log1p()
-    count = len(batch.positives)
-    both = torch.cat([batch.positives, batch.negatives])
+def ranking_loss(model: "HistoryModel", output: Outputs) -> Tensor:
+    """Loss [B] of each row; the prior ln(1 + count) is part of the score, as it is when the model serves."""
+    labels, domain = output.side.labels, output.side.domain
+    assert isinstance(labels, ItemLabels)
+    prior = model.items(domain).counts.log1p()
+    count = len(labels.positives)
+    both = torch.cat([labels.positives, labels.negatives])
     distinct, place = torch.unique(both, return_inverse=True)
-    vectors = torch.nn.functional.normalize(model.item_vectors(batch.domain, distinct), dim=-1)
-    scaled = features / model.config.temperature
+    vectors = torch.nn.functional.normalize(model.item_vectors(domain, distinct), dim=-1)
+    scaled = output.features_BD / model.config.temperature
     gathered = vectors.index_select(0, place)  # its gradient is summed much faster than that of an index
     taken, drawn = gathered[:count], gathered[count:]
-    positive = (scaled * taken).sum(dim=1) + prior[batch.positives]
-    negative = torch.addmm(prior[batch.negatives][None, :], scaled, drawn.T)
-    return sampled_softmax(positive, negative, batch.positives, batch.negatives, batch.log_q)
+    positive = (scaled * taken).sum(dim=1) + prior[labels.positives]
+    negative = torch.addmm(prior[labels.negatives][None, :], scaled, drawn.T)
+    return sampled_softmax(positive, negative, labels.positives, labels.negatives, labels.log_q)
 
 
 class HistoryTable:
@@ -102,20 +102,26 @@ class HistoryTable:
         return History(self.items[flat], offsets, torch.ones(total))
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How rows are cut into batches."""
+
+    batch_size: int
+    negatives: int  # of a batch, shared by its rows
+    dropout: float  # share of each history's items that is hidden
+    seed: int
+
+
 class RankingRows:
     """The labelled rows of one domain, cut into batches that depend on (seed, epoch, step) alone."""
 
-    def __init__(
-        self, domain: str, histories: dict[str, sparse.csr_matrix], *, batch_size: int, negatives: int, dropout: float,
-        seed: int,
-    ) -> None:  # fmt: skip
+    def __init__(self, domain: str, role: Role, histories: dict[str, sparse.csr_matrix], sampling: Sampling) -> None:
         """`histories` are those that the model reads; rows are those of `domain`, which must be among them."""
         labelled = histories[domain].tocoo()
-        self.domain = domain
+        self.domain, self.role, self.sampling = domain, role, sampling
         self.tables = {name: HistoryTable(matrix) for name, matrix in histories.items()}
         self.users = torch.from_numpy(labelled.row.astype(np.int64))
         self.items = torch.from_numpy(labelled.col.astype(np.int64))
-        self.batch_size, self.negatives, self.dropout, self.seed = batch_size, negatives, dropout, seed
         counts = torch.bincount(self.items, minlength=labelled.shape[1]).double() + 1.0
         self.chances = (counts / counts.sum()).cumsum(0)
         self.log_q = (counts / counts.sum()).log().float()
@@ -124,28 +130,30 @@ class RankingRows:
     @property
     def steps(self) -> int:
         """Batches in an epoch; the last may be smaller."""
-        return max(1, -(-len(self.users) // self.batch_size))
+        return max(1, -(-len(self.users) // self.sampling.batch_size))
 
-    def batch(self, epoch: int, step: int) -> Batch:
-        """The batch of a step: its rows, fresh negatives, and histories without the row's own item and some others."""
-        generator = seeded(self.seed, epoch, step)
+    def batch(self, epoch: int, step: int) -> Side:
+        """The side of a step: its rows, fresh negatives, and histories without the row's own item and some others."""
+        generator = seeded(self.sampling.seed, epoch, step)
         rows = self._order(epoch + step // self.steps)[self._slice(step)]
         users, positives = self.users[rows], self.items[rows]
         inputs = {name: self._hidden(name, users, positives, generator) for name in self.tables}
-        draws = torch.rand(self.negatives, generator=generator, dtype=torch.float64)
+        draws = torch.rand(self.sampling.negatives, generator=generator, dtype=torch.float64)
         negatives = torch.searchsorted(self.chances, draws).clamp(max=len(self.chances) - 1)
-        return Batch(self.domain, inputs, positives, negatives, self.log_q)
+        labels = ItemLabels(positives, negatives, self.log_q)
+        return Side(self.domain, self.role, inputs, labels, torch.ones(len(positives)))
 
     def _slice(self, step: int) -> slice:
-        start = (step % self.steps) * self.batch_size
-        return slice(start, start + self.batch_size)
+        size = self.sampling.batch_size
+        start = (step % self.steps) * size
+        return slice(start, start + size)
 
     def _shuffled(self, epoch: int) -> Tensor:
-        return torch.randperm(len(self.users), generator=seeded(self.seed, epoch, -1))
+        return torch.randperm(len(self.users), generator=seeded(self.sampling.seed, epoch, -1))
 
     def _hidden(self, name: str, users: Tensor, positives: Tensor, generator: torch.Generator) -> History:
         history = self.tables[name].of(users)
-        visible = torch.rand(len(history.items), generator=generator) >= self.dropout
+        visible = torch.rand(len(history.items), generator=generator) >= self.sampling.dropout
         if name == self.domain:
             lengths = torch.diff(history.offsets, append=torch.tensor([len(history.items)]))
             visible &= history.items != torch.repeat_interleave(positives, lengths)
@@ -153,7 +161,7 @@ class RankingRows:
 
 
 class InputRows:
-    """Unlabelled inputs: users of one domain, seen through the histories that the model can read."""
+    """Unlabelled inputs: users of the target, seen through the histories that the model can read."""
 
     def __init__(
         self, domain: str, users: Tensor, histories: dict[str, sparse.csr_matrix], batch_size: int, seed: int
@@ -161,12 +169,11 @@ class InputRows:
         self.domain, self.users, self.batch_size, self.seed = domain, users, batch_size, seed
         self.tables = {name: HistoryTable(matrix) for name, matrix in histories.items()}
 
-    def batch(self, epoch: int, step: int) -> Batch:
+    def batch(self, epoch: int, step: int) -> Side:
         """Some of the users, drawn with replacement."""
         draws = torch.randint(len(self.users), (self.batch_size,), generator=seeded(self.seed, epoch, step))
-        users = self.users[draws]
-        none = torch.zeros(0, dtype=torch.int64)
-        return Batch(self.domain, {name: table.of(users) for name, table in self.tables.items()}, none, none, none)
+        inputs = {name: table.of(self.users[draws]) for name, table in self.tables.items()}
+        return Side(self.domain, "inputs", inputs, None, torch.ones(self.batch_size))
 
 
 def seeded(seed: int, epoch: int, step: int) -> torch.Generator:

@@ -8,19 +8,17 @@ import torch
 from scipy import sparse
 from torch import nn
 
-from pipeline.config import Scenario
+from pipeline.config import Role, Scenario
 from pipeline.data.prepared import DomainData, Domains
 from pipeline.errors import CrossliftError
 from pipeline.models.history import HistoryModel
-from pipeline.tasks.ranking import InputRows, RankingRows
+from pipeline.tasks.ranking import InputRows, RankingRows, Sampling
 from pipeline.training.fit import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipeline.data.prepared import Histories
-
-State = dict[str, torch.Tensor]
 
 
 def words(domain: DomainData, buckets: int) -> sparse.csr_matrix | None:
@@ -41,12 +39,12 @@ def new_model(
 
     Args:
         scenario: Whose model and seed.
-        domains: The domains, in the order in which their weights are drawn.
+        domains: The domains, in the order in which their weights are drawn; the last one is served in the end.
         histories: Where the counts of each domain's items come from.
         own: The domains whose items get vectors of their own.
     """
     torch.manual_seed(scenario.seed)
-    model = HistoryModel(scenario.model)
+    model = HistoryModel(scenario.model, domains[-1].name)
     for domain in domains:
         counts = np.asarray(histories[domain.name].sum(axis=0)).ravel()
         model.add_domain(domain.name, counts, words(domain, scenario.model.text_buckets), own=domain.name in own)
@@ -96,30 +94,33 @@ def place_by_takers(model: HistoryModel, domains: Domains, histories: "Histories
 
 def labelled(scenario: Scenario, domain: str, histories: "Histories", reads: tuple[str, ...]) -> RankingRows:
     """The labelled rows of one domain, seen through the histories that the model reads."""
-    training, model = scenario.training, scenario.model
-    return RankingRows(
-        domain, {name: histories[name] for name in reads}, batch_size=training.batch_size,
-        negatives=training.negatives, dropout=model.dropout, seed=scenario.seed,
-    )  # fmt: skip
+    sampling = Sampling(
+        scenario.training.batch_size, scenario.training.negatives, scenario.model.dropout, scenario.seed
+    )
+    role: Role = "target" if domain == scenario.target else "source"
+    return RankingRows(domain, role, {name: histories[name] for name in reads}, sampling)
+
+
+def in_source_items(domains: Domains, histories: "Histories") -> "Histories":
+    """The same histories, what a user took in the target read as the sources' items with the same ids as well."""
+    target, read = domains.target, dict(histories)
+    for source in domains.sources:
+        shared, there = shared_items(target, source)
+        same = (np.ones(len(shared), np.float32), (shared, there))
+        same_items = sparse.csr_matrix(same, shape=(len(target.items), len(source.items)))
+        read[source.name] = sparse.csr_matrix(histories[source.name] + histories[target.name] @ same_items)
+    return read
 
 
 def target_inputs(scenario: Scenario, domains: Domains, histories: "Histories", reads: tuple[str, ...]) -> InputRows:
     """The target's users of the training split, without their labels, where they have anything that the model reads.
 
-    Where items are the bridge, what a user took in the target is read as the source's items with the same ids.
-
     Raises:
         CrossliftError: the model can read nothing of any of them.
     """
-    target, histories = domains.target, dict(histories)
+    target = domains.target
     known = histories[target.name] if scenario.target_labels else domains.seen(("train", "valid"))
     active = np.diff(known.indptr) > 0
-    if "items" in scenario.bridges:
-        for source in domains.sources:
-            shared, there = shared_items(target, source)
-            same = (np.ones(len(shared), np.float32), (shared, there))
-            same_items = sparse.csr_matrix(same, shape=(len(target.items), len(source.items)))
-            histories[source.name] = sparse.csr_matrix(histories[source.name] + histories[target.name] @ same_items)
     readable = sum(np.diff(histories[name].indptr) for name in reads)
     users = np.flatnonzero(active & (readable > 0))
     if not len(users):
@@ -133,6 +134,6 @@ def target_inputs(scenario: Scenario, domains: Domains, histories: "Histories", 
     return InputRows(target.name, torch.from_numpy(users), chosen, scenario.training.batch_size, seed)
 
 
-def rows_of(target: str, labelled_rows: list[RankingRows], inputs: InputRows | None = None) -> Rows:
+def rows_of(labelled_rows: list[RankingRows], inputs: InputRows | None = None) -> Rows:
     """Rows for a fit."""
-    return Rows(target, tuple(labelled_rows), inputs)
+    return Rows(tuple(labelled_rows), inputs)

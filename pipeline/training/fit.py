@@ -16,9 +16,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from pipeline.config import Training
 from pipeline.errors import CrossliftError
 from pipeline.models.history import HistoryModel
+from pipeline.models.sides import Side
 from pipeline.tasks.ranking import InputRows, RankingRows
 from pipeline.training.checkpoints import HashedCheckpoints, best_epoch, best_weights, last_checkpoint, savers
-from pipeline.training.module import MONITOR, Batches, TransferModule
+from pipeline.training.module import MONITOR, TransferModule
 from pipeline.transfer.method import Method
 
 Place = tuple[int, int]  # (epoch, step)
@@ -28,29 +29,23 @@ Place = tuple[int, int]  # (epoch, step)
 class Rows:
     """The labelled rows of each domain, and unlabelled inputs of the target where a penalty looks at them."""
 
-    target: str
     labelled: tuple[RankingRows, ...]
     inputs: InputRows | None = None
 
     @property
     def steps(self) -> int:
         """Steps in an epoch: once over the target's labelled rows, else once over the largest source's."""
-        return max(rows.steps for rows in self.labelled if rows.domain == self.target or self._no_target)
-
-    @property
-    def _no_target(self) -> bool:
-        return all(rows.domain != self.target for rows in self.labelled)
+        of_target = [rows.steps for rows in self.labelled if rows.role == "target"]
+        return max(of_target or [rows.steps for rows in self.labelled])
 
 
-class _Batches(Dataset[Batches]):
+class _Batches(Dataset[list[Side]]):
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
 
-    def __getitem__(self, place: Place) -> Batches:
-        sides: list[RankingRows | InputRows] = [*self.rows.labelled]
-        if self.rows.inputs is not None:
-            sides.append(self.rows.inputs)
-        return {rows.domain: rows.batch(*place) for rows in sides}
+    def __getitem__(self, place: Place) -> list[Side]:
+        sides = [rows.batch(*place) for rows in self.rows.labelled]
+        return sides if self.rows.inputs is None else [*sides, self.rows.inputs.batch(*place)]
 
 
 class _Places(Sampler[Place], Sized):
@@ -125,7 +120,7 @@ def fit(  # noqa: PLR0913  what is fitted, on what, how, and where its checkpoin
     _quiet()
     torch.manual_seed(seed)
     torch.set_num_threads(1)
-    module = TransferModule(model, method, rows.target, training.learning_rate, metric)
+    module = TransferModule(model, method, training.learning_rate, metric)
     curves = _Curves()
     callbacks: list[pl.Callback] = [curves, *savers(work, chosen=metric is not None)]
     if metric is not None:

@@ -1,68 +1,81 @@
-"""What every adaptation and tuning answers: which weights train, what share each label has, what penalty is added."""
+"""What every adaptation and tuning answers: how weights start and train, what each label weighs, what is added.
 
-from collections.abc import Callable
+Shapes: S source rows, T rows of target inputs, D feature dimensions.
+"""
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from pipeline.config import Role
 from pipeline.models.history import HistoryModel
+from pipeline.models.sides import Outputs
 
 Distance = Callable[[Tensor, Tensor], Tensor]
+State = dict[str, Tensor]
 
 
 class Method(nn.Module):
-    """loss = source_weight * L_source + target_weight * L_target + penalty; the defaults are plain target training."""
+    """loss = sum of share(role) * labelled loss of each side + penalty; the defaults are plain target training."""
 
-    def __init__(self, source_weight: float = 0.0, target_weight: float = 1.0) -> None:
+    def __init__(self, source: float = 0.0, target: float = 1.0) -> None:
+        """The shares of labelled source and target rows."""
         super().__init__()
-        self.source_weight, self.target_weight = source_weight, target_weight
+        self.shares: dict[Role, float] = {"source": source, "target": target}
 
-    @property
-    def trains(self) -> bool:
-        """Whether there is anything to fit."""
-        return self.source_weight > 0 or self.target_weight > 0
+    def initialise(self, network: HistoryModel, start: State | None) -> None:
+        """Take the weights of a start, where there is one, and choose those that train: all, unless a method says no.
 
-    def prepare(self, model: HistoryModel, target: str) -> None:
-        """Choose the weights that train; all of them unless a method says otherwise."""
+        Args:
+            network: As it was drawn at random.
+            start: Weights by name; those that the network does not have are left out.
+        """
+        if start is not None:
+            network.load_known(start)
 
-    def penalty(self, source: Tensor, target: Tensor) -> Tensor:
-        """Added to the labelled loss, from the features of the two batches."""
-        del source
-        return target.new_zeros(())
+    def share(self, role: Role) -> float:
+        """What the labelled loss of a side in this role counts."""
+        return self.shares.get(role, 0.0)
 
-    @property
-    def uses_penalty(self) -> bool:
-        """Whether a batch of the other domain's inputs is needed for the penalty."""
-        return False
+    def penalty(self, network: HistoryModel, seen: Sequence[Outputs]) -> Tensor:
+        """Scalar added to the labelled loss, from inputs, features and labels of every side; nothing by default."""
+        del network
+        return seen[0].features_BD.new_zeros(())
 
 
 class Align(Method):
-    """Labelled source rows plus a weighted distance between the domains' features."""
+    """Labelled rows, plus a weighted distance between the features of source rows and of target inputs."""
 
-    def __init__(self, distance: Distance, weight: float) -> None:
-        super().__init__(source_weight=1.0, target_weight=0.0)
+    def __init__(self, distance: Distance, weight: float, source: float = 1.0, target: float = 0.0) -> None:
+        super().__init__(source, target)
         self.distance, self.weight = distance, weight
 
-    def penalty(self, source: Tensor, target: Tensor) -> Tensor:
-        """The weight times distance(source features, target features)."""
-        return self.weight * self.distance(source, target)
+    def penalty(self, network: HistoryModel, seen: Sequence[Outputs]) -> Tensor:
+        """The weight times distance(source features, features of target inputs).
 
-    @property
-    def uses_penalty(self) -> bool:
-        """Always."""
-        return True
+        Features have length one; times sqrt(D) each dimension varies by about one, as the papers assume.
+        """
+        del network
+        source_SD, target_TD = features_of(seen, "source"), features_of(seen, "inputs")
+        scale = source_SD.shape[1] ** 0.5
+        return self.weight * self.distance(scale * source_SD, scale * target_TD)
 
 
 class Frozen(Method):
     """Only the target's own vectors and the weight of each domain's history train."""
 
-    def prepare(self, model: HistoryModel, target: str) -> None:
-        """Freeze everything but the target's own vectors and the gates."""
-        own = model.items(target).own
-        assert own is not None
-        keep = {id(own.weight), *(id(gate) for gate in model.gates.parameters())}
-        for parameter in model.parameters():
+    def initialise(self, network: HistoryModel, start: State | None) -> None:
+        """Take the start, and freeze all but what is the target's own."""
+        super().initialise(network, start)
+        keep = {id(parameter) for parameter in network.own_parameters()}
+        for parameter in network.parameters():
             parameter.requires_grad_(id(parameter) in keep)
+
+
+def features_of(seen: Sequence[Outputs], role: Role) -> Tensor:
+    """The features of all sides in a role, under each other: [rows, D]."""
+    return torch.cat([output.features_BD for output in seen if output.side.role == role])
 
 
 def trainable(*modules: nn.Module) -> list[torch.nn.Parameter]:

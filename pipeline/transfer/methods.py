@@ -4,8 +4,23 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline import config as cfg
+from pipeline.config.methods import Choice
 from pipeline.transfer.distances import DomainClassifier, coral
-from pipeline.transfer.method import Align, Frozen, Method
+from pipeline.transfer.method import Align, Distance, Frozen, Method
+
+# config of an extra term -> builder(feature dimensions) of its distance
+DISTANCES: dict[type[cfg.Config], Callable[[int], Distance]] = {
+    cfg.CoralTerm: lambda dim: coral,
+    cfg.DannTerm: DomainClassifier,
+}
+
+
+def _joint(config: cfg.Joint, dim: int) -> Method:
+    shares = config.source_weight, config.target_weight
+    if config.align is None:
+        return Method(*shares)
+    return Align(DISTANCES[type(config.align)](dim), config.align.weight, *shares)
+
 
 # config class -> builder(config, feature dimensions)
 ADAPTS: dict[type[cfg.Config], Callable[[Any, int], Method]] = {
@@ -18,15 +33,15 @@ TUNES: dict[type[cfg.Config], Callable[[Any, int], Method]] = {
     cfg.Direct: lambda config, dim: Method(0.0, 0.0),
     cfg.Frozen: lambda config, dim: Frozen(),
     cfg.FineTune: lambda config, dim: Method(),
-    cfg.Joint: lambda config, dim: Method(config.source_weight, config.target_weight),
+    cfg.Joint: _joint,
 }
 
 
-def build_adapt(config: cfg.AdaptConfig, dim: int) -> Method:
+def build_adapt(config: Choice, dim: int) -> Method:
     """The method of an adaptation; `none` is plain source training."""
     return ADAPTS[type(config)](config, dim)
 
 
-def build_tune(config: cfg.TuneConfig, dim: int) -> Method:
+def build_tune(config: Choice, dim: int) -> Method:
     """The method of a tuning."""
     return TUNES[type(config)](config, dim)

@@ -38,7 +38,7 @@ def histories(users: int = USERS, seed: int = 0) -> dict[str, sparse.csr_matrix]
 def vectors() -> Ranker:
     """A history model as it is before training."""
     torch.manual_seed(0)
-    model = HistoryModel(cfg.HistoryModel(dim=4, text_buckets=16))
+    model = HistoryModel(cfg.HistoryModel(dim=4, text_buckets=16), "near")
     for name, matrix in histories().items():
         model.add_domain(name, np.asarray(matrix.sum(axis=0)).ravel(), None)
     return model.ranker("near", ("far", "near"))

@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,18 +12,30 @@ from scipy import sparse
 from pipeline import config as cfg
 from pipeline.errors import CrossliftError
 from pipeline.models.history import HistoryModel
-from pipeline.tasks.ranking import HistoryTable, InputRows, RankingRows, ranking_loss
+from pipeline.models.sides import Outputs
+from pipeline.tasks.ranking import HistoryTable, InputRows, RankingRows, Sampling, ranking_loss
 from pipeline.training.fit import Fitted, Rows, fit, write_curves
 from pipeline.transfer.method import Method
-from pipeline.transfer.methods import ADAPTS, TUNES, build_adapt, build_tune
+from pipeline.transfer.methods import ADAPTS, build_adapt, build_tune
 
 USERS, KINDS, DIM = 60, 4, 8
 SIZES = {"far": 32, "near": 24}
 TRAINING = cfg.Training(epochs=3, batch_size=64, negatives=32, patience=2)
 
 
-def kind(config: type[cfg.Config]) -> str:
-    return get_args(config.model_fields["kind"].annotation)[0]
+def variants(kind: str, config: type[cfg.Config]) -> list[cfg.Config]:
+    """A choice as it is by default, and with every alignment that it may have."""
+    terms = cfg.choices(cfg.AlignConfig) if "align" in config.model_fields else {}
+    return [config(kind=kind), *(config(kind=kind, align=term(kind=name)) for name, term in terms.items())]
+
+
+# By name: `none`, `coral`, `fine_tune`, `joint+dann`, ...
+CHOICES = {
+    choice.name: choice
+    for union in (cfg.AdaptConfig, cfg.TuneConfig)
+    for kind, config in cfg.choices(union).items()
+    for choice in variants(kind, config)
+}
 
 
 def taken(name: str) -> sparse.csr_matrix:
@@ -48,14 +59,14 @@ def words(name: str) -> sparse.csr_matrix:
 
 def new_model() -> HistoryModel:
     torch.manual_seed(0)
-    model = HistoryModel(cfg.HistoryModel(dim=DIM, text_buckets=16))
+    model = HistoryModel(cfg.HistoryModel(dim=DIM, text_buckets=16), "near")
     for name, matrix in HISTORIES.items():
         model.add_domain(name, np.asarray(matrix.sum(axis=0)).ravel(), words(name))
     return model
 
 
 def labelled(name: str) -> RankingRows:
-    return RankingRows(name, HISTORIES, batch_size=64, negatives=32, dropout=0.3, seed=0)
+    return RankingRows(name, "target" if name == "near" else "source", HISTORIES, Sampling(64, 32, 0.3, 0))
 
 
 def loss_on(model: HistoryModel, name: str) -> float:
@@ -63,14 +74,15 @@ def loss_on(model: HistoryModel, name: str) -> float:
     rows = labelled(name)
     with torch.no_grad():
         losses = [
-            ranking_loss(model, model.encode(batch.inputs), batch) for batch in map(rows.batch, [99] * 4, range(4))
+            ranking_loss(model, Outputs(side, model.encode(side.inputs))).mean()
+            for side in map(rows.batch, [99] * 4, range(4))
         ]
     return float(torch.stack(losses).mean())
 
 
 def fitted(method: Method, rows: Rows, work: Path, **more: object) -> tuple[HistoryModel, Fitted]:
     model = new_model()
-    method.prepare(model, "near")
+    method.initialise(model, None)
     return model, fit(model, method, rows, more.pop("training", TRAINING), work, seed=0, **more)
 
 
@@ -86,51 +98,55 @@ def same(one: HistoryModel, other: HistoryModel) -> bool:
 def adapt_rows() -> Rows:
     """Each domain seen through its own histories, so that the words are all that the features have in common."""
     far, near = ({name: matrix} for name, matrix in HISTORIES.items())
-    rows = RankingRows("far", far, batch_size=64, negatives=32, dropout=0.3, seed=0)
-    return Rows("near", (rows,), InputRows("near", torch.arange(USERS), near, 64, 1))
+    rows = RankingRows("far", "source", far, Sampling(64, 32, 0.3, 0))
+    return Rows((rows,), InputRows("near", torch.arange(USERS), near, 64, 1))
 
 
-def tune_rows(config: type[cfg.Config]) -> Rows:
-    return Rows("near", tuple(labelled(name) for name in (("far", "near") if config is cfg.Joint else ("near",))))
+def rows_of(name: str) -> Rows:
+    """The sides that a choice learns from."""
+    choice = CHOICES[name]
+    if type(choice) in ADAPTS:
+        return adapt_rows()
+    inputs = InputRows("near", torch.arange(USERS), HISTORIES, 64, 1) if choice.inputs else None
+    roles = {"far": "source", "near": "target"}
+    return Rows(tuple(labelled(name) for name, role in roles.items() if role in choice.labels), inputs)
 
 
-def method_of(config: type[cfg.Config]) -> Method:
+def method_of(name: str) -> Method:
     torch.manual_seed(1)
-    value = config(kind=kind(config))
-    return (build_adapt if config in ADAPTS else build_tune)(value, DIM)
+    return (build_adapt if type(CHOICES[name]) in ADAPTS else build_tune)(CHOICES[name], DIM)
 
 
-TRAINS = [config for config in TUNES if config is not cfg.Direct]
-CASES = [(config, "far") for config in ADAPTS] + [(config, "near") for config in TRAINS]
+TRAINS = [name for name, choice in CHOICES.items() if choice.labels]
 
 
-@pytest.mark.parametrize(("config", "domain"), CASES, ids=[kind(config) for config, _ in CASES])
-def test_training_lowers_the_loss_and_repeats(config, domain, tmp_path):
+@pytest.mark.parametrize("name", TRAINS)
+def test_training_lowers_the_loss_and_repeats(name, tmp_path):
     """The loss on unseen batches falls, every weight stays a number, and a second fit gives equal bits."""
-    rows = adapt_rows if config in ADAPTS else lambda: tune_rows(config)
-    model, found = fitted(method_of(config), rows(), tmp_path / "one")
+    domain = "near" if "target" in CHOICES[name].labels else "far"
+    model, found = fitted(method_of(name), rows_of(name), tmp_path / "one")
     assert loss_on(model, domain) < 0.98 * loss_on(new_model(), domain)
     assert all(np.isfinite(value).all() for value in weights(model).values())
     assert all(np.isfinite(row["value"]) for row in found.curves)
     assert found.epochs == TRAINING.epochs
     assert found.metric is None
-    again, repeated = fitted(method_of(config), rows(), tmp_path / "two")
+    again, repeated = fitted(method_of(name), rows_of(name), tmp_path / "two")
     assert same(model, again)
     assert repeated == found
 
 
 def test_nothing_is_fitted_zero_shot():
-    """The one tuning without training says so; all others train."""
-    assert {config for config in TUNES if not method_of(config).trains} == {cfg.Direct}
+    """The one tuning without training has no labels to learn from; all others train."""
+    assert set(CHOICES) - set(TRAINS) == {"direct"}
 
 
-@pytest.mark.parametrize("config", [cfg.Coral, cfg.Dann], ids=kind)
-def test_alignment_brings_the_domains_together(config, tmp_path):
+@pytest.mark.parametrize("name", ["coral", "dann"])
+def test_alignment_brings_the_domains_together(name, tmp_path):
     """After the same training what the method looks at is nearer with the penalty than without."""
     longer = TRAINING.model_copy(update={"epochs": 10})
-    aligned, _ = fitted(method_of(config), adapt_rows(), tmp_path / "with", training=longer)
-    without, _ = fitted(build_adapt(cfg.NoAdapt(), DIM), adapt_rows(), tmp_path / "without", training=longer)
-    apart = {cfg.Coral: covariances_apart, cfg.Dann: means_apart}[config]
+    aligned, _ = fitted(method_of(name), adapt_rows(), tmp_path / "with", training=longer)
+    without, _ = fitted(method_of("none"), adapt_rows(), tmp_path / "without", training=longer)
+    apart = {"coral": covariances_apart, "dann": means_apart}[name]
     assert apart(aligned) < 0.5 * apart(without)
 
 
@@ -153,15 +169,15 @@ def means_apart(model: HistoryModel) -> float:
 
 def test_the_curves_name_every_loss(tmp_path):
     """One row for each epoch and key, in the file that the tracking server is fed from."""
-    _, found = fitted(method_of(cfg.Joint), tune_rows(cfg.Joint), tmp_path)
+    _, found = fitted(method_of("joint"), rows_of("joint"), tmp_path)
     write_curves(found.curves, tmp_path / "metrics.csv")
     with (tmp_path / "metrics.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["epoch"], row["key"]) for row in rows] == [
-        (str(epoch), key) for epoch in range(3) for key in ("train/far", "train/near")
+        (str(epoch), key) for epoch in range(3) for key in ("train/far", "train/near", "train/penalty")
     ]
     steps = labelled("near").steps
-    assert [int(row["step"]) for row in rows] == [steps * (1 + place // 2) for place in range(6)]
+    assert [int(row["step"]) for row in rows] == [steps * (1 + place // 3) for place in range(9)]
 
 
 def given(values: list[float]) -> Callable[[HistoryModel], float]:
@@ -179,7 +195,7 @@ def test_the_best_epoch_s_weights_are_left(tmp_path):
     """The metric of an epoch belongs to that epoch's weights: they are those of a fit of just as many epochs."""
     more = {"training": TRAINING.model_copy(update={"epochs": 4, "patience": 4})}
     model, found = fitted(
-        method_of(cfg.FineTune), tune_rows(cfg.FineTune), tmp_path / "one", metric=given([0.1, 0.5, 0.3, 0.5]), **more
+        method_of("fine_tune"), rows_of("fine_tune"), tmp_path / "one", metric=given([0.1, 0.5, 0.3, 0.5]), **more
     )
     assert (found.epochs, found.metric) == (2, pytest.approx(0.5))  # of equal ones the first
     scored = [(row["epoch"], row["value"]) for row in found.curves if row["key"] == "valid/metric"]
@@ -190,19 +206,19 @@ def test_the_best_epoch_s_weights_are_left(tmp_path):
         (3, pytest.approx(0.5)),
     ]
     short = {"training": TRAINING.model_copy(update={"epochs": 2})}
-    assert same(model, fitted(method_of(cfg.FineTune), tune_rows(cfg.FineTune), tmp_path / "two", **short)[0])
+    assert same(model, fitted(method_of("fine_tune"), rows_of("fine_tune"), tmp_path / "two", **short)[0])
 
 
 def test_the_last_epoch_can_be_the_best(tmp_path):
     """The metric of the last epoch counts as well."""
-    _, found = fitted(method_of(cfg.Scratch), tune_rows(cfg.Scratch), tmp_path, metric=given([0.1, 0.2, 0.3]))
+    _, found = fitted(method_of("scratch"), rows_of("scratch"), tmp_path, metric=given([0.1, 0.2, 0.3]))
     assert (found.epochs, found.metric) == (3, pytest.approx(0.3))
 
 
 def test_training_stops_after_its_patience(tmp_path):
     """Two epochs without a better value end the fit."""
     more = {"training": TRAINING.model_copy(update={"epochs": 9}), "metric": given([0.4, 0.3, 0.2])}
-    _, found = fitted(method_of(cfg.Scratch), tune_rows(cfg.Scratch), tmp_path, **more)
+    _, found = fitted(method_of("scratch"), rows_of("scratch"), tmp_path, **more)
     assert (found.epochs, found.metric) == (1, pytest.approx(0.4))
 
 
@@ -210,9 +226,9 @@ def test_a_fit_that_had_ended_is_read_not_repeated(tmp_path):
     """Asked again with its checkpoints there, it trains no step more: neither after its epochs nor stopped early."""
     for name, values in (("stopped", [0.4, 0.3, 0.2]), ("whole", [0.1, 0.2, 0.3, 0.4])):
         training = TRAINING.model_copy(update={"epochs": 4})
-        rows = tune_rows(cfg.Scratch)
-        once = fitted(method_of(cfg.Scratch), rows, tmp_path / name, training=training, metric=given(values))
-        again = fitted(method_of(cfg.Scratch), rows, tmp_path / name, training=training, metric=given([]))
+        rows = rows_of("scratch")
+        once = fitted(method_of("scratch"), rows, tmp_path / name, training=training, metric=given(values))
+        again = fitted(method_of("scratch"), rows, tmp_path / name, training=training, metric=given([]))
         assert again[1] == once[1]
         assert same(again[0], once[0])
 
@@ -222,24 +238,24 @@ class KilledError(Exception):
 
 
 @pytest.mark.parametrize(
-    ("config", "damage"),
-    [(cfg.Joint, None), (cfg.Frozen, None), (cfg.Dann, None),
-     *((cfg.Scratch, damage) for damage in ("cut", "empty", "other", "flipped", "no hash"))],
+    ("name", "damage"),
+    [("joint+dann", None), ("frozen", None), ("dann", None),
+     *(("scratch", damage) for damage in ("cut", "empty", "other", "flipped", "no hash"))],
 )  # fmt: skip
-def test_a_fit_goes_on_to_the_same_result(config, damage, tmp_path, monkeypatch):
+def test_a_fit_goes_on_to_the_same_result(name, damage, tmp_path, monkeypatch):
     """Ended in the middle of an epoch, also with its newest checkpoint broken, it ends with the undisturbed weights."""
-    rows = adapt_rows() if config in ADAPTS else tune_rows(config)
-    whole, found = fitted(method_of(config), rows, tmp_path / "whole")
+    rows = rows_of(name)
+    whole, found = fitted(method_of(name), rows, tmp_path / "whole")
     with monkeypatch.context() as patch:
         patch.setattr(RankingRows, "batch", ending(RankingRows.batch))
         with pytest.raises(KilledError):
-            fitted(method_of(config), rows, tmp_path / "killed")
+            fitted(method_of(name), rows, tmp_path / "killed")
     checkpoints = sorted((tmp_path / "killed").glob("epoch*.ckpt"))
     assert len(checkpoints) == 2
     if damage is not None:
         break_checkpoint(checkpoints[-1], damage)
     torch.manual_seed(77)  # what a new process has is not what the old one had
-    resumed, repeated = fitted(method_of(config), rows, tmp_path / "killed")
+    resumed, repeated = fitted(method_of(name), rows, tmp_path / "killed")
     assert repeated == found
     assert same(whole, resumed)
     assert bool(list((tmp_path / "killed").glob("*.damaged"))) == (damage is not None)
@@ -306,6 +322,8 @@ def ending(batch: Callable[..., object]) -> Callable[..., object]:
 
 def test_a_diverged_fit_is_an_error(tmp_path, monkeypatch):
     """Weights that are no longer numbers are not published."""
-    monkeypatch.setattr("pipeline.training.module.ranking_loss", lambda model, features, batch: features.sum() * np.nan)
+    monkeypatch.setattr(
+        "pipeline.training.module.ranking_loss", lambda model, output: output.features_BD.sum(1) * np.nan
+    )
     with pytest.raises(CrossliftError, match=r"work: training diverged: .*lower training.learning_rate"):
-        fitted(method_of(cfg.Scratch), tune_rows(cfg.Scratch), tmp_path / "work")
+        fitted(method_of("scratch"), rows_of("scratch"), tmp_path / "work")

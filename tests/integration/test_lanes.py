@@ -26,14 +26,17 @@ from pipeline.steps.run import Run
 from pipeline.steps.validate import validate
 
 pytestmark = pytest.mark.slow
-LANES = lanes(load_scenario("demo"))
 
 
 def scenario() -> Scenario:
     value = load_scenario("demo").model_dump(mode="json")
+    value["strategies"].append({"tune": {"kind": "joint", "align": {"kind": "coral"}}})
     value["embedded"] |= {"users": 200, "items": 100}
     value["training"] |= {"epochs": 2, "batch_size": 512, "negatives": 64}
     return Scenario.model_validate(value)
+
+
+LANES = lanes(scenario())
 
 
 def prepared(home: Path, run_id: str = "night", **options: object) -> Run:

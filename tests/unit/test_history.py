@@ -32,7 +32,7 @@ def words(size: int, seed: int) -> sparse.csr_matrix:
 
 def build(*, text: bool = True, own: bool = True) -> HistoryModel:
     torch.manual_seed(0)
-    model = HistoryModel(HistoryConfig(dim=DIM, text_buckets=BUCKETS, temperature=0.3))
+    model = HistoryModel(HistoryConfig(dim=DIM, text_buckets=BUCKETS, temperature=0.3), "near")
     for seed, (name, matrix) in enumerate(HISTORIES.items()):
         counts = np.asarray(matrix.sum(axis=0)).ravel()
         model.add_domain(name, counts, words(SIZES[name], seed) if text else None, own=own or name == "far")
@@ -164,7 +164,7 @@ def test_a_ranker_reads_what_it_was_told_to():
 
 def test_known_weights_are_carried_over():
     """A model with more domains takes what a state has and keeps its own rest."""
-    old = HistoryModel(HistoryConfig(dim=DIM, text_buckets=BUCKETS))
+    old = HistoryModel(HistoryConfig(dim=DIM, text_buckets=BUCKETS), "far")
     old.add_domain("far", np.ones(8), None)
     new = build(text=False)
     kept = new.items("near").own.weight.detach().clone()

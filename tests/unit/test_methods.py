@@ -1,10 +1,12 @@
 """The tables of methods are complete, and a method trains and weighs what it says."""
 
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning.utilities import move_data_to_device
 from scipy import sparse
 
 from pipeline import config as cfg
@@ -12,11 +14,12 @@ from pipeline.models.baselines import BASELINES
 from pipeline.models.history import HistoryModel
 from pipeline.models.load import RANKERS
 from pipeline.models.ranker import Ranker
-from pipeline.tasks.ranking import Batch, InputRows, RankingRows, ranking_loss
+from pipeline.models.sides import Outputs, Side
+from pipeline.tasks.ranking import InputRows, RankingRows, Sampling, ranking_loss
 from pipeline.training.module import TransferModule
 from pipeline.transfer.distances import coral
 from pipeline.transfer.method import Align, Method, trainable
-from pipeline.transfer.methods import ADAPTS, TUNES, build_adapt, build_tune
+from pipeline.transfer.methods import ADAPTS, DISTANCES, TUNES, build_adapt, build_tune
 
 # torch's own Adagrad says so once about the sparse tensors that it makes itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse invariant checks are implicitly disabled:UserWarning")
@@ -58,97 +61,172 @@ def test_every_ranker_can_be_loaded():
     assert {kind(config) for config in members("baseline")} <= set(RANKERS)
 
 
-def test_the_tables_of_bridges_know_every_choice():
-    """Every adapt and tune says which bridges it needs, and those that need a source model are tunes."""
-    assert set(cfg.ADAPT_BRIDGES) == {kind(config) for config in members("adapt")}
-    assert set(cfg.TUNE_BRIDGES) == {kind(config) for config in members("tune")}
-    assert set(cfg.TUNE_BRIDGES) >= cfg.NEEDS_SOURCE_MODEL
-    assert not cfg.NEEDS_SOURCE_MODEL & {"scratch", "joint"}  # these start from random weights
-    assert all(cfg.TUNE_BRIDGES[name] for name in cfg.NEEDS_SOURCE_MODEL)
+def variants(config: type[cfg.Config]) -> list[cfg.Config]:
+    """A choice as it is by default, and with every alignment that it may have."""
+    terms = get_args(get_args(cfg.AlignConfig)[0]) if "align" in config.model_fields else ()
+    return [config(kind=kind(config)), *(config(kind=kind(config), align=term(kind=kind(term))) for term in terms)]
+
+
+CHOICES = [choice for config in (*members("adapt"), *members("tune")) for choice in variants(config)]
+
+
+def method_of(choice: cfg.Config) -> Method:
+    return (build_adapt if type(choice) in ADAPTS else build_tune)(choice, DIM)
+
+
+def test_every_term_has_a_distance():
+    """What a joint fit may be aligned with is what is built."""
+    assert set(DISTANCES) == set(get_args(get_args(cfg.AlignConfig)[0]))
+    assert [choice.name for choice in variants(cfg.Joint)] == ["joint", "joint+coral", "joint+dann"]
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.name)
+def test_a_choice_says_what_it_needs(choice):
+    """Labels count where the class says so and nowhere else, a penalty looks at inputs, a bridge carries a start."""
+    method = method_of(choice)
+    assert {role for role in get_args(cfg.Role) if method.share(role) > 0} == choice.labels
+    assert choice.inputs == (type(method).penalty is not Method.penalty)
+    assert choice.bridges or choice.starts == "random"
+
+
+def test_a_strategy_says_where_it_starts_and_whose_rows_it_learns_from():
+    """The table of the design, by name of the lane."""
+    found = {}
+    for tune in (choice for config in members("tune") for choice in variants(config)):
+        for adapt in members("adapt"):
+            values = {"adapt": {"kind": kind(adapt)}, "tune": tune.model_dump()}
+            if tune.starts == "adapted" or adapt is cfg.NoAdapt:
+                strategy = cfg.Strategy.model_validate(values)
+                found[strategy.name] = (strategy.start, strategy.domains)
+            else:
+                with pytest.raises(ValueError, match=r"would have no effect.*tune with one of direct, fine_tune, fro"):
+                    cfg.Strategy.model_validate(values)
+    assert found == {
+        "target_only": ("random", "target"),
+        **dict.fromkeys(("joint", "joint+coral", "joint+dann"), ("random", "all")),
+        **dict.fromkeys(("frozen", "fine_tune"), ("source", "all")),
+        **{f"{adapt}+{name}": ("adapted", "all") for adapt in ("coral", "dann") for name in ("frozen", "fine_tune")},
+        "direct": ("source", "source"),
+        **{f"{adapt}+direct": ("adapted", "source") for adapt in ("coral", "dann")},
+    }
 
 
 def build(*, text: bool = True) -> HistoryModel:
     torch.manual_seed(0)
-    model = HistoryModel(cfg.HistoryModel(dim=DIM, text_buckets=16))
+    model = HistoryModel(cfg.HistoryModel(dim=DIM, text_buckets=16), "near")
     for seed, (name, matrix) in enumerate(HISTORIES.items()):
         words = sparse.csr_matrix(np.random.default_rng(seed).random((matrix.shape[1], 16)) < 0.2, dtype=np.float32)
         model.add_domain(name, np.asarray(matrix.sum(axis=0)).ravel(), words if text else None)
     return model
 
 
-def batches(*, inputs: bool = False) -> dict[str, Batch]:
-    """One batch of labelled rows of each domain, or the source's and unlabelled inputs of the target."""
-    far, near = (
-        RankingRows(name, HISTORIES, batch_size=16, negatives=8, dropout=0.3, seed=seed)
-        for seed, name in enumerate(HISTORIES)
-    )
-    target = InputRows("near", torch.arange(20), HISTORIES, 12, 5) if inputs else near
-    return {"far": far.batch(0, 0), "near": target.batch(0, 0)}
+def batches(*roles: str) -> list[Side]:
+    """One side for each role: labelled rows of the source or the target, or inputs of the target without labels."""
+    sides = {
+        "source": RankingRows("far", "source", HISTORIES, Sampling(16, 8, 0.3, 0)),
+        "target": RankingRows("near", "target", HISTORIES, Sampling(16, 8, 0.3, 1)),
+        "inputs": InputRows("near", torch.arange(20), HISTORIES, 12, 5),
+    }
+    return [sides[role].batch(0, 0) for role in roles]
 
 
-def loss_of(method: Method, model: HistoryModel, batch: dict[str, Batch]) -> torch.Tensor:
-    module = TransferModule(model, method, "near", 0.1, None)
+def loss_of(method: Method, model: HistoryModel, sides: list[Side]) -> torch.Tensor:
+    module = TransferModule(model, method, 0.1, None)
     module.log = lambda *args, **kwargs: None  # there is no trainer
-    return module.training_step(batch, 0)
+    return module.training_step(sides, 0)
 
 
-def own_losses(model: HistoryModel, batch: dict[str, Batch]) -> dict[str, float]:
+def own_losses(model: HistoryModel, sides: list[Side]) -> dict[str, float]:
+    """The mean labelled loss of each role."""
     return {
-        name: ranking_loss(model, model.encode(side.inputs), side).item()
-        for name, side in batch.items()
-        if len(side.positives)
+        side.role: ranking_loss(model, Outputs(side, model.encode(side.inputs))).mean().item()
+        for side in sides
+        if side.labels is not None
     }
 
 
 def test_joint_weighs_both_labels():
     """Loss = w_source L_source + w_target L_target, each domain with its own weight."""
-    model, batch = build(), batches()
+    model, batch = build(), batches("source", "target")
     own = own_losses(model, batch)
-    assert own["far"] != pytest.approx(own["near"], rel=1e-3)
+    assert own["source"] != pytest.approx(own["target"], rel=1e-3)
     method = build_tune(cfg.Joint(kind="joint", source_weight=0.25, target_weight=2.0), DIM)
-    assert loss_of(method, model, batch).item() == pytest.approx(0.25 * own["far"] + 2.0 * own["near"], rel=1e-6)
+    assert loss_of(method, model, batch).item() == pytest.approx(0.25 * own["source"] + 2.0 * own["target"], rel=1e-6)
+
+
+def test_joint_with_an_alignment_is_all_three():
+    """Loss = w_source L_source + w_target L_target + weight * CORAL(source rows, unlabelled target inputs)."""
+    model, sides = build(), batches("source", "target", "inputs")
+    features = [DIM**0.5 * model.encode(side.inputs).detach().numpy() for side in sides]
+    gap = np.cov(features[0], rowvar=False) - np.cov(features[2], rowvar=False)
+    term = cfg.CoralTerm(kind="coral", weight=7.0)
+    method = method_of(cfg.Joint(kind="joint", source_weight=0.25, target_weight=2.0, align=term))
+    own = own_losses(model, sides)
+    parts = 0.25 * own["source"], 2.0 * own["target"], 7.0 * (gap**2).sum() / (4 * DIM**2)
+    assert min(parts) > 0.01
+    assert loss_of(method, model, sides).item() == pytest.approx(sum(parts), rel=1e-5)
 
 
 @pytest.mark.parametrize("config", [cfg.Scratch(kind="scratch"), cfg.FineTune(kind="fine_tune")])
 def test_plain_tuning_is_the_target_s_loss(config):
     """Whatever the source's batch says counts for nothing."""
-    model, batch = build(), batches()
-    assert loss_of(build_tune(config, DIM), model, batch).item() == pytest.approx(own_losses(model, batch)["near"])
+    model, batch = build(), batches("source", "target", "inputs")
+    assert loss_of(build_tune(config, DIM), model, batch).item() == pytest.approx(own_losses(model, batch)["target"])
 
 
 def test_no_adaptation_is_the_source_s_loss():
     """Source training has no target label and no penalty."""
-    model, batch = build(), batches()
+    model, batch = build(), batches("source", "target", "inputs")
     method = build_adapt(cfg.NoAdapt(), DIM)
-    assert not method.uses_penalty
-    assert loss_of(method, model, batch).item() == pytest.approx(own_losses(model, batch)["far"])
+    assert loss_of(method, model, batch).item() == pytest.approx(own_losses(model, batch)["source"])
+
+
+def test_a_row_counts_as_much_as_its_weight():
+    """The labelled loss is the mean over rows of weight times loss; a row of weight zero says nothing."""
+    model, [side] = build(), batches("target")
+    weights = torch.linspace(0, 2, len(side.weights_B))
+    each = ranking_loss(model, Outputs(side, model.encode(side.inputs))).detach().numpy()
+    found = loss_of(Method(), model, [replace(side, weights_B=weights)])
+    assert found.item() == pytest.approx(np.mean(weights.numpy() * each), rel=1e-6)
+    assert np.mean(weights.numpy() * each) != pytest.approx(each.mean(), rel=1e-3)
+
+
+def test_a_batch_moves_to_the_device_whole():
+    """Lightning moves every tensor of every side, nested ones too; `meta` stands for a device that is not this one."""
+    moved = move_data_to_device(batches("target", "inputs"), torch.device("meta"))
+    labels = moved[0].labels
+    tensors = [side.weights_B for side in moved] + [labels.positives, labels.negatives, labels.log_q]
+    histories = [history for side in moved for history in side.inputs.values()]
+    tensors += [tensor for one in histories for tensor in (one.items, one.offsets, one.weights)]
+    assert len(tensors) == 2 + 3 + 4 * 3
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
 
 
 def test_coral_adds_its_weight_times_the_distance_of_scaled_features():
     """Loss = L_source + weight * CORAL of features times sqrt(D), recomputed with np.cov."""
-    model, batch = build(), batches(inputs=True)
-    far, near = (DIM**0.5 * model.encode(side.inputs).detach().numpy() for side in batch.values())
+    model, batch = build(), batches("source", "inputs")
+    far, near = (DIM**0.5 * model.encode(side.inputs).detach().numpy() for side in batch)
     gap = np.cov(far, rowvar=False) - np.cov(near, rowvar=False)
-    expected = own_losses(model, batch)["far"] + 7.0 * (gap**2).sum() / (4 * DIM**2)
+    expected = own_losses(model, batch)["source"] + 7.0 * (gap**2).sum() / (4 * DIM**2)
     method = build_adapt(cfg.Coral(kind="coral", weight=7.0), DIM)
     assert loss_of(method, model, batch).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_dann_adds_its_weight_times_the_classifier_s_loss():
     """Loss = L_source + weight * ln 2 while the classifier knows nothing; its weights are among what trains."""
-    model, batch = build(), batches(inputs=True)
+    model, batch = build(), batches("source", "inputs")
     method = build_adapt(cfg.Dann(kind="dann", weight=0.5), DIM)
     for parameter in method.distance.layers[2].parameters():
         parameter.data.zero_()
-    expected = own_losses(model, batch)["far"] + 0.5 * np.log(2)
+    expected = own_losses(model, batch)["source"] + 0.5 * np.log(2)
     assert loss_of(method, model, batch).item() == pytest.approx(expected, rel=1e-5)
     assert len(trainable(model, method)) == len(trainable(model)) + 4
 
 
 def test_a_weight_of_zero_adds_nothing():
     """An alignment with weight zero is plain source training."""
-    model, batch = build(), batches(inputs=True)
-    assert loss_of(Align(coral, 0.0), model, batch).item() == pytest.approx(own_losses(model, batch)["far"])
+    model, batch = build(), batches("source", "inputs")
+    assert loss_of(Align(coral, 0.0), model, batch).item() == pytest.approx(own_losses(model, batch)["source"])
 
 
 def names_that_train(model: HistoryModel) -> set[str]:
@@ -157,36 +235,34 @@ def names_that_train(model: HistoryModel) -> set[str]:
 
 def test_frozen_trains_the_target_s_vectors_and_the_gates_only():
     """The words and the source's vectors neither ask for a gradient nor move under the optimiser."""
-    model, batch = build(), batches()
+    model, batch = build(), batches("source", "target")
     method = build_tune(cfg.Frozen(kind="frozen"), DIM)
-    method.prepare(model, "near")
+    method.initialise(model, None)
     wanted = {"domains.near.own.weight", "gates.far", "gates.near"}
     assert names_that_train(model) == wanted
     before = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
-    optimizer = TransferModule(model, method, "near", 0.1, None).configure_optimizers()
+    optimizer = TransferModule(model, method, 0.1, None).configure_optimizers()
     loss_of(method, model, batch).backward()
     optimizer.step()
     assert {name for name, tensor in model.named_parameters() if not torch.equal(tensor, before[name])} == wanted
 
 
-@pytest.mark.parametrize("config", [one for one in members("tune") if one is not cfg.Frozen], ids=kind)
-def test_all_others_train_everything(config):
-    """Only `frozen` leaves weights out; `direct` has nothing to fit at all."""
+@pytest.mark.parametrize("choice", [one for one in CHOICES if one.kind != "frozen"], ids=lambda one: one.name)
+def test_all_others_train_everything(choice):
+    """Only `frozen` leaves weights out."""
     model = build()
     everything = names_that_train(model)
-    method = build_tune(config(kind=kind(config)), DIM)
-    method.prepare(model, "near")
+    method_of(choice).initialise(model, None)
     assert names_that_train(model) == everything
-    assert method.trains == (config is not cfg.Direct)
 
 
 def test_one_optimiser_step_is_adagrad_by_row():
     """The first step is lr * g / (sqrt(g^2) + eps) on the rows that the batch touched; the others stay."""
-    model, batch = build(text=False), batches()
+    model, batch = build(text=False), batches("source", "target")
     method = build_tune(cfg.FineTune(kind="fine_tune"), DIM)
     table = model.items("near").own.weight
     before = table.detach().clone()
-    optimizer = TransferModule(model, method, "near", 0.1, None).configure_optimizers()
+    optimizer = TransferModule(model, method, 0.1, None).configure_optimizers()
     loss_of(method, model, batch).backward()
     assert table.grad.is_sparse
     gradient = table.grad.to_dense()

@@ -8,7 +8,7 @@ from pipeline.config import Scenario
 from pipeline.data.prepared import DomainData, Domains
 from pipeline.errors import CrossliftError
 from pipeline.scenarios import load_scenario
-from pipeline.training.build import copy_shared_items, new_model, shared_items, target_inputs
+from pipeline.training.build import copy_shared_items, in_source_items, new_model, shared_items, target_inputs
 
 
 def domain(name: str, pairs: list[str]) -> DomainData:
@@ -31,7 +31,10 @@ NEAR = domain("near", ["c y", "c q", "d q", "e z", "e y"])  # other users; y and
 def read(bridge: str, near: DomainData) -> dict[str, set[str]]:
     """Which items of the source each of the target's users is read by."""
     domains = Domains((FAR,), near)
-    rows = target_inputs(scenario(bridge), domains, domains.histories(("train", "valid")), ("far",))
+    histories = domains.histories(("train", "valid"))
+    if bridge == "items":
+        histories = in_source_items(domains, histories)
+    rows = target_inputs(scenario(bridge), domains, histories, ("far",))
     names = domains.users.to_numpy()[rows.users.numpy()]
     items = FAR.items["item_id"].to_numpy()
     table = rows.tables["far"]
