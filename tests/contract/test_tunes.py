@@ -280,20 +280,20 @@ def break_checkpoint(path: Path, how: str) -> None:
 @pytest.mark.parametrize("ended", [True, False], ids=["ended", "not ended"])
 def test_a_damaged_best_epoch_is_made_again(ended, tmp_path, monkeypatch):
     """The best weights are never read from a damaged file: what needs them is left, and the fit ends as it should."""
-    rows, training = tune_rows(cfg.Scratch), TRAINING.model_copy(update={"epochs": 3, "patience": 3})
+    rows, training = rows_of("scratch"), TRAINING.model_copy(update={"epochs": 3, "patience": 3})
     whole, found = fitted(
-        method_of(cfg.Scratch), rows, tmp_path / "whole", training=training, metric=given([0.3, 0.1, 0.2])
+        method_of("scratch"), rows, tmp_path / "whole", training=training, metric=given([0.3, 0.1, 0.2])
     )
     if ended:
-        fitted(method_of(cfg.Scratch), rows, tmp_path / "two", training=training, metric=given([0.3, 0.1, 0.2]))
+        fitted(method_of("scratch"), rows, tmp_path / "two", training=training, metric=given([0.3, 0.1, 0.2]))
     else:
         with monkeypatch.context() as patch:
             patch.setattr(RankingRows, "batch", ending(RankingRows.batch))
             with pytest.raises(KilledError):
-                fitted(method_of(cfg.Scratch), rows, tmp_path / "two", training=training, metric=given([0.3, 0.1]))
+                fitted(method_of("scratch"), rows, tmp_path / "two", training=training, metric=given([0.3, 0.1]))
     break_checkpoint(tmp_path / "two" / "best0000.ckpt", "flipped")
     again, repeated = fitted(
-        method_of(cfg.Scratch), rows, tmp_path / "two", training=training, metric=given([0.3, 0.1, 0.2])
+        method_of("scratch"), rows, tmp_path / "two", training=training, metric=given([0.3, 0.1, 0.2])
     )
     assert repeated == found
     assert same(whole, again)
@@ -303,7 +303,7 @@ def test_few_checkpoints_are_kept(tmp_path):
     """However many epochs there are: the last two, and the weights of the best two."""
     training = TRAINING.model_copy(update={"epochs": 6, "patience": 6})
     values = [0.1, 0.5, 0.3, 0.4, 0.2, 0.5]
-    fitted(method_of(cfg.Scratch), tune_rows(cfg.Scratch), tmp_path, training=training, metric=given(values))
+    fitted(method_of("scratch"), rows_of("scratch"), tmp_path, training=training, metric=given(values))
     kept = sorted(path.name for path in tmp_path.glob("*.ckpt"))
     assert kept == ["best0001.ckpt", "best0005.ckpt", "epoch0004.ckpt", "epoch0005.ckpt"]
     assert {path.name for path in tmp_path.glob("*.json")} == {f"{name}.sha256.json" for name in kept}
