@@ -10,8 +10,9 @@ from pipeline.data.pseudonyms import key_id, read_key
 from pipeline.folders import UNHASHED, Home, digest, exclusive, read_json, write_json, written_whole
 from pipeline.integrity import damage, set_aside
 from pipeline.results import StepResult
+from pipeline.steps.fingerprint import code_hash
 from pipeline.steps.run import Run, data_root
-from pipeline.steps.transaction import Facts, code_hash, limit_threads, transact
+from pipeline.steps.transaction import Facts, limit_threads, transact
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,7 +78,8 @@ def _tables(home: Home, scenario: Scenario) -> tuple[Tables, Path]:
 
 def _generated(home: Home, config: Embedded, source: str, target: str) -> Path:
     """The folder with the generator's tables, made if this code did not make it before."""
-    wanted = digest({"config": config.model_dump(mode="json"), "source": source, "target": target, "code": code_hash()})
+    code = code_hash("pipeline.data.generator")
+    wanted = digest({"config": config.model_dump(mode="json"), "source": source, "target": target, "code": code})
     final = home.root / "generated" / wanted[:32]
     with exclusive(home.lock(final.name)):
         if final.exists() and (why := damage(final)):

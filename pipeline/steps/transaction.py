@@ -5,20 +5,17 @@ import resource
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
-import pipeline
 from pipeline.errors import StorageError
 from pipeline.folders import (
     META,
     digest,
     exclusive,
-    hash_file,
     manifest_hash,
     read_json,
     write_json,
@@ -26,20 +23,10 @@ from pipeline.folders import (
 )
 from pipeline.integrity import damage, set_aside
 from pipeline.results import Cost, StepResult
+from pipeline.steps.fingerprint import code_hash, device_class
 from pipeline.steps.run import Run
 
 THREADS = 1  # one BLAS thread a worker: lanes run beside each other, and one thread sums in one order
-_LIBRARIES = (
-    "numpy",
-    "scipy",
-    "pandas",
-    "pyarrow",
-    "torch",
-    "pytorch-lightning",
-    "implicit",
-    "great-expectations",
-    "mlflow",
-)
 _FACTS = "facts.json"
 
 
@@ -80,7 +67,7 @@ def transact(
     """
     run.forget(step, name)
     fingerprint = digest(
-        {"step": step, "name": name, "inputs": dict(inputs), "config": dict(config), "code": code_hash(),
+        {"step": step, "name": name, "inputs": dict(inputs), "config": dict(config), "code": code_hash(_module(build)),
          "threads": THREADS, "device": device_class()}
     )[:32]  # fmt: skip
     final = run.home.step(step, fingerprint)
@@ -145,32 +132,12 @@ def _compute(run: Run, step: str, name: str, build: Build, final: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
 
 
-@cache
-def code_hash() -> str:
-    """Hash of the package's own sources and of the versions of the libraries that compute.
-
-    The command line and the local stack decide no result, so that a new help text computes nothing again.
-    """
-    root = Path(pipeline.__file__).parent
-    paths = [path.relative_to(root) for path in sorted(root.rglob("*.py"))]
-    sources = {path.as_posix(): hash_file(root / path) for path in paths if path.parts[0] not in ("cli", "local")}
-    return digest({"sources": sources, "libraries": {library: _version(library) for library in _LIBRARIES}})
-
-
-def device_class() -> str:
-    """`cuda` where this process may use a GPU, else `cpu`; found without loading torch."""
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    return "cuda" if Path("/proc/driver/nvidia/version").exists() and not hidden else "cpu"
-
-
 def limit_threads() -> None:
     """Tell the numeric libraries, before they load, how many threads they have."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(THREADS)
 
 
-def _version(library: str) -> str:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return "absent"
+def _module(build: Build) -> str:
+    """Where the function that computes is defined."""
+    return _module(build.func) if isinstance(build, partial) else str(build.__module__)

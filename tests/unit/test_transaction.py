@@ -16,8 +16,9 @@ from pipeline.integrity import damage
 from pipeline.results import StepResult
 from pipeline.scenarios import load_scenario
 from pipeline.steps import transaction
+from pipeline.steps.fingerprint import device_class
 from pipeline.steps.run import Run
-from pipeline.steps.transaction import Facts, cost_of, device_class, transact
+from pipeline.steps.transaction import Facts, cost_of, transact
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_code_device_and_threads_decide_too(run: Run, monkeypatch: pytest.Monkey
     """Nothing is reused that other code, another device or other threads computed."""
     step = Step()
     do(run, step)
-    monkeypatch.setattr(transaction, what, 7 if what == "THREADS" else lambda: "other")
+    monkeypatch.setattr(transaction, what, 7 if what == "THREADS" else lambda *_: "other")
     assert not do(run, step).reused
 
 

@@ -1,0 +1,78 @@
+"""What a step's fingerprint knows of the code: which edit computes which steps again, and none other."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.steps import fingerprint
+
+STEPS = ("ingest", "validate", "prepare", "audit", "pretrain", "adapt", "finetune", "baseline", "evaluate")
+TRAINED = {"pretrain", "adapt", "finetune"}
+
+
+def hashes() -> dict[str, str]:
+    """Hash the code of every step anew."""
+    fingerprint.code_hash.cache_clear()
+    return {step: fingerprint.code_hash(f"pipeline.steps.{step}") for step in STEPS}
+
+
+@pytest.mark.parametrize(
+    ("edited", "again"),
+    [
+        ("cli/app.py", set()),
+        ("steps/transaction.py", set()),
+        ("registry/rollback.py", set()),
+        ("data/sql.py", {"ingest"}),
+        ("data/splits.py", set(STEPS) - {"ingest"} - {"validate"}),
+        ("validation/suites.py", {"validate"}),
+        ("validation/twins.py", {"audit"}),
+        ("training/fit.py", TRAINED),
+        ("models/ease.py", {"baseline", "evaluate"}),
+        ("steps/finetune.py", {"finetune"}),
+        ("errors.py", set(STEPS)),
+    ],
+)
+def test_an_edit_computes_again_what_it_reaches(monkeypatch: pytest.MonkeyPatch, edited: str, again: set[str]) -> None:
+    """A changed file changes the hash of the steps that reach it; the others find what they had."""
+    before, real = hashes(), fingerprint.hash_file
+    monkeypatch.setattr(
+        fingerprint, "hash_file", lambda path: "other" if path.as_posix().endswith(f"pipeline/{edited}") else real(path)
+    )
+    after = hashes()
+    fingerprint.code_hash.cache_clear()
+    assert {step for step in STEPS if after[step] != before[step]} == again
+
+
+def other_version(library: str, real: Callable[[str], str]) -> Callable[[str], str]:
+    """Give another version of one library."""
+    return lambda name: "2" if name == library else real(name)
+
+
+@pytest.mark.parametrize(
+    ("library", "again"),
+    [("torch", TRAINED), ("implicit", {"baseline", "evaluate"}), ("great_expectations", {"validate"})],
+)
+def test_a_library_counts_where_it_is_imported(monkeypatch: pytest.MonkeyPatch, library: str, again: set[str]) -> None:
+    """Another version of a library computes the steps again whose modules import it."""
+    before = hashes()
+    monkeypatch.setattr(fingerprint, "_version", other_version(library, fingerprint._version))
+    after = hashes()
+    fingerprint.code_hash.cache_clear()
+    assert {step for step in STEPS if after[step] != before[step]} == again
+
+
+def test_versions_are_found_whatever_a_library_is_called() -> None:
+    """A module's name need not be its distribution's."""
+    assert fingerprint._version("yaml").startswith("PyYAML ")
+    assert fingerprint._version("no_such_library") == "absent"
+
+
+def test_data_of_a_module_counts(tmp_path: Path) -> None:
+    """A template belongs to the module whose name its own begins with."""
+    for name in ("report.py", "report.html", "report_markdown.html", "gate.py", "gates.txt"):
+        (tmp_path / name).touch()
+    assert {path.name for path in fingerprint._files(tmp_path, "pipeline.report")} == {
+        "report.py", "report.html", "report_markdown.html",
+    }  # fmt: skip
+    assert {path.name for path in fingerprint._files(tmp_path, "pipeline.gate")} == {"gate.py"}
