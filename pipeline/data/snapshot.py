@@ -13,6 +13,8 @@ from pipeline import columns as c
 from pipeline.data.pseudonyms import pseudonymise
 from pipeline.errors import DataError
 
+_NAMED = 20  # domains that are named where they are ignored
+
 
 def content_hash(table: pa.Table) -> str:
     """SHA-256 of a canonical table whatever the order of its rows."""
@@ -79,13 +81,21 @@ def write_domain(tables: Mapping[str, pa.Table], domain: str, folder: Path) -> d
     return facts
 
 
-def count_ignored(tables: Mapping[str, pa.Table], domains: Sequence[str]) -> dict[str, JsonValue]:
-    """Rows of domains that the scenario does not name, and rows without one, by kind of table."""
-    wanted = pa.array(domains, pa.string())
-    return {
-        kind: table.num_rows - pc.sum(pc.is_in(table[c.DOMAIN], value_set=wanted)).as_py()
-        for kind, table in tables.items()
-    }
+def count_ignored(tables: Mapping[str, pa.Table], domains: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Rows of domains that the scenario does not name, by kind of table and domain; the rarest are summed up."""
+    found = {}
+    for kind, table in tables.items():
+        counted = pc.value_counts(table[c.DOMAIN].combine_chunks()).to_pylist()
+        others = [(_shown(one["values"]), one["counts"]) for one in counted if one["values"] not in domains]
+        others.sort(key=lambda one: (-one[1], one[0]))
+        found[kind] = dict(others[:_NAMED])
+        if rest := sum(count for _, count in others[_NAMED:]):
+            found[kind][f"{len(others) - _NAMED} more"] = rest
+    return found
+
+
+def _shown(domain: str | None) -> str:
+    return "(none)" if domain is None else domain[:60]
 
 
 def _ordered(table: pa.Table) -> pa.Table:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from pipeline.folders import read_json
+from pipeline.steps.account import accounts, ignored
 from pipeline.steps.run import Run
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def summarise(run: Run) -> dict[str, Any]:
         "report": str(run.place(result) / str(result.facts["html"])),
         "data_docs": str(run.place(checked) / str(checked.facts["data_docs"])),
     }
+    summary["rows"] = [str(account) for account in accounts(run)]
+    summary["ignored"] = list(ignored(run))
     if promoted := run.results("promote").get(""):
         facts = promoted.facts
         summary |= {"model": facts["model_name"]} | {key: facts[key] for key in ("version", "alias", "promoted")}
@@ -78,6 +81,9 @@ def print_summary(run: Run, console: "Console") -> None:
     console.print(comparison_table(read_report(run), ITEMS))
     if summary["failed"]:
         console.print(f"Failed lanes: {', '.join(summary['failed'])}", style="red", markup=False)
+    console.print()
+    for line in (*summary["rows"], *summary["ignored"]):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(f"\nVerdict: {summary['verdict']} ({summary['candidate']})", style="bold", highlight=False)
     lines = [summary["reason"]]
     if "model" in summary:

@@ -54,4 +54,6 @@ def test_each_table_must_have_each_domain():
 def test_rows_of_other_domains_are_counted():
     """Also those without a domain."""
     rows = interactions(("a", "1", "books"), ("a", "2", "games"), ("a", "3", None))
-    assert snapshot.count_ignored({"interactions": rows}, ["books", "films"]) == {"interactions": 2}
+    assert snapshot.count_ignored({"interactions": rows}, ["books", "films"]) == {
+        "interactions": {"(none)": 1, "games": 1}
+    }
