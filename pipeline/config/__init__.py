@@ -22,6 +22,7 @@ from pipeline.config.baselines import (
     UserKnn,
 )
 from pipeline.config.data import (
+    ColdUsersSplit,
     Embedded,
     FileTable,
     LeaveLastOutSplit,
@@ -67,6 +68,7 @@ __all__ = [
     "BaselineConfig",
     "Blend",
     "Bridge",
+    "ColdUsersSplit",
     "Config",
     "Coral",
     "CoralTerm",

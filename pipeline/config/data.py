@@ -1,7 +1,7 @@
 """Where the rows come from and how they are split."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import parse_qsl
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -74,7 +74,14 @@ class Embedded(Config):
     seed: int = 7
 
 
-class ShippedSplit(Config):
+class SplitConfig(Config):
+    """What the steps ask of every split."""
+
+    needs_sources: ClassVar[bool] = False  # it looks at who is known in the sources
+    cold: ClassVar[bool] = False  # the test holds what no training row has
+
+
+class ShippedSplit(SplitConfig):
     """The split that the data set ships, in the column `split`; rows with other values are left out."""
 
     kind: Literal["shipped"]
@@ -83,7 +90,7 @@ class ShippedSplit(Config):
     test: tuple[str, ...] = ("test",)
 
 
-class TimeSplit(Config):
+class TimeSplit(SplitConfig):
     """Train before validation before test, over all users at once; the shares are of the target's rows."""
 
     kind: Literal["time"]
@@ -91,10 +98,24 @@ class TimeSplit(Config):
     test: Share = 0.1
 
 
-class LeaveLastOutSplit(Config):
+class LeaveLastOutSplit(SplitConfig):
     """Each user's last row of the target is for the test and the last but one for validation."""
 
     kind: Literal["leave_last_out"]
 
 
-Split = Annotated[ShippedSplit | TimeSplit | LeaveLastOutSplit, Field(discriminator="kind")]
+class ColdUsersSplit(SplitConfig):
+    """Users of the target whom a source knows, divided by a hash: of those who test or choose no row trains.
+
+    The shares are of these users. Some choose and others test, so that both meet a model that never saw them.
+    """
+
+    needs_sources: ClassVar[bool] = True
+    cold: ClassVar[bool] = True
+
+    kind: Literal["cold_users"]
+    valid: Share = 0.1
+    test: Share = 0.1
+
+
+Split = Annotated[ShippedSplit | TimeSplit | LeaveLastOutSplit | ColdUsersSplit, Field(discriminator="kind")]

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pipeline.config.base import Bridge, Config, Name, Share
+from pipeline.config.base import Bridge, Config, Draw, Name, Share
 from pipeline.config.baselines import BaselineConfig
 from pipeline.config.data import Embedded, Split, Tables
 from pipeline.config.methods import HistoryModel, RankingTask, Strategy, Training
@@ -57,7 +57,8 @@ class Scenario(Config):
     gate: Gate = Gate()
     schedule: Annotated[str, AfterValidator(_comes)] | None = None  # cron, UTC; None: only by hand
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
-    target_share: Share = 1.0  # share of the target's training rows that is used
+    target_share: Share = 1.0  # share of the target's training and validation rows that is used
+    share_draw: Draw = 0  # another number draws other rows of that share; a claim rests on several
     shares: tuple[Share, ...] = ()  # further shares whose curve the report draws
 
     @property
@@ -139,4 +140,5 @@ class Options(Config):
     seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
     epochs: int | None = Field(default=None, ge=1, le=1000)
     target_share: Share | None = None
+    share_draw: Draw | None = None
     force: bool = False  # compute again what could be reused

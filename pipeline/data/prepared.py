@@ -14,7 +14,6 @@ from scipy import sparse
 
 from pipeline import columns as c
 from pipeline.data.splits import PART, TEST, is_kept, order_column
-from pipeline.data.tokens import item_tokens
 
 IntArray = np.ndarray[tuple[int], np.dtype[np.int64]]
 PART_CODES = {part: code for code, part in enumerate(c.PARTS)}  # 0 train, 1 valid, 2 test
@@ -28,7 +27,7 @@ class DomainData:
     thinning took a training or validation row away) and, where the data has time, timestamp, else position where it has
     that; sorted by user and item. A validation row is a training row too, held out while settings are chosen.
     `items` has item_id, its training count `train_count` (kept rows for training and validation) and, where titles
-    exist, `tokens` (lists of int32).
+    exist, title and category as they were brought.
     """
 
     name: str
@@ -38,7 +37,7 @@ class DomainData:
 
     @classmethod
     def build(
-        cls, name: str, rows: pd.DataFrame, goods: pd.DataFrame | None, share: float, buckets: int
+        cls, name: str, rows: pd.DataFrame, goods: pd.DataFrame | None, share: float, draw: int = 0
     ) -> "DomainData":
         """A domain from its rows with their part, and its table of items where it has one.
 
@@ -50,14 +49,14 @@ class DomainData:
             rows: What a split gave: user_id, item_id, part and what orders them.
             goods: Items with item_id and, where they have them, title and category.
             share: Share of the rows for training and validation that thinning keeps, in [0, 1].
-            buckets: Number of buckets of hashed words.
+            draw: Which of the draws of that share.
         """
         known = [rows.loc[rows[PART] != TEST, c.ITEM], *([] if goods is None else [goods[c.ITEM]])]
         items = pd.Index(np.unique(np.concatenate([column.to_numpy(dtype=object) for column in known])))
         places = items.get_indexer(pd.Index(rows[c.ITEM].to_numpy(dtype=object)))
         rows, places = rows[places >= 0], places[places >= 0]
         users, owners = np.unique(rows[c.USER].to_numpy(dtype=object), return_inverse=True)
-        kept = (rows[PART].to_numpy() == TEST) | is_kept(rows, share)
+        kept = (rows[PART].to_numpy() == TEST) | is_kept(rows, share, draw)
         order = order_column(rows)
         table = pd.DataFrame(
             {
@@ -74,7 +73,9 @@ class DomainData:
         )
         if goods is not None and c.TITLE in goods and goods[c.TITLE].notna().any():
             described = goods.drop_duplicates(c.ITEM).set_index(c.ITEM).reindex(items)
-            catalogue["tokens"] = item_tokens(described, buckets).to_numpy()
+            for column in (c.TITLE, c.CATEGORY):
+                if column in described:
+                    catalogue[column] = described[column].array
         return cls(name, pd.DataFrame({c.USER: users}), catalogue, table)
 
     @classmethod
@@ -89,8 +90,8 @@ class DomainData:
 
     @cached_property
     def has_text(self) -> bool:
-        """Whether items have word features."""
-        return "tokens" in self.items
+        """Whether items are described by words."""
+        return c.TITLE in self.items
 
 
 Columns = Mapping[str, IntArray]  # domain -> [I_d], the place of each of its items among the columns of all domains
@@ -185,10 +186,10 @@ class Domains:
     def held_out(self, part: str) -> pd.DataFrame:
         """The target's rows of a part whose item is in the catalogue: user (in the union), item.
 
-        Validation rows are not thinned: they choose, and are trained on only where they were kept.
+        Thinning takes validation rows too: a poor target has few rows to choose by.
         """
         rows = self.target.rows
-        chosen = rows[rows["part"] == PART_CODES[part]]
+        chosen = rows[(rows["part"] == PART_CODES[part]) & rows["kept"]]
         return pd.DataFrame(
             {
                 "row": chosen.index.to_numpy(),

@@ -44,13 +44,14 @@ def pair_hash(rows: pd.DataFrame, purpose: str) -> NDArray[np.uint64]:
     hashed = np.full(len(rows), stable_hash(pd.Index([purpose]))[0], dtype=np.uint64)
     for column in (c.USER, c.ITEM):
         codes, ids = pd.factorize(rows[column])
-        hashed = _mix(hashed ^ stable_hash(pd.Index(ids))[codes])
+        hashed = mixed(hashed ^ stable_hash(pd.Index(ids))[codes])
     return hashed
 
 
-def is_kept(rows: pd.DataFrame, share: float) -> Mask:
-    """Which rows thinning keeps [N]: what a smaller share keeps, a larger one keeps too."""
-    return np.asarray((pair_hash(rows, "share") >> np.uint64(11)) / 2.0**53 < share)  # exact: a double has 53 bits
+def is_kept(rows: pd.DataFrame, share: float, draw: int = 0) -> Mask:
+    """Which rows thinning keeps [N]: what a smaller share keeps, a larger one of the same draw keeps too."""
+    hashed = pair_hash(rows, f"share {draw}" if draw else "share")
+    return np.asarray((hashed >> np.uint64(11)) / 2.0**53 < share)  # exact: a double has 53 bits
 
 
 def order_column(rows: pd.DataFrame) -> str | None:
@@ -195,7 +196,7 @@ def _need(rows: pd.DataFrame, column: str, domain: str, kind: str) -> None:
         )
 
 
-def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The finaliser of SplitMix64 (Steele, Lea and Flood, 2014), which makes every bit depend on all."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -119,6 +119,8 @@ def apply_options(scenario: Scenario, options: Options) -> Scenario:
         changes["seed"] = options.seed
     if options.target_share is not None:
         changes["target_share"] = options.target_share
+    if options.share_draw is not None:
+        changes["share_draw"] = options.share_draw
     if options.epochs is not None:
         changes["training"] = scenario.training.model_copy(update={"epochs": options.epochs})
     return scenario.model_copy(update=changes)

@@ -29,7 +29,7 @@ def audit(run: Run) -> StepResult:
 
 def _expects_cold(run: Run) -> bool:
     """Whether the test may hold what no training row has; without labels of the target nothing in it was seen."""
-    return run.scenario.cold_start or not run.scenario.target_labels
+    return run.scenario.cold_start or run.scenario.split.cold or not run.scenario.target_labels
 
 
 def _audit(run: Run, passport: StepResult, folder: Path, _work: Path) -> Facts:

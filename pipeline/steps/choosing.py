@@ -113,6 +113,6 @@ def _unmarked(run: Run, domains: "Domains") -> "pd.DataFrame":
     if unmarked.empty:
         raise DataError(
             f"{domains.target.name}: no validation row is left that the audit did not mark ({len(rows)} are marked), "
-            "so nothing can be chosen; bring more rows of the target, or state another split."
+            "so nothing can be chosen; bring more rows of the target, take a larger share, or state another split."
         )
     return unmarked

@@ -1,4 +1,4 @@
-"""prepare: splits, id maps and word features of each domain, from the validated rows."""
+"""prepare: splits and id maps of each domain, from the validated rows."""
 
 from functools import partial
 from pathlib import Path
@@ -33,13 +33,12 @@ def prepare(run: Run) -> dict[str, StepResult]:
     """
     scenario = run.scenario
     split = scenario.split.model_dump(mode="json")
-    words = scenario.model.text_buckets
     target = transact(
         run,
         STEP,
         partial(_build_target, run),
-        inputs={"validate": run.result("validate", scenario.target).manifest},
-        config={"split": split, "share": _share(scenario), "words": words},
+        inputs={"validate": run.result("validate", scenario.target).manifest, **_known(run)},
+        config={"split": split, "share": _share(scenario), "draw": scenario.share_draw},
         name=scenario.target,
     )
     border = target.facts["border"]
@@ -49,7 +48,7 @@ def prepare(run: Run) -> dict[str, StepResult]:
             STEP,
             partial(_build_source, run, name, target),
             inputs={"validate": run.result("validate", name).manifest},
-            config={"split": split if split["kind"] == "shipped" else split["kind"], "border": border, "words": words},
+            config={"split": split if split["kind"] == "shipped" else split["kind"], "border": border},
             name=name,
         )
         for name in scenario.sources
@@ -59,6 +58,7 @@ def prepare(run: Run) -> dict[str, StepResult]:
 
 def _build_target(run: Run, folder: Path, work: Path) -> Facts:  # noqa: ARG001  nothing to resume
     from pipeline.data import splits
+    from pipeline.data.cold_users import cold_users
 
     name, split = run.scenario.target, run.scenario.split
     rows = _read(run, name, "interactions")
@@ -71,10 +71,12 @@ def _build_target(run: Run, folder: Path, work: Path) -> Facts:  # noqa: ARG001 
         cuts = splits.time_cuts(rows, split, name)
         border = {"valid": cuts.valid.isoformat(), "test": cuts.test.isoformat()}
         parted = splits.by_time(rows, cuts)
+    elif split.kind == "cold_users":
+        parted = cold_users(rows, split, _source_users(run), name)
     else:
         parted = splits.leave_last_out(rows, name)
     data, facts = _publish(run, name, parted, folder)
-    if split.kind == "leave_last_out" and not rows.empty:
+    if split.kind in ("leave_last_out", "cold_users") and splits.order_column(data.rows) and not rows.empty:
         border = digest(_limits(data).astype(str).to_dict())
     if run.scenario.target_labels:
         _refuse_empty(name, facts["rows"], ("train", "valid", "test"))
@@ -93,7 +95,8 @@ def _build_source(run: Run, name: str, target: StepResult, folder: Path, work: P
     elif isinstance(border, dict):
         parted = splits.source_before(rows, pd.Timestamp(str(border["valid"])), name)
     elif border is None:
-        parted = splits.Parted(splits.with_hashed_valid(splits.first_of_pairs(rows)))
+        first = splits.first_of_pairs(rows)
+        parted = splits.Parted(splits.with_hashed_valid(first), {"repeated": len(rows) - len(first)})
     else:
         limits = _limits(DomainData.read(run.path(target), target.name))
         parted = splits.source_before(rows, limits, name)
@@ -108,7 +111,7 @@ def _publish(run: Run, name: str, parted: "Parted", folder: Path) -> tuple["Doma
 
     scenario = run.scenario
     share = _share(scenario) if name == scenario.target else 1.0
-    data = DomainData.build(name, parted.rows, _read(run, name, "items"), share, scenario.model.text_buckets)
+    data = DomainData.build(name, parted.rows, _read(run, name, "items"), share, scenario.share_draw)
     data.write(folder)
     parts = data.rows["part"]
     trained = data.rows["kept"] & (parts != PART_CODES[c.TEST])
@@ -120,6 +123,20 @@ def _publish(run: Run, name: str, parted: "Parted", folder: Path) -> tuple["Doma
         "dropped": {**parted.dropped, "outside_catalogue": len(parted.rows) - len(data.rows)},
         "words": data.has_text,
     }
+
+
+def _known(run: Run) -> dict[str, str]:
+    """What the target's split looks at beside the target's own rows."""
+    if not run.scenario.split.needs_sources:
+        return {}
+    return {f"validate.{name}": run.result("validate", name).manifest for name in run.scenario.sources}
+
+
+def _source_users(run: Run) -> set[str]:
+    """Who has a row in any source."""
+    from pipeline.columns import USER
+
+    return {user for name in run.scenario.sources for user in _read(run, name, "interactions")[USER].unique()}
 
 
 def _share(scenario: Scenario) -> float:

@@ -10,6 +10,7 @@ from torch import nn
 
 from pipeline.config import Role, Scenario
 from pipeline.data.prepared import DomainData, Domains
+from pipeline.data.tokens import item_tokens
 from pipeline.errors import CrossliftError
 from pipeline.models.history import HistoryModel
 from pipeline.tasks.ranking import InputRows, RankingRows, Sampling
@@ -25,7 +26,7 @@ def words(domain: DomainData, buckets: int) -> sparse.csr_matrix | None:
     """The words of a domain's items, binary CSR [I, buckets]; None where it has no titles."""
     if not domain.has_text:
         return None
-    lists = domain.items["tokens"]
+    lists = item_tokens(domain.items, buckets)
     lengths = lists.map(len).to_numpy()
     indptr = np.concatenate([[0], lengths.cumsum()])
     indices = np.concatenate(lists.tolist()) if lengths.sum() else np.zeros(0, dtype=np.int64)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import columns as c
-from pipeline.config import Bridge, Scenario, ShippedSplit
+from pipeline.config import Bridge, ColdUsersSplit, Scenario, ShippedSplit
 from pipeline.validation.suites import Check, Severity
 
 MAX_QUARANTINED = 0.2  # share of a domain's rows: with more, the rules or the delivery are wrong, not the rows
@@ -114,6 +114,9 @@ def _labels(scenario: Scenario, target: pd.DataFrame) -> dict[str, int]:
     if isinstance(split, ShippedSplit):
         parts = target[c.SPLIT] if c.SPLIT in target else pd.Series([], dtype="str")
         return {c.TRAIN: int(parts.isin(split.train).sum()), c.TEST: int(parts.isin(split.test).sum())}
+    if isinstance(split, ColdUsersSplit):
+        test = int(split.test * len(target))  # about: who is cold hangs on the sources too
+        return {c.TRAIN: len(target) - test, c.TEST: test}
     ordered = next((name for name in (c.TIMESTAMP, c.POSITION) if name in target), None)
     dated = target[target[ordered].notna()] if ordered else target.iloc[:0]
     if split.kind == "time":

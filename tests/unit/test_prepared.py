@@ -14,6 +14,7 @@ from pipeline.data.splits import is_kept
 from pipeline.errors import DataError
 from pipeline.folders import Home
 from pipeline.scenarios import load_scenario
+from pipeline.steps.account import Account, accounts
 from pipeline.steps.inputs import load_domains
 from pipeline.steps.prepare import prepare
 from pipeline.steps.run import Run
@@ -35,7 +36,8 @@ def validated(tmp_path, settings, tables, share=1.0, force=False):
             interactions.to_parquet(folder / "interactions.parquet", index=False)
             if items is not None:
                 items.to_parquet(folder / "items.parquet", index=False)
-            return {}
+            counts = {"rows_read": len(interactions), "rows": len(interactions), "rules": {}}
+            return {"interactions": counts}
 
         content = interactions.to_csv() + ("" if items is None else items.to_csv())
         transact(run, "validate", build, inputs={}, config={"content": content}, name=name)
@@ -60,6 +62,41 @@ TABLES = {"source": (rows(1, "source"), None), "target": (rows(2, "target"), Non
 SPLITS = [{"kind": "shipped"}, {"kind": "time"}, {"kind": "leave_last_out"}]
 
 
+@pytest.mark.parametrize("split", [*SPLITS, {"kind": "cold_users"}], ids=lambda split: split["kind"])
+def test_every_row_is_accounted_for(split, tmp_path):
+    """What was read is kept in a part, or dropped for a reason, to the row; repeats and new items are among them."""
+    repeated = pd.concat([TABLES["target"][0], TABLES["target"][0].head(20)])
+    run = validated(tmp_path, scenario(split), {**TABLES, "target": (repeated, None)})
+    prepare(run)
+    found = {account.domain: account for account in accounts(run)}
+    assert set(found) == {"source", "target"}
+    for name, table in (("source", TABLES["source"][0]), ("target", repeated)):
+        account = found[name]
+        assert account.read == len(table)
+        assert sum(account.kept.values()) + sum(account.dropped.values()) == len(table)
+    assert f"target: {len(repeated):,} rows read = " in str(found["target"])
+
+
+def test_a_row_that_vanishes_is_a_fault():
+    """An account that does not add up is not told."""
+    with pytest.raises(AssertionError, match="shop: 10 rows were read, but 9 are accounted for"):
+        Account("shop", 10, {"train": 6}, {"duplicate_row": 1}, {"repeated": 2})
+
+
+def test_cold_users_train_nothing_and_hang_on_the_sources_users(tmp_path):
+    """None of the rows of who chooses or tests trains; a source with other users is another split."""
+    run = validated(tmp_path, scenario({"kind": "cold_users", "valid": 0.2, "test": 0.3}), TABLES)
+    prepare(run)
+    rows = load_domains(run).target.rows
+    users = [set(rows.loc[rows["part"] == part, "user"]) for part in (0, 1, 2)]
+    assert all(users)
+    assert not users[0] & users[1] | users[1] & users[2] | users[0] & users[2]
+    known = TABLES["source"][0]
+    fewer = known[known["user_id"] != known["user_id"].iloc[0]]
+    again = validated(tmp_path, run.scenario, {**TABLES, "source": (fewer, None)})
+    assert not prepare(again)["target"].reused
+
+
 def test_the_catalogue_is_what_was_trained_on_or_is_described(tmp_path):
     """A test row on an item that nobody knows is dropped and counted; one of the items table stays."""
     target = pd.DataFrame(
@@ -73,7 +110,8 @@ def test_the_catalogue_is_what_was_trained_on_or_is_described(tmp_path):
     data = load_domains(run).target
     assert data.items["item_id"].tolist() == ["c0", "c1", "c2", "c3", "described", "k", "l", "never"]
     assert data.items["train_count"].tolist() == [1, 1, 1, 1, 0, 1, 1, 0]
-    assert [len(tokens) for tokens in data.items["tokens"]] == [0, 0, 0, 0, 3, 0, 0, 1]
+    assert data.items["title"].dropna().to_dict() == {4: "Oak tea"}
+    assert data.items["category"].dropna().to_dict() == {4: "Tea", 7: "Tea"}
     assert data.users["user_id"].tolist() == ["a", "b", "c"]
     assert facts["dropped"]["outside_catalogue"] == 1
     assert facts["rows"] == {"train": 5, "valid": 1, "test": 2}
@@ -112,6 +150,29 @@ def test_every_share_leaves_the_same_items_to_rank(tmp_path):
     assert (seen[1.0] != trained[1.0]).nnz == 0
     assert (seen[0.3] != seen[1.0]).nnz == 0
     assert trained[0.3].nnz < 0.5 * seen[0.3].nnz
+
+
+def test_a_poor_target_chooses_by_few_rows(tmp_path):
+    """Thinning takes validation rows too, by the same hash, and never a test row; an oracle sees all of them."""
+    run = validated(tmp_path, scenario({"kind": "time"}), TABLES, 0.3)
+    prepare(run)
+    domains = load_domains(run)
+    rows = domains.target.rows
+    valid = rows[rows["part"] == 1]
+    assert domains.held_out("valid")["row"].tolist() == valid.index[valid["kept"]].tolist()
+    assert 0 < valid["kept"].mean() < 0.6
+    assert len(domains.held_out("test")) == (rows["part"] == 2).sum()
+    assert len(domains.with_all_rows().held_out("valid")) == len(valid)
+
+
+def test_another_draw_keeps_other_rows_of_the_same_share():
+    """Draws are unrelated, and each is nested in its own larger shares."""
+    table = TABLES["target"][0]
+    kept = {draw: is_kept(table, 0.3, draw) for draw in (0, 1, 2)}
+    assert (kept[0] == is_kept(table, 0.3)).all()
+    for draw, other in ((0, 1), (1, 2)):
+        assert abs((kept[draw] & kept[other]).mean() - 0.09) < 0.05
+    assert not (kept[1] & ~is_kept(table, 0.5, 1)).any()
 
 
 def test_kept_is_the_hash_of_user_and_item(tmp_path):

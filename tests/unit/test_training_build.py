@@ -14,7 +14,7 @@ from pipeline.training.build import copy_shared_items, in_source_items, new_mode
 def domain(name: str, pairs: list[str]) -> DomainData:
     """Training rows written as `user item`."""
     rows = pd.DataFrame([pair.split() for pair in pairs], columns=["user_id", "item_id"]).assign(part=0)
-    return DomainData.build(name, rows, None, 1.0, 16)
+    return DomainData.build(name, rows, None, 1.0)
 
 
 def scenario(bridge: str) -> Scenario:
@@ -87,7 +87,7 @@ def test_the_sources_count_the_target_s_items():
 def test_all_rows_are_there_as_before_thinning():
     """What thinning to nothing took away comes back, counts too."""
     pairs = pd.DataFrame([["c", "y"], ["c", "q"], ["d", "q"]], columns=["user_id", "item_id"]).assign(part=[0, 1, 2])
-    bare = Domains((FAR,), DomainData.build("near", pairs, None, 0.0, 16))
+    bare = Domains((FAR,), DomainData.build("near", pairs, None, 0.0))
     assert bare.histories(("train", "valid"))["near"].nnz == 0
     assert bare.target.items["train_count"].tolist() == [0, 0]
     whole = bare.with_all_rows()
@@ -113,6 +113,6 @@ def test_a_target_without_labels_lends_its_users():
     value = scenario("users").model_dump(mode="json") | {"target_labels": False, "bridges": ["users", "item_features"]}
     value |= {"strategies": [{"tune": {"kind": "direct"}}], "baselines": []}
     pairs = pd.DataFrame([["a", "q"], ["b", "q"], ["g", "q"]], columns=["user_id", "item_id"]).assign(part=[0, 2, 0])
-    domains = Domains((FAR,), DomainData.build("near", pairs, None, 0.0, 16))
+    domains = Domains((FAR,), DomainData.build("near", pairs, None, 0.0))
     rows = target_inputs(Scenario.model_validate(value), domains, domains.histories(), ("far",))
     assert domains.users[rows.users.numpy()].tolist() == ["a"]  # b is met in the test alone, g nowhere else
