@@ -1,14 +1,19 @@
 """audit: mark the test rows that leaks decide, and close the passport."""
 
 import json
+import logging
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from pipeline.folders import hash_file, read_json
 from pipeline.results import StepResult
+from pipeline.steps.account import accounts
 from pipeline.steps.inputs import load_domains, prepared_inputs
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
+
+log = logging.getLogger(__name__)
 
 MARKS = "marks.parquet"
 
@@ -34,12 +39,18 @@ def _expects_cold(run: Run) -> bool:
 
 def _audit(run: Run, passport: StepResult, folder: Path, _work: Path) -> Facts:
     from pipeline.validation.audit import audit as mark
+    from pipeline.validation.likeness import likeness
     from pipeline.validation.passport import PASSPORT
 
-    marks, report = mark(load_domains(run), _expects_cold(run))
+    domains = load_domains(run)
+    marks, report = mark(domains, _expects_cold(run))
+    report["likeness"] = likeness(domains)
+    for difference in report["likeness"]["differs"]:
+        log.warning("validation is not like the test: %s", difference)
     marks.to_parquet(folder / MARKS, index=False, compression="zstd")
     (folder / "audit.json").write_text(json.dumps(report, indent=1, sort_keys=True), encoding="utf-8")
-    closed = {**read_json(run.path(passport) / PASSPORT), "splits": prepared_inputs(run), "audit": report}
+    rows = {account.domain: asdict(account) for account in accounts(run)}
+    closed = {**read_json(run.path(passport) / PASSPORT), "splits": prepared_inputs(run), "audit": report, "rows": rows}
     (folder / PASSPORT).write_text(json.dumps(closed, indent=1, sort_keys=True), encoding="utf-8")
     target = report["domains"][run.scenario.target]
     return {
@@ -47,4 +58,5 @@ def _audit(run: Run, passport: StepResult, folder: Path, _work: Path) -> Facts:
         "test_rows": target["test_rows"],
         "marked": target["marked"],
         "kinds": target["kinds"],
+        "differs": report["likeness"]["differs"],
     }

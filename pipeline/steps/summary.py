@@ -48,6 +48,8 @@ def summarise(run: Run) -> dict[str, Any]:
     }
     summary["rows"] = [str(account) for account in accounts(run)]
     summary["ignored"] = list(ignored(run))
+    audited = run.results("audit").get("")
+    summary["differs"] = audited.facts.get("differs", []) if audited else []
     if promoted := run.results("promote").get(""):
         facts = promoted.facts
         summary |= {"model": facts["model_name"]} | {key: facts[key] for key in ("version", "alias", "promoted")}
@@ -82,7 +84,8 @@ def print_summary(run: Run, console: "Console") -> None:
     if summary["failed"]:
         console.print(f"Failed lanes: {', '.join(summary['failed'])}", style="red", markup=False)
     console.print()
-    for line in (*summary["rows"], *summary["ignored"]):
+    unlike = [f"Validation is not like the test: {difference}" for difference in summary["differs"]]
+    for line in (*summary["rows"], *summary["ignored"], *unlike):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(f"\nVerdict: {summary['verdict']} ({summary['candidate']})", style="bold", highlight=False)
     lines = [summary["reason"]]
