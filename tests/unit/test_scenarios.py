@@ -15,7 +15,7 @@ from pipeline.config import Options, Scenario
 from pipeline.errors import ConfigError
 from pipeline.scenarios import apply_options, check_file, find_scenarios, json_schema, load_scenario, loader
 
-BUILT_IN = ("demo", "cross_category", "cross_category_phones", "new_shop")
+BUILT_IN = ("demo", "cross_category", "cross_category_phones", "cold_start", "new_shop")
 MINIMAL: dict[str, Any] = {
     "name": "mine",
     "title": "Mine",
@@ -406,7 +406,7 @@ def test_own_folder_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path:
 @pytest.mark.parametrize(("name", "near"), [("dmo", " Did you mean 'demo'"), ("cross_categry", "'cross_category'")])
 def test_near_miss_of_a_name(name: str, near: str) -> None:
     """A misspelt name is answered with the near one and with all there are."""
-    with pytest.raises(ConfigError, match=f"no scenario is called '{name}'.*{near}.*There are: cross_category, "):
+    with pytest.raises(ConfigError, match=f"no scenario is called '{name}'.*{near}.*There are: cold_start, "):
         load_scenario(name)
 
 
