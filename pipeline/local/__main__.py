@@ -2,47 +2,77 @@
 
 import signal
 import sys
+from datetime import datetime
 from typing import NoReturn
 
 from rich.console import Console
 
 from pipeline.errors import CrossliftError, ExitCode
 from pipeline.folders import Home
+from pipeline.local import supervisor
 from pipeline.local.demo import demo
-from pipeline.local.services import (
-    refuse_if_running,
-    start_stack,
-    stop_stack,
-    wait_until_healthy,
-)
-from pipeline.local.settings import USER, choose_ports
+from pipeline.local.services import Ended, alone, end_lost, recall, stop_stack, up_stack, wait_until_healthy
+from pipeline.local.settings import USER, USUAL, holder_of, is_free
+from pipeline.local.stack import Stack
 from pipeline.privacy import keep_private
 
 USAGE = "usage: python -m pipeline.local up | down | demo"
 
 
 def up(home: Home, console: Console) -> None:
-    """Start Airflow and the MLflow server, and leave them running."""
-    refuse_if_running(home)
-    ports = choose_ports()
+    """See to it that Airflow and the MLflow server run, and leave them running."""
+    found = None
     try:
         with console.status("starting Airflow and MLflow ..."):
-            stack = start_stack(home, ports, mlflow=True, schedules=True)
-            wait_until_healthy(stack)
+            found = up_stack(home)
+            wait_until_healthy(found.stack)
     except BaseException:
-        stop_stack(home)
+        if found and found.fresh:
+            with alone(home):
+                stop_stack(found.stack)
         raise
-    console.print(f"Airflow  {ports.airflow_url}  user {USER}, password {stack.password}", highlight=False)
-    console.print(f"MLflow   {ports.mlflow_url}", highlight=False)
-    if (ports.airflow, ports.mlflow) != (8080, 5000):
-        console.print("Not the usual ports 8080 and 5000: those were taken, or others were named.", highlight=False)
+    stack = found.stack
+    if found.lost:
+        _tell_lost(found.lost, console)
+    for state in supervisor.states(stack.folder):
+        console.print(_line(stack, state, now=found.fresh or state.name in found.again), highlight=False)
+    console.print(f"Airflow  {stack.ports.airflow_url}  user {USER}, password {stack.password}", highlight=False)
+    console.print(f"MLflow   {stack.ports.mlflow_url}", highlight=False)
+    for port, usual in ((stack.ports.airflow, USUAL.airflow), (stack.ports.mlflow, USUAL.mlflow)):
+        if port != usual and not is_free(usual):
+            console.print(f"Port {port}, because {usual} is taken by {holder_of(usual)}.", highlight=False)
     console.print("DAGs are paused: unpause one for its nightly runs, or trigger it. `make down` ends all of this.")
+
+
+def _line(stack: Stack, state: supervisor.State, *, now: bool) -> str:
+    """`scheduler      runs since 02:14:03`, and how it died before that."""
+    since = f"{datetime.fromtimestamp(state.since).astimezone():%Y-%m-%d %H:%M:%S}"
+    line = f"{state.name:<15}{'started' if now else 'runs since'} {since}"
+    died = supervisor.deaths(stack.home.root / "logs", state.name)
+    return f"{line}, after it had died ({', '.join(died)}); see {stack.log(state.name)}" if died else line
 
 
 def down(home: Home, console: Console) -> None:
     """End every process that `up` or a killed demo started."""
-    ended = stop_stack(home)
-    console.print(f"{ended} services ended." if ended else "Nothing was running.")
+    with alone(home):
+        lost = end_lost(home)
+        stack = recall(home)
+        ended = stop_stack(stack) if stack else None
+    if lost:
+        _tell_lost(lost, console)
+    if stack and ended:
+        names = ", ".join(state.name for state in ended.states if state.runs)
+        console.print(f"Ended: {names or 'the supervisor'}.", highlight=False)
+        for state in ended.states:
+            if not state.runs:
+                console.print(f"Dead already: {state.name}, which was given up; see {stack.log(state.name)}.")
+    if not lost and not ended:
+        console.print("Nothing was running.")
+
+
+def _tell_lost(lost: Ended, console: Console) -> None:
+    left = f"{lost.processes} processes that were left are ended now" if lost.processes else "none of them was left"
+    console.print(f"Nobody looked after services that had been started earlier: {left}.", highlight=False)
 
 
 COMMANDS = {"up": up, "down": down, "demo": demo}

@@ -1,5 +1,6 @@
 """The whole pipeline once, as a real Airflow DAG run on this machine, watched from the shell."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,8 +13,9 @@ from pipeline.errors import CrossliftError
 from pipeline.folders import Home
 from pipeline.local.api import AirflowApi
 from pipeline.local.next_commands import next_commands
-from pipeline.local.services import Stack, StartError, log_file, running_stack
-from pipeline.local.settings import USER, choose_ports
+from pipeline.local.services import demo_stack
+from pipeline.local.settings import USER
+from pipeline.local.stack import Stack, StartError
 from pipeline.steps.run import Run
 from pipeline.steps.summary import print_summary
 
@@ -72,10 +74,9 @@ def demo(home: Home, console: Console) -> None:
         StartError: Airflow did not become healthy.
         RunFailedError: a task failed; the message names it and its log.
     """
-    ports = choose_ports()
     with console.status("starting Airflow (scheduler, API server, DAG processor) ...") as status:
         began = time.monotonic()
-        with running_stack(home, ports, mlflow=False, schedules=False) as stack:
+        with demo_stack(home) as stack:
             console.print(f"Airflow is healthy after {time.monotonic() - began:.1f} s: {stack.ports.airflow_url}")
             console.print(f"  to look on: user {USER}, password {stack.password}", highlight=False)
             run_id = _run(stack, Watch(console, status))
@@ -88,18 +89,22 @@ def demo(home: Home, console: Console) -> None:
 def _run(stack: Stack, watch: Watch) -> str:
     """Trigger the DAG, follow it to its end, and give its run id."""
     api = AirflowApi(stack.ports.airflow_url, USER, stack.password)
-    _wait(lambda: api.has_dag(DAG), 120.0, f"{DAG} did not appear; see {log_file(stack.home, 'dag-processor')}.")
+    _wait(lambda: api.has_dag(DAG), 120.0, f"{DAG} did not appear; see {stack.log('dag-processor')}.")
     run_id = api.trigger(DAG, {})
     api.pause(DAG, paused=False)
     watch.console.print(f"{DAG} runs as {run_id}", highlight=False)
     try:
-        while (state := api.state(DAG, run_id)) not in ("success", "failed"):
-            watch.tell(api.tasks(DAG, run_id))
+        state = "queued"
+        while state not in ("success", "failed"):
             time.sleep(POLL_SECONDS)
-        tasks = api.tasks(DAG, run_id)
-        watch.tell(tasks)
+            try:
+                state, tasks = api.state(DAG, run_id), api.tasks(DAG, run_id)
+                watch.tell(tasks)
+            except OSError:
+                stack.healthy()  # a server that died is started again; one that was given up ends this
     finally:
-        api.pause(DAG, paused=True)
+        with contextlib.suppress(OSError):
+            api.pause(DAG, paused=True)
     if state == "failed":
         raise RunFailedError(_failures(stack.home, run_id, tasks))
     return run_id

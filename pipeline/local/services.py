@@ -1,114 +1,136 @@
-"""The local stack: Airflow's components and the MLflow server, started, awaited and ended as one."""
+"""The one stack of a home: started, found again by any command, mended and ended as a whole."""
 
 import contextlib
-import subprocess
+import os
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
-from pipeline.errors import CrossliftError, UserError
-from pipeline.folders import Home
-from pipeline.local import processes
-from pipeline.local.api import answers, get_json
-from pipeline.local.settings import HOST, Ports, environment, local_secrets, mlflow_environment
+import psutil  # type: ignore[import-untyped]  # it has no types of its own
+from pydantic import TypeAdapter
 
-START_SECONDS = 180.0
+from pipeline.errors import UserError
+from pipeline.folders import Home, exclusive, read_json, write_json
+from pipeline.local import processes, supervisor
+from pipeline.local.database import make_database
+from pipeline.local.processes import Process
+from pipeline.local.settings import USUAL, Ports, choose_ports, environment, named_ports
+from pipeline.local.stack import AIRFLOW, MLFLOW, Stack, StartError, log_file
 
-
-class StartError(CrossliftError):
-    """A local service did not become healthy."""
+SERVICES = (*AIRFLOW, MLFLOW)
+START_SECONDS = 300.0
+_STACK = TypeAdapter(Stack)
 
 
 @dataclass(frozen=True)
-class Stack:
-    """The running services of one home."""
+class Ended:
+    """What was ended: how the services fared, none if their supervisor did not answer, and how many processes."""
 
-    home: Home
     ports: Ports
-    services: tuple[processes.Service, ...]
-
-    @property
-    def password(self) -> str:
-        """Of the user `admin` of Airflow's UI."""
-        return local_secrets(self.home)["password"]
-
-    def healthy(self) -> bool:
-        """Whether every service that was started answers.
-
-        Raises:
-            StartError: one of them has ended.
-        """
-        for service in self.services:
-            if not service.is_alive():
-                raise StartError(
-                    f"{service.name} ended while it started; its log is {log_file(self.home, service.name)}."
-                )
-        if not answers(
-            f"{self.ports.airflow_url}/execution/health"
-        ):  # its first answer takes seconds: let no task wait
-            return False
-        parts = get_json(f"{self.ports.airflow_url}/api/v2/monitor/health") or {}
-        well = all(
-            parts.get(part, {}).get("status") == "healthy" for part in ("metadatabase", "scheduler", "dag_processor")
-        )
-        names = {service.name for service in self.services}
-        return well and ("mlflow" not in names or answers(f"{self.ports.mlflow_url}/health"))
+    states: tuple[supervisor.State, ...]
+    processes: int
 
 
-def pid_file(home: Home) -> Path:
+@dataclass(frozen=True)
+class Up:
+    """A stack that was found or started."""
+
+    stack: Stack
+    lost: Ended | None  # what had to be ended first because nobody looked after it any more
+    fresh: bool
+    again: tuple[str, ...] = ()  # services that had been given up and were started again
+
+
+def alone(home: Home) -> AbstractContextManager[None]:
+    """Keep other commands from starting or ending the services of this home; held for no longer than that takes."""
+    return exclusive(home.lock("services"))
+
+
+def record(home: Home) -> Path:
     """Where the running services are written down."""
     return home.root / "services.json"
 
 
-def log_file(home: Home, name: str) -> Path:
-    """Where the output of a service goes."""
-    return home.root / "logs" / f"{name}.log"
+def recall(home: Home) -> Stack | None:
+    """Read which services were started and not ended by a command since, whatever became of them."""
+    value = read_json(record(home)) if record(home).exists() else []
+    if not isinstance(value, dict):
+        return None
+    found: Stack = _STACK.validate_python(value)
+    return found if found.home == home else None  # a copied home does not own the services of the first one
 
 
-def start_stack(home: Home, ports: Ports, *, mlflow: bool, schedules: bool) -> Stack:
-    """Start the services of a home; they are written down before the next one starts, so that `stop_stack` finds them.
+def remember(stack: Stack) -> None:
+    """Write down what runs, so that another command finds it."""
+    write_json(record(stack.home), _STACK.dump_python(stack, mode="json"))
+
+
+def up_stack(home: Home) -> Up:
+    """Find the services of a home, or start them; start again what was given up.
 
     Raises:
-        UserError: services of this home run already.
-        StartError: the database of Airflow could not be made.
+        UserError: a demo runs in this home, or a port was named and the services use another one.
+        StartError, DatabaseError: something cannot be started.
     """
-    refuse_if_running(home)
+    with alone(home):
+        lost = end_lost(home)
+        stack = recall(home)
+        if stack is None:
+            wanted = lost.ports if lost else USUAL
+            return Up(start_stack(home, SERVICES, wanted, schedules=True), lost, fresh=True)
+        _refuse_demo(stack)
+        _refuse_other_ports(stack)
+        again = tuple(state.name for state in supervisor.states(stack.folder) if not state.runs)
+        for name in again:
+            supervisor.start_again(stack.folder, name)
+        return Up(stack, lost, fresh=False, again=again)
+
+
+def start_stack(
+    home: Home, services: tuple[str, ...], wanted: Ports, *, schedules: bool, owner: Process | None = None
+) -> Stack:
+    """Start the services of a home in which none run; the caller holds `alone`.
+
+    Raises:
+        ConfigError: a port that was named is taken.
+        DatabaseError: the database of Airflow could not be made.
+        StartError: the supervisor did not start.
+    """
+    ports = choose_ports(wanted)
     env = environment(home, ports, schedules=schedules)
-    _migrate(home, env)
-    python = sys.executable
-    commands = {
-        "scheduler": ([python, "-m", "pipeline.local.preload", "scheduler", "--skip-serve-logs"], env),
-        "api-server": ([python, "-m", "airflow", "api-server", "--workers", "1"], env),
-        "dag-processor": ([python, "-m", "airflow", "dag-processor"], env),
-    }
-    if mlflow:
-        commands["mlflow"] = (mlflow_command(home, ports), mlflow_environment(env))
-    services: list[processes.Service] = []
-    for name, (command, own) in commands.items():
-        services.append(processes.start(name, command, own, log_file(home, name)))
-        processes.remember(pid_file(home), services)
-    return Stack(home, ports, tuple(services))
+    make_database(home, env, log_file(home, "database"))
+    folder = Path(tempfile.mkdtemp(prefix="crosslift-", dir="/tmp"))  # a socket's path has at most 107 bytes
+    stack = None
+    try:
+        environ = {**os.environ, "CROSSLIFT_HOME": str(home.root)}
+        with supervisor.prepare(folder, programs(services), environ, home.root / "logs") as process:
+            stack = Stack(home, services, ports, schedules, process, folder, owner)
+            remember(stack)
+        if not supervisor.answers(folder, process, START_SECONDS):
+            raise StartError(f"the supervisor of the services did not start; its log is {stack.log(supervisor.NAME)}.")
+    except BaseException:
+        if stack:
+            stop_stack(stack)
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return stack
 
 
-def mlflow_command(home: Home, ports: Ports) -> list[str]:
-    """Write the command of the MLflow server, over the same store that steps write to when no server is named."""
-    home.mlflow.mkdir(parents=True, exist_ok=True)
-    return [
-        *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-        *("--host", HOST, "--port", str(ports.mlflow)),
-        *("--backend-store-uri", f"sqlite:///{home.mlflow / 'mlflow.db'}"),
-        *("--artifacts-destination", str(home.mlflow / "artifacts")),
-    ]
+def programs(services: tuple[str, ...]) -> dict[str, list[str]]:
+    """Write the command that the supervisor has for each service: the same one, which takes the service's name."""
+    return {name: [sys.executable, "-m", "pipeline.local.launch", name] for name in services}
 
 
 def wait_until_healthy(stack: Stack, seconds: float = START_SECONDS) -> None:
     """Return when every service answers.
 
     Raises:
-        StartError: a service ended, or one does not answer in time.
+        StartError: a service was given up, or one does not answer in time.
     """
     deadline = time.monotonic() + seconds
     while not stack.healthy():
@@ -116,50 +138,81 @@ def wait_until_healthy(stack: Stack, seconds: float = START_SECONDS) -> None:
             raise StartError(
                 f"the services did not answer within {seconds:.0f} s; their logs are in {stack.home.root / 'logs'}."
             )
-        time.sleep(0.25)
+        time.sleep(0.5)
 
 
-def stop_stack(home: Home) -> int:
-    """End every process that was started for this home; returns how many services there were."""
-    services = processes.recall(pid_file(home))
-    processes.stop(services)
-    pid_file(home).unlink(missing_ok=True)
-    return len(services)
+def stop_stack(stack: Stack) -> Ended:
+    """End every process of a stack and forget it; the caller holds `alone`."""
+    try:
+        states = tuple(supervisor.states(stack.folder))
+    except supervisor.SilentError:
+        states = ()
+    ended = Ended(stack.ports, states, processes.end(stack.supervisor))
+    shutil.rmtree(stack.folder, ignore_errors=True)
+    if recall(stack.home) == stack:
+        record(stack.home).unlink()
+    return ended
 
 
-def refuse_if_running(home: Home) -> None:
-    """Leave a running stack alone.
+def end_lost(home: Home) -> Ended | None:
+    """End services that nobody looks after any more; the caller holds `alone`."""
+    stack = recall(home)
+    if stack and stack.is_lost():
+        return stop_stack(stack)
+    return None if stack else _end_unsupervised(home)
+
+
+def _end_unsupervised(home: Home) -> Ended | None:
+    """End what was started before there was a supervisor: a list of processes that lead sessions of their own."""
+    value = read_json(record(home)) if record(home).exists() else None
+    if not isinstance(value, list):
+        return None
+    count = 0
+    for one in value:
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if psutil.Process(one["pid"]).create_time() == one["started"]:
+                count += processes.end(Process.of(one["pid"]))
+    record(home).unlink()
+    return Ended(USUAL, (), count)
+
+
+def _refuse_demo(stack: Stack) -> None:
+    if stack.owner:
+        raise UserError(
+            f"{stack.home.root}: `make demo` runs in this home (process {stack.owner.pid}); wait for its end, or give "
+            "the other command a home of its own by CROSSLIFT_HOME."
+        )
+
+
+def _refuse_other_ports(stack: Stack) -> None:
+    used = {"CROSSLIFT_AIRFLOW_PORT": stack.ports.airflow, "CROSSLIFT_MLFLOW_PORT": stack.ports.mlflow}
+    for variable, port in named_ports().items():
+        if port != used[variable]:
+            raise UserError(
+                f"{variable}: port {port} was named, but the services of {stack.home.root} run already, on port "
+                f"{used[variable]}; end them with `make down` first, or unset the variable."
+            )
+
+
+@contextmanager
+def demo_stack(home: Home) -> Iterator[Stack]:
+    """Airflow without schedules, which ends with the block, also when it is left by an error or Ctrl-C.
 
     Raises:
         UserError: services of this home run already.
+        StartError, DatabaseError: it cannot be started.
     """
-    running = [service.name for service in processes.recall(pid_file(home)) if service.members()]
-    if running:
-        raise UserError(f"{home.root}: {', '.join(running)} run already; end them with `make down`.")
-
-
-def _migrate(home: Home, env: Mapping[str, str]) -> None:
-    """Make or upgrade Airflow's database, once for each version of Airflow."""
-    done = home.root / "airflow" / f"database-{version('apache-airflow-core')}"
-    if done.exists():
-        return
-    log = log_file(home, "database")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        command = [sys.executable, "-m", "airflow", "db", "migrate"]
-        result = subprocess.run(command, env=dict(env), stdout=output, stderr=subprocess.STDOUT, check=False)
-    if result.returncode != 0:
-        raise StartError(f"Airflow's database could not be made; the log is {log}.")
-    done.touch()
-
-
-@contextlib.contextmanager
-def running_stack(home: Home, ports: Ports, *, mlflow: bool, schedules: bool) -> Iterator[Stack]:
-    """Services that end with the block, also when it is left by an error or Ctrl-C."""
-    refuse_if_running(home)
+    stack = None
     try:
-        stack = start_stack(home, ports, mlflow=mlflow, schedules=schedules)
+        with alone(home):
+            end_lost(home)
+            if running := recall(home):
+                _refuse_demo(running)
+                raise UserError(f"{home.root}: its services run already; end them with `make down`.")
+            stack = start_stack(home, AIRFLOW, USUAL, schedules=False, owner=Process.of(os.getpid()))
         wait_until_healthy(stack)
         yield stack
     finally:
-        stop_stack(home)
+        if stack:
+            with alone(home):
+                stop_stack(stack)

@@ -1,14 +1,15 @@
 """Addresses, secrets and environment of the local services."""
 
 import base64
-import json
+import contextlib
 import os
 import secrets
 import socket
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]  # it has no types of its own
 
 import pipeline
 from pipeline.errors import ConfigError
@@ -42,32 +43,49 @@ class Ports:
         return f"http://{HOST}:{self.mlflow}"
 
 
-def choose_ports() -> Ports:
-    """8080 and 5000, or a free port where one of these is taken.
+USUAL = Ports(8080, 5000)
+
+
+def choose_ports(wanted: Ports = USUAL) -> Ports:
+    """The wanted ports, or a free one where one of these is taken; what the user named is taken as it is.
 
     Raises:
         ConfigError: a port named by CROSSLIFT_AIRFLOW_PORT or CROSSLIFT_MLFLOW_PORT is taken or is no port.
     """
-    airflow = _port("CROSSLIFT_AIRFLOW_PORT", 8080, set())
-    return Ports(airflow, _port("CROSSLIFT_MLFLOW_PORT", 5000, {airflow}))
+    named = named_ports()
+    airflow = _port("CROSSLIFT_AIRFLOW_PORT", named, wanted.airflow, set())
+    return Ports(airflow, _port("CROSSLIFT_MLFLOW_PORT", named, wanted.mlflow, {airflow}))
 
 
-def _port(variable: str, default: int, used: set[int]) -> int:
-    value = os.environ.get(variable, "")
-    if value:
-        if not value.isascii() or not value.isdecimal() or not 0 < int(value) < 65536:
-            raise ConfigError(f"{variable}: expected a port from 1 to 65535, got {value!r}.")
-        if int(value) in used or not _is_free(int(value)):
-            raise ConfigError(f"{variable}: port {value} is taken; name another one or unset the variable.")
-        return int(value)
-    if default not in used and _is_free(default):
-        return default
+def named_ports() -> dict[str, int]:
+    """Read the ports that the user named: variable -> port.
+
+    Raises:
+        ConfigError: what was named is no port.
+    """
+    found = {}
+    for variable in ("CROSSLIFT_AIRFLOW_PORT", "CROSSLIFT_MLFLOW_PORT"):
+        if value := os.environ.get(variable, ""):
+            if not value.isascii() or not value.isdecimal() or not 0 < int(value) < 65536:
+                raise ConfigError(f"{variable}: expected a port from 1 to 65535, got {value!r}.")
+            found[variable] = int(value)
+    return found
+
+
+def _port(variable: str, named: dict[str, int], default: int, used: set[int]) -> int:
+    port = named.get(variable, default)
+    if port not in used and is_free(port):
+        return port
+    if variable in named:
+        holder = "Airflow's server" if port in used else holder_of(port)
+        raise ConfigError(f"{variable}: port {port} is taken by {holder}; name another one or unset the variable.")
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nothing listens on a port of this machine."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a connection that lingers does not count
         try:
@@ -75,6 +93,24 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def listener(port: int) -> int | None:
+    """Find the process that listens on a port, as far as this user may see it."""
+    for found in psutil.net_connections("tcp"):
+        if found.status == psutil.CONN_LISTEN and found.laddr.port == port and found.pid is not None:
+            return int(found.pid)
+    return None
+
+
+def holder_of(port: int) -> str:
+    """Say what listens on a port, and for which home if it is one of our services."""
+    with contextlib.suppress(psutil.Error, ProcessLookupError):
+        if pid := listener(port):
+            leader = psutil.Process(os.getsid(pid))  # of our services it is the supervisor
+            home = leader.environ().get("CROSSLIFT_HOME")
+            return f"process {pid}" + (f" of the home {home}" if home else f" ({psutil.Process(pid).name()})")
+    return "another program"
 
 
 def dags_folder() -> Path:
@@ -93,23 +129,23 @@ def dags_folder() -> Path:
 def local_secrets(home: Home) -> dict[str, str]:
     """Make once, readable by the owner only, the keys that Airflow's processes share and the password of its user."""
     path = home.root / "airflow" / "secrets.json"
-    if not path.exists():
+    if not _is_written(path):
         made = {
             "fernet": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             "jwt": secrets.token_urlsafe(48),
             "api": secrets.token_urlsafe(48),
             "password": secrets.token_urlsafe(12),
         }
-        _write_private(path, made)
-        _write_private(path.with_name("passwords.json"), {USER: made["password"]})
+        write_json(path, made)
     kept: dict[str, str] = read_json(path)
-    return kept
+    passwords = path.with_name("passwords.json")
+    if not _is_written(passwords):  # Airflow would make up a password of its own
+        write_json(passwords, {USER: kept["password"]})
+    return {**kept, "password": read_json(passwords)[USER]}
 
 
-def _write_private(path: Path, value: Mapping[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump(dict(value), file)
+def _is_written(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0  # 0.1 left an empty file where it was killed while writing
 
 
 def schedules_since(home: Home) -> str:
@@ -134,11 +170,13 @@ def environment(home: Home, ports: Ports, *, schedules: bool) -> dict[str, str]:
     """
     keys = local_secrets(home)
     airflow = home.root / "airflow"
+    (airflow / "airflow.cfg").touch()  # else Airflow writes its settings out, keys included, and not in one move
     wanted = {
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": str(min(os.cpu_count() or 1, 4)),
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",  # tasks here last seconds; less keeps a core busy
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "2",
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",  # what a killed scheduler left goes on in a minute
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
         "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",  # Airflow asks no umask

@@ -5,15 +5,31 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
+from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import pytest
 
+from pipeline.config import Options
+from pipeline.folders import Home, read_json
+from pipeline.local.api import AirflowApi
+from pipeline.local.demo import DAG
+from pipeline.local.services import recall
+from pipeline.local.settings import USER
+from pipeline.local.stack import Stack
+from pipeline.local.supervisor import deaths
+from pipeline.scenarios import load_scenario
+from pipeline.steps.run import Run
+from pipeline.steps.sequence import call_step, graph_of
+
+Found = TypeVar("Found")
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]
 
 TINY = """
 name: demo
@@ -74,9 +90,82 @@ def wait_until_none_is_left(home: Path, seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
-def test_the_demo_runs_from_tables_to_a_verdict(demo: "subprocess.Popen[str]", own_home: Path) -> None:
-    """Every task ends well, table, verdict and pages are told, and no process is left."""
-    output, _ = demo.communicate(timeout=3600)
+def until(look: Callable[[], Found | None], what: str, seconds: float = 300) -> Found:
+    """Look again and again until there is something."""
+    deadline = time.monotonic() + seconds
+    while (found := look()) is None:
+        assert time.monotonic() < deadline, f"{what} did not happen"
+        time.sleep(0.02)
+    return found
+
+
+def in_transaction(stack: Stack, step: str) -> psutil.Process | None:
+    """Find the process that computes a step: it holds the lock of the folder that is not published yet."""
+    root = stack.home.root
+    for unpublished in (root / "steps" / step).glob(".*.tmp"):
+        for process in stack.supervisor.session():
+            with suppress(psutil.Error):
+                held = [Path(file.path) for file in process.open_files()]
+                if any(path.parent == root / "locks" and path.name[:24] == unpublished.name[1:25] for path in held):
+                    return process
+    return None
+
+
+def at_work(api: AirflowApi, run_id: str, task: str) -> psutil.Process | None:
+    """Find the process of a task, as the API tells it."""
+    for found in api.tasks(DAG, run_id):
+        if found["task_id"] == task and found["state"] == "running" and found["pid"]:
+            with suppress(psutil.NoSuchProcess):
+                return psutil.Process(found["pid"])
+    return None
+
+
+def gone(process: psutil.Process) -> bool | None:
+    """Tell when a process has ended."""
+    try:
+        return True if process.status() == psutil.STATUS_ZOMBIE else None
+    except psutil.NoSuchProcess:
+        return True
+
+
+def scheduler(stack: Stack) -> psutil.Process | None:
+    """Find the scheduler of a stack: the children of the supervisor are the services."""
+    for process in psutil.Process(stack.supervisor.pid).children():
+        if "scheduler" in " ".join(process.cmdline()):
+            return process
+    return None
+
+
+def manifests(run: Path) -> dict[str, str]:
+    """Read what the steps of a run published, by step and lane."""
+    return {path.name: read_json(path)["manifest"] for path in run.glob("results/*.json")}
+
+
+def undisturbed(home: Home) -> dict[str, str]:
+    """Run the same steps one after the other, without Airflow."""
+    run = Run.start(home, "undisturbed", load_scenario("demo"), Options())
+    for step, lane in TopologicalSorter(graph_of(run.scenario)).static_order():
+        call_step(run, step, lane)
+    return manifests(run.folder)
+
+
+def test_the_demo_comes_home_whatever_is_killed(
+    demo: "subprocess.Popen[str]", own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: dict[str, str]
+) -> None:
+    """Tasks and the scheduler get SIGKILL on the way: all is published as undisturbed, and no process is left."""
+    assert demo.stdout
+    run_id = next(line for line in demo.stdout if "runs as" in line).split()[-1]
+    stack = recall(Home(own_home))
+    assert stack
+    api = AirflowApi(stack.ports.airflow_url, USER, stack.password)
+    for step in ("pretrain_source", "finetune_target"):
+        until(partial(in_transaction, stack, step), f"{step} at work").kill()
+    evaluating = until(partial(at_work, api, run_id, "evaluate"), "evaluate at work")
+    until(partial(scheduler, stack), "a scheduler").kill()
+    until(partial(gone, evaluating), "the end of what the scheduler left")
+    until(partial(at_work, api, run_id, "promote"), "promote at work").kill()
+
+    output, _ = demo.communicate(timeout=600)
     assert demo.returncode == 0, output
     for lane in (
         "finetune_target target_only",
@@ -87,6 +176,7 @@ def test_the_demo_runs_from_tables_to_a_verdict(demo: "subprocess.Popen[str]", o
         assert lane in output
     assert "FAILED" not in output
     assert "Verdict:" in output
+    assert deaths(own_home / "logs", "scheduler") == ["terminated by SIGKILL"]
     pages = [
         line.split(":", 1)[1].strip() for line in output.splitlines() if line.startswith(("Report:", "Data Docs:"))
     ]
@@ -94,6 +184,10 @@ def test_the_demo_runs_from_tables_to_a_verdict(demo: "subprocess.Popen[str]", o
     assert all(Path(page).is_file() for page in pages)
     wait_until_none_is_left(own_home)
     assert not (own_home / "services.json").exists()
+    monkeypatch.setenv("CROSSLIFT_SCENARIOS", tiny["CROSSLIFT_SCENARIOS"])
+    expected = undisturbed(Home(tmp_path / "undisturbed"))
+    assert len(expected) > 10
+    assert manifests(Run.load(Home(own_home), f"demo__{run_id}").folder) == expected
 
 
 def test_an_interrupted_demo_leaves_no_process(demo: "subprocess.Popen[str]", own_home: Path) -> None:

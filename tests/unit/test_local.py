@@ -3,97 +3,21 @@
 import io
 import os
 import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-import psutil
 import pytest
 from rich.console import Console
 
-from pipeline.errors import ConfigError, UserError
-from pipeline.folders import Home
-from pipeline.local import processes
+from pipeline.errors import ConfigError
+from pipeline.folders import Home, read_json
 from pipeline.local.api import AirflowApi, ApiError, answers, get_json
 from pipeline.local.demo import Watch, task_name
 from pipeline.local.next_commands import next_commands
-from pipeline.local.services import mlflow_command, pid_file, refuse_if_running, stop_stack
 from pipeline.local.settings import Ports, choose_ports, dags_folder, environment, local_secrets, mlflow_environment
-
-# A service like the scheduler: a child in a process group of its own, and neither of them listens when asked to end.
-STUBBORN = """
-import signal, subprocess, sys
-wait = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
-child = subprocess.Popen([sys.executable, "-c", wait], process_group=0, stdout=subprocess.PIPE)
-child.stdout.readline()
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print("ready", flush=True)
-signal.pause()
-"""
-STRANGER = "import signal; print('ready', flush=True); signal.pause()"
-
-
-@pytest.fixture
-def stranger() -> Iterator[subprocess.Popen[bytes]]:
-    """Start a process that is none of ours."""
-    with subprocess.Popen([sys.executable, "-c", STRANGER], stdout=subprocess.PIPE, start_new_session=True) as process:
-        assert process.stdout
-        process.stdout.readline()
-        yield process
-        process.kill()
-
-
-def started(tmp_path: Path) -> processes.Service:
-    """Start the stubborn service and wait until it and its child ignore signals."""
-    log = tmp_path / "service.log"
-    os.mkfifo(log)
-    reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
-    os.set_blocking(reader, True)
-    service = processes.start("stubborn", [sys.executable, "-c", STUBBORN], os.environ, log)
-    with os.fdopen(reader) as output:
-        assert output.readline() == "ready\n"
-    return service
-
-
-def test_stop_leaves_no_process(tmp_path: Path, stranger: subprocess.Popen[bytes]) -> None:
-    """Service and child end, although the child has its own group and both ignore the first signal."""
-    service = started(tmp_path)
-    members = service.members()
-    assert len(members) == 2
-    assert processes.stop([service], grace=0.2) == 2
-    assert not any(member.is_running() and member.status() != psutil.STATUS_ZOMBIE for member in members)
-    assert not service.is_alive()
-    assert stranger.poll() is None
-
-
-def test_a_stranger_with_the_same_pid_is_left_alone(stranger: subprocess.Popen[bytes]) -> None:
-    """A pid that was given out again since then is told by its start time."""
-    ours = processes.Service("gone", stranger.pid, psutil.Process(stranger.pid).create_time())
-    assert ours.is_alive()
-    earlier = replace(ours, started=ours.started - 100)
-    assert not earlier.is_alive()
-    assert earlier.members() == []
-    assert processes.stop([earlier], grace=0.0) == 0
-    assert stranger.poll() is None
-
-
-def test_what_runs_is_found_by_another_command(own_home: Path, stranger: subprocess.Popen[bytes]) -> None:
-    """The file tells which services run; a second start is refused, and `down` ends them and forgets them."""
-    home = Home(own_home)
-    service = processes.Service("scheduler", stranger.pid, psutil.Process(stranger.pid).create_time())
-    processes.remember(pid_file(home), [service])
-    assert processes.recall(pid_file(home)) == [service]
-    with pytest.raises(UserError, match=r"scheduler run already; end them with `make down`"):
-        refuse_if_running(home)
-    assert stop_stack(home) == 1
-    assert not service.is_alive()
-    assert stop_stack(home) == 0
-    refuse_if_running(home)
+from pipeline.local.stack import mlflow_command
 
 
 def test_secrets_are_made_once_and_private(own_home: Path) -> None:
@@ -103,6 +27,20 @@ def test_secrets_are_made_once_and_private(own_home: Path) -> None:
     assert len(set(first.values())) == 4
     for name in ("secrets.json", "passwords.json"):
         assert (own_home / "airflow" / name).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["secrets.json", "passwords.json"])
+@pytest.mark.parametrize("torso", [None, ""], ids=["missing", "empty"])
+def test_half_written_secrets_are_made_again(own_home: Path, name: str, torso: str | None) -> None:
+    """A kill between or within the two files leaves a home that starts, with a password that Airflow knows."""
+    local_secrets(Home(own_home))
+    path = own_home / "airflow" / name
+    path.unlink()
+    if torso is not None:
+        path.write_text(torso, encoding="utf-8")
+    found = local_secrets(Home(own_home))
+    assert read_json(own_home / "airflow" / "passwords.json") == {"admin": found["password"]}
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_everything_lies_below_the_home(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
