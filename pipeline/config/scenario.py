@@ -127,3 +127,4 @@ class Options(Config):
     epochs: int | None = Field(default=None, ge=1, le=1000)
     target_share: Share | None = None
     force: bool = False  # compute again what could be reused
+    promote: bool = False  # let a trial serve: a run whose strategies, seed or epochs are not the scenario's

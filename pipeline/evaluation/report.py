@@ -13,7 +13,7 @@ from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, Gain, LaneInfo
 from pipeline.evaluation.curve import CurvePoint
 from pipeline.evaluation.gate import TARGET_ONLY, Verdict
-from pipeline.results import Cost
+from pipeline.results import Cost, Outcome
 
 NAMES = {"ndcg": "NDCG", "recall": "recall", "hit_rate": "hit rate", "mrr": "MRR"}
 _SHOWN = 4  # lanes in the figure of slices
@@ -37,6 +37,7 @@ class Report(BaseModel):
 
     comparison: Comparison
     verdict: Verdict
+    outcome: Outcome | None  # None: not known yet
     curve: tuple[CurvePoint, ...]
     shares: tuple[float, ...]  # that the scenario wants on the curve
     costs: tuple[StepCost, ...]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.config import Scenario
 from pipeline.errors import StorageError, UserError
 from pipeline.folders import Home
-from pipeline.registry.promote import CHALLENGER, CHAMPION, PREVIOUS, aliases
+from pipeline.registry.promote import CHALLENGER, CHAMPION, PACKAGE, PREVIOUS, aliases
 from pipeline.registry.tracking import connect, reached, store_exists
 
 if TYPE_CHECKING:
@@ -23,10 +23,11 @@ _DAY = 24 * 60 * 60
 
 @dataclass(frozen=True)
 class Champion:
-    """What serves now. `candidate` is the hash of the candidate's manifest; `folder` holds its package."""
+    """What serves now: the package in `folder`, with its identity and the hash of the candidate's manifest."""
 
     version: int
     lane: str
+    package: str
     candidate: str
     age_days: float
     folder: Path
@@ -90,6 +91,7 @@ def find_champion(home: Home, name: str) -> Champion | None:
     return Champion(
         version=int(version.version),
         lane=version.tags.get("lane", ""),
+        package=version.tags.get(PACKAGE, ""),
         candidate=version.tags.get("candidate", ""),
         age_days=max(0.0, time.time() - version.creation_timestamp / 1000) / _DAY,
         folder=folder,

@@ -4,9 +4,10 @@ from pipeline.scenarios.loader import (
     Found,
     apply_options,
     check_file,
+    differences,
     find_scenarios,
     json_schema,
     load_scenario,
 )
 
-__all__ = ["Found", "apply_options", "check_file", "find_scenarios", "json_schema", "load_scenario"]
+__all__ = ["Found", "apply_options", "check_file", "differences", "find_scenarios", "json_schema", "load_scenario"]

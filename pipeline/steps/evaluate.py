@@ -4,35 +4,33 @@ import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline.config import NEEDS_SOURCE_MODEL, Scenario
+from pipeline.config import Scenario
 from pipeline.errors import CrossliftError
-from pipeline.folders import UNHASHED, digest, read_json, write_json
+from pipeline.folders import UNHASHED, read_json, write_json
 from pipeline.results import StepResult
 from pipeline.steps.inputs import load_domains, prepared_inputs
+from pipeline.steps.report import LANE_STEPS, POINT, publish_report
 from pipeline.steps.run import Run
-from pipeline.steps.transaction import Facts, cost_of, transact
+from pipeline.steps.transaction import Facts, transact
 
 if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Comparison, Validated
     from pipeline.evaluation.gate import ChampionScores, Verdict
     from pipeline.evaluation.held_out import HeldOut
     from pipeline.evaluation.ranking import FloatArray
+    from pipeline.registry.lookup import Champion
 
 log = logging.getLogger(__name__)
-
-LANE_STEPS = ("finetune_target", "fit_baseline")
-STEPS = ("ingest", "validate", "prepare", "audit", "pretrain_source", "adapt_domain", *LANE_STEPS, "verdict")
-POINT = "point.json"  # of the curve over shares
 
 
 def evaluate(run: Run) -> StepResult:
     """Publish the verdict (`ranks.parquet`, `comparison.json`, `verdict.json`), then the report.
 
-    The verdict depends on candidates, data, marks and gate, not on the champion: for the same snapshot it is kept, also
-    when all is forced, and the test rows are not asked again. The report is published below `unhashed`, because it
-    shows costs.
+    The verdict is looked up by candidates, data, marks and gate, not by the champion: for the same snapshot it is kept,
+    also when all is forced, and the test rows are not asked again. It says which champion it was made against. The
+    report is published below `unhashed`, because it shows costs; `promote` publishes it again with the outcome.
 
     Raises:
         MissingResultError: `prepare`, `audit` or the target-only lane did not succeed.
@@ -49,14 +47,26 @@ def evaluate(run: Run) -> StepResult:
     kept = {"name", "title", "sources", "target", "target_labels", "task", "gate", "seed", "target_share"}
     config = run.scenario.model_dump(mode="json", include=kept | {"strategies", "baselines"})
     verdict = transact(replace(run, force=False), "verdict", partial(_judge, run, lanes), inputs=inputs, config=config)
-    curve = _keep_point(run, verdict) if run.scenario.target_labels else None
-    points = {path.name: digest(read_json(path)) for path in sorted(curve.glob("*.json"))} if curve else {}
+    return publish_report(run, verdict)
+
+
+def judge_again(run: Run, judged: StepResult) -> StepResult:
+    """Publish the verdict against what serves by now, from the ranks of a kept one: no candidate ranks anything again.
+
+    It is kept for that verdict and that champion. Nothing but the comparison with the champion can come out otherwise.
+
+    Raises:
+        CrossliftError: the champion cannot be found or scored.
+    """
+    from pipeline.registry.lookup import find_champion, model_name
+
+    champion = find_champion(run.home, model_name(run.scenario))
     return transact(
-        run,
-        "report",
-        partial(_report, run, verdict, curve),
-        inputs={"verdict": verdict.manifest, **points},
-        config={"shares": run.scenario.shares},
+        replace(run, force=False),
+        "rejudged",
+        partial(_judge_again, run, judged, champion),
+        inputs={"verdict": judged.manifest},
+        config={"champion": champion.package if champion else None},
     )
 
 
@@ -76,35 +86,68 @@ def _lane_names(scenario: Scenario) -> list[str]:
 def _judge(run: Run, lanes: dict[str, StepResult], folder: Path, _work: Path) -> Facts:
     from pipeline.evaluation.comparison import UNMARKED, describe_lanes
     from pipeline.evaluation.curve import make_point
+    from pipeline.registry.lookup import find_champion, model_name
+
+    test = _held_out(run)
+    ranks, latencies = _rank_all(run, lanes, test)
+    comparison = test.compare(ranks, describe_lanes(run.scenario, {name: _validated(lanes[name]) for name in ranks}))
+    verdict = _ask(run, test, comparison, ranks, find_champion(run.home, model_name(run.scenario)))
+    _write(folder, comparison, verdict, test, ranks)
+    if run.scenario.target_labels:
+        write_json(folder / POINT, make_point(comparison).model_dump(mode="json"))
+    write_json(folder / UNHASHED / "latency.json", latencies)
+    view = comparison.views.get(UNMARKED)
+    return {
+        **_told(verdict),
+        "failed": list(comparison.failed),
+        "test": {name: view.lanes[name][comparison.metric].value for name in view.lanes} if view else {},
+    }
+
+
+def _judge_again(run: Run, judged: StepResult, champion: "Champion | None", folder: Path, _work: Path) -> Facts:
+    import pandas as pd
+
+    from pipeline.evaluation.comparison import Comparison
+
+    kept = run.path(judged)
+    comparison = Comparison.model_validate(read_json(kept / "comparison.json"))
+    ranked = pd.read_parquet(kept / "ranks.parquet")
+    ranks = {one.name: ranked.loc[ranked["lane"] == one.name, "rank"].to_numpy() for one in comparison.lanes}
+    verdict = _ask(run, _held_out(run), comparison, ranks, champion)
+    write_json(folder / "verdict.json", verdict.model_dump(mode="json"))
+    return {**_told(verdict), "failed": list(comparison.failed)}
+
+
+def _ask(
+    run: Run,
+    test: "HeldOut",
+    comparison: "Comparison",
+    ranks: dict[str, "FloatArray"],
+    champion: "Champion | None",
+) -> "Verdict":
+    """Ask the gate about the candidate that validation picks, with the champion scored on tonight's rows."""
     from pipeline.evaluation.gate import CHANCE, Lane, decide
 
-    scenario, test = run.scenario, _held_out(run)
-    ranks, latencies = _rank_all(run, lanes, test)
-    described = describe_lanes(scenario, {name: _validated(lanes[name]) for name in ranks})
-    comparison = test.compare(ranks, described)
     metric = comparison.metric
-    candidates = [Lane(lane.name, lane.kind, lane.valid[metric]) for lane in described if not lane.oracle]
+    candidates = [Lane(lane.name, lane.kind, lane.valid[metric]) for lane in comparison.lanes if not lane.oracle]
     if not candidates:
         raise CrossliftError(f"no lane is left that could be promoted; failed: {', '.join(comparison.failed)}.")
     compared = dict(ranks)
-    if not scenario.target_labels:
+    if not run.scenario.target_labels:
         candidates.append(Lane(CHANCE, "chance", 0.0))
         compared[CHANCE] = test.chance()
-    champion = _champion(run, test, compared)
-    verdict = decide(scenario.gate, metric, candidates, test.metrics(compared), champion, scenario.seed)
-    _write(folder, comparison, verdict, test, ranks)
-    if scenario.target_labels:
-        write_json(folder / POINT, make_point(comparison).model_dump(mode="json"))
-    write_json(folder / UNHASHED / "latency.json", latencies)
+    served = _scored(champion, test, compared) if champion else None
+    verdict = decide(run.scenario.gate, metric, candidates, test.metrics(compared), served, run.scenario.seed)
     log.info("verdict: %s. %s", verdict.verdict, verdict.reason)
-    view = comparison.views.get(UNMARKED)
+    return verdict
+
+
+def _told(verdict: "Verdict") -> Facts:
     return {
         "verdict": verdict.verdict,
         "lane": verdict.lane,
         "candidate": verdict.candidate,
         "reason": verdict.reason,
-        "failed": list(comparison.failed),
-        "test": {name: view.lanes[name][metric].value for name in view.lanes} if view else {},
     }
 
 
@@ -151,19 +194,14 @@ def _rank_all(
     return ranks, latencies
 
 
-def _champion(run: Run, test: "HeldOut", ranks: dict[str, "FloatArray"]) -> "ChampionScores | None":
-    """Score what serves now, on tonight's catalogue and on the unmarked rows that its training data did not hold."""
+def _scored(champion: "Champion", test: "HeldOut", ranks: dict[str, "FloatArray"]) -> "ChampionScores":
+    """Score what serves on tonight's catalogue and on the unmarked rows that its training data did not hold."""
     from pipeline.evaluation.gate import ChampionScores
-    from pipeline.registry.lookup import find_champion, model_name
-
-    champion = find_champion(run.home, model_name(run.scenario))
-    if champion is None:
-        return None
     from pipeline.serving.package import ServedModel
 
     served = ServedModel.read(champion.folder)
     metrics = test.metrics_beside(ranks, served.on_catalogue(test.domains), served.trained_pairs())
-    return ChampionScores(champion.version, champion.age_days, metrics)
+    return ChampionScores(champion.version, champion.package, champion.age_days, metrics)
 
 
 def _write(
@@ -177,58 +215,3 @@ def _write(
     ranked.to_parquet(folder / "ranks.parquet", index=False, compression="zstd")
     write_json(folder / "comparison.json", comparison.model_dump(mode="json"))
     write_json(folder / "verdict.json", verdict.model_dump(mode="json"))
-
-
-# --- the report -----------------------------------------------------------------------------------------------------
-
-
-def _keep_point(run: Run, verdict: StepResult) -> Path:
-    """Put this run's point beside those of other shares of the same scenario and data; gives their folder."""
-    same = run.scenario.model_dump(mode="json", exclude={"target_share", "strategies", "shares", "title", "schedule"})
-    data = {name: run.result("ingest", name).manifest for name in run.scenario.domains}
-    folder = run.home.root / "curves" / digest([same, data])[:32]
-    write_json(folder / f"{run.scenario.target_share:g}.json", read_json(run.path(verdict) / POINT))
-    return folder
-
-
-def _report(run: Run, verdict: StepResult, curve: Path | None, folder: Path, _work: Path) -> Facts:
-    from pipeline.evaluation.comparison import Comparison
-    from pipeline.evaluation.curve import CurvePoint
-    from pipeline.evaluation.gate import Verdict
-    from pipeline.evaluation.report import Report, write_report
-
-    judged = run.path(verdict)
-    points = [CurvePoint.model_validate(read_json(path)) for path in curve.glob("*.json")] if curve else []
-    report = Report(
-        comparison=Comparison.model_validate(read_json(judged / "comparison.json")),
-        verdict=Verdict.model_validate(read_json(judged / "verdict.json")),
-        curve=tuple(sorted(points, key=lambda point: point.share)),
-        shares=run.scenario.shares,
-        costs=_costs(run),
-        latencies=read_json(judged / UNHASHED / "latency.json"),
-    )
-    (folder / UNHASHED).mkdir()
-    write_report(folder / UNHASHED, report)
-    facts = {key: verdict.facts[key] for key in ("verdict", "lane", "candidate", "reason", "failed")}
-    return {
-        **facts,
-        "html": f"{UNHASHED}/report.html",
-        "markdown": f"{UNHASHED}/report.md",
-        "json": f"{UNHASHED}/report.json",
-    }
-
-
-def _costs(run: Run) -> tuple[Any, ...]:
-    """Cost of each step's folder when it was computed; a lane also names the shared steps that it needed."""
-    from pipeline.evaluation.report import StepCost
-
-    needs = {
-        strategy.name: (("pretrain_source", ""), ("adapt_domain", strategy.adapt.kind))
-        for strategy in run.scenario.strategies
-        if strategy.tune.kind in NEEDS_SOURCE_MODEL
-    }
-    return tuple(
-        StepCost(step=step, name=name, cost=cost_of(run.path(result)), needs=needs.get(name, ()))
-        for step in STEPS
-        for name, result in run.results(step).items()
-    )

@@ -1,10 +1,13 @@
 """The demo as a user starts it: real Airflow, real steps, on a scenario small enough for a test."""
 
+import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -79,6 +82,10 @@ def test_the_demo_runs_from_tables_to_a_verdict(demo: "subprocess.Popen[str]", o
         assert lane in output
     assert "FAILED" not in output
     assert "Verdict:" in output
+    assert "Outcome: promoted" in output
+    with closing(sqlite3.connect(own_home / "airflow" / "airflow.db")) as database:
+        [(extra, task)] = database.execute("select extra, source_task_id from asset_event").fetchall()
+    assert (json.loads(extra)["model"], task) == ("crosslift.demo", "champion_moved")
     pages = [
         line.split(":", 1)[1].strip() for line in output.splitlines() if line.startswith(("Report:", "Data Docs:"))
     ]
