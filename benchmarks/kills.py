@@ -5,7 +5,7 @@
 A small generated scenario runs once undisturbed. Then, again and again, a run begins in a fresh home or in a home that
 was used before, some of its processes get SIGKILL after a random time (the command alone, one of its tasks, or all of
 them at once), and the same command is given again. Equal means: every step's manifest is that of the undisturbed run,
-the package that serves too, `models list` and `clean` work, and no process is left. Prints a line a kill and the counts,
+the package that serves too, `models list` and `clean` work, and no process is left. Prints a line a kill and counts,
 and ends with 1 if any is unequal. Moments are drawn from `--seed`.
 """
 

@@ -42,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
 }
 LANE = "{{ task.op_kwargs['lane'] }}"  # what the grid shows for a mapped task, instead of a number
 PREFIX = "retrain__"
+TRIAL = "A run whose strategies, seed or epochs are not the scenario's is only registered, unless this is set."
 Record = Any  # a small dict; a task annotated as dict would push one XCom for each key
 
 
@@ -55,14 +56,9 @@ def call(step: str, function: str, *arguments: Any) -> Any:
 def form(scenario: Scenario) -> dict[str, Param]:
     """Describe the trigger form; the API refuses a value that does not fit, with the reason."""
     names = [strategy.name for strategy in scenario.strategies]
-    share = Param(
-        scenario.target_share,
-        type="number",
-        exclusiveMinimum=0,
-        maximum=1,
-        title="Share of target data",
-        description="Below 1 training rows are left out, by a hash; such a run has a champion of its own.",
-    )
+    less = "Below 1 training rows are left out, by a hash; such a run has a champion of its own."
+    share = Param(scenario.target_share, type="number", exclusiveMinimum=0, maximum=1, title="Share of target data",
+                  description=less)  # fmt: skip
     return {
         "strategies": Param(
             names,
@@ -79,6 +75,7 @@ def form(scenario: Scenario) -> dict[str, Param]:
         ),
         **({"target_share": share} if scenario.target_labels else {}),
         "force": Param(False, type="boolean", description="Compute again what could be reused."),
+        "promote": Param(False, type="boolean", title="Let a trial serve", description=TRIAL),
     }
 
 
@@ -94,10 +91,7 @@ def plan() -> Record:
 
     context = get_current_context()
     scenario = load_scenario(_scenario_name())
-    lanes: dict[str, list[str]] = _told(
-        lambda: step(_run_id(), scenario, Options.model_validate(dict(context["params"])))
-    )
-    return lanes
+    return _told(lambda: step(_run_id(), scenario, Options.model_validate(dict(context["params"]))))
 
 
 @task
@@ -161,15 +155,24 @@ def evaluate() -> Record:
 @task
 def promote() -> Record:
     """Register the candidate and move the champion's alias if the gate says so."""
-    found = call("promote", "promote")
+    return call("promote", "promote")
+
+
+@task
+def champion_moved() -> None:
+    """Update the asset if this run moved the champion's alias of the scenario's own model; else be skipped."""
+    from pipeline.registry.lookup import model_name
+
+    name = _scenario_name()
     facts = Run.load(Home.from_env(), _run_id()).result("promote").facts
-    outlet = get_current_context()["outlet_events"][champion(_scenario_name())]
-    outlet.extra = {"model": facts["model_name"], "version": facts["version"], "verdict": facts["verdict"]}
-    return found
+    own = facts["model"] == model_name(load_scenario(name))
+    _skip_unless(own and facts["outcome"] == "promoted", f"{facts['model']}: {facts['outcome']}. {facts['reason']}")
+    extra = {key: facts[key] for key in ("model", "version", "verdict")}
+    get_current_context()["outlet_events"][champion(name)].extra = extra
 
 
 def champion(name: str) -> Asset:
-    """Name the asset that `promote` updates; its extra says model, version and verdict."""
+    """Name the asset that a promotion updates; its extra says model, version and verdict."""
     return Asset(f"crosslift.{name}.champion")
 
 
@@ -178,7 +181,7 @@ def retrain_dag(scenario: Scenario) -> DAG:
 
     Unpausing a DAG starts its last nightly run at once, unless that night began before CROSSLIFT_SINCE.
     """
-    nightly = os.environ.get("CROSSLIFT_SCHEDULES") != "off"
+    nightly = scenario.schedule and os.environ.get("CROSSLIFT_SCHEDULES") != "off"
 
     @dag(
         dag_id=f"{PREFIX}{scenario.name}",
@@ -205,8 +208,8 @@ def retrain_dag(scenario: Scenario) -> DAG:
         fitted = fit_baseline.expand(lane=[baseline.name for baseline in scenario.baselines])
         marks >> pretrain_source() >> adapted >> tuned
         marks >> fitted
-        promoted = promote.override(outlets=[champion(scenario.name)])()
-        [tuned, fitted] >> evaluate() >> promoted
+        promoted = promote()
+        [tuned, fitted] >> evaluate() >> promoted >> champion_moved.override(outlets=[champion(scenario.name)])()
         # Runs nothing. A failed lane leaves report and champion alive, but the run as a whole is not green.
         every_lane = EmptyOperator(task_id="every_lane", trigger_rule=TriggerRule.NONE_FAILED)
         [adapted, tuned, fitted, promoted] >> every_lane

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Carry what was learnt on a data-rich source over to a data-poor target, and promote it only where it is "
     "proved to help. Everything is written below CROSSLIFT_HOME (default: .crosslift in the current folder).",
-    epilog="Exit codes: 0 done, 1 failure, 2 user error, 3 refused by validation, 4 nothing promoted by the gate.",
+    epilog="Exit codes: 0 done, 1 failure, 2 user error, 3 refused by validation, 4 the run's model does not serve.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -51,26 +51,36 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     seed: Annotated[int | None, typer.Option(help="Instead of the scenario's.")] = None,
     epochs: Annotated[int | None, typer.Option(help="At most so many passes over the training rows.")] = None,
     target_share: Share = None,
+    share_draw: Annotated[int | None, typer.Option(help="Another number takes other rows for that share.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Compute again what could be reused.")] = False,
+    promote: Annotated[
+        bool,
+        typer.Option("--promote", help="Let a trial serve, if the gate passes it: other options than the scenario's."),
+    ] = False,
     run_id: RunId = None,
     jobs: Jobs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a scenario from its tables to the registry, and print the comparison and the gate's verdict.
+    """Run a scenario from its tables to the registry, and print comparison, verdict and outcome.
 
-    What did not change is reused; a killed run goes on where it was. Exit code 0: what the gate chose serves now. 4:
-    the gate promoted nothing. 1: a step or a lane failed; the other lanes and the report are there all the same.
+    What did not change is reused; a killed run goes on where it was. Strategies, seed or epochs that are not the
+    scenario's make the run a trial, which serves only with --promote. Exit code 0: the run's model serves at the end.
+    4: it does not, for the reason that stands under the outcome. 1: a step or a lane failed; the other lanes and the
+    report are there all the same.
     """
     from pipeline.steps.sequence import graph_of, run_graph
     from pipeline.steps.summary import print_summary, summarise
 
-    options = _options(strategies, seed=seed, epochs=epochs, target_share=target_share, force=force)
+    options = _options(
+        strategies, seed=seed, epochs=epochs, target_share=target_share, share_draw=share_draw, force=force,
+        promote=promote,
+    )  # fmt: skip
     with _running(scenario, run_id, options) as started:
         outcomes = run_graph(started, graph_of(started.scenario), jobs or _cores(), _teller())
         with quiet(as_json):
             summary = summarise(started)
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
-    code = ExitCode.FAILURE if failed else ExitCode.OK if summary["promoted"] else ExitCode.NOT_PROMOTED
+    code = ExitCode.FAILURE if failed else ExitCode.OK if summary["serves"] else ExitCode.NOT_PROMOTED
     if as_json:
         steps = [outcome.model_dump(mode="json") for outcome in outcomes]
         print_json({**summary, "steps": steps, "exit_code": int(code)})
@@ -79,7 +89,7 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
         for outcome in failed:
             text_console(stderr=True).print(f"{outcome.name} failed: {outcome.message}", style="red")
         if code == ExitCode.NOT_PROMOTED:
-            print("Nothing was promoted: the run succeeded, and what served before serves on (exit code 4).")
+            print("The run succeeded, and its model does not serve (exit code 4).")
     raise typer.Exit(code)
 
 

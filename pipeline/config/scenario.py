@@ -142,3 +142,4 @@ class Options(Config):
     target_share: Share | None = None
     share_draw: Draw | None = None
     force: bool = False  # compute again what could be reused
+    promote: bool = False  # let a trial serve: a run whose strategies, seed or epochs are not the scenario's

@@ -18,7 +18,7 @@ CHAMPION = "champion"  # the champion's name beside the lanes'
 Outcome = Literal["passed", "failed", "undecided"]
 Role = Literal["target-only", "chance", "best baseline", "champion"]
 Demand = Literal["better", "not worse"]
-Word = Literal["promoted", "rejected", "undecided"]
+Word = Literal["passed", "rejected", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,18 @@ class ChampionScores:
     """The champion, scored again beside all lanes, on test rows without marks that its training data did not hold."""
 
     version: int
+    package: str  # what it is: two versions of one package are the same model
     age_days: float
     scores: Scores
+
+
+class Incumbent(BaseModel):
+    """The champion that a verdict was made against."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int
+    package: str
 
 
 class Compared(BaseModel):
@@ -89,12 +99,13 @@ class Verdict(BaseModel):
 
     verdict: Word  # of the candidate
     candidate: str  # picked on validation rows
-    lane: str | None  # what is promoted: the candidate, or a safe lane where nothing serves yet; None: champion stays
+    lane: str | None  # what the gate chose: the candidate, or a safe lane where nothing served; None: nothing
     metric: str
     level: float  # of the intervals, 0.95 for 95 %
     units: int  # with a test row that counts
     reason: str
     comparisons: tuple[Compared, ...]
+    champion: Incumbent | None  # what served when this was judged
     approvable: bool  # a person may promote the candidate: the target has no labels and too few test rows tell
 
 
@@ -131,22 +142,23 @@ def decide(terms: Terms, lanes: Sequence[Lane], test: Scores, champion: Champion
         found = _compare(terms, champion.scores, (candidate.name, CHAMPION), "champion", "not worse")
         comparisons.append(found.model_copy(update={"reference": f"version {champion.version}"}))
     outcomes = {compared.outcome for compared in comparisons}
-    verdict: Word = "rejected" if "failed" in outcomes else "undecided" if "undecided" in outcomes else "promoted"
+    verdict: Word = "rejected" if "failed" in outcomes else "undecided" if "undecided" in outcomes else "passed"
     reason = ""
-    if verdict != "promoted" and champion is not None and _gives_way(terms.gate, champion, comparisons):
-        verdict = "promoted"
+    if verdict != "passed" and champion is not None and _gives_way(terms.gate, champion, comparisons):
+        verdict = "passed"
         reason = (
             f"{candidate.name} is not worse than any reference, and the champion is {champion.age_days:.0f} days old, "
             f"more than the {terms.gate.max_age_days} after which it gives way to such a candidate."
         )
     lane: str | None = candidate.name
-    if verdict != "promoted":
+    if verdict != "passed":
         safe = _safe(terms, lanes, candidate, verdict) if champion is None and not unlabelled else []
         lane = _best(terms, safe).name if safe else None
     return Verdict(
         verdict=verdict, candidate=candidate.name, lane=lane, metric=terms.metric, level=terms.level, units=test.units,
         reason=reason or _reason(terms, verdict, (candidate.name, lane), comparisons), comparisons=tuple(comparisons),
         approvable=unlabelled and verdict == "undecided",
+        champion=Incumbent(version=champion.version, package=champion.package) if champion else None,
     )  # fmt: skip
 
 
@@ -211,9 +223,9 @@ def _compare(terms: Terms, scores: Scores, pair: tuple[str, str], role: Role, de
 
 
 def _reason(terms: Terms, verdict: Word, lanes: tuple[str, str | None], comparisons: Sequence[Compared]) -> str:
-    """Say in plain words what decided; `lanes` are the candidate and what is promoted."""
+    """Say in plain words what decided; `lanes` are the candidate and what the gate chose."""
     candidate, lane = lanes
-    if verdict == "promoted":
+    if verdict == "passed":
         if not comparisons:
             return f"{candidate} is the best on validation rows, and there is nothing to hold it against."
         against = ", ".join(f"{_name(compared)} ({_interval(terms, compared)})" for compared in comparisons)
@@ -221,13 +233,8 @@ def _reason(terms: Terms, verdict: Word, lanes: tuple[str, str | None], comparis
     wanted = "failed" if verdict == "rejected" else "undecided"
     deciding = [compared for compared in comparisons if compared.outcome == wanted]
     told = "; ".join(_why_not(terms, compared) for compared in deciding)
-    if lane:
-        then = f"Nothing serves yet, so {lane} is promoted."
-    elif any(compared.role == "champion" for compared in comparisons):
-        then = "What serves now stays."
-    else:
-        then = "Nothing serves" + (" until a person approves it." if verdict == "undecided" else ".")
-    return f"{candidate} is the best on validation rows, but {told}. {then}"
+    instead = f" Nothing served yet, so the gate chose {lane}." if lane else ""
+    return f"{candidate} is the best on validation rows, but {told}.{instead}"
 
 
 def _why_not(terms: Terms, compared: Compared) -> str:

@@ -14,7 +14,7 @@ from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, Gain, Lane
 from pipeline.evaluation.curve import CurvePoint
 from pipeline.evaluation.gate import TARGET_ONLY, Verdict
 from pipeline.labels.words import Words
-from pipeline.results import Cost
+from pipeline.results import Cost, Outcome
 
 
 class StepCost(BaseModel):
@@ -35,6 +35,7 @@ class Report(BaseModel):
 
     comparison: Comparison
     verdict: Verdict
+    outcome: Outcome | None  # None: not known yet
     curve: tuple[CurvePoint, ...]
     shares: tuple[float, ...]  # that the scenario wants on the curve
     costs: tuple[StepCost, ...]

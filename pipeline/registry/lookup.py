@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.config import Scenario
 from pipeline.errors import StorageError, UserError
 from pipeline.folders import Home
-from pipeline.registry.files import model_files, package_of
+from pipeline.registry.files import PACKAGE, model_files, package_of
 from pipeline.registry.promote import CHALLENGER, CHAMPION, PREVIOUS, aliases
 from pipeline.registry.tracking import connect, reached, store_exists
 
@@ -23,13 +23,14 @@ _DAY = 24 * 60 * 60
 
 @dataclass(frozen=True)
 class Champion:
-    """What serves now. `candidate` is the hash of the candidate's manifest; `folder` holds its package.
+    """What serves now. `package` is its identity, `candidate` the hash of the candidate's manifest; `folder` holds it.
 
     `damage` says what of its files is not what was registered; empty where it can serve.
     """
 
     version: int
     lane: str
+    package: str
     candidate: str
     age_days: float
     folder: Path
@@ -94,6 +95,7 @@ def find_champion(home: Home, name: str) -> Champion | None:
     return Champion(
         version=int(version.version),
         lane=version.tags.get("lane", ""),
+        package=version.tags.get(PACKAGE, ""),
         candidate=version.tags.get("candidate", ""),
         age_days=max(0.0, time.time() - version.creation_timestamp / 1000) / _DAY,
         folder=model if damage else package_of(model),

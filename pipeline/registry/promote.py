@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from pipeline.errors import CrossliftError
 from pipeline.folders import Home
 from pipeline.registry import verify
 from pipeline.registry.files import PACKAGE, model_files
+from pipeline.registry.outcome import tell_version
 from pipeline.registry.tracking import experiment_id, reached
 
 if TYPE_CHECKING:
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-PROMOTED = "crosslift.promoted"  # set once the alias has moved
+PROMOTED = "crosslift.promoted"  # this version was the champion; set last, when all is said that follows from it
 ROLLED_BACK = "crosslift.rolled_back"  # a person took this version out of service
 APPROVED = "crosslift.approved"  # a person let this version serve: who, and when
+TRIAL, NO_TRIAL = "trial", "none"  # how the options of the run differed from the scenario's
 VERIFY_SECONDS = 600
 
 Save = Callable[[Path, Path, Any], None]  # (package, folder to write, mlflow.models.Model)
@@ -42,6 +45,26 @@ class Candidate:
     run_id: str  # the MLflow run that it came from
 
 
+@dataclass(frozen=True)
+class Serving:
+    """The version that the champion's alias names, and the identity of its package."""
+
+    version: int
+    lane: str
+    package: str
+
+
+@dataclass(frozen=True)
+class Move:
+    """The champion's alias from one version to another."""
+
+    name: str  # of the registered model
+    version: int
+    instead_of: int | None  # what serves as far as the caller knows; None: nothing
+    run_id: str = ""  # the run that moves it
+    approved: str = ""  # else the person who does
+
+
 def find_version(client: "MlflowClient", name: str, identity: str) -> "ModelVersion | None":
     """Find the version that was registered from a package, or None."""
     found = client.search_model_versions(f"name = '{name}' AND tags.`{PACKAGE}` = '{identity}'", max_results=1)
@@ -52,7 +75,7 @@ def register(client: "MlflowClient", home: Home, candidate: Candidate, save: Sav
     """Find the version of a candidate, or register it.
 
     Tags that say something else than before are replaced, unless the version serves: what was said when it was promoted
-    stays.
+    stays. A trial says nothing new of a version that another run registered.
 
     Returns:
         The version, and whether it is new.
@@ -63,7 +86,8 @@ def register(client: "MlflowClient", home: Home, candidate: Candidate, save: Sav
     with reached(client.tracking_uri):
         version = find_version(client, candidate.name, candidate.identity)
         if version is not None:
-            if aliases(client, candidate.name).get(CHAMPION) != int(version.version):
+            tried = candidate.tags.get(TRIAL) != NO_TRIAL and version.tags.get(TRIAL) == NO_TRIAL
+            if not tried and aliases(client, candidate.name).get(CHAMPION) != int(version.version):
                 changed = {key: value for key, value in candidate.tags.items() if version.tags.get(key) != value}
                 for key, value in changed.items():
                     client.set_model_version_tag(candidate.name, version.version, key, value)
@@ -87,6 +111,16 @@ def aliases(client: "MlflowClient", name: str) -> dict[str, int]:
     return {alias: int(version) for alias, version in client.get_registered_model(name).aliases.items()}
 
 
+def find_serving(client: "MlflowClient", name: str) -> Serving | None:
+    """Find what the champion's alias names, or None while it names nothing."""
+    if not client.search_registered_models(f"name = '{name}'", max_results=1):
+        return None
+    if (version := aliases(client, name).get(CHAMPION)) is None:
+        return None
+    tags = client.get_model_version(name, str(version)).tags
+    return Serving(version, tags.get("lane", ""), tags.get(PACKAGE, ""))
+
+
 def point(client: "MlflowClient", name: str, alias: str, version: int) -> bool:
     """Let an alias name a version; whether that changed anything."""
     if aliases(client, name).get(alias) == version:
@@ -95,40 +129,51 @@ def point(client: "MlflowClient", name: str, alias: str, version: int) -> bool:
     return True
 
 
-def promote_version(client: "MlflowClient", home: Home, name: str, version: int, *, approved: str = "") -> bool:
-    """Make a version the champion, after a fresh process has proved that it serves.
+def promote_version(client: "MlflowClient", home: Home, move: Move) -> bool:
+    """Make a version the champion, after a fresh process has proved that it serves: compare and set.
 
-    A version that has been the champion once is left alone, so that a repeated run does not undo what happened since;
-    one that a person rolled back is not promoted again. Neither holds for what a person `approved`: who did it and when
-    becomes a tag before the alias moves.
+    The alias moves only while it still names what the decision was made against. What a crash left half done is
+    completed. `settle` is to follow when all is recorded that the caller has to say.
 
     Returns:
-        Whether the champion is now another one.
+        Whether the version is the champion now; if not, another one has become it meanwhile.
 
     Raises:
         CrossliftError: the model does not load or does not give the logged answer; the champion is untouched.
         StorageError: the store cannot be reached.
     """
+    name, version, before = move.name, move.version, move.instead_of
+    when = now()
+    if version != before:
+        check_serves(client, home, name, version)
+        with reached(client.tracking_uri):
+            if aliases(client, name).get(CHAMPION) != before:
+                return False
+            if move.approved:
+                client.set_model_version_tag(name, str(version), APPROVED, f"by {move.approved} at {when}")
+            if before is not None:
+                client.set_registered_model_alias(name, PREVIOUS, str(before))
+            client.set_registered_model_alias(name, CHAMPION, str(version))
     with reached(client.tracking_uri):
-        tags = client.get_model_version(name, str(version)).tags
-        serving = aliases(client, name).get(CHAMPION)
-        if serving == version:
-            if PROMOTED not in tags:  # a crash came between the two
-                client.set_model_version_tag(name, str(version), PROMOTED, "true")
-            return False
-        if not approved and (PROMOTED in tags or ROLLED_BACK in tags):
-            return False
-    check_serves(client, home, name, version)
-    with reached(client.tracking_uri):
-        if approved:
-            client.set_model_version_tag(name, str(version), APPROVED, approved)
-        if serving is not None:
-            client.set_registered_model_alias(name, PREVIOUS, str(serving))
-        client.set_registered_model_alias(name, CHAMPION, str(version))
-        client.set_model_version_tag(name, str(version), PROMOTED, "true")
-        if ROLLED_BACK in tags:
+        if (replaced := aliases(client, name).get(PREVIOUS)) is not None:
+            client.set_model_version_tag(name, str(replaced), PROMOTED, "true")
+            tell_version(client, name, replaced, "replaced", f"Replaced by version {version} on {when}.")
+        if ROLLED_BACK in client.get_model_version(name, str(version)).tags:
             client.delete_model_version_tag(name, str(version), ROLLED_BACK)
+        by = f"approved by {move.approved}" if move.approved else f"by run {move.run_id}"
+        tell_version(client, name, version, "promoted", f"Champion since {when}, {by}.")
     return True
+
+
+def settle(client: "MlflowClient", name: str, version: int) -> None:
+    """Note that a promotion is complete: from now on a repeat finds that the version serves already."""
+    with reached(client.tracking_uri):
+        client.set_model_version_tag(name, str(version), PROMOTED, "true")
+
+
+def now() -> str:
+    """Tell the time for a tag, in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def check_serves(client: "MlflowClient", home: Home, name: str, version: int) -> None:

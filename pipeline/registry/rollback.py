@@ -1,12 +1,12 @@
 """Taking the champion out of service."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from pipeline.errors import UserError
 from pipeline.folders import Home, exclusive
 from pipeline.registry.lookup import known
-from pipeline.registry.promote import CHAMPION, PREVIOUS, ROLLED_BACK, aliases, check_serves
+from pipeline.registry.outcome import tell_version
+from pipeline.registry.promote import CHAMPION, PREVIOUS, ROLLED_BACK, aliases, check_serves, now
 from pipeline.registry.tracking import connect, reached
 
 
@@ -41,12 +41,16 @@ def rollback(home: Home, name: str) -> Rollback:
                 f"{previous or 'none'}. A version becomes `previous` when another one is promoted."
             )
         check_serves(client, home, name, previous)
+        when = now()
         with reached(client.tracking_uri):
-            client.set_model_version_tag(
-                name, str(serving), ROLLED_BACK, datetime.now(UTC).isoformat(timespec="seconds")
-            )
+            client.set_model_version_tag(name, str(serving), ROLLED_BACK, when)
             client.set_registered_model_alias(name, CHAMPION, str(previous))
             client.set_registered_model_alias(name, PREVIOUS, str(serving))
             if ROLLED_BACK in client.get_model_version(name, str(previous)).tags:
                 client.delete_model_version_tag(name, str(previous), ROLLED_BACK)
+            tell_version(
+                client, name, serving, "rolled back", f"Rolled back on {when}; version {previous} served again."
+            )
+            again = f"Champion again since {when}, when version {serving} was rolled back."
+            tell_version(client, name, previous, "promoted", again)
     return Rollback(name, previous, serving)

@@ -5,9 +5,19 @@ from pipeline.scenarios.loader import (
     Found,
     apply_options,
     check_file,
+    differences,
     find_scenarios,
     json_schema,
     load_scenario,
 )
 
-__all__ = ["Found", "about", "apply_options", "check_file", "find_scenarios", "json_schema", "load_scenario"]
+__all__ = [
+    "Found",
+    "about",
+    "apply_options",
+    "check_file",
+    "differences",
+    "find_scenarios",
+    "json_schema",
+    "load_scenario",
+]

@@ -126,6 +126,22 @@ def apply_options(scenario: Scenario, options: Options) -> Scenario:
     return scenario.model_copy(update=changes)
 
 
+def differences(scenario: Scenario, changed: Scenario) -> str:
+    """Say how the strategies, seed or epochs of a run differ from its scenario's; empty where they do not.
+
+    The share of target data does not count: each share has a model of its own.
+    """
+    told = []
+    names = [strategy.name for strategy in changed.strategies]
+    if len(names) != len(scenario.strategies):  # options can only leave some out
+        told.append(f"only the strategies {', '.join(names)}")
+    if changed.seed != scenario.seed:
+        told.append(f"seed {changed.seed} instead of {scenario.seed}")
+    if changed.training.epochs != scenario.training.epochs:
+        told.append(f"epochs {changed.training.epochs} instead of {scenario.training.epochs}")
+    return "; ".join(told)
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a scenario file, for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scenario.model_json_schema()}

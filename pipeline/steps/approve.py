@@ -3,7 +3,6 @@
 import getpass
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from pipeline.errors import StorageError, UserError
 from pipeline.folders import Home, exclusive
@@ -38,7 +37,7 @@ def approve(home: Home, name: str, version: int) -> Approval:
         StorageError: the store cannot be reached.
     """
     from pipeline.registry.lookup import known
-    from pipeline.registry.promote import CHALLENGER, CHAMPION, aliases, promote_version
+    from pipeline.registry.promote import CHALLENGER, CHAMPION, Move, aliases, promote_version, settle
     from pipeline.registry.tracking import connect, reached
 
     by = _person()
@@ -59,8 +58,12 @@ def approve(home: Home, name: str, version: int) -> Approval:
                 f"{name} version {version}: the gate says {tags.get('verdict', 'nothing')} about it, and a person "
                 f"approves only what cannot be judged without labels of the target. {tags.get('reason', '')}"
             )
-        when = datetime.now(UTC).isoformat(timespec="seconds")
-        promote_version(client, home, name, version, approved=f"by {by} at {when}")
+        if not promote_version(client, home, Move(name, version, serving, approved=by)):
+            raise UserError(
+                f"{name}: the champion is no longer {serving or 'none'}; look at `crosslift models show {name}` and "
+                "approve again if that is still what you want."
+            )
+        settle(client, name, version)
     _keep_reference(home, tags.get("run_id", ""))
     return Approval(name, version, serving, by)
 

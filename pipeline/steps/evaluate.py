@@ -4,16 +4,17 @@ import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.config import Scenario
-from pipeline.errors import CrossliftError, StorageError
-from pipeline.folders import UNHASHED, digest, read_json, write_json
+from pipeline.errors import CrossliftError
+from pipeline.folders import UNHASHED, read_json, write_json
 from pipeline.results import StepResult
 from pipeline.steps.champion import UNREADABLE, serving
-from pipeline.steps.inputs import load_domains, prepared_inputs, start_of
+from pipeline.steps.inputs import load_domains, prepared_inputs
+from pipeline.steps.report import LANE_STEPS, POINT, publish_report
 from pipeline.steps.run import Run
-from pipeline.steps.transaction import Facts, cost_of, transact
+from pipeline.steps.transaction import Facts, transact
 
 if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Comparison, Validated
@@ -24,21 +25,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LANE_STEPS = ("finetune_target", "fit_baseline")
-STEPS = ("ingest", "validate", "prepare", "audit", "pretrain_source", "adapt_domain", *LANE_STEPS, "verdict")
-POINT = "point.json"  # of the curve over shares
 
-
-def evaluate(run: Run, without: int | None = None) -> StepResult:
+def evaluate(run: Run) -> StepResult:
     """Publish the verdict (`ranks.parquet`, `comparison.json`, `verdict.json`), then the report.
 
-    The verdict depends on candidates, data, marks and gate, not on the champion: for the same snapshot it is kept, also
-    when all is forced, and the test rows are not asked again. The report is published below `unhashed`, because it
-    shows costs.
-
-    Args:
-        run: The run.
-        without: A version that serves but cannot be read: a verdict that was made with it does not count.
+    The verdict is looked up by candidates, data, marks and gate, not by the champion: for the same snapshot it is kept,
+    also when all is forced, and the test rows are not asked again. It says which champion it was made against. The
+    report is published below `unhashed`, because it shows costs; `promote` publishes it again with the outcome.
 
     Raises:
         MissingResultError: `prepare`, `audit` or the target-only lane did not succeed.
@@ -54,17 +47,30 @@ def evaluate(run: Run, without: int | None = None) -> StepResult:
     }
     kept = {"name", "title", "sources", "target", "target_labels", "task", "gate", "seed", "target_share"}
     config = run.scenario.model_dump(mode="json", include=kept | {"strategies", "baselines"})
-    if without is not None:
-        config[UNREADABLE] = without
     verdict = transact(replace(run, force=False), "verdict", partial(_judge, run, lanes), inputs=inputs, config=config)
-    curve = _keep_point(run, verdict) if run.scenario.target_labels else None
-    points = {name: digest(point) for name, point in _points(curve).items()}
+    return publish_report(run, verdict)
+
+
+def judge_again(run: Run, judged: StepResult) -> StepResult:
+    """Publish the verdict against what serves by now, from the ranks of a kept one: no candidate ranks anything again.
+
+    It is kept for that verdict and that champion. Nothing but the comparison with the champion can come out otherwise.
+
+    Raises:
+        CrossliftError: the champion cannot be found or scored.
+    """
+    from pipeline.registry.lookup import find_champion, model_name
+
+    champion = find_champion(run.home, model_name(run.scenario))
     return transact(
-        run,
-        "report",
-        partial(_report, run, verdict, curve),
-        inputs={"verdict": verdict.manifest, **points},
-        config={"shares": run.scenario.shares},
+        replace(run, force=False),
+        "rejudged",
+        partial(_judge_again, run, judged, champion),
+        inputs={"verdict": judged.manifest},
+        config={
+            "champion": champion.package if champion else None,
+            UNREADABLE: champion.version if champion and champion.damage else None,
+        },
     )
 
 
@@ -84,39 +90,72 @@ def _lane_names(scenario: Scenario) -> list[str]:
 def _judge(run: Run, lanes: dict[str, StepResult], folder: Path, _work: Path) -> Facts:
     from pipeline.evaluation.comparison import UNMARKED, describe_lanes
     from pipeline.evaluation.curve import make_point
+
+    test, champion = _held_out(run), serving(run)
+    ranks, latencies = _rank_all(run, lanes, test)
+    validated = {name: _validated(lanes[name]) for name in ranks}
+    comparison = test.compare(ranks, describe_lanes(run.scenario, test.terms, validated))
+    verdict = _ask(run, test, comparison, ranks, champion)
+    _write(folder, comparison, verdict, test, ranks)
+    if run.scenario.target_labels:
+        write_json(folder / POINT, make_point(comparison).model_dump(mode="json"))
+    write_json(folder / UNHASHED / "latency.json", latencies)
+    view = comparison.views.get(UNMARKED)
+    return {
+        **_told(verdict, champion),
+        "failed": list(comparison.failed),
+        "test": {name: view.lanes[name][comparison.metric].value for name in view.lanes} if view else {},
+    }
+
+
+def _judge_again(run: Run, judged: StepResult, champion: "Champion | None", folder: Path, _work: Path) -> Facts:
+    import pandas as pd
+
+    from pipeline.evaluation.comparison import Comparison
+
+    kept = run.path(judged)
+    comparison = Comparison.model_validate(read_json(kept / "comparison.json"))
+    ranked = pd.read_parquet(kept / "ranks.parquet")
+    ranks = {one.name: ranked.loc[ranked["lane"] == one.name, "rank"].to_numpy() for one in comparison.lanes}
+    verdict = _ask(run, _held_out(run), comparison, ranks, champion)
+    write_json(folder / "verdict.json", verdict.model_dump(mode="json"))
+    return {**_told(verdict, champion), "failed": list(comparison.failed)}
+
+
+def _ask(
+    run: Run,
+    test: "HeldOut",
+    comparison: "Comparison",
+    ranks: dict[str, "FloatArray"],
+    champion: "Champion | None",
+) -> "Verdict":
+    """Ask the gate about the candidate that validation picks, with the champion scored on tonight's rows."""
     from pipeline.evaluation.gate import CHANCE, Lane, decide
 
-    scenario, test = run.scenario, _held_out(run)
-    ranks, latencies = _rank_all(run, lanes, test)
-    described = describe_lanes(scenario, test.terms, {name: _validated(lanes[name]) for name in ranks})
-    comparison = test.compare(ranks, described)
     metric = comparison.metric
-    candidates = [Lane(lane.name, lane.kind, lane.valid[metric]) for lane in described if not lane.oracle]
+    candidates = [Lane(lane.name, lane.kind, lane.valid[metric]) for lane in comparison.lanes if not lane.oracle]
     if not candidates:
         raise CrossliftError(f"no lane is left that could be promoted; failed: {', '.join(comparison.failed)}.")
     compared = dict(ranks)
-    if not scenario.target_labels:
+    if not run.scenario.target_labels:
         candidates.append(Lane(CHANCE, "chance", 0.0))
         compared[CHANCE] = test.chance()
-    champion, unreadable = _champion(run, test, compared)
-    verdict = decide(test.terms, candidates, test.scores(compared), champion)
-    if unreadable is not None:
-        told = f"The champion, version {unreadable.version}, cannot be read and was left out: {unreadable.damage}."
+    served = _scored(champion, test, compared) if champion and not champion.damage else None
+    verdict = decide(test.terms, candidates, test.scores(compared), served)
+    if champion is not None and champion.damage:
+        told = f"The champion, version {champion.version}, cannot be read and was left out: {champion.damage}."
         verdict = verdict.model_copy(update={"reason": f"{told} {verdict.reason}"})
-    _write(folder, comparison, verdict, test, ranks)
-    if scenario.target_labels:
-        write_json(folder / POINT, make_point(comparison).model_dump(mode="json"))
-    write_json(folder / UNHASHED / "latency.json", latencies)
     log.info("verdict: %s. %s", verdict.verdict, verdict.reason)
-    view = comparison.views.get(UNMARKED)
+    return verdict
+
+
+def _told(verdict: "Verdict", champion: "Champion | None") -> Facts:
     return {
         "verdict": verdict.verdict,
         "lane": verdict.lane,
         "candidate": verdict.candidate,
         "reason": verdict.reason,
-        "failed": list(comparison.failed),
-        "test": {name: view.lanes[name][metric].value for name in view.lanes} if view else {},
-        **({UNREADABLE: unreadable.version} if unreadable else {}),
+        **({UNREADABLE: champion.version} if champion and champion.damage else {}),
     }
 
 
@@ -164,23 +203,14 @@ def _rank_all(
     return ranks, latencies
 
 
-def _champion(
-    run: Run, test: "HeldOut", ranks: dict[str, "FloatArray"]
-) -> "tuple[ChampionScores | None, Champion | None]":
-    """Score what serves now, on tonight's catalogue and on the unmarked rows that its training data did not hold.
-
-    Returns:
-        Its scores, if anything serves, and the champion itself where it cannot be read.
-    """
+def _scored(champion: "Champion", test: "HeldOut", ranks: dict[str, "FloatArray"]) -> "ChampionScores":
+    """Score what serves on tonight's catalogue and on the unmarked rows that its training data did not hold."""
     from pipeline.evaluation.gate import ChampionScores
     from pipeline.serving.package import ServedModel
 
-    champion = serving(run)
-    if champion is None or champion.damage:
-        return None, champion
     served = ServedModel.read(champion.folder)
     scores = test.scores_beside(ranks, served.on_catalogue(test.domains), served.trained_pairs())
-    return ChampionScores(champion.version, champion.age_days, scores), None
+    return ChampionScores(champion.version, champion.package, champion.age_days, scores)
 
 
 def _write(
@@ -194,70 +224,3 @@ def _write(
     ranked.to_parquet(folder / "ranks.parquet", index=False, compression="zstd")
     write_json(folder / "comparison.json", comparison.model_dump(mode="json"))
     write_json(folder / "verdict.json", verdict.model_dump(mode="json"))
-
-
-# --- the report -----------------------------------------------------------------------------------------------------
-
-
-def _keep_point(run: Run, verdict: StepResult) -> Path:
-    """Put this run's point beside those of other shares of the same scenario and data; gives their folder."""
-    same = run.scenario.model_dump(mode="json", exclude={"target_share", "strategies", "shares", "title", "schedule"})
-    data = {name: run.result("ingest", name).manifest for name in run.scenario.domains}
-    folder = run.home.root / "curves" / digest([same, data])[:32]
-    write_json(folder / f"{run.scenario.target_share:g}.json", read_json(run.path(verdict) / POINT))
-    return folder
-
-
-def _points(curve: Path | None) -> dict[str, Any]:
-    """The curve's points by file; one that cannot be read is left out until its share is run again."""
-    found = {}
-    for path in sorted(curve.glob("*.json")) if curve else ():
-        try:
-            found[path.name] = read_json(path)
-        except StorageError as error:
-            log.warning("a point of the curve is left out: %s", error)
-    return found
-
-
-def _report(run: Run, verdict: StepResult, curve: Path | None, folder: Path, _work: Path) -> Facts:
-    from pipeline.evaluation.comparison import Comparison
-    from pipeline.evaluation.curve import CurvePoint
-    from pipeline.evaluation.gate import Verdict
-    from pipeline.evaluation.report import Report, write_report
-    from pipeline.labels.items import ITEMS
-
-    judged = run.path(verdict)
-    points = [CurvePoint.model_validate(point) for point in _points(curve).values()]
-    report = Report(
-        comparison=Comparison.model_validate(read_json(judged / "comparison.json")),
-        verdict=Verdict.model_validate(read_json(judged / "verdict.json")),
-        curve=tuple(sorted(points, key=lambda point: point.share)),
-        shares=run.scenario.shares,
-        costs=_costs(run),
-        latencies=read_json(judged / UNHASHED / "latency.json"),
-    )
-    (folder / UNHASHED).mkdir()
-    write_report(folder / UNHASHED, report, ITEMS)
-    facts = {key: verdict.facts[key] for key in ("verdict", "lane", "candidate", "reason", "failed")}
-    return {
-        **facts,
-        "html": f"{UNHASHED}/report.html",
-        "markdown": f"{UNHASHED}/report.md",
-        "json": f"{UNHASHED}/report.json",
-    }
-
-
-def _costs(run: Run) -> tuple[Any, ...]:
-    """Cost of each step's folder when it was computed; a lane also names the shared steps that it needed."""
-    from pipeline.evaluation.report import StepCost
-
-    needs = {
-        strategy.name: tuple(dict.fromkeys((("pretrain_source", ""), start)))
-        for strategy in run.scenario.strategies
-        if (start := start_of(strategy))
-    }
-    return tuple(
-        StepCost(step=step, name=name, cost=cost_of(run.place(result)), needs=needs.get(name, ()))
-        for step in STEPS
-        for name, result in run.results(step).items()
-    )

@@ -1,38 +1,37 @@
 """promote: the run's lanes into MLflow, the candidate into the registry, and the alias where the gate says so."""
 
-import subprocess
-from functools import partial
-from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pipeline.errors import MissingResultError, StorageError
-from pipeline.folders import META, digest, exclusive, read_json, write_json
-from pipeline.results import StepResult
+from pipeline.errors import CrossliftError, StorageError
+from pipeline.folders import digest, exclusive, read_json, write_json
+from pipeline.results import Outcome, StepResult
 from pipeline.steps.champion import UNREADABLE, serving
-from pipeline.steps.evaluate import evaluate
-from pipeline.steps.inputs import load_domains, prepared_inputs
+from pipeline.steps.evaluate import judge_again
+from pipeline.steps.logged import candidate_of, run_log, run_tags
+from pipeline.steps.packaging import packaged
+from pipeline.steps.report import publish_report
 from pipeline.steps.run import Run
-from pipeline.steps.transaction import Facts, cost_of, transact
 
 if TYPE_CHECKING:
-    from pipeline.registry.promote import Candidate
-    from pipeline.registry.tracking import LaneLog
+    from mlflow import MlflowClient
 
-LANE_STEPS = ("finetune_target", "fit_baseline")
-_UNMARKED, _ALL = "without marked rows", "all rows"  # the views of comparison.json
+    from pipeline.registry.promote import Serving
+
+Packages = Mapping[str, StepResult]  # by lane: the candidate, then what stands in for it, if anything does
 
 
 def promote(run: Run) -> StepResult:
     """Log the run, register what validation picked as challenger, and make champion what the gate chose.
 
-    The candidate is registered whatever the verdict says, so that a rejected one can be looked up with its reason. All
-    registry work is looked up before it is done: a repeat, also after a crash, ends in the same state. The manifest of
-    the result is the package's.
+    The candidate is registered whatever the verdict says, so that a rejected one can be looked up with its reason. If
+    what serves by now is not what the verdict was made against, the candidate is judged again before anything moves;
+    the lock is that of every command that moves an alias. All registry work is looked up before it is done: a repeat,
+    also after a crash, ends in the same state. The manifest of the result is the package's.
 
     Returns:
-        Facts: model_name, version (the champion's where one was promoted, else the challenger's), alias (the strongest
-        that names it), lane, verdict, promoted (whether what the gate chose serves now).
+        Facts: verdict, and all of `Outcome`, with which the report is published again.
 
     Raises:
         MissingResultError: the verdict or the lane that it names did not succeed in this run.
@@ -40,211 +39,178 @@ def promote(run: Run) -> StepResult:
         CrossliftError: the registered model does not serve in a fresh process; the champion is untouched.
     """
     run.forget("promote")
-    judged = _judged(run)
-    verdict = _verdict(run, judged)
-    picked, chosen = verdict["candidate"], verdict["lane"]
-    packages = _packages(run, verdict)
+    judged = run.result("verdict")
+    packages = _packages(run, judged)
+    champion = serving(run)  # what is damaged is put back first, perhaps from one of these packages
+    unreadable = champion.version if champion and champion.damage else None
 
     from pipeline.registry.lookup import model_name
-    from pipeline.registry.mend import mend
-    from pipeline.registry.promote import CHALLENGER, CHAMPION, aliases, point, promote_version, register
+    from pipeline.registry.promote import find_serving, settle
     from pipeline.registry.tracking import connect, log_run, reached
 
     name = model_name(run.scenario)
     client = connect(run.home)  # also quiets what MLflow says while it is imported
-    from pipeline.serving.save import save_predictor
-
     with exclusive(run.home.lock("promote")):
-        logged = log_run(client, run.home, _run_log(run, judged, verdict))
-        versions, changed = {}, False
-        for lane, package in packages.items():
-            candidate = _candidate(run, lane, package, verdict, logged)
-            versions[lane], new = register(client, run.home, candidate, save_predictor)
-            changed |= new
-            if damage := "" if new else mend(client, run.home, name, versions[lane], save_predictor):
-                raise StorageError(f"{name} version {versions[lane]}: {damage}. No alias was moved.")
         with reached(client.tracking_uri):
-            changed |= point(client, name, CHALLENGER, versions[picked])
-        if chosen:
-            changed |= promote_version(client, run.home, name, versions[chosen])
-        with reached(client.tracking_uri):
-            serving = aliases(client, name).get(CHAMPION)
-    lane = chosen or picked
-    promoted = bool(chosen) and serving == versions[lane]
-    if promoted:
-        keep_reference(run)
-    alias = CHAMPION if serving == versions[lane] else CHALLENGER if versions[lane] == versions[picked] else ""
-    result = StepResult(
-        step="promote",
-        fingerprint=digest([name, judged.manifest, {at: package.manifest for at, package in packages.items()}])[:32],
-        folder=packages[lane].folder,
-        manifest=packages[lane].manifest,
-        reused=not changed,
-        facts={"model_name": name, "version": versions[lane], "alias": alias, "lane": lane,
-               "verdict": verdict["verdict"], "promoted": promoted},
-    )  # fmt: skip
-    run.record(result)
+            registry = _Registry(run, client, name, find_serving(client, name))
+        final, unjudged = registry.judged_by_now(judged, packages, unreadable)
+        packages = {lane: packages.get(lane) or packaged(run, lane) for lane in _lanes(final)}
+        logged = log_run(client, run.home, run_log(run))
+        versions, changed = registry.register(final, packages, logged)
+        outcome = registry.conclude(final, versions, unjudged)
+        if outcome.serves:
+            keep_reference(run)
+        registry.tell(final, versions, outcome, logged)
+        package = packages[outcome.lane]
+        result = StepResult(
+            step="promote",
+            fingerprint=digest([name, final.manifest, package.manifest])[:32],
+            folder=package.folder,
+            manifest=package.manifest,
+            reused=not changed and outcome.outcome != "promoted",
+            facts={"verdict": final.facts["verdict"], **outcome.model_dump(mode="json")},
+        )
+        run.record(result)
+        if outcome.outcome == "promoted":
+            settle(client, name, outcome.version)
     return result
 
 
-def _judged(run: Run) -> StepResult:
-    """Find the verdict; it is made once more where it counts with a champion that cannot be read and put back.
-
-    What serves is looked at on every night, also on one on which nothing changed and nothing is judged.
-    """
-    judged = run.result("verdict")
-    _packages(run, _verdict(run, judged))  # what serves may be put back from one of them
-    champion = serving(run)
-    if champion is None or not champion.damage or judged.facts.get(UNREADABLE) == champion.version:
-        return judged
-    evaluate(run, without=champion.version)
-    return run.result("verdict")
+def _lanes(judged: StepResult) -> list[str]:
+    """Name the candidate, and what the gate chose in its place."""
+    return [str(lane) for lane in dict.fromkeys((judged.facts["candidate"], judged.facts["lane"])) if lane]
 
 
-def _verdict(run: Run, judged: StepResult) -> dict[str, Any]:
-    value: dict[str, Any] = read_json(run.path(judged) / "verdict.json")
-    return value
+def _packages(run: Run, judged: StepResult) -> Packages:
+    return {lane: packaged(run, lane) for lane in _lanes(judged)}
 
 
-def _packages(run: Run, verdict: dict[str, Any]) -> dict[str, StepResult]:
-    """Publish the packages of the candidate and of what is promoted, by lane."""
-    return {lane: _packaged(run, lane) for lane in dict.fromkeys((verdict["candidate"], verdict["lane"])) if lane}
+@dataclass(frozen=True)
+class _Registry:
+    """The registry while its lock is held: `serving` is the champion of the model `name`, before anything moves."""
 
+    run: Run
+    client: "MlflowClient"
+    name: str
+    serving: "Serving | None"
 
-def _lanes(run: Run) -> dict[str, StepResult]:
-    """Find the candidates of a run by lane."""
-    return {name: result for step in LANE_STEPS for name, result in run.results(step).items()}
+    def judged_by_now(self, judged: StepResult, packages: Packages, unreadable: int | None) -> tuple[StepResult, str]:
+        """Give the verdict that counts, and why there is none against what serves by now, if there is none.
 
+        The kept verdict counts if what serves is what it was made against or a package of this very run, or if the
+        version that it is about was the champion before: no run brings that back, whatever it is held against. Where
+        what serves is `unreadable`, only a verdict counts that left it out.
+        """
+        from pipeline.registry.promote import find_version
+        from pipeline.registry.tracking import reached
+        from pipeline.steps.outcome import has_served, named
 
-def _lane(run: Run, lane: str) -> StepResult:
-    if lane not in (found := _lanes(run)):
-        raise MissingResultError(
-            f"run {run.run_id}: the verdict names the lane {lane!r}, which did not succeed in this run; there are: "
-            f"{', '.join(found) or 'none'}."
-        )
-    return found[lane]
+        kept = read_json(self.run.path(judged) / "verdict.json")["champion"]
+        identities = [package.manifest for package in packages.values()]
+        by_now = self.serving.package if self.serving else None
+        if unreadable is None and (by_now == (kept["package"] if kept else None) or by_now in identities):
+            return judged, ""
+        if unreadable is not None and judged.facts.get(UNREADABLE) == unreadable:
+            return judged, ""
+        with reached(self.client.tracking_uri):
+            about = find_version(self.client, self.name, identities[-1])
+        if about is not None and has_served(about.tags):
+            return judged, ""
+        try:
+            return judge_again(self.run, judged), ""
+        except CrossliftError as error:
+            before = f"version {kept['version']}" if kept else "nothing"
+            return judged, (
+                f"The verdict was made when {before} served; by now {named(self.serving)} serves, and the candidate "
+                f"could not be judged against that: {error}"
+            )
 
+    def register(self, final: StepResult, packages: Packages, logged: str) -> tuple[dict[str, int], bool]:
+        """Register the candidate as challenger, then what stands in for it.
 
-def _packaged(run: Run, lane: str) -> StepResult:
-    """Publish the package of a lane in its own folder; it is reused while candidate, data and code are the same."""
-    scenario, candidate = run.scenario, _lane(run, lane)
-    validated = {f"validate.{name}": run.result("validate", name).manifest for name in scenario.domains}
-    info = {
-        "scenario": scenario.name,
-        "lane": lane,
-        "target": scenario.target,
-        "sources": scenario.sources,
-        "pseudonymous": scenario.pseudonymous or scenario.embedded is not None,  # as ingest decides
-        "candidate": candidate.manifest,
-        "data": prepared_inputs(run),
-        "code": version("crosslift"),
-    }
-    inputs = {"candidate": candidate.manifest, **prepared_inputs(run), **validated}
-    return transact(run, "package", partial(_package, run, candidate, info), inputs=inputs, config=info, name=lane)
+        Returns:
+            Lane -> version in that order, and whether anything is new.
+        """
+        from pipeline.registry.mend import mend
+        from pipeline.registry.promote import register
+        from pipeline.registry.tracking import reached
+        from pipeline.serving.save import save_predictor
 
+        verdict = read_json(self.run.path(final) / "verdict.json")
+        versions: dict[str, int] = {}
+        changed = False
+        for lane, package in packages.items():
+            serves = self.serving is not None and self.serving.package == package.manifest
+            if versions and not (self.run.may_promote or serves):
+                continue  # a trial's stand-in, which nobody asked to serve
+            made = candidate_of(self.run, lane, package, verdict, logged)
+            versions[lane], new = register(self.client, self.run.home, made, save_predictor)
+            changed |= new
+            if damage := "" if new else mend(self.client, self.run.home, self.name, versions[lane], save_predictor):
+                raise StorageError(f"{self.name} version {versions[lane]}: {damage}. No alias was moved.")
+        with reached(self.client.tracking_uri):
+            changed |= self._challenge(versions[str(final.facts["candidate"])])
+        return versions, changed
 
-def _package(run: Run, candidate: StepResult, info: dict[str, Any], folder: Path, _work: Path) -> Facts:
-    import pandas as pd
-    import pyarrow.parquet as pq
+    def _challenge(self, version: int) -> bool:
+        """Make the candidate challenger; a trial leaves the place to a candidate that waits for a person there."""
+        from pipeline.registry.promote import CHALLENGER, NO_TRIAL, TRIAL, aliases, point
+        from pipeline.steps.approve import NEEDED
 
-    from pipeline import columns as c
-    from pipeline.serving.package import PackageInfo, write_package
+        now = aliases(self.client, self.name).get(CHALLENGER)
+        if not self.run.may_promote and now is not None and (self.serving is None or self.serving.version != now):
+            tags = self.client.get_model_version(self.name, str(now)).tags
+            if tags.get("approval") == NEEDED and tags.get(TRIAL) == NO_TRIAL:
+                return False
+        return point(self.client, self.name, CHALLENGER, version)
 
-    titles = {}
-    for name in run.scenario.domains:
-        table = run.path(run.result("validate", name)) / "items.parquet"
-        if table.exists() and c.TITLE in pq.read_schema(table).names:
-            items = pd.read_parquet(table, columns=[c.ITEM, c.TITLE]).drop_duplicates(c.ITEM)
-            titles[name] = items.set_index(c.ITEM)[c.TITLE]
-    domains = load_domains(run)
-    if not run.scenario.target_labels and "items" in run.scenario.bridges:
-        domains = domains.with_source_counts()  # what a stranger gets
-    write_package(folder, domains, run.path(candidate), PackageInfo.model_validate(info), titles)
-    return {"lane": str(info["lane"])}
+    def conclude(self, final: StepResult, versions: dict[str, int], unjudged: str) -> Outcome:
+        """Make the last of the versions champion unless something holds it back, and say what came of it."""
+        from pipeline.registry.promote import CHALLENGER, CHAMPION, Move, aliases, promote_version
+        from pipeline.registry.tracking import reached
+        from pipeline.steps.outcome import Place, held_back, moved, overtaken
 
+        lane, version = [*versions.items()][-1]
+        with reached(self.client.tracking_uri):
+            tags = self.client.get_model_version(self.name, str(version)).tags
+            challenger = aliases(self.client, self.name).get(CHALLENGER) == version
+        place = Place(self.name, version, lane, tags, challenger, self.serving)
+        held = held_back(self.run, place, bool(final.facts["lane"]), str(final.facts["verdict"]), unjudged)
+        if held is None:
+            before = self.serving.version if self.serving else None
+            move = Move(self.name, version, before, run_id=self.run.run_id)
+            done = promote_version(self.client, self.run.home, move)
+        with reached(self.client.tracking_uri):
+            serving = aliases(self.client, self.name).get(CHAMPION)
+        word, reason = held or (("promoted", moved(self.run, place)) if done else ("not promoted", overtaken(place)))
+        alias = CHAMPION if serving == version else CHALLENGER if challenger else ""
+        return Outcome(
+            outcome=word, reason=reason, model=self.name, version=version, lane=lane, alias=alias, serving=serving,
+            trial=self.run.trial,
+        )  # fmt: skip
 
-def _candidate(run: Run, lane: str, package: StepResult, verdict: dict[str, Any], logged: str) -> "Candidate":
-    from pipeline.registry.lookup import model_name
-    from pipeline.registry.promote import Candidate
+    def tell(self, final: StepResult, versions: dict[str, int], outcome: Outcome, logged: str) -> None:
+        """Publish the report again, and say in MLflow how the run ended and what came of its versions."""
+        from pipeline.registry.outcome import tell_run, tell_version
+        from pipeline.registry.promote import NO_TRIAL, TRIAL
+        from pipeline.registry.tracking import reached
+        from pipeline.steps.outcome import has_served
 
-    scenario, candidate = run.scenario, _lane(run, lane)
-    source = run.results("pretrain_source").get("")
-    data = {**{f"ingest.{at}": result.manifest for at, result in run.results("ingest").items()}, **prepared_inputs(run)}
-    metrics = _metrics(run, lane, candidate)
-    tags = {
-        "scenario": scenario.name,
-        "lane": lane,
-        "verdict": verdict["verdict"] if lane == verdict["candidate"] else "fallback",
-        "reason": verdict["reason"],
-        "approval": "needed" if verdict["approvable"] else "not needed",
-        **{key: f"{value:.6g}" for key, value in metrics.items() if key.startswith(("valid", "test"))},
-        "data": digest(data),
-        **{f"data.{key}": value for key, value in data.items()},
-        "source_model": source.manifest if source else "none",
-        "code": _code_version(),
-        "candidate": candidate.manifest,
-        "run_id": run.run_id,
-        "seed": str(scenario.seed),
-        "target_share": f"{scenario.target_share:g}",
-    }
-    return Candidate(model_name(scenario), run.path(package), package.manifest, tags, _experiment(run), logged)
-
-
-def _experiment(run: Run) -> str:
-    return f"crosslift/{run.scenario.name}"
-
-
-def _run_log(run: Run, judged: StepResult, verdict: dict[str, Any]) -> Any:
-    from pipeline.registry.tracking import RunLog
-
-    scenario, lanes = run.scenario, _lanes(run)
-    report = run.results("report").get("")
-    pages = [run.path(judged) / "comparison.json", run.path(judged) / "verdict.json"]
-    if report is not None:
-        pages += [run.path(report) / str(report.facts[kind]) for kind in ("html", "markdown")]
-    manifests = {lane: result.manifest for lane, result in lanes.items()}
-    return RunLog(
-        experiment=_experiment(run),
-        run_id=run.run_id,
-        fingerprint=digest([run.run_id, judged.manifest, report.manifest if report else "", manifests])[:32],
-        params={"scenario": scenario.name, "sources": ",".join(scenario.sources), "target": scenario.target,
-                "seed": scenario.seed, "target_share": scenario.target_share, "code": version("crosslift")},
-        tags={"scenario": scenario.name, "verdict": verdict["verdict"], "candidate": verdict["candidate"],
-              "mlflow.note.content": verdict["reason"]},
-        metrics={},
-        artifacts=tuple(path for path in pages if path.exists()),
-        lanes=tuple(_lane_log(run, lane, result) for lane, result in lanes.items()),
-    )  # fmt: skip
-
-
-def _lane_log(run: Run, lane: str, result: StepResult) -> "LaneLog":
-    from pipeline.registry.tracking import LaneLog
-
-    folder = run.place(result)
-    cost = cost_of(folder)
-    settings = result.facts.get("settings")
-    return LaneLog(
-        name=lane,
-        params={"step": result.step, **(settings if isinstance(settings, dict) else {})},
-        metrics={**_metrics(run, lane, result), **cost.model_dump()},
-        finished=float(read_json(folder / META)["finished"]),
-        seconds=cost.wall_seconds,
-        curves=folder / "metrics.csv" if (folder / "metrics.csv").exists() else None,
-    )
-
-
-def _metrics(run: Run, lane: str, result: StepResult) -> dict[str, float]:
-    """Collect a lane's validation metrics, and its test metrics with interval on rows without marks (else on all)."""
-    from pipeline.registry.tracking import metric_key
-
-    valid = result.facts.get("valid")
-    found = {f"valid_{metric_key(key)}": value for key, value in valid.items()} if isinstance(valid, dict) else {}
-    views = read_json(run.path(run.result("verdict")) / "comparison.json").get("views", {})
-    view = views.get(_UNMARKED) or views.get(_ALL) or {"lanes": {}}
-    for key, estimate in view["lanes"].get(lane, {}).items():
-        name = f"test_{metric_key(key)}"
-        found |= {name: estimate["value"], f"{name}_low": estimate["low"], f"{name}_high": estimate["high"]}
-    return {key: float(value) for key, value in found.items() if isinstance(value, int | float)}
+        report = publish_report(self.run, final, outcome)
+        pages = [self.run.path(report) / str(report.facts[kind]) for kind in ("html", "markdown")]
+        with reached(self.client.tracking_uri):
+            for version in versions.values():
+                tags = self.client.get_model_version(self.name, str(version)).tags
+                another = tags.get(TRIAL) != (self.run.trial or NO_TRIAL)  # run registered it, and has told
+                if another or has_served(tags) or version == outcome.serving:
+                    continue
+                word, reason = outcome.outcome, outcome.reason
+                if version != outcome.version:
+                    word = "not promoted"
+                    reason = f"The gate chose version {outcome.version} ({outcome.lane}) in its place."
+                tell_version(self.client, self.name, version, word, reason)
+            pages.append(self.run.path(final) / "verdict.json")
+            tell_run(self.client, logged, run_tags(final, outcome, report), pages)
 
 
 def keep_reference(run: Run) -> None:
@@ -256,16 +222,3 @@ def keep_reference(run: Run) -> None:
     passport = read_json(run.path(audited) / "passport.json")
     if not kept.exists() or read_json(kept) != passport:
         write_json(kept, passport)
-
-
-def _code_version() -> str:
-    """Name the package's version, and the commit where its sources lie in a git repository of their own."""
-    here = Path(__file__).parent
-    try:
-        own = ["git", "-C", str(here), "ls-files", "--error-unmatch", Path(__file__).name]
-        subprocess.run(own, check=True, capture_output=True, timeout=10)
-        head = ["git", "-C", str(here), "rev-parse", "HEAD"]
-        commit = subprocess.run(head, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return version("crosslift")
-    return f"{version('crosslift')}+{commit}"

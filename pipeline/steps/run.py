@@ -16,7 +16,7 @@ from pipeline.folders import Home, exclusive, manifest_hash, read_json, run_fold
 from pipeline.integrity import damage
 from pipeline.locks import HeldError
 from pipeline.results import StepResult
-from pipeline.scenarios import apply_options
+from pipeline.scenarios import apply_options, differences
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,21 @@ class Run:
     run_id: str
     scenario: Scenario
     force: bool = False
+    trial: str = ""  # how the options differ from the scenario's own values; empty: not at all
+    promote: bool = False  # a trial may serve all the same
 
     @classmethod
     def start(cls, home: Home, run_id: str, scenario: Scenario, options: Options) -> "Run":
         """Fix the scenario for this run; a run that is started again keeps the results it has if nothing changed."""
-        run = cls(home, run_id, apply_options(scenario, options), options.force)
+        changed = apply_options(scenario, options)
+        run = cls(home, run_id, changed, options.force, differences(scenario, changed), options.promote)
         folder = home.run(run_id)
         plan = {
             "run_id": run_id,
             "scenario": run.scenario.model_dump(mode="json"),
             "force": run.force,
+            "trial": run.trial,
+            "promote": run.promote,
         }
         if (folder / "plan.json").exists() and planned(folder) != plan:
             for record in folder.glob("results/*.json"):
@@ -57,12 +62,19 @@ class Run:
             raise ConfigError(f"{plan}: there is no run {run_id!r}; start one with `crosslift run SCENARIO`.")
         value = planned(plan.parent)
         try:
-            return cls(home, run_id, Scenario.model_validate(value["scenario"]), bool(value["force"]))
+            scenario = Scenario.model_validate(value["scenario"])
+            trial, promote = value.get("trial", ""), value.get("promote", False)  # an older plan knows of no trials
+            return cls(home, run_id, scenario, bool(value["force"]), str(trial), bool(promote))
         except (ValidationError, KeyError, TypeError) as error:
             raise StorageError(
                 f"{plan}: expected the plan of a run, which is damaged or of another version ({type(error).__name__}). "
                 "Start another run: `crosslift run SCENARIO`."
             ) from error
+
+    @property
+    def may_promote(self) -> bool:
+        """Whether what the gate chooses may serve; what a person only tries may not."""
+        return self.promote or not self.trial
 
     @cached_property
     def folder(self) -> Path:

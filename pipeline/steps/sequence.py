@@ -30,7 +30,7 @@ MODULES = {
 }
 DATA = ("ingest", "validate", "prepare", "audit")
 TRAINING = ("pretrain_source", "adapt_domain", "finetune_target", "fit_baseline")  # a failure costs only what needs it
-PARTS = ("verdict", "report", "package")  # what evaluate and promote record beside their own results
+PARTS = ("verdict", "rejudged", "report", "package")  # what evaluate and promote record beside their own results
 
 
 class StepFailedError(CrossliftError):

@@ -1,4 +1,4 @@
-"""What a finished run is worth telling in a shell: the comparison, the verdict, where things lie."""
+"""What a finished run is worth telling in a shell: the comparison, verdict and outcome, where things lie."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,14 @@ WIDTH = 118  # of the table, also where nobody knows how wide the terminal is
 
 
 def summarise(run: Run) -> dict[str, Any]:
-    """Say in JSON values how a run ended: lanes with validation and test metric, the verdict, and where things lie.
+    """Say in JSON values how a run ended: lanes with validation and test metric, verdict, outcome, where things lie.
 
     Returns:
         run_id, scenario, metric, judged, lanes (name, kind, valid, test, test_all_rows, gain, word, cpu_seconds;
-        an estimate is value, low, high), failed, verdict, candidate, lane, reason, report, data_docs, and, after
-        `promote`, model, version, alias, promoted, approvable.
+        an estimate is value, low, high), failed, verdict, candidate, lane (what the gate chose), reason,
+        judged_against (the version that served then), report, data_docs, rows (what became of them), ignored, differs
+        (between validation and test), and, after `promote`, outcome, outcome_reason, model, version, alias, serving
+        (the version that does), serves (whether it is this one), trial.
 
     Raises:
         MissingResultError: the run has no report.
@@ -43,6 +45,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "candidate": verdict.candidate,
         "lane": verdict.lane,
         "reason": verdict.reason,
+        "judged_against": verdict.champion.version if verdict.champion else None,
         "report": str(run.place(result) / str(result.facts["html"])),
         "data_docs": str(run.place(checked) / str(checked.facts["data_docs"])),
     }
@@ -50,10 +53,9 @@ def summarise(run: Run) -> dict[str, Any]:
     summary["ignored"] = list(ignored(run))
     audited = run.results("audit").get("")
     summary["differs"] = audited.facts.get("differs", []) if audited else []
-    if promoted := run.results("promote").get(""):
-        facts = promoted.facts
-        summary |= {"model": facts["model_name"]} | {key: facts[key] for key in ("version", "alias", "promoted")}
-        summary["approvable"] = verdict.approvable and facts["alias"] != "champion"
+    if (outcome := report.outcome) is not None:
+        summary |= {"outcome": outcome.outcome, "outcome_reason": outcome.reason, "serves": outcome.serves}
+        summary |= outcome.model_dump(include={"model", "version", "alias", "serving", "trial"})
     return summary
 
 
@@ -70,7 +72,7 @@ def read_report(run: Run) -> "Report":
 
 
 def print_summary(run: Run, console: "Console") -> None:
-    """Print the comparison table, the gate's verdict with its reason, the model version, and where the pages lie.
+    """Print the comparison table, verdict and outcome with their reasons, the model version, and where the pages lie.
 
     Raises:
         MissingResultError: the run has no report.
@@ -83,19 +85,15 @@ def print_summary(run: Run, console: "Console") -> None:
     console.print(comparison_table(read_report(run), ITEMS))
     if summary["failed"]:
         console.print(f"Failed lanes: {', '.join(summary['failed'])}", style="red", markup=False)
-    console.print()
     unlike = [f"Validation is not like the test: {difference}" for difference in summary["differs"]]
-    for line in (*summary["rows"], *summary["ignored"], *unlike):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"\nVerdict: {summary['verdict']} ({summary['candidate']})", style="bold", highlight=False)
-    lines = [summary["reason"]]
-    if "model" in summary:
-        lines.append(f"Model:     {summary['model']} version {summary['version']}, {summary['alias'] or 'no alias'}")
-        if summary["approvable"]:
-            lines.append(f"Approve:   crosslift models approve {summary['model']} {summary['version']}")
-    lines += [f"Report:    {summary['report']}", f"Data Docs: {summary['data_docs']}"]
-    for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    told = [("", ""), *(("", line) for line in (*summary["rows"], *summary["ignored"], *unlike))]
+    told += [("bold", f"\nVerdict: {summary['verdict']} ({summary['candidate']})"), ("", summary["reason"])]
+    if "outcome" in summary:
+        told += [("bold", f"\nOutcome: {summary['outcome']}"), ("", summary["outcome_reason"])]
+        told += [("", f"Model:     {summary['model']} version {summary['version']}, {summary['alias'] or 'no alias'}")]
+    told += [("", f"Report:    {summary['report']}"), ("", f"Data Docs: {summary['data_docs']}")]
+    for style, line in told:
+        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def comparison_table(report: "Report", words: "Words") -> "Table":

@@ -67,7 +67,7 @@ def _described(domains: Domains, part: str, known: tuple[str, ...]) -> dict[str,
 
 def _taken(domains: Domains, parts: tuple[str, ...]) -> NDArray[np.int64]:
     """How many items of the target each user took in the parts: [U]."""
-    return np.diff(domains.matrix(domains.target, parts).indptr).astype(np.int64)
+    return np.asarray(np.diff(domains.matrix(domains.target, parts).indptr), dtype=np.int64)
 
 
 def _differences(found: dict[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ from pipeline.evaluation.metrics import user_metrics
 from pipeline.folders import UNHASHED, Home, digest, read_json
 from pipeline.models.ranker import Ranker
 from pipeline.steps.choosing import Chooser
-from pipeline.steps.evaluate import evaluate
+from pipeline.steps.evaluate import evaluate, judge_again
 from pipeline.steps.inputs import load_domains
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import transact
@@ -131,7 +131,7 @@ def test_the_verdict_and_the_report_are_published(run):
     """The best lane on validation wins on the test, and all artifacts are there."""
     result = evaluate(run)
     assert result.facts["lane"] == "joint"
-    assert result.facts["verdict"] == "promoted"
+    assert result.facts["verdict"] == "passed"
     assert result.facts["failed"] == ["ease"]
     judged = run.path(run.result("verdict"))
     ranks = pd.read_parquet(judged / "ranks.parquet")
@@ -233,7 +233,7 @@ def test_the_champion_is_judged_on_rows_that_it_did_not_learn(run, monkeypatch, 
         return np.where(Taste(5.0).scores(histories) > 3, 1.0, scores).astype(np.float32)
 
     served = SimpleNamespace(on_catalogue=lambda _: oracle, trained_pairs=lambda: pairs)
-    champion = SimpleNamespace(version=3, age_days=1.0, folder=tmp_path, damage="")
+    champion = SimpleNamespace(version=3, package="three", age_days=1.0, folder=tmp_path, damage="")
     monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
     monkeypatch.setattr(pipeline.serving.package.ServedModel, "read", lambda folder: served)
     evaluate(run)
@@ -244,6 +244,62 @@ def test_the_champion_is_judged_on_rows_that_it_did_not_learn(run, monkeypatch, 
     ]
     assert compared["reference"] == "version 3"
     assert compared["units"] == USERS - 10 - 50
+
+
+def serve(monkeypatch, version: int, strength: float) -> None:
+    """Let a model of that strength serve, which learnt from none of the test rows."""
+    learnt = pd.DataFrame({"user_id": [], "item_id": []}, dtype=object)
+    served = SimpleNamespace(on_catalogue=lambda _: Taste(strength).scores, trained_pairs=lambda: learnt)
+    champion = SimpleNamespace(version=version, package=f"package {version}", age_days=1.0, folder=f"/{version}")
+    monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
+    monkeypatch.setattr(pipeline.serving.package.ServedModel, "read", lambda folder: served)
+
+
+def verdict_of(run: Run, result) -> dict[str, Any]:
+    return read_json(run.path(result) / "verdict.json")
+
+
+def test_a_verdict_names_the_champion_that_it_was_made_against(run, monkeypatch):
+    """Its version and what it is, or nothing."""
+    evaluate(run)
+    assert verdict_of(run, run.result("verdict"))["champion"] is None
+    serve(monkeypatch, 7, 0.1)
+    evaluate(start(run.home.root, {**LANES, "ease": ("fit_baseline", 0.1)}))
+    assert verdict_of(run, run.result("verdict"))["champion"] == {"version": 7, "package": "package 7"}
+
+
+def test_judged_again_only_the_champion_is_new(run, monkeypatch):
+    """No candidate ranks a row again; all comparisons but that with the champion come out to the last bit."""
+    evaluate(run)
+    kept = run.result("verdict")
+    first = verdict_of(run, kept)
+    monkeypatch.setattr(pipeline.models.load, "load_ranker", lambda folder: pytest.fail("ranked again"))
+    serve(monkeypatch, 4, 5.0)
+    equal = judge_again(run, kept)
+    second = verdict_of(run, equal)
+    assert second["champion"] == {"version": 4, "package": "package 4"}
+    assert second["comparisons"][:-1] == first["comparisons"]
+    last = second["comparisons"][-1]
+    assert (last["role"], last["reference"], last["difference"], second["verdict"]) == (
+        "champion", "version 4", 0.0, "passed")  # fmt: skip
+    assert run.result("verdict") == kept
+    assert judge_again(Run(run.home, run.run_id, run.scenario, force=True), kept).reused
+    serve(monkeypatch, 5, 500.0)
+    third = verdict_of(run, judge_again(run, kept))
+    assert third["champion"]["version"] == 5
+    assert third["comparisons"][:-1] == first["comparisons"]
+
+
+def test_judged_again_a_better_champion_keeps_the_candidate_out(run, monkeypatch):
+    """What passed while nothing served is rejected against a champion that ranks the test rows far better."""
+    weak = start(run.home.root, {**LANES, "target_only": ("finetune_target", 0.0), "joint": ("finetune_target", 0.1)})
+    evaluate(weak)
+    kept = weak.result("verdict")
+    assert kept.facts["verdict"] == "passed"
+    serve(monkeypatch, 4, 5.0)
+    again = judge_again(weak, kept)
+    assert (again.facts["verdict"], again.facts["lane"]) == ("rejected", None)
+    assert "version 4" in str(again.facts["reason"])
 
 
 def test_another_share_joins_the_curve(run, tmp_path):

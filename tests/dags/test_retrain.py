@@ -29,6 +29,7 @@ EDGES = {
     "fit_baseline": ["audit"],
     "evaluate": ["finetune_target", "fit_baseline"],
     "promote": ["evaluate"],
+    "champion_moved": ["promote"],
     "every_lane": ["adapt_domain", "finetune_target", "fit_baseline", "promote"],
 }
 
@@ -164,6 +165,7 @@ def test_a_failed_lane_leaves_the_rest_alive(demo: dict[str, Any]) -> None:
     assert rules["finetune_target"] == rules["evaluate"] == "all_done"
     assert rules["every_lane"] == "none_failed"
     assert rules["adapt_domain"] == rules["fit_baseline"] == rules["promote"] == "all_success"
+    assert rules["champion_moved"] == "all_success"
 
 
 def test_lanes_are_mapped(demo: dict[str, Any]) -> None:
@@ -182,9 +184,46 @@ def test_every_step_is_documented_and_limited(demo: dict[str, Any]) -> None:
 
 
 def test_the_champion_is_an_asset(demo: dict[str, Any]) -> None:
-    """Only promotion updates it."""
+    """Only the task updates it that is skipped where no alias moved: Airflow gives each success an event."""
     outlets = {name: task["outlets"] for name, task in demo["tasks"].items() if task["outlets"]}
-    assert outlets == {"promote": ["crosslift.demo.champion"]}
+    assert outlets == {"champion_moved": ["crosslift.demo.champion"]}
+
+
+MOVED = """
+import json
+from types import SimpleNamespace as Made
+from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.execution_time.context import OutletEventAccessors
+import dags.retrain as retrain
+facts = FACTS
+events = OutletEventAccessors()
+context = {"dag": Made(dag_id="retrain__demo"), "dag_run": Made(run_id="r"), "outlet_events": events}
+retrain.get_current_context = lambda: context
+retrain.Run = Made(load=lambda home, run_id: Made(result=lambda step: Made(facts=facts)))
+try:
+    retrain.champion_moved.function()
+    print(json.dumps([event.extra for event in events.values()]))
+except AirflowSkipException as skipped:
+    print(skipped, len(events))
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "outcome", "told"),
+    [
+        ("crosslift.demo", "promoted", '[{"model": "crosslift.demo", "version": 3, "verdict": "passed"}]'),
+        ("crosslift.demo", "serves already", "crosslift.demo: serves already. Why. 0"),
+        ("crosslift.demo", "not promoted", "crosslift.demo: not promoted. Why. 0"),
+        ("crosslift.demo.share_30", "promoted", "crosslift.demo.share_30: promoted. Why. 0"),
+    ],
+)
+def test_only_a_moved_alias_is_an_event(
+    run_python: Callable[..., str], tmp_path: Path, model: str, outcome: str, told: str
+) -> None:
+    """The asset is that of the scenario's own model; what moved nothing there is skipped, with the reason."""
+    facts = {"model": model, "outcome": outcome, "version": 3, "verdict": "passed", "reason": "Why."}
+    code = MOVED.replace("FACTS", repr(facts))
+    assert run_python(code, AIRFLOW_HOME=str(tmp_path)).splitlines()[-1] == told
 
 
 def test_a_night_has_a_data_interval(demo: dict[str, Any]) -> None:
@@ -248,6 +287,7 @@ def test_no_night_before_the_first_start_is_made_up_for(
         ("target_share", "all"),
         ("force", "yes"),
         ("force", None),
+        ("promote", 1),
     ],
 )
 def test_the_form_refuses(demo: dict[str, Any], field: str, value: object) -> None:

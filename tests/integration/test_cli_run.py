@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -37,6 +38,7 @@ def crosslift(tmp_path_factory: pytest.TempPathFactory) -> Crosslift:
     folder = tmp_path_factory.mktemp("cli")
     for name, changes in {
         "small": {"embedded": {"users": 300, "items": 80}},
+        "tried": {"embedded": {"users": 300, "items": 80}},
         "strangers": {
             "tables": {"interactions": [{"path": "rows.csv"}]},
             "pseudonymous": True,
@@ -76,7 +78,7 @@ def first(crosslift: Crosslift) -> dict[str, Any]:
 
 def test_run(first: dict[str, Any]) -> None:
     """All steps and lanes are computed, something serves, and the pages lie where the summary says."""
-    assert (first["exit_code"], first["promoted"], first["failed"]) == (0, True, [])
+    assert (first["exit_code"], first["outcome"], first["serves"], first["failed"]) == (0, "promoted", True, [])
     assert {step["state"] for step in first["steps"]} == {"computed"}
     assert {lane["name"] for lane in first["lanes"]} == {"target_only", "fine_tune", "popularity", "item_knn"}
     for lane in first["lanes"]:
@@ -87,13 +89,32 @@ def test_run(first: dict[str, Any]) -> None:
 
 
 def test_repeat(crosslift: Crosslift, first: dict[str, Any]) -> None:
-    """A second run with nothing changed computes nothing, tells the same, and ends well: the champion still serves."""
+    """A second run with nothing changed computes nothing, says what serves already, and ends well."""
     done = crosslift("run", "small")
     assert done.returncode == 0, done.stderr
     assert "computed" not in done.stderr
     assert done.stderr.count("reused") == len(first["steps"])
-    for told in (first["reason"], f"version {first['version']}, champion", first["report"], first["data_docs"]):
+    for told in (first["reason"], f"version {first['version']}, champion", first["data_docs"]):
         assert told in done.stdout
+    assert f"Verdict: {first['verdict']} (" in done.stdout
+    assert "Outcome: serves already" in done.stdout
+    assert f"Champion since 20{re.sub('^.*since 20', '', first_tags(crosslift)['outcome_reason'])}" in done.stdout
+
+
+def first_tags(crosslift: Crosslift) -> dict[str, str]:
+    """Read the tags of the champion of `small`."""
+    versions = json.loads(crosslift("models", "show", "crosslift.small", "--json").stdout)["versions"]
+    return dict(next(version["tags"] for version in versions if "champion" in version["aliases"]))
+
+
+def test_trial(crosslift: Crosslift) -> None:
+    """Another seed than the scenario's takes nothing over, not even where nothing serves; the reason is told."""
+    done = crosslift("run", "tried", "--seed", "9")
+    assert done.returncode == 4, done.stderr
+    for told in ("Verdict: ", "Outcome: not promoted", "comes from a trial (seed 9 instead of 0)", "(exit code 4)"):
+        assert told in done.stdout
+    assert "promoted" not in done.stdout.replace("not promoted", "")
+    assert "no version has the alias 'champion'" in crosslift("recommend", "tried", "--user", "nobody").stderr
 
 
 def test_recommend(crosslift: Crosslift, first: dict[str, Any]) -> None:

@@ -1,12 +1,14 @@
 """The demo as a user starts it: real Airflow, real steps, on a scenario small enough for a test."""
 
+import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -177,6 +179,10 @@ def test_the_demo_comes_home_whatever_is_killed(
     assert "FAILED" not in output
     assert "Verdict:" in output
     assert deaths(own_home / "logs", "scheduler") == ["terminated by SIGKILL"]
+    assert "Outcome: promoted" in output
+    with closing(sqlite3.connect(own_home / "airflow" / "airflow.db")) as database:
+        [(extra, task)] = database.execute("select extra, source_task_id from asset_event").fetchall()
+    assert (json.loads(extra)["model"], task) == ("crosslift.demo", "champion_moved")
     pages = [
         line.split(":", 1)[1].strip() for line in output.splitlines() if line.startswith(("Report:", "Data Docs:"))
     ]

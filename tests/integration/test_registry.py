@@ -4,120 +4,26 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 
-from pipeline import columns as c
-from pipeline.config import Options, Scenario
-from pipeline.data.prepared import DomainData, Domains
 from pipeline.errors import CrossliftError, StorageError, UserError
 from pipeline.folders import Home, read_json, write_json
-from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker
-from pipeline.models.stack import Stack
 from pipeline.registry import lookup, tracking
 from pipeline.registry import promote as registry
 from pipeline.registry.rollback import rollback
 from pipeline.serving.package import ServedModel
 from pipeline.steps.promote import promote
 from pipeline.steps.run import Run
-from pipeline.steps.transaction import transact
 
 # MLflow itself uses what SQLAlchemy will remove.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]
 NAME = "crosslift.toy"
-
-
-def scenario() -> Scenario:
-    return Scenario.model_validate({
-        "name": "toy", "title": "Toy", "sources": ["books"], "target": "films", "bridges": ["users"],
-        "tables": {"interactions": [{"path": "x.csv"}]}, "pseudonymous": True, "split": {"kind": "shipped"},
-        "strategies": [{"tune": {"kind": "scratch"}}], "baselines": [{"kind": "popularity"}, {"kind": "item_knn"}],
-    })  # fmt: skip
-
-
-def domain(name: str, seed: int, users: int, items: int) -> DomainData:
-    rng = np.random.default_rng(seed)
-    rows = pd.DataFrame({"user": rng.integers(0, users, 5 * users), "item": rng.integers(0, items, 5 * users)})
-    rows = rows.drop_duplicates().sort_values(["user", "item"], ignore_index=True).astype("int32")
-    rows["part"] = rng.integers(0, 3, len(rows)).astype("int8")
-    rows["kept"] = True
-    counts = np.bincount(rows["item"][rows["part"] < 2], minlength=items)
-    goods = pd.DataFrame({c.ITEM: [f"{name[0]}{i:03}" for i in range(items)], "train_count": counts})
-    return DomainData(name, pd.DataFrame({c.USER: [f"u{i:03}" for i in range(users)]}), goods, rows)
-
-
-@dataclass
-class Night:
-    """One run up to the verdict, made of small tables."""
-
-    home: Home
-    run_id: str
-    seed: int = 0
-
-    def run(self, verdict: str = "promoted", lane: str | None = "item_knn", picked: str = "item_knn") -> Run:
-        run = Run.start(self.home, self.run_id, scenario(), Options())
-        domains = Domains((domain("books", self.seed, 40, 20),), domain("films", self.seed + 1, 30, 25))
-        for data in domains.all:
-            self.step(run, "ingest", data.name, lambda folder, text=data.name: (folder / "x").write_text(text))
-            titles = pd.DataFrame({c.ITEM: data.items[c.ITEM], c.TITLE: "Title of " + data.items[c.ITEM]})
-            self.step(
-                run, "validate", data.name, lambda folder, table=titles: table.to_parquet(folder / "items.parquet")
-            )
-            self.step(run, "prepare", data.name, data.write)
-        histories = domains.histories((c.TRAIN, c.VALID))
-        self.lane(
-            run,
-            "fit_baseline",
-            ItemKnnRanker.fit(histories, Stack.of(histories, "films"), neighbours=10, shrinkage=0.0),
-            "item_knn",
-        )
-        self.lane(run, "fit_baseline", PopularityRanker.fit(histories, Stack.of(histories, "films")), "popularity")
-        self.step(run, "audit", "", lambda folder: write_json(folder / "passport.json", {"seed": self.seed}))
-        judged = {
-            "verdict": verdict,
-            "candidate": picked,
-            "lane": lane,
-            "reason": f"because {verdict}",
-            "approvable": False,
-        }
-        estimate = {"value": 0.2, "low": 0.1, "high": 0.3}
-        compared = {"views": {"all rows": {"lanes": {"item_knn": {"ndcg@10": estimate}}}}}
-
-        def verdict_folder(folder: Path) -> None:
-            write_json(folder / "verdict.json", judged)
-            write_json(folder / "comparison.json", compared)
-
-        self.step(run, "verdict", "", verdict_folder)
-        pages = {"html": "unhashed/report.html", "markdown": "unhashed/report.md"}  # where `evaluate` says they lie
-
-        def report_folder(folder: Path) -> None:
-            (folder / "unhashed").mkdir()
-            for page in pages.values():
-                (folder / page).write_text("report")
-
-        self.step(run, "report", "", report_folder, pages)
-        return run
-
-    def lane(self, run: Run, step: str, ranker: ItemKnnRanker | PopularityRanker, lane: str) -> None:
-        def build(folder: Path) -> None:
-            ranker.save(folder)
-            curve = pd.DataFrame({"epoch": [1, 1], "step": [1, 2], "key": "valid/ndcg@10", "value": [0.1, 0.2]})
-            curve.to_csv(folder / "metrics.csv", index=False)
-
-        self.step(run, step, lane, build, {"lane": lane, "valid": {"ndcg@10": 0.25}, "settings": {"neighbours": 10}})
-
-    def step(self, run: Run, step: str, name: str, write, facts=None) -> None:  # type: ignore[no-untyped-def]
-        def build(folder: Path, work: Path) -> dict:  # type: ignore[type-arg]
-            write(folder)
-            return facts or {}
-
-        config = {"night": self.seed, "write": run.run_id if step in ("verdict", "report") else ""}
-        transact(run, step, build, inputs={}, config=config, name=name)
+Nights = Callable[..., Any]  # the class `Night` of conftest.py
 
 
 @pytest.fixture(scope="module")
@@ -143,14 +49,16 @@ def named(home: Home) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def first(home: Home) -> Run:
+def first(home: Home, night: Nights) -> Run:
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     assert lookup.find_champion(home, NAME) is None
     assert lookup.list_models(home) == []
-    run = Night(home, "night-1").run()
+    run = night(home, "night-1").run()
     result = promote(run)
-    assert result.facts == {"model_name": NAME, "version": 1, "alias": "champion", "lane": "item_knn",
-                            "verdict": "promoted", "promoted": True}  # fmt: skip
+    assert result.facts == {
+        "verdict": "passed", "outcome": "promoted", "reason": "Version 1 (item_knn) became the first champion.",
+        "model": NAME, "version": 1, "lane": "item_knn", "alias": "champion", "serving": 1, "trial": "",
+    }  # fmt: skip
     assert not result.reused
     return run
 
@@ -163,8 +71,12 @@ def test_the_promoted_model_is_found_with_its_tags(home: Home, first: Run) -> No
     assert champion.candidate == first.result("fit_baseline", "item_knn").manifest
     assert 0 <= champion.age_days < 1
     tags = lookup.show_model(home, NAME).versions[0].tags
-    assert tags["verdict"] == "promoted"
-    assert (tags["valid_ndcg_at_10"], tags["test_ndcg_at_10_low"]) == ("0.25", "0.1")
+    assert (tags["verdict"], tags["outcome"], tags["trial"]) == ("passed", "promoted", "none")
+    assert tags["outcome_reason"].startswith("Champion since 20")
+    assert tags["judged_against"] == "nothing that served"
+    compared = read_json(first.path(first.result("verdict")) / "comparison.json")["views"]["all rows"]
+    low = compared["lanes"]["item_knn"]["ndcg@10"]["low"]
+    assert (tags["valid_ndcg_at_10"], tags["test_ndcg_at_10_low"]) == ("0.25", f"{low:.6g}")
     assert tags["data.prepare.films"] == first.result("prepare", "films").manifest
     assert (tags["seed"], tags["target_share"], tags["source_model"]) == ("0", "1", "none")
     assert tags["code"].startswith("0.1.0")
@@ -211,7 +123,7 @@ def test_a_repeat_changes_nothing(home: Home, first: Run, monkeypatch: pytest.Mo
     client = tracking.connect(home)
     runs = {run.info.run_id for run in client.search_runs(["1"])}
     again = promote(first)
-    assert (again.reused, again.facts["version"], again.facts["promoted"]) == (True, 1, True)
+    assert (again.reused, again.facts["version"], again.facts["outcome"]) == (True, 1, "serves already")
     assert named(home) == {"champion": 1, "challenger": 1}
     assert {run.info.run_id for run in client.search_runs(["1"])} == runs
 
@@ -224,11 +136,11 @@ def test_the_run_is_logged_with_a_nested_run_a_lane(home: Home, first: Run) -> N
     children = {run.info.run_name: run for run in runs if run is not parent}
     assert parent.info.run_name == "night-1"
     assert {run.info.status for run in runs} == {"FINISHED"}
-    assert set(children) == {"item_knn", "popularity"}
+    assert set(children) == {"item_knn", "popularity", "target_only"}
     knn = children["item_knn"]
     assert knn.data.params["neighbours"] == "10"
-    assert {"valid_ndcg_at_10": 0.25, "test_ndcg_at_10_high": 0.3}.items() <= knn.data.metrics.items()
-    assert "wall_seconds" in knn.data.metrics
+    assert knn.data.metrics["valid_ndcg_at_10"] == 0.25
+    assert {"test_ndcg_at_10_high", "wall_seconds"} <= set(knn.data.metrics)
     assert [m.value for m in client.get_metric_history(knn.info.run_id, "valid/ndcg_at_10")] == [0.1, 0.2]
     pages = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert pages == {"report.html", "report.md", "comparison.json", "verdict.json"}
@@ -255,28 +167,33 @@ def test_a_crash_in_the_middle_of_logging_is_completed(
     assert [file.path for file in client.list_artifacts(parent)] == ["page.md"]
 
 
-def test_nights_that_reject_promote_and_roll_back(home: Home, first: Run, trusted: None) -> None:
+def test_nights_that_reject_promote_and_roll_back(home: Home, first: Run, night: Nights, trusted: None) -> None:
     """A rejected candidate is only the challenger; a promoted one is the champion; a rollback undoes it for good."""
-    rejected = promote(Night(home, "night-2", seed=10).run("rejected", None))
-    assert rejected.facts == {"model_name": NAME, "version": 2, "alias": "challenger", "lane": "item_knn",
-                              "verdict": "rejected", "promoted": False}  # fmt: skip
+    rejected = promote(night(home, "night-2", seed=10).run("rejected", None))
+    assert rejected.facts == {
+        "verdict": "rejected", "outcome": "not promoted", "model": NAME, "version": 2, "lane": "item_knn",
+        "reason": "The gate chose nothing, its word about version 2 (item_knn) is rejected; version 1 (item_knn) "
+        "stayed in service.", "alias": "challenger", "serving": 1, "trial": "",
+    }  # fmt: skip
     assert named(home) == {"champion": 1, "challenger": 2}
-    night = Night(home, "night-3", seed=20).run("promoted")
-    assert promote(night).facts["version"] == 3
+    third = night(home, "night-3", seed=20).run("passed")
+    assert promote(third).facts["version"] == 3
     assert named(home) == {"champion": 3, "challenger": 3, "previous": 1}
     back = rollback(home, NAME)
     assert (back.champion, back.previous) == (1, 3)
-    again = promote(night)
-    assert (again.facts["promoted"], again.facts["alias"]) == (False, "challenger")
+    again = promote(third)
+    assert (again.facts["outcome"], again.facts["alias"]) == ("not promoted", "challenger")
     assert named(home) == {"champion": 1, "challenger": 3, "previous": 3}
     assert rollback(home, NAME).champion == 3
     assert named(home) == {"champion": 3, "challenger": 3, "previous": 1}
 
 
-def test_a_safe_lane_serves_where_the_candidate_does_not_pass(home: Home, first: Run, trusted: None) -> None:
+def test_a_safe_lane_serves_where_the_candidate_does_not_pass(
+    home: Home, first: Run, night: Nights, trusted: None
+) -> None:
     """Picked and promoted lane may differ: each is registered, with a verdict of its own."""
-    result = promote(Night(home, "night-4", seed=30).run("undecided", "popularity", picked="item_knn"))
-    assert result.facts["promoted"]
+    result = promote(night(home, "night-4", seed=30).run("undecided", "popularity", picked="item_knn"))
+    assert result.facts["outcome"] == "promoted"
     found = {version.version: version for version in lookup.show_model(home, NAME).versions}
     version = int(str(result.facts["version"]))
     assert (found[version].tags["lane"], found[version].tags["verdict"]) == ("popularity", "fallback")
@@ -284,24 +201,24 @@ def test_a_safe_lane_serves_where_the_candidate_does_not_pass(home: Home, first:
 
 
 def test_a_kill_before_the_alias_moved_can_be_repeated(
-    home: Home, first: Run, trusted: None, monkeypatch: pytest.MonkeyPatch
+    home: Home, first: Run, night: Nights, trusted: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Registered but not promoted: the repeat takes the same version and moves the alias."""
-    night = Night(home, "night-5", seed=40).run()
+    third = night(home, "night-5", seed=40).run()
     before = named(home)["champion"]
     with monkeypatch.context() as patch:
         patch.setattr(registry, "check_serves", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            promote(night)
+            promote(third)
     assert named(home)["champion"] == before
     versions = len(lookup.show_model(home, NAME).versions)
-    assert promote(night).facts["promoted"]
+    assert promote(third).facts["outcome"] == "promoted"
     assert len(lookup.show_model(home, NAME).versions) == versions
     assert named(home)["previous"] == before
 
 
 def test_a_model_that_answers_otherwise_is_not_promoted(
-    home: Home, first: Run, monkeypatch: pytest.MonkeyPatch
+    home: Home, first: Run, night: Nights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A registered model whose logged answer is another one leaves the champion where it is."""
     champion = named(home)["champion"]
@@ -319,7 +236,7 @@ def test_a_model_that_answers_otherwise_is_not_promoted(
     with pytest.raises(
         CrossliftError, match=r"could not serve it as it was logged. The champion is untouched. the answer"
     ):
-        promote(Night(home, "night-6", seed=50).run())
+        promote(night(home, "night-6", seed=50).run())
     assert named(home)["champion"] == champion
 
 

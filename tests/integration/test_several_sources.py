@@ -83,7 +83,7 @@ def test_each_source_brings_something(tmp_path: Path) -> None:
     lanes = {lane["name"]: lane for lane in summary["lanes"]}
     for name in ("frozen", "joint", "coral+fine_tune", "ease+source"):
         assert lanes[name]["gain"]["low"] > 0
-    assert summary["promoted"]
+    assert summary["outcome"] == "promoted"
     assert summary["lane"] in ("frozen", "joint", "coral+fine_tune", "ease+source")
     told = crosslift(tmp_path, "recommend", "books", "--source-history", "2,8,14", "-k", "5", "--json")
     assert {row["served_from"] for row in told} == {"history"}

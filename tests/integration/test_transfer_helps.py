@@ -59,8 +59,8 @@ def test_a_related_source_helps_and_is_let_in(tmp_path: Path) -> None:
     lanes = {lane["name"]: lane for lane in summary["lanes"]}
     assert lanes["frozen"]["gain"]["low"] > 0
     assert summary["lane"] == "frozen"
-    assert summary["verdict"] == "promoted"
-    assert summary["promoted"]
+    assert summary["verdict"] == "passed"
+    assert summary["outcome"] == "promoted"
 
 
 def test_an_unrelated_source_hurts_and_is_kept_out(tmp_path: Path) -> None:
@@ -70,4 +70,4 @@ def test_an_unrelated_source_hurts_and_is_kept_out(tmp_path: Path) -> None:
     assert lanes["frozen"]["gain"]["high"] < 0
     assert lanes["frozen"]["word"] == "hurts"
     assert summary["lane"] == "target_only"
-    assert summary["promoted"]
+    assert summary["outcome"] == "promoted"

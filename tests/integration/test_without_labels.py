@@ -103,10 +103,10 @@ def test_without_a_test_row_a_person_decides(tmp_path: Path) -> None:
     shop.close()
     shop.write()
     night = shop.told("run", "opening", code=4)
-    assert (night["verdict"], night["lane"], night["approvable"]) == ("undecided", None, True)
-    assert (night["alias"], night["promoted"], night["failed"]) == ("challenger", False, [])
+    assert (night["verdict"], night["lane"], night["outcome"]) == ("undecided", None, "waits for approval")
+    assert (night["alias"], night["serves"], night["failed"]) == ("challenger", False, [])
     assert [(lane["name"], lane["test"]) for lane in night["lanes"]] == [("direct", None)]
-    assert "crosslift models approve crosslift.opening 1\n" in shop.call("run", "opening").stdout
+    assert "`crosslift models approve crosslift.opening 1`; nothing served." in shop.call("run", "opening").stdout
     refused = shop.call("recommend", "opening", "--history", "florist-00001")
     assert refused.returncode == 2
     assert "no version has the alias 'champion'" in refused.stderr
@@ -124,12 +124,14 @@ def test_without_a_test_row_a_person_decides(tmp_path: Path) -> None:
     assert [(row["served_from"], row["item_id"][:8]) for row in found] == [("history", "florist-")] * 3
 
     assert "does not wait for an approval" in shop.refusal("models", "approve", "crosslift.opening", "1")
-    assert shop.told("run", "opening", code=4)["approvable"] is False  # it serves
+    again = shop.told("run", "opening")
+    assert (again["verdict"], again["outcome"]) == ("undecided", "serves already")
+    assert f"approved by {approved['by']}" in again["outcome_reason"]
     assert shop.aliases() == {"champion": 1, "challenger": 1, "previous": None}
 
-    another = shop.told("run", "opening", "--seed", "1", code=4)
-    assert (another["verdict"], another["lane"], another["approvable"]) == ("undecided", None, True)
-    assert another["reason"].endswith("What serves now stays.")
+    another = shop.told("run", "opening", "--seed", "1", code=4)  # a trial, for which a person may ask
+    assert (another["verdict"], another["lane"], another["outcome"]) == ("undecided", None, "waits for approval")
+    assert another["outcome_reason"].endswith("; version 1 (direct) stayed in service.")
     assert "challenger: 2, champion: 1" in shop.refusal("models", "approve", "crosslift.opening", "1")
     assert shop.told("models", "approve", "crosslift.opening", "2")["previous"] == 1
     assert shop.aliases() == {"champion": 2, "challenger": 2, "previous": 1}
@@ -163,7 +165,7 @@ def test_labels_may_judge_and_are_never_learnt_from(tmp_path: Path) -> None:
         scenario = scenario.replace("[item_features]", "[users, items, item_features]")
         shop.write(scenario.replace("baselines: []\n", LEARNERS.lstrip("\n")))
         summary = shop.told("run", "opening")
-        assert (summary["verdict"], summary["approvable"], summary["failed"]) == ("promoted", False, [])
+        assert (summary["verdict"], summary["outcome"], summary["failed"]) == ("passed", "promoted", [])
         assert "chance" in summary["reason"]
         runs = shop.folder.glob("home/runs/*/results/f*.json")
         records = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in runs}

@@ -17,7 +17,7 @@ from pipeline.evaluation.report import Report, StepCost, lane_rows, render_html,
 from pipeline.evaluation.statistics import Means, Scores
 from pipeline.labels.items import ITEMS
 from pipeline.labels.words import Words
-from pipeline.results import Cost
+from pipeline.results import Cost, Outcome
 
 HOSTILE = "<script>alert('x')</script> | [a](http://evil.example) `x`"
 USERS = 400
@@ -70,8 +70,8 @@ def make_report(share: float = 1.0, words: Words = ITEMS, **changes) -> Report:
                  needs=needs if lane.name == "fine_tune" else ())
         for lane in lanes
     ]  # fmt: skip
-    return Report(comparison=comparison, verdict=verdict, curve=(make_point(comparison),), shares=chosen.shares,
-                  costs=tuple(costs), latencies={"joint": 0.004})  # fmt: skip
+    return Report(comparison=comparison, verdict=verdict, outcome=None, curve=(make_point(comparison),),
+                  shares=chosen.shares, costs=tuple(costs), latencies={"joint": 0.004})  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,14 @@ def test_the_page_loads_nothing_and_escapes_what_came_from_outside(page):
 def test_the_first_screen_says_what_matters(page):
     """Verdict, reason, failed lanes and the key figure come before the first table."""
     top = page[: page.index("<table")]
-    for wanted in ("Promoted: joint", "joint is the best on validation rows", "1 lane failed", "frozen", "360"):
+    for wanted in (
+        "Verdict: passed (joint)",
+        "joint is the best on validation rows",
+        "Outcome: not known yet",
+        "1 lane failed",
+        "frozen",
+        "360",
+    ):
         assert wanted in top
 
 
@@ -224,10 +231,42 @@ def test_a_report_without_a_clean_view_is_possible(report):
     assert "What the source brings" not in page
 
 
-def test_a_verdict_that_promotes_nothing_is_shown(report):
+HELD = {
+    "outcome": "not promoted", "reason": "Version 3 (joint) comes from a <trial>.", "model": "crosslift.toy",
+    "version": 3, "lane": "joint", "alias": "challenger", "serving": 2, "trial": "seed 9 instead of 0",
+}  # fmt: skip
+
+
+def test_verdict_and_outcome_are_told_apart(report):
+    """A candidate that passed and does not serve is called promoted nowhere, and nothing is said to serve instead."""
+    against = {**report.verdict.model_dump(), "champion": {"version": 2, "package": "two"}}
+    told = {"verdict": Verdict.model_validate(against), "outcome": Outcome.model_validate(HELD)}
+    page, text = (render(report.model_copy(update=told)) for render in (render_html, render_markdown))
+    for said in (page, text):
+        assert "Verdict: passed (joint)" in said
+        assert "Made when version 2 served." in said
+        assert "Outcome: not promoted (crosslift.toy version 3, joint)" in said
+        assert "comes from a &lt;trial&gt;" in said
+        assert not re.search(r"promoted(?<!not promoted)|serves now", said)
+    assert '<section class="verdict">' in page
+
+
+def test_what_serves_is_promoted(report):
+    """Only an outcome says `promoted`, where the version serves."""
+    value = {**HELD, "outcome": "promoted", "reason": "It became the first champion.", "serving": 3}
+    told = report.model_copy(update={"outcome": Outcome.model_validate(value)})
+    assert '<section class="verdict serves">' in render_html(told)
+    assert "**Outcome: promoted (crosslift.toy version 3, joint).** It became the first champion." in render_markdown(
+        told
+    )
+    assert "promoted" not in render_html(report)
+    assert "Outcome: not known yet" in render_markdown(report)
+
+
+def test_a_verdict_that_does_not_pass_is_shown(report):
     """Rejected and undecided verdicts keep their word in the page."""
     verdict = Verdict.model_validate({**report.verdict.model_dump(), "verdict": "rejected", "lane": None})
-    assert ">Rejected</span>" in render_html(report.model_copy(update={"verdict": verdict}), ITEMS)
+    assert "Verdict: rejected (joint)</span>" in render_html(report.model_copy(update={"verdict": verdict}), ITEMS)
 
 
 def test_figures_put_values_where_the_axis_says():

@@ -13,7 +13,9 @@ import yaml
 
 from pipeline.config import Options, Scenario
 from pipeline.errors import ConfigError
+from pipeline.folders import Home
 from pipeline.scenarios import apply_options, check_file, find_scenarios, json_schema, load_scenario, loader
+from pipeline.steps.run import Run
 
 BUILT_IN = ("demo", "cross_category", "cross_category_phones", "cold_start", "new_shop")
 MINIMAL: dict[str, Any] = {
@@ -423,6 +425,32 @@ def test_options_change_the_scenario() -> None:
     assert [strategy.name for strategy in changed.strategies] == ["target_only", "joint"]
     assert (changed.seed, changed.training.epochs, changed.target_share) == (4, 2, 0.3)
     assert apply_options(load_scenario("demo"), Options()) == load_scenario("demo")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({}, ""),
+        ({"force": True, "promote": True, "target_share": 0.3}, ""),
+        ({"seed": 9}, "seed 9 instead of 0"),
+        ({"epochs": 2, "seed": 0}, "epochs 2 instead of 4"),
+        ({"strategies": ("joint",), "seed": 1}, "only the strategies target_only, joint; seed 1 instead of 0"),
+    ],
+)
+def test_a_run_with_other_options_is_a_trial(options, told, tmp_path):
+    """Strategies, seed and epochs count, and only where they are not the scenario's; the plan keeps what differs."""
+    demo = load_scenario("demo")
+    own = {"strategies": tuple(one.name for one in demo.strategies), "seed": demo.seed, "epochs": demo.training.epochs}
+    home = Home(tmp_path)
+    Run.start(home, "plain", demo, Options(**options))
+    Run.start(home, "form", demo, Options(**{**own, **options}))
+    for name in ("plain", "form"):
+        run = Run.load(home, name)
+        assert run.trial == told
+        assert run.promote == options.get("promote", False)
+        assert run.may_promote == (not told)
+    Run.start(home, "asked", demo, Options(**{**options, "promote": True}))
+    assert Run.load(home, "asked").may_promote
 
 
 def test_option_that_names_no_strategy() -> None:

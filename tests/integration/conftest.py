@@ -1,0 +1,130 @@
+"""Nights that run up to the verdict on small tables, for what comes after it: registry, promotion, rollback."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import columns as c
+from pipeline.config import Options, Scenario
+from pipeline.data.prepared import DomainData, Domains
+from pipeline.evaluation import gate
+from pipeline.evaluation.gate import Verdict
+from pipeline.folders import Home, write_json
+from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker
+from pipeline.models.stack import Stack
+from pipeline.steps.evaluate import evaluate
+from pipeline.steps.run import Run
+from pipeline.steps.transaction import transact
+
+
+def scenario(name: str) -> Scenario:
+    return Scenario.model_validate({
+        "name": name, "title": "Toy", "sources": ["books"], "target": "films", "bridges": ["users"],
+        "tables": {"interactions": [{"path": "x.csv"}]}, "pseudonymous": True, "split": {"kind": "shipped"},
+        "strategies": [{"tune": {"kind": "scratch"}}], "baselines": [{"kind": "popularity"}, {"kind": "item_knn"}],
+        "gate": {"resamples": 1000},
+    })  # fmt: skip
+
+
+def domain(name: str, seed: int, users: int, items: int) -> DomainData:
+    rng = np.random.default_rng(seed)
+    rows = pd.DataFrame({"user": rng.integers(0, users, 5 * users), "item": rng.integers(0, items, 5 * users)})
+    rows = rows.drop_duplicates().sort_values(["user", "item"], ignore_index=True).astype("int32")
+    rows["part"] = rng.integers(0, 3, len(rows)).astype("int8")
+    rows["kept"] = True
+    counts = np.bincount(rows["item"][rows["part"] < 2], minlength=items)
+    goods = pd.DataFrame({c.ITEM: [f"{name[0]}{i:03}" for i in range(items)], "train_count": counts})
+    return DomainData(name, pd.DataFrame({c.USER: [f"u{i:03}" for i in range(users)]}), goods, rows)
+
+
+@contextmanager
+def deciding(verdict: str, lane: str | None, picked: str = "item_knn", *, approvable: bool = False) -> Iterator[None]:
+    """Let the gate compare for real and then say this."""
+    real = gate.decide
+
+    def decide(*asked: Any) -> Verdict:
+        said = {"verdict": verdict, "candidate": picked, "lane": lane, "reason": f"{picked} is {verdict}."}
+        return real(*asked).model_copy(update={**said, "approvable": approvable})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gate, "decide", decide)
+        yield
+
+
+@dataclass
+class Night:
+    """One run up to the verdict, made of small tables."""
+
+    home: Home
+    run_id: str
+    seed: int = 0
+    approvable: bool = False
+    name: str = "toy"
+
+    def run(
+        self, verdict: str = "passed", lane: str | None = "item_knn", picked: str = "item_knn", **options: Any
+    ) -> Run:
+        """Evaluate for real, but for what the gate says; options that are not the scenario's make a trial."""
+        run = Run.start(self.home, self.run_id, scenario(self.name), Options(**options))
+        domains = Domains((domain("books", self.seed, 40, 20),), domain("films", self.seed + 1, 30, 25))
+        for data in domains.all:
+            self.step(run, "ingest", data.name, lambda folder, text=data.name: (folder / "x").write_text(text))
+            titles = pd.DataFrame({c.ITEM: data.items[c.ITEM], c.TITLE: "Title of " + data.items[c.ITEM]})
+            self.step(
+                run, "validate", data.name, lambda folder, table=titles: table.to_parquet(folder / "items.parquet")
+            )
+            self.step(run, "prepare", data.name, data.write)
+        self.step(run, "validate", "", lambda folder: None, {"data_docs": "unhashed/data_docs/index.html"})
+        histories = domains.histories((c.TRAIN, c.VALID))
+        stack = Stack.of(histories, "films")
+        knn = ItemKnnRanker.fit(histories, stack, neighbours=10, shrinkage=run.scenario.seed)
+        self.lane(run, "fit_baseline", knn, "item_knn")
+        self.lane(run, "fit_baseline", PopularityRanker.fit(histories, stack), "popularity")
+        self.lane(run, "finetune_target", PopularityRanker.fit(histories, stack), "target_only")
+
+        def audit(folder: Path) -> None:
+            write_json(folder / "passport.json", {"seed": self.seed})
+            marks = pd.DataFrame({"domain": [], "row": [], "kind": []}, dtype=object)
+            marks.to_parquet(folder / "marks.parquet")
+
+        self.step(run, "audit", "", audit, {"marks": "none"})
+
+        with deciding(verdict, lane, picked, approvable=self.approvable):
+            evaluate(run)
+        return run
+
+    def lane(self, run: Run, step: str, ranker: ItemKnnRanker | PopularityRanker, lane: str) -> None:
+        def build(folder: Path) -> None:
+            ranker.save(folder)
+            curve = pd.DataFrame({"epoch": [1, 1], "step": [1, 2], "key": "valid/ndcg@10", "value": [0.1, 0.2]})
+            curve.to_csv(folder / "metrics.csv", index=False)
+
+        valid = {"ndcg@10": 0.25}
+        facts = {"lane": lane, "valid": valid, "valid_domain": "films", "settings": {"neighbours": 10}}
+        self.step(run, step, lane, build, facts)
+
+    def step(self, run: Run, step: str, name: str, write, facts=None) -> None:  # type: ignore[no-untyped-def]
+        def build(folder: Path, work: Path) -> dict:  # type: ignore[type-arg]
+            write(folder)
+            return facts or {}
+
+        config = {"night": self.seed, "seed": run.scenario.seed if name == "item_knn" else 0}
+        transact(run, step, build, inputs={}, config=config, name=name)
+
+
+@pytest.fixture(scope="session", name="deciding")
+def deciding_fixture() -> Callable[..., Any]:
+    """Give `deciding` to the tests."""
+    return deciding
+
+
+@pytest.fixture(scope="session")
+def night() -> type[Night]:
+    """Give `Night` to the tests."""
+    return Night
