@@ -11,6 +11,13 @@ from pipeline.config.data import Embedded, Split, Tables
 from pipeline.config.methods import HistoryModel, RankingTask, Strategy, Training
 
 
+def _tellable(title: str) -> str:
+    """Refuse control characters, which the databases behind Airflow and MLflow do not take."""
+    if any(letter < " " and letter not in "\t\n" for letter in title):
+        raise ValueError("expected a text without control characters")
+    return title
+
+
 def _comes(schedule: str) -> str:
     """Refuse what is no cron expression, and one whose time never comes, such as the 31st of February."""
     from croniter import CroniterError, croniter
@@ -38,7 +45,7 @@ class Scenario(Config):
     """One transfer: source domains, the one target, tables, task, model, strategies, gate, schedule."""
 
     name: Name
-    title: Annotated[str, Field(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$", max_length=300)]
+    title: Annotated[str, AfterValidator(_tellable)]
     sources: tuple[Name, ...] = Field(min_length=1)
     target: Name
     bridges: tuple[Bridge, ...]

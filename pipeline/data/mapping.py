@@ -60,6 +60,10 @@ class Mapper:
                 )
         return chosen
 
+    def knows_any(self, available: Sequence[str]) -> bool:
+        """Whether the scenario reads one of these columns."""
+        return any(self.spec.columns.get(name, name) in available for name in KINDS[self.kind])
+
     def exact(self, chosen: dict[str, str]) -> frozenset[str]:
         """Names in the file of the columns whose digits must not be lost."""
         return frozenset(raw for name, raw in chosen.items() if name in IDS)
@@ -71,8 +75,9 @@ class Mapper:
             DataError: a value does not fit its column.
         """
         chosen = self.choose(raw.column_names, file)
+        hidden = {chosen[name] for name in self.personal & set(chosen)}  # also where it is taken for another one
         arrays = {
-            name: cast(raw[chosen[name]], name, Place(file, chosen[name], name in self.personal)) for name in chosen
+            name: cast(raw[chosen[name]], name, Place(file, chosen[name], chosen[name] in hidden)) for name in chosen
         }
         for name, value in self.spec.constants.items():
             constant = cast(pa.chunked_array([[value]]), name, Place(f"tables.{self.kind}.constants", name))

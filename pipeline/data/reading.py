@@ -49,6 +49,11 @@ def _csv(data: bytes, shown: str, mapper: Mapper) -> pa.Table:
         header = next(csv.reader(text), [])
     except csv.Error as error:
         raise DataError(f"{shown}: expected CSV with a header ({error}).") from None
+    if not mapper.knows_any(header):  # a message that lists its names would list a row's values
+        raise DataError(
+            f"{shown}: the first line has none of the columns that the scenario reads; expected CSV with the columns' "
+            "names in the first line. Name them in the scenario: `columns: {user_id: ...}`."
+        )
     names = sorted(set(mapper.choose(header, shown).values()))
     ragged: list[arrow_csv.InvalidRow] = []
 

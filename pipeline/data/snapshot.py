@@ -45,9 +45,11 @@ def assemble(
         found = sorted(pc.unique(table[c.DOMAIN]).drop_null().to_pylist())
         needed = [domain for domain in domains if kind != "interactions" or domain != without_rows]
         if missing := [domain for domain in needed if domain not in found]:
+            # a column of hundreds of values is no column of domains, and may be one of people
+            there = ", ".join(map(repr, found)) if len(found) <= 20 else f"{len(found)} others"
             raise DataError(
                 f"tables.{kind}: no row has the domain {', '.join(map(repr, missing))} of the scenario. The tables "
-                f"have: {', '.join(map(repr, found[:20])) or 'none'}. Correct `sources` and `target`, or name the "
+                f"have: {there or 'none'}. Correct `sources` and `target`, or name the "
                 "domain of a file with `constants: {domain: ...}`."
             )
         if key is not None and c.USER in table.column_names:

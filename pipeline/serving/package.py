@@ -40,6 +40,7 @@ class PackageInfo(BaseModel):
     target: str
     sources: tuple[str, ...]
     pseudonymous: bool  # user ids stand here as in the user's own tables: nothing is hashed
+    key: str | None = None  # id of the key that made the pseudonyms; packages of 0.1 do not say it
     candidate: str  # hash of the candidate's manifest
     data: dict[str, str]  # step and domain -> hash of the manifest
     code: str  # version of Crosslift

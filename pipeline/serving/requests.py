@@ -4,6 +4,7 @@ Shapes: n requests, B requests of one block, I items of the target, k items aske
 """
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline import columns as c
-from pipeline.data.pseudonyms import KEY, pseudonymise, read_key
+from pipeline.data.pseudonyms import KEY, LENGTH, key_id, pseudonymise, read_key
 from pipeline.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 HISTORY, SOURCE_HISTORY = "history", "source_history"
 REQUEST_COLUMNS = (c.USER, HISTORY, SOURCE_HISTORY)
 SERVED_FROM = ("model", "history", "popularity")
+_PSEUDONYM = re.compile(f"[0-9a-f]{{{LENGTH}}}")
+_EXACT_FLOATS = 2**53  # beyond it a floating-point number does not hold each whole number
 _BLOCK = 256  # requests that are scored at a time: 50 MB at 50,000 items
 
 IntArray = NDArray[np.int64]
@@ -32,48 +35,56 @@ def answer(model: "ServedModel", frame: pd.DataFrame, k: int = 10) -> pd.DataFra
 
     Args:
         model: What serves.
-        frame: One request a row, of these columns, each of them optional: `user_id` (string); `history` (list of item
-            ids of the target); `source_history` (list of item ids, each looked up in every source). A known user is
-            served from what the model was evaluated with, plus the given history. With CROSSLIFT_KEY in the environment
-            a user id that is no known pseudonym is hashed as ingest does.
+        frame: One request a row, of these columns, each of them optional: `user_id` (text or whole number); `history`
+            (list of item ids of the target); `source_history` (list of item ids, each looked up in every source). A
+            known user is served from what the model was evaluated with, plus the given history. A user id that is no
+            known pseudonym is hashed as ingest does, with the key in CROSSLIFT_KEY.
         k: How many; at least 1.
 
     Returns:
-        Rows by request and rank: request (row number from 0), user_id (as given), rank (from 1), item_id, title (where
-        the catalogue has titles), score (higher is better; from popularity: the number of training rows),
-        served_from (model: a known user; history: of an unknown one; popularity: nothing is known),
-        ignored (how many ids of the history are in no catalogue).
+        Rows by request and rank: request (row number from 0), user_id (as text), rank (from 1), item_id, title (where
+        the catalogue has titles), score (higher is better; where nothing is known: the number of training rows),
+        served_from (why the item stands there, model: what is known of the user; history: the given one of an unknown
+        user; popularity: neither, anybody would get this score), ignored (how many ids of the history are in no
+        catalogue).
 
     Raises:
-        DataError: k is below 1, no column is known, or a history is no list of strings.
+        ConfigError: CROSSLIFT_KEY is too short.
+        DataError: k is below 1, no column is known, a user id is neither text nor whole number, a history is no list of
+            strings, or user ids must be hashed and CROSSLIFT_KEY is not the key that made the data.
     """
     _check(frame, k)
     items = model.items[model.info.target]
-    users, taken, ignored = _histories(model, frame)
+    ids = _user_ids(frame)
+    users, taken, ignored = _histories(model, frame, ids)
     some = np.sum([np.diff(matrix.indptr) for matrix in taken.values()], axis=0) > 0
-    source = np.select([(users >= 0) & some, some], [0, 1], default=2)
+    source = np.where(users >= 0, 0, 1)
+    anybody_1I = model.ranker.scores({name: matrix[-1:] for name, matrix in model.histories.items()})
+    says_nothing = bool(np.ptp(anybody_1I) == 0)  # of somebody of whom nothing is known
     counts = items["train_count"].to_numpy(dtype=np.float32)
     by_popularity = np.argsort(-counts, kind="stable")  # ties go to the item that more people took
     blocks = []
     for first in range(0, len(frame), _BLOCK):
         block = {name: matrix[first : first + _BLOCK] for name, matrix in taken.items()}
         scores_BI = model.ranker.scores(block).astype(np.float32)
-        scores_BI[source[first : first + _BLOCK] == 2] = counts
+        same_BI = scores_BI == anybody_1I
+        scores_BI[~some[first : first + _BLOCK] | (same_BI.all(axis=1) & says_nothing)] = counts
         seen = block[model.info.target].tocoo()
         scores_BI[seen.row, seen.col] = -np.inf
         rows, places, values = top_k(scores_BI[:, by_popularity], k)
-        blocks.append((rows + first, by_popularity[places], values))
-    requests, chosen, values = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+        chosen_places = by_popularity[places]
+        blocks.append((rows + first, chosen_places, values, same_BI[rows, chosen_places]))
+    requests, chosen, values, same = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     columns: dict[str, Any] = {
         "request": requests,
-        c.USER: _user_ids(frame).to_numpy(dtype=object)[requests],
+        c.USER: ids.to_numpy(dtype=object)[requests],
         "rank": np.arange(len(requests)) - np.searchsorted(requests, requests) + 1,
         c.ITEM: items[c.ITEM].to_numpy(dtype=object)[chosen],
     }
     if c.TITLE in items:
         columns[c.TITLE] = items[c.TITLE].to_numpy(dtype=object)[chosen]
     columns["score"] = values.astype(np.float64)
-    columns["served_from"] = np.array(SERVED_FROM, dtype=object)[source[requests]]
+    columns["served_from"] = np.array(SERVED_FROM, dtype=object)[np.where(same, 2, source[requests])]
     columns["ignored"] = ignored[requests]
     return pd.DataFrame(columns)
 
@@ -107,9 +118,11 @@ def _check(frame: pd.DataFrame, k: int) -> None:
         raise DataError("request: expected at least one row, got none.")
 
 
-def _histories(model: "ServedModel", frame: pd.DataFrame) -> tuple[IntArray, dict[str, sparse.csr_matrix], IntArray]:
+def _histories(
+    model: "ServedModel", frame: pd.DataFrame, user_ids: "pd.Series[Any]"
+) -> tuple[IntArray, dict[str, sparse.csr_matrix], IntArray]:
     """Place of each user (-1: unknown), what each request's user took in each domain, and ids that were ignored."""
-    users = _user_places(model, frame)
+    users = _user_places(model, user_ids)
     taken = {name: matrix[users] for name, matrix in model.histories.items()}
     ignored = np.zeros(len(frame), dtype=np.int64)
     groups = ((HISTORY, (model.info.target,)), (SOURCE_HISTORY, model.info.sources))
@@ -143,20 +156,48 @@ def _lists(column: "pd.Series[Any]", name: str) -> tuple[IntArray, pd.Index]:
 
 
 def _user_ids(frame: pd.DataFrame) -> "pd.Series[Any]":
-    """Read the user ids as given; None where there is none."""
-    if c.USER not in frame:
-        return pd.Series([None] * len(frame), dtype=object)
-    given = frame[c.USER].astype(object)
-    return given.where(given.notna(), None)
+    """Read the user ids as texts, as they stand in the tables; None where there is none."""
+    given = frame[c.USER].tolist() if c.USER in frame else [None] * len(frame)
+    return pd.Series([_user_id(value) for value in given], dtype=object)
 
 
-def _user_places(model: "ServedModel", frame: pd.DataFrame) -> IntArray:
+def _user_id(value: Any) -> str | None:
+    """A text, or a whole number, also of a column that holds 17.0 because other rows have none."""
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
+        return None
+    if isinstance(value, str):
+        return value or None
+    whole = isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_FLOATS
+    if whole or (isinstance(value, int | np.integer) and not isinstance(value, bool)):
+        return str(int(value))
+    raise DataError(
+        f"{c.USER}: expected a text or a whole number, got {type(value).__name__}; write it as it stands in the tables."
+    )
+
+
+def _user_places(model: "ServedModel", ids: "pd.Series[Any]") -> IntArray:
     """Place of each request's user in the package; -1 where unknown."""
-    ids = _user_ids(frame)
     places = model.users.get_indexer(pd.Index(ids.to_numpy(dtype=object), dtype=object)).astype(np.int64)
     unknown = (places < 0) & ids.notna().to_numpy()
-    if unknown.any() and not model.info.pseudonymous and os.environ.get(KEY):
+    if model.info.pseudonymous or not unknown.any():
+        return places
+    problem = _problem_of_key(model.info.key)
+    if not problem:
         plain = pa.chunked_array([pa.array(ids[unknown].tolist(), pa.string())])
         hashed = pseudonymise(plain, read_key()).to_pylist()
         places[unknown] = model.users.get_indexer(pd.Index(hashed, dtype=object))
+    elif not all(_PSEUDONYM.fullmatch(one) for one in ids[unknown]):  # who asks by a pseudonym may be a stranger
+        raise DataError(
+            f"{c.USER}: the users of {model.info.scenario} are known by pseudonyms that were made with the key of the "
+            f"id {model.info.key or 'unknown'}, and {KEY} {problem}. Set it to that key, or ask by pseudonyms or by "
+            "histories alone."
+        )
     return places
+
+
+def _problem_of_key(wanted: str | None) -> str:
+    """What is wrong with the key in the environment; a package of 0.1 does not say which one it wants."""
+    if not os.environ.get(KEY):
+        return "is not set"
+    found = key_id(read_key())
+    return "" if wanted in (None, found) else f"has the id {found}"

@@ -10,7 +10,7 @@ import mlflow.pyfunc
 import pandas as pd
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-from mlflow.types.schema import Array
+from mlflow.types.schema import AnyType, Array
 
 import pipeline
 from pipeline import columns as c
@@ -58,8 +58,9 @@ def save_predictor(package: Path, folder: Path, model: Model) -> None:
 def signature(titled: bool) -> ModelSignature:
     """Describe the columns and parameters of a request, and the columns of the answer."""
     text = DataType.string
+    anything: Any = AnyType()  # type: ignore[no-untyped-call]  # MLflow makes no text of an id that is a number
     inputs: list[Any] = [
-        ColSpec(text, c.USER, required=False),
+        ColSpec(anything, c.USER, required=False),
         ColSpec(Array(text), requests.HISTORY, required=False),
         ColSpec(Array(text), requests.SOURCE_HISTORY, required=False),
     ]

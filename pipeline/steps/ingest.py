@@ -37,6 +37,7 @@ def ingest(run: Run) -> dict[str, StepResult]:
         run.forget(STEP, domain)
     limit_threads()
     key = None if scenario.pseudonymous or scenario.embedded else read_key()
+    made_with = key_id(key) if key else None
     inputs = inputs_of(*_tables(run.home, scenario), scenario.personal)
 
     @cache  # once for all domains, and only if one of them is not there yet
@@ -50,12 +51,12 @@ def ingest(run: Run) -> dict[str, StepResult]:
         from pipeline.data.snapshot import count_ignored, write_domain
 
         write_json(folder / _IGNORED, count_ignored(read(), scenario.domains))
-        return write_domain(read(), domain, folder)
+        return {**write_domain(read(), domain, folder), "key": made_with}
 
     hashes = {f"{place} {one.kind}": one.fingerprint for place, one in enumerate(inputs)}
     config = {
         "domains": sorted(scenario.domains),
-        "key": key_id(key) if key else None,
+        "key": made_with,
         "without_rows": "" if scenario.target_labels else scenario.target,
     }
     results = {}

@@ -42,6 +42,7 @@ def packaged(run: Run, lane: str) -> StepResult:
         "target": scenario.target,
         "sources": scenario.sources,
         "pseudonymous": scenario.pseudonymous or scenario.embedded is not None,  # as ingest decides
+        "key": run.result("ingest", scenario.target).facts.get("key"),
         "candidate": candidate.manifest,
         "data": prepared_inputs(run),
         "code": version("crosslift"),

@@ -11,12 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
+
+from pipeline.config import Embedded
+from pipeline.data.generator import generate
+from pipeline.data.pseudonyms import key_id, pseudonym
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+KEY, PERSON = "canary-key-of-more-than-sixteen", "@canary.example.com"
 SMALL: dict[str, Any] = {
     "title": "Small",
     "sources": ["here"],
@@ -36,9 +42,14 @@ Crosslift = Callable[..., subprocess.CompletedProcess[str]]
 def crosslift(tmp_path_factory: pytest.TempPathFactory) -> Crosslift:
     """Give a function that runs a command in one home that all tests of this file share."""
     folder = tmp_path_factory.mktemp("cli")
+    generate(Embedded(users=300, items=80), "here", "there", folder)
+    people = pd.read_parquet(folder / "interactions.parquet")
+    people["user_id"] += PERSON
+    people.to_csv(folder / "people.csv", index=False)
+    tables = {"interactions": [{"path": "people.csv"}], "items": [{"path": "items.parquet"}]}
     for name, changes in {
-        "small": {"embedded": {"users": 300, "items": 80}},
-        "tried": {"embedded": {"users": 300, "items": 80}},
+        "small": {"tables": tables},
+        "tried": {"tables": tables},
         "strangers": {
             "tables": {"interactions": [{"path": "rows.csv"}]},
             "pseudonymous": True,
@@ -55,14 +66,15 @@ def crosslift(tmp_path_factory: pytest.TempPathFactory) -> Crosslift:
     ]
     (folder / "rows.csv").write_text("\n".join(["user_id,item_id,domain,position", *rows]))
     environment = {**os.environ, "CROSSLIFT_HOME": str(folder / "home"), "CROSSLIFT_SCENARIOS": str(folder)}
-    environment |= {"CROSSLIFT_DATA": str(folder)}
+    environment |= {"CROSSLIFT_DATA": str(folder), "CROSSLIFT_KEY": KEY}
     environment.pop("MLFLOW_TRACKING_URI", None)
 
-    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def call(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())", *arguments]
         return subprocess.run(
-            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=3600, check=False
-        )
+            command, env=environment | changes, cwd=ROOT, capture_output=True, text=True, timeout=3600, check=False,
+            umask=0o022,
+        )  # fmt: skip
 
     return call
 
@@ -133,6 +145,22 @@ def test_recommend(crosslift: Crosslift, first: dict[str, Any]) -> None:
     assert "expected a user id or a history of item ids, got neither" in nothing.stderr
 
 
+def test_recommend_with_the_key(crosslift: Crosslift, first: dict[str, Any]) -> None:
+    """A customer's own id is served from the model with the key that made the data, and refused with any other."""
+    user = f"u00042{PERSON}"
+    asked = ("recommend", "small", "--user", user, "--format", "json")
+    rows = json.loads(crosslift(*asked).stdout)
+    assert rows[0]["served_from"] == "model"
+    for key, problem in (("", "is not set"), (KEY[::-1], f"has the id {key_id(KEY[::-1].encode())}")):
+        done = crosslift(*asked, CROSSLIFT_KEY=key)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"the key of the id {key_id(KEY.encode())}, and CROSSLIFT_KEY {problem}. Set it to that" in done.stderr
+        assert user not in done.stderr
+    asked = ("recommend", "small", "--user", pseudonym(user, KEY.encode()), "--format", "json")
+    by_pseudonym = json.loads(crosslift(*asked, CROSSLIFT_KEY="").stdout)
+    assert [row["item_id"] for row in by_pseudonym] == [row["item_id"] for row in rows]
+
+
 def test_models(crosslift: Crosslift, first: dict[str, Any]) -> None:
     """The registry is looked up; there is nothing to roll back to."""
     [model] = json.loads(crosslift("models", "list", "--json").stdout)
@@ -167,3 +195,12 @@ def test_refused(crosslift: Crosslift) -> None:
     assert "computed  ingest" in done.stderr
     assert "index.html" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_all_of_this_wrote_is_private(crosslift: Crosslift, first: dict[str, Any]) -> None:
+    """Nothing of it names a person or the key, and nobody else may read, write or enter anything."""
+    home = Path(first["report"]).parents[4]
+    paths = [home, *home.rglob("*")]
+    assert (home / "mlflow" / "mlflow.db") in paths
+    assert not [str(path) for path in paths if path.is_file() and b"canary" in path.read_bytes()]
+    assert not [str(path) for path in paths if path.stat().st_mode & 0o077]

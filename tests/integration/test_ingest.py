@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 from pipeline.config import Embedded, Options, Scenario
 from pipeline.data import snapshot
-from pipeline.data.pseudonyms import pseudonym
+from pipeline.data.pseudonyms import key_id, pseudonym
 from pipeline.errors import ConfigError, DataError, MissingResultError, StorageError
 from pipeline.folders import Home
 from pipeline.scenarios import load_scenario
@@ -97,7 +97,13 @@ def test_a_snapshot_holds_the_domain_sorted_and_typed(data, start):
     }
     assert str(books["value"].to_pylist()) == "[1.5, 0.0, nan]"
     assert books.schema.field("timestamp").type == pa.timestamp("us", tz="UTC")
-    assert results["books"].facts == {"rows": 3, "users": 2, "items": 2, "ignored_rows": {"interactions": {"games": 1}}}
+    assert results["books"].facts == {
+        "rows": 3,
+        "users": 2,
+        "items": 2,
+        "key": None,
+        "ignored_rows": {"interactions": {"games": 1}},
+    }
     assert run.result("ingest", "books") == results["books"]
 
 
@@ -191,6 +197,7 @@ def test_user_ids_are_pseudonymised_before_anything_is_written(data, start, tmp_
     people = ROWS.assign(user_id=ROWS["user_id"].replace("ann", "ann@example.com"))
     people.to_csv(data / "rows.csv", index=False)
     run, results = start(scenario({"path": "rows.csv"}, pseudonymous=False))
+    assert {result.facts["key"] for result in results.values()} == {key_id(KEY.encode())}
     for domain in ("books", "films"):
         expected = {pseudonym(name, KEY.encode()) for name in people.loc[people["domain"] == domain, "user_id"]}
         assert set(table_of(run, results[domain])["user_id"].to_pylist()) == expected

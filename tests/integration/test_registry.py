@@ -4,21 +4,29 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from pipeline.errors import CrossliftError, StorageError, UserError
-from pipeline.folders import Home, read_json, write_json
+from pipeline import columns as c
+from pipeline.data.prepared import Domains
+from pipeline.errors import CrossliftError, DataError, StorageError, UserError
+from pipeline.folders import Home, read_json, write_json, written_whole
+from pipeline.models.neighbours import ItemKnnRanker
+from pipeline.models.stack import Stack
 from pipeline.registry import lookup, tracking
 from pipeline.registry import promote as registry
 from pipeline.registry.rollback import rollback
-from pipeline.serving.package import ServedModel
+from pipeline.serving.package import PackageInfo, ServedModel, write_package
 from pipeline.steps.promote import promote
 from pipeline.steps.run import Run
+from tests.integration.conftest import domain
 
 # MLflow itself uses what SQLAlchemy will remove.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]
@@ -115,6 +123,41 @@ print(json.dumps([json.loads(rows.to_json(orient="records")), sys.modules["pipel
         (0, 1, "model", 0), (0, 2, "model", 0), (1, 1, "history", 1), (1, 2, "history", 1)]  # fmt: skip
     assert rows[0]["title"] == f"Title of {rows[0]['item_id']}"
     assert Path(origin).is_relative_to(home.mlflow)
+
+
+def test_user_ids_may_be_whole_numbers(tmp_path: Path) -> None:
+    """17 is the user of that name, in a frame, as JSON, and where another row has none: MLflow lets it through."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow warns of its own type hints while it is imported
+        from mlflow.models import Model
+        from mlflow.pyfunc import load_model
+        from mlflow.pyfunc.scoring_server import infer_and_parse_data
+
+        from pipeline.serving.save import save_predictor
+
+    books, films = domain("books", 1, 40, 20), domain("films", 2, 30, 25)
+    films = replace(films, users=pd.DataFrame({c.USER: [str(place) for place in range(10, 40)]}))
+    domains = Domains((books,), films)
+    histories = domains.histories((c.TRAIN, c.VALID))
+    (tmp_path / "candidate").mkdir()
+    ranker = ItemKnnRanker.fit(histories, Stack.of(histories, "films"), neighbours=10, shrinkage=0.0)
+    ranker.save(tmp_path / "candidate")
+    info = PackageInfo(scenario="toy", lane="item_knn", target="films", sources=("books",), pseudonymous=True,
+                       candidate="x", data={}, code="1")  # fmt: skip
+    with written_whole(tmp_path / "package") as folder:
+        write_package(folder, domains, tmp_path / "candidate", info, {})
+    save_predictor(tmp_path / "package", tmp_path / "model", Model())
+    model = load_model(str(tmp_path / "model"))
+    expected = model.predict(pd.DataFrame({"user_id": ["17"]}))
+    assert expected["served_from"][0] == "model"
+    schema = model.metadata.get_input_schema()
+    requests = [{"dataframe_records": [{"user_id": user} for user in users]} for users in ([17], ["17"], [17, None])]
+    parsed = [infer_and_parse_data(request, schema) for request in requests]
+    for frame in (pd.DataFrame({"user_id": [17]}), pd.DataFrame({"user_id": [17, None]}), *parsed):
+        answer = model.predict(frame)
+        pd.testing.assert_frame_equal(answer[answer["request"] == 0], expected)
+    with pytest.raises(DataError, match="user_id: expected a text or a whole number, got float"):
+        model.predict(pd.DataFrame({"user_id": [17.5]}))
 
 
 def test_a_repeat_changes_nothing(home: Home, first: Run, monkeypatch: pytest.MonkeyPatch) -> None:

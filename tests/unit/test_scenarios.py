@@ -168,7 +168,10 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "the 31st of February": ({"schedule": "0 0 31 2 *"}, r"schedule: expected cron .*failed to find next date"),
     "a schedule with seconds": ({"schedule": "* * * * * *"}, r"schedule: expected cron with five fields"),
     "a word as schedule": ({"schedule": "nightly"}, r"schedule: expected cron with five fields.*got 'nightly'"),
-    "a title that no database takes": ({"title": "a\0b"}, r"title: string should match pattern.*got 'a\\x00b'"),
+    "a title that no database takes": (
+        {"title": "a\0b"},
+        r"title: expected a text without control characters, got 'a\\x00b'",
+    ),
     "too few users": ({"embedded": {"users": 1}}, r"embedded\.users: input should be greater than or equal to 20"),
 }
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pipeline import columns as c
-from pipeline.data.prepared import DomainData, Domains
-from pipeline.data.pseudonyms import pseudonym
+from pipeline.data.prepared import DomainData, Domains, Histories
+from pipeline.data.pseudonyms import key_id, pseudonym
 from pipeline.errors import ConfigError, DataError, StorageError
 from pipeline.folders import written_whole
-from pipeline.models.neighbours import ItemKnnRanker
+from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker
+from pipeline.models.ranker import Ranker
 from pipeline.models.stack import Stack
+from pipeline.models.vectors import VectorRanker
 from pipeline.serving.package import PackageInfo, ServedModel, read_example, write_package
 from pipeline.serving.recommend import as_csv, recommend
 from pipeline.serving.requests import top_k
@@ -37,6 +40,28 @@ def domain(name: str, taken: dict[str, list[str]], items: list[str]) -> DomainDa
     return DomainData(name, pd.DataFrame({c.USER: users}), pd.DataFrame({c.ITEM: items, "train_count": counts}), rows)
 
 
+Fit = Callable[[Histories, Stack], Ranker]
+
+
+def user_knn(histories: Histories, stack: Stack) -> Ranker:
+    return UserKnnRanker.fit(histories, stack, 10)
+
+
+def item_knn(histories: Histories, stack: Stack) -> Ranker:
+    return ItemKnnRanker.fit(histories, stack, neighbours=10, shrinkage=0.0)
+
+
+def vectors(histories: Histories, stack: Stack) -> Ranker:
+    rng = np.random.default_rng(0)
+    tables = {name: rng.normal(size=(histories[name].shape[1], 4)).astype(np.float32) for name in stack.names}
+    prior = np.log1p(np.arange(5, dtype=np.float32))
+    return VectorRanker("films", tables, dict.fromkeys(stack.names, 1.0), prior, 0.2)
+
+
+def popularity(histories: Histories, stack: Stack) -> Ranker:
+    return PopularityRanker.fit(histories, stack)
+
+
 FILMS = {"ann": ["f1", "f2"], "bob": ["f2", "f3"], "cat": ["f1", "f3"], "dan": ["f3", "f4"]}
 BOOKS = {"ann": ["b1"], "bob": ["b2"], "eve": ["b1", "b2"]}
 
@@ -48,12 +73,12 @@ def domains() -> Domains:
 
 @pytest.fixture
 def package(domains: Domains, tmp_path: Path) -> Callable[..., ServedModel]:
-    def make(**changes: object) -> ServedModel:
+    def make(fit: Fit = item_knn, sources: bool = True, **changes: object) -> ServedModel:
         candidate, final = tmp_path / "candidate", tmp_path / "package"
         candidate.mkdir()
         histories = domains.histories(("train", "valid"))
-        stack = Stack.of(histories, "films", 0.5)
-        ItemKnnRanker.fit(histories, stack, neighbours=10, shrinkage=0.0).save(candidate)
+        read = histories if sources else {"films": histories["films"]}
+        fit(read, Stack.of(read, "films", 0.5)).save(candidate)
         values = {"scenario": "toy", "lane": "item_knn+source", "target": "films", "sources": ("books",),
                   "pseudonymous": True, "candidate": "x", "data": {}, "code": "1"}  # fmt: skip
         titles = {"films": pd.Series({"f1": "One", "f3": "=SUM(A1)"})}
@@ -76,7 +101,7 @@ def test_a_known_user_gets_what_the_ranker_says_but_for_what_was_taken(
     assert rows[c.ITEM].tolist() == [f"f{item + 1}" for item in wanted]
     assert rows["score"].tolist() == pytest.approx([float(scores[item]) for item in wanted])
     assert rows["rank"].tolist() == [1, 2, 3]
-    assert set(rows["served_from"]) == {"model"}
+    assert rows["served_from"].tolist() == ["model" if score else "popularity" for score in rows["score"]]
 
 
 def test_who_is_served_from_what(package: Callable[..., ServedModel]) -> None:
@@ -127,22 +152,146 @@ def test_titles_stand_where_there_are_any(package: Callable[..., ServedModel]) -
     assert rows[c.TITLE].astype(object).where(rows[c.TITLE].notna(), None).tolist() == ["=SUM(A1)", "One", None]
 
 
-def test_plain_user_ids_are_hashed_with_the_key(
-    domains: Domains, package: Callable[..., ServedModel], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With the key both the plain id and the pseudonym find the user; without it the pseudonym alone."""
-    key = "sixteen letters or more"
-    hashed = {name: pseudonym(name, key.encode()) for name in FILMS}
-    films = domain("films", {hashed[name]: basket for name, basket in FILMS.items()}, ["f1", "f2", "f3", "f4", "f5"])
-    monkeypatch.setitem(domains.__dict__, "target", films)
-    served = package(pseudonymous=False)
-    frame = pd.DataFrame({c.USER: ["dan", hashed["dan"]]})
+SECRET, OTHER = "sixteen letters or more", "another sixteen letters"
+
+
+@pytest.fixture
+def hashed(domains: Domains, package: Callable[..., ServedModel], monkeypatch: pytest.MonkeyPatch) -> ServedModel:
+    """Make a package of which the users' ids were hashed; one of them looks like a pseudonym and is none."""
     monkeypatch.delenv("CROSSLIFT_KEY", raising=False)
-    assert served.recommend(frame, 1)["served_from"].tolist() == ["popularity", "model"]
-    monkeypatch.setenv("CROSSLIFT_KEY", key)
-    rows = served.recommend(frame, 1)
-    assert rows["served_from"].tolist() == ["model", "model"]
-    assert rows[c.USER].tolist() == frame[c.USER].tolist()
+    baskets = {**{name: FILMS[name] for name in ("ann", "bob", "cat", "dan")}, "17": ["f1"], "ab" * 16: ["f2"]}
+    taken = {pseudonym(name, SECRET.encode()): basket for name, basket in baskets.items()}
+    monkeypatch.setitem(domains.__dict__, "target", domain("films", taken, ["f1", "f2", "f3", "f4", "f5"]))
+    return package(pseudonymous=False, key=key_id(SECRET.encode()))
+
+
+def first_served(served: ServedModel, *users: object) -> list[str]:
+    """Say what the first item of each user is served from."""
+    rows = served.recommend(pd.DataFrame({c.USER: list(users)}), 1)
+    return [str(value) for value in rows["served_from"]]
+
+
+def test_plain_user_ids_are_hashed_with_the_key(hashed: ServedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the key that made the data the plain id, the pseudonym, and an id that only looks like one find the user."""
+    monkeypatch.setenv("CROSSLIFT_KEY", SECRET)
+    users = ("dan", pseudonym("dan", SECRET.encode()), "ab" * 16, "zoe", "cd" * 16)
+    assert first_served(hashed, *users) == ["model", "model", "model", "popularity", "popularity"]
+
+
+@pytest.mark.parametrize(("key", "problem"), [(None, "is not set"), ("", "is not set"), (OTHER, "has the id ")])
+def test_without_the_key_that_made_the_data_plain_user_ids_are_refused(
+    hashed: ServedModel, monkeypatch: pytest.MonkeyPatch, key: str | None, problem: str
+) -> None:
+    """Not served from popularity in silence: the message names the variable and both ids, and no user."""
+    if key is not None:
+        monkeypatch.setenv("CROSSLIFT_KEY", key)
+    problem += key_id(key.encode()) if key else ""
+    expected = f"with the key of the id {key_id(SECRET.encode())}, and CROSSLIFT_KEY {problem}. Set it to that key"
+    with pytest.raises(DataError, match=expected) as told:
+        first_served(hashed, "dan")
+    assert "dan" not in str(told.value)
+    with pytest.raises(DataError, match="CROSSLIFT_KEY"):
+        first_served(hashed, pseudonym("dan", SECRET.encode()), None, "dan")
+
+
+@pytest.mark.parametrize("key", [None, OTHER])
+def test_pseudonyms_and_histories_need_no_key(
+    hashed: ServedModel, monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    """A known pseudonym is served, an unknown one is a stranger, and who gives a history alone needs no id."""
+    if key:
+        monkeypatch.setenv("CROSSLIFT_KEY", key)
+    assert first_served(hashed, pseudonym("dan", SECRET.encode()), "cd" * 16, None) == ["model", *["popularity"] * 2]
+    rows = hashed.recommend(pd.DataFrame({"history": [["f3"]]}), 1)
+    assert rows["served_from"].tolist() == ["history"]
+
+
+def test_a_package_that_does_not_say_its_key(
+    hashed: ServedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of 0.1: with any key it serves as it did, without one it refuses."""
+    path = tmp_path / "package" / "package.json"
+    info = json.loads(path.read_text())
+    del info["key"]
+    path.write_text(json.dumps(info))
+    old = ServedModel.read(tmp_path / "package")
+    with pytest.raises(DataError, match="with the key of the id unknown, and CROSSLIFT_KEY is not set"):
+        first_served(old, "dan")
+    monkeypatch.setenv("CROSSLIFT_KEY", SECRET)
+    assert first_served(old, "dan") == ["model"]
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pd.Series(["17", None]),
+        pd.Series([17, 17]),
+        pd.Series([17, None]),
+        pd.Series([17, None], dtype="Int64"),
+        pd.Series([np.int32(17), None], dtype=object),
+        pd.Series([17.0, np.nan]),
+        pd.Series([np.uint64(17), "zoe"], dtype=object),
+        pd.Series(["17", ""]),
+    ],
+)
+def test_whole_numbers_are_user_ids(
+    hashed: ServedModel, monkeypatch: pytest.MonkeyPatch, ids: "pd.Series[object]"
+) -> None:
+    """17 is the user whom the tables call 17, in every type that pandas makes of it beside a missing one."""
+    monkeypatch.setenv("CROSSLIFT_KEY", SECRET)
+    rows = hashed.recommend(pd.DataFrame({c.USER: ids}), 1)
+    assert (rows[c.USER][0], rows["served_from"][0]) == ("17", "model")
+    expected = hashed.recommend(pd.DataFrame({c.USER: ["17"]}), 1)
+    assert rows[c.ITEM][0] == expected[c.ITEM][0]
+    assert rows[c.USER][1] in ("17", "zoe") or pd.isna(rows[c.USER][1])
+
+
+@pytest.mark.parametrize("value", [17.5, float(2**60), np.inf, True, b"ann", ["ann"], pd.Timestamp(0)])
+def test_what_is_no_user_id_is_refused(package: Callable[..., ServedModel], value: object) -> None:
+    """Half a number, one that lost digits, and what is neither text nor number; the value is not told."""
+    frame = pd.DataFrame({c.USER: pd.Series([value], dtype=object)})
+    with pytest.raises(DataError, match=r"user_id: expected a text or a whole number, got \w+; write it as it") as told:
+        package().recommend(frame, 1)
+    assert "ann" not in str(told.value)
+
+
+# Whom a ranker of the target alone can say something about: not eve, who took books alone; for her it has no more than
+# for anybody.
+@pytest.mark.parametrize("fit", [user_knn, item_knn, vectors])
+@pytest.mark.parametrize("sources", [True, False])
+def test_model_is_said_only_where_something_is_known(
+    package: Callable[..., ServedModel], domains: Domains, fit: Fit, sources: bool
+) -> None:
+    """No item whose score anybody would get is served from the model, and none with a score of zero."""
+    served = package(fit=fit, sources=sources)
+    rows = served.recommend(pd.DataFrame({c.USER: ["ann", "bob", "cat", "dan", "eve"]}), 5)
+    nobody = served.ranker.scores({name: matrix[-1:] for name, matrix in served.histories.items()})[0]
+    anybody = rows[c.ITEM].map({f"f{place + 1}": float(score) for place, score in enumerate(nobody)})
+    known = rows["served_from"] == "model"
+    assert not (rows["score"][known] == 0).any()
+    assert (rows["score"][known] != anybody[known]).all()
+    assert known[rows[c.USER] == "ann"].any()
+    eve = rows[rows[c.USER] == "eve"]
+    assert (eve["served_from"] == "model").any() == sources
+    if not sources and fit is not vectors:  # these say nothing of her: what is popular, with its counts
+        assert eve[c.ITEM].tolist() == ["f3", "f1", "f2", "f4", "f5"]
+        assert eve["score"].tolist() == [3, 2, 2, 1, 0]
+
+
+def test_items_without_a_score_fill_up_by_popularity(package: Callable[..., ServedModel]) -> None:
+    """Behind what the model found come others, the most taken first, and they say so."""
+    rows = package().recommend(pd.DataFrame({"history": [["f4"]]}), 5)
+    assert rows["served_from"].tolist() == ["history", "popularity", "popularity", "popularity"]
+    assert rows[c.ITEM].tolist() == ["f3", "f1", "f2", "f5"]
+    assert rows["score"].tolist()[1:] == [0, 0, 0]
+
+
+def test_popularity_that_serves_says_so(package: Callable[..., ServedModel]) -> None:
+    """Where the champion is popularity nothing is known of anybody, and its own counts are kept."""
+    served = package(fit=popularity)
+    rows = served.recommend(pd.DataFrame({c.USER: ["ann", "zoe"]}), 5)
+    assert set(rows["served_from"]) == {"popularity"}
+    assert rows["score"][rows[c.USER] == "ann"].tolist() == [3, 1, 0]
 
 
 def test_scores_on_another_catalogue(package: Callable[..., ServedModel]) -> None:
