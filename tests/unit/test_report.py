@@ -255,12 +255,12 @@ def test_what_serves_is_promoted(report):
     """Only an outcome says `promoted`, where the version serves."""
     value = {**HELD, "outcome": "promoted", "reason": "It became the first champion.", "serving": 3}
     told = report.model_copy(update={"outcome": Outcome.model_validate(value)})
-    assert '<section class="verdict serves">' in render_html(told)
+    assert '<section class="verdict serves">' in render_html(told, ITEMS)
     assert "**Outcome: promoted (crosslift.toy version 3, joint).** It became the first champion." in render_markdown(
-        told
+        told, ITEMS
     )
-    assert "promoted" not in render_html(report)
-    assert "Outcome: not known yet" in render_markdown(report)
+    assert "promoted" not in render_html(report, ITEMS)
+    assert "Outcome: not known yet" in render_markdown(report, ITEMS)
 
 
 def test_a_verdict_that_does_not_pass_is_shown(report):

@@ -17,7 +17,7 @@ from pipeline import columns as c
 from pipeline.data.prepared import DomainData, Domains, Histories
 from pipeline.data.pseudonyms import key_id, pseudonym
 from pipeline.errors import ConfigError, DataError, StorageError
-from pipeline.folders import written_whole
+from pipeline.folders import manifest_of, write_json, written_whole
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker
 from pipeline.models.ranker import Ranker
 from pipeline.models.stack import Stack
@@ -214,6 +214,7 @@ def test_a_package_that_does_not_say_its_key(
     info = json.loads(path.read_text())
     del info["key"]
     path.write_text(json.dumps(info))
+    write_json(tmp_path / "package" / "manifest.json", manifest_of(tmp_path / "package"))
     old = ServedModel.read(tmp_path / "package")
     with pytest.raises(DataError, match="with the key of the id unknown, and CROSSLIFT_KEY is not set"):
         first_served(old, "dan")

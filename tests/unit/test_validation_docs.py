@@ -235,5 +235,5 @@ def test_first_snapshot_is_its_own_reference_and_a_promoted_one_is_read(tmp_path
     assert passport["failed"] == {"critical": 0, "warning": 0, "info": 1}
 
     path.write_text("{")
-    with pytest.raises(StorageError, match=r"passport\.json: expected a readable JSON file"):
+    with pytest.raises(StorageError, match=r"passport\.json: expected the passport of what serves"):
         find_reference(home, "s", manifests, {"t": 8})
