@@ -62,12 +62,13 @@ def promote(run: Run) -> StepResult:
             keep_reference(run)
         registry.tell(final, versions, outcome, logged)
         package = packages[outcome.lane]
+        news = changed or outcome.outcome == "promoted" or not (final is judged or final.reused)
         result = StepResult(
             step="promote",
             fingerprint=digest([name, final.manifest, package.manifest])[:32],
             folder=package.folder,
             manifest=package.manifest,
-            reused=not changed and outcome.outcome != "promoted",
+            reused=not news,
             facts={"verdict": final.facts["verdict"], **outcome.model_dump(mode="json")},
         )
         run.record(result)

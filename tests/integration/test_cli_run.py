@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -110,7 +109,7 @@ def test_repeat(crosslift: Crosslift, first: dict[str, Any]) -> None:
         assert told in done.stdout
     assert f"Verdict: {first['verdict']} (" in done.stdout
     assert "Outcome: serves already" in done.stdout
-    assert f"Champion since 20{re.sub('^.*since 20', '', first_tags(crosslift)['outcome_reason'])}" in done.stdout
+    assert first_tags(crosslift)["outcome_reason"] in done.stdout
 
 
 def first_tags(crosslift: Crosslift) -> dict[str, str]:
@@ -163,8 +162,8 @@ def test_recommend_with_the_key(crosslift: Crosslift, first: dict[str, Any]) -> 
 
 def test_models(crosslift: Crosslift, first: dict[str, Any]) -> None:
     """The registry is looked up; there is nothing to roll back to."""
-    [model] = json.loads(crosslift("models", "list", "--json").stdout)
-    assert (model["name"], model["champion"]) == ("crosslift.small", first["version"])
+    found = {model["name"]: model for model in json.loads(crosslift("models", "list", "--json").stdout)}
+    assert found["crosslift.small"]["champion"] == first["version"]
     assert f"crosslift.small version {first['version']}" in crosslift("models", "show", "crosslift.small").stdout
     done = crosslift("models", "rollback", "crosslift.small")
     assert done.returncode == 2
