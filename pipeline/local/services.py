@@ -23,7 +23,7 @@ from pipeline.local.settings import USUAL, Ports, choose_ports, environment, nam
 from pipeline.local.stack import AIRFLOW, MLFLOW, Stack, StartError, log_file
 
 SERVICES = (*AIRFLOW, MLFLOW)
-START_SECONDS = 300.0
+START_SECONDS = 600.0  # of a machine with much else to do; what dies is told at once
 _STACK = TypeAdapter(Stack)
 
 

@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ from rich.console import Console
 from pipeline.errors import UserError
 from pipeline.folders import Home
 from pipeline.local import __main__ as commands
-from pipeline.local import processes, services, supervisor
+from pipeline.local import services, supervisor
+from pipeline.local.api import answers
 from pipeline.local.processes import Process
 from pipeline.local.services import Ended, recall, record, up_stack
 from pipeline.local.settings import Ports
@@ -29,6 +32,19 @@ Until = Callable[[Callable[[], Any], str], Any]
 Died = Callable[[int], bool]
 Starter = Callable[..., Stack]
 SLEEP = [sys.executable, "-c", "import signal; signal.pause()"]
+AIRFLOW_SERVER = """
+import json, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+class Health(BaseHTTPRequestHandler):
+    def do_GET(self):
+        parts = {name: {"status": "healthy", f"latest_{name}_heartbeat": Path(sys.argv[2]).read_text()}
+                 for name in ("metadatabase", "scheduler", "dag_processor")}
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(parts).encode())
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Health).serve_forever()
+"""
 NAMES = ("scheduler", "api-server")
 
 
@@ -49,7 +65,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Starter]:
     monkeypatch.setattr(services, "start_stack", kept)
     yield kept
     for stack in started:
-        processes.end(stack.supervisor, grace=5)
+        services.stop_stack(stack)
 
 
 def pids(stack: Stack) -> dict[str, int]:
@@ -63,6 +79,25 @@ def told(command: Callable[[Home, Console], None], home: Home) -> str:
     output = io.StringIO()
     command(home, Console(file=output, soft_wrap=True))
     return output.getvalue()
+
+
+def test_health_is_that_of_this_stack_now(
+    start: Starter, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: Until
+) -> None:
+    """A sign of life of the scheduler before this one does not count, nor does the server of another home."""
+    beat = tmp_path / "beat"
+    beat.write_text("2026-01-01T00:00:00+00:00")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = [sys.executable, "-c", AIRFLOW_SERVER, str(port), str(beat)]
+    monkeypatch.setattr(services, "programs", lambda names: dict.fromkeys(names, SLEEP) | {"api-server": server})
+    stack = start(Home(own_home), services.AIRFLOW, Ports(port, 5001), schedules=False)
+    until(lambda: answers(stack.ports.airflow_url), "the start of the server")
+    assert not stack.healthy()
+    beat.write_text(datetime.now(UTC).isoformat())
+    assert stack.healthy()
+    assert not replace(stack, supervisor=Process.of(os.getpid())).healthy()
 
 
 def test_what_dies_is_started_again(start: Starter, own_home: Path, until: Until) -> None:
@@ -108,26 +143,33 @@ def test_what_was_given_up_is_said_and_started_anew(
     assert now["api-server"] == other["api-server"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize(("number", "listens"), [(signal.SIGKILL, False), (signal.SIGSTOP, True)])
 def test_a_lost_supervisor_is_replaced(
-    start: Starter, own_home: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch, until: Until, died: Died
+    start: Starter,
+    number: signal.Signals,
+    listens: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    until: Until,
+    died: Died,
 ) -> None:
     """Killed or standing still: what it left is ended, and all starts anew on the same ports."""
+    home = Home.from_env()
     monkeypatch.setattr(supervisor, "ANSWER_SECONDS", 0.5)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    stack = start(Home(own_home), NAMES, Ports(port, 5001), schedules=True)
+    stack = start(home, NAMES, Ports(port, 5001), schedules=True)
     before = until(lambda: len(found := pids(stack)) == len(NAMES) and found, "the start")
     os.kill(stack.supervisor.pid, number)
-    found = up_stack(Home(own_home))
+    found = up_stack(home)
     assert found.lost
     assert found.lost.processes in (len(NAMES), len(NAMES) + 1)
     assert found.fresh
     assert all(died(pid) for pid in (*before.values(), stack.supervisor.pid))
     assert found.stack.ports.airflow == port
-    assert recall(Home(own_home)) == found.stack != stack
+    assert recall(home) == found.stack != stack
     assert not stack.folder.exists()
+    assert ("received SIGTERM" in (home.root / "logs" / "supervisor.log").read_text()) == listens
 
 
 def test_down_says_what_it_ended(start: Starter, own_home: Path, until: Until, died: Died) -> None:
