@@ -1,5 +1,6 @@
 """A whole run outside Airflow: the order of the tasks, what a lost one costs, and that no process is left behind."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -48,6 +49,8 @@ def stub(run: Run, step: str, lane: str) -> list[StepResult]:
         raise StorageError("the disk is full")
     if lane == "ease":
         os._exit(5)
+    if step == "prepare":
+        logging.getLogger("pipeline.integrity").warning("%s was damaged", "a folder")
     if run.run_id == "refused" and step == "validate":
         raise RefusedError("a rule")
     if run.run_id == "slow" and step == "ingest":
@@ -83,6 +86,10 @@ def test_a_lane_that_dies_costs_only_itself(capfd: pytest.CaptureFixture[str]) -
     log = log_file(run.home, "r", ("finetune_target", "joint"))
     assert failed["joint"] == f"ZeroDivisionError: of a library (the trace is in {log})"
     assert "with details" in log.read_text()
+    assert {outcome.name: outcome.notes for outcome in outcomes if outcome.notes} == {
+        "prepare": ("a folder was damaged",)
+    }
+    assert "a folder was damaged" in log_file(run.home, "r", ("prepare", "")).read_text()
     assert [outcome.step for outcome in outcomes[:4]] == list(sequence.DATA)
     assert outcomes[-1].step == "promote"
     assert {outcome.lane for outcome in outcomes if outcome.state == "reused"} == {"ease+source"}
@@ -116,6 +123,9 @@ def test_what_ran_before_is_known() -> None:
     run = started("one")
     assert not sequence.ran_before(run)
     run.record(StepResult(step="verdict", fingerprint="f", folder="x", manifest="m", reused=False))
+    assert sequence.ran_before(started("two"))
+    (started("damaged").folder / "plan.json").write_text("{")
+    Run(run.home, "damaged", run.scenario).record(run.result("verdict"))
     assert sequence.ran_before(started("two"))
     assert not sequence.ran_before(Run.start(run.home, "three", run.scenario, Options(force=True)))
     assert not sequence.ran_before(Run.start(run.home, "four", run.scenario, Options(seed=9)))
