@@ -1,6 +1,7 @@
 """Putting a damaged version back from the package that it was registered from."""
 
 import logging
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,10 +68,10 @@ def _put_back(
 ) -> None:
     """Write the model once more from its package, and replace the files that differ, each in one move."""
     there, package = folders
-    model = client.get_logged_model(str(version.model_id))
+    model = client.get_logged_model(str(version.source).rpartition("/")[2])  # `models:/<id>`, as it was registered
     with tempfile.TemporaryDirectory(prefix=".model-", dir=home.mlflow) as temporary:
         named = Path(temporary) / _name(there, package)
-        named.symlink_to(package, target_is_directory=True)
+        shutil.copytree(package, named)
         made = Path(temporary) / "model"
         save_model(model, named, made, save)
         prove(client, home, str(made), version.tags.get(PACKAGE, ""))

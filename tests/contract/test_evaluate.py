@@ -10,14 +10,17 @@ import pytest
 
 import pipeline.models.load
 import pipeline.registry.lookup
+import pipeline.registry.mend
+import pipeline.registry.tracking
 import pipeline.serving.package
 from pipeline.config import Gate, Options, RankingTask, Scenario
 from pipeline.data.prepared import DomainData
-from pipeline.errors import CrossliftError, DataError, MissingResultError
+from pipeline.errors import CrossliftError, DataError, MissingResultError, StorageError
 from pipeline.evaluation.held_out import HeldOut
 from pipeline.evaluation.metrics import user_metrics
 from pipeline.folders import UNHASHED, Home, digest, read_json
 from pipeline.models.ranker import Ranker
+from pipeline.registry.lookup import Champion
 from pipeline.steps.choosing import Chooser
 from pipeline.steps.evaluate import evaluate, judge_again
 from pipeline.steps.inputs import load_domains
@@ -300,6 +303,54 @@ def test_judged_again_a_better_champion_keeps_the_candidate_out(run, monkeypatch
     again = judge_again(weak, kept)
     assert (again.facts["verdict"], again.facts["lane"]) == ("rejected", None)
     assert "version 4" in str(again.facts["reason"])
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:mlflow")  # of its own type hints, while it is imported
+def test_a_champion_that_cannot_be_read_is_left_out_and_said_so(run, tmp_path, monkeypatch):
+    """The candidate is judged by the other references; a verdict that was made with the champion is made once more."""
+    champion = Champion(3, "joint", "", 1.0, tmp_path, "weights.safetensors: expected 8 bytes, found 7 bytes")
+    before = evaluate(run)
+    monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
+    monkeypatch.setattr(pipeline.registry.tracking, "connect", lambda home: None)
+    monkeypatch.setattr(pipeline.registry.mend, "mend", lambda *_: champion.damage)
+    report = evaluate(run, without=3)
+    judged = run.result("verdict")
+    assert not judged.reused
+    assert judged.facts["unreadable"] == 3
+    told = f"The champion, version 3, cannot be read and was left out: {champion.damage}. "
+    assert report.facts["reason"] == told + str(before.facts["reason"])
+    assert "weights.safetensors" in (run.path(report) / UNHASHED / "report.md").read_text()
+    compared = read_json(run.path(judged) / "verdict.json")["comparisons"]
+    assert [one["role"] for one in compared] == ["target-only", "best baseline"]
+    evaluate(run, without=3)
+    assert run.result("verdict").reused
+    evaluate(run)
+    assert "unreadable" not in run.result("verdict").facts
+
+
+def test_a_damaged_candidate_stops_the_evaluation(run):
+    """A verdict without it would be kept; so none is made, and the message says which file it is."""
+    weights = next(run.place(run.result("finetune_target", "joint")).glob("ranker.json"))
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(StorageError, match=r"of finetune_target joint was damaged .* ranker\.json: expected"):
+        evaluate(run)
+    assert run.results("verdict") == {}
+    weights.write_bytes(content)
+    assert evaluate(run).facts["failed"] == ["ease"]
+
+
+def test_a_point_of_the_curve_that_cannot_be_read_is_left_out(run, tmp_path, caplog):
+    """A damaged point of another share costs only itself."""
+    evaluate(run)
+    less = evaluate(start(tmp_path, LANES, share=0.3))
+    [full] = (tmp_path / "curves").rglob("1.json")
+    full.write_text("{")
+    again = evaluate(Run.load(Home(tmp_path), "toy0.3"))
+    assert again.folder != less.folder
+    value = read_json(tmp_path / again.folder / UNHASHED / "report.json")
+    assert [point["share"] for point in value["curve"]] == [0.3]
+    assert str(full) in caplog.text
 
 
 def test_another_share_joins_the_curve(run, tmp_path):

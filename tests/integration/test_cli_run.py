@@ -187,6 +187,41 @@ def test_clean_keeps_what_serves(crosslift: Crosslift, first: dict[str, Any]) ->
     assert crosslift("recommend", "small", "--user", "nobody").returncode == 0
 
 
+def test_damage_is_seen_told_and_mended(crosslift: Crosslift, first: dict[str, Any]) -> None:
+    """One bit in the registered weights, in a prepared table, in a candidate and in the report, of equal size each.
+
+    Nothing is recommended meanwhile. The next run puts the champion back, makes the folders again, and says both.
+    """
+    asked = ("recommend", "small", "--user", "nobody", "--format", "json")
+    rows, report = crosslift(*asked).stdout, Path(first["report"])
+    home = report.parents[4]
+    damaged = [
+        *home.glob("mlflow/artifacts/models/*/artifacts/artifacts/*/weights.safetensors"),
+        *home.glob("steps/prepare/*/rows.parquet"),
+        *home.glob("steps/fit_baseline/*/weights.safetensors"),
+        report,
+    ]
+    assert len(damaged) >= 1 + 2 + 2 + 1
+    for path in damaged:
+        content = path.read_bytes()
+        path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    refused = crosslift(*asked)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "weights.safetensors: expected" in refused.stderr
+    assert "crosslift models rollback crosslift.small" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    done = crosslift("run", "small")
+    assert done.returncode == 0, done.stderr
+    states = {tuple(line.split()[2:4]) for line in done.stderr.splitlines() if " s  " in line}
+    assert states >= {("computed", step) for step in ("prepare", "fit_baseline", "evaluate")} | {("reused", "ingest")}
+    for told in ("rows.parquet: expected", "is now", "was put back from its package"):
+        assert told in done.stderr
+    for told in (first["reason"], f"version {first['version']}, champion", first["report"]):
+        assert told in done.stdout
+    assert crosslift(*asked).stdout == rows
+    assert {path.parent.suffix for path in home.glob("steps/prepare/*/rows.parquet")} == {"", ".damaged"}
+
+
 def test_refused(crosslift: Crosslift) -> None:
     """Shops without a common user are refused where a bridge of users is declared: exit code 3, and where to look."""
     done = crosslift("run", "strangers", "--json")

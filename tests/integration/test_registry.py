@@ -17,13 +17,15 @@ import pytest
 from pipeline import columns as c
 from pipeline.data.prepared import Domains
 from pipeline.errors import CrossliftError, DataError, StorageError, UserError
-from pipeline.folders import Home, read_json, write_json, written_whole
+from pipeline.folders import Home, read_json, written_whole
 from pipeline.models.neighbours import ItemKnnRanker
 from pipeline.models.stack import Stack
 from pipeline.registry import lookup, tracking
 from pipeline.registry import promote as registry
 from pipeline.registry.rollback import rollback
+from pipeline.serving import package
 from pipeline.serving.package import PackageInfo, ServedModel, write_package
+from pipeline.steps import promote as steps_promote
 from pipeline.steps.promote import promote
 from pipeline.steps.run import Run
 from tests.integration.conftest import domain
@@ -265,19 +267,16 @@ def test_a_model_that_answers_otherwise_is_not_promoted(
 ) -> None:
     """A registered model whose logged answer is another one leaves the champion where it is."""
     champion = named(home)["champion"]
-    real = registry.check_serves
+    real = package.rows_of
 
-    def tampered(client, home: Home, name: str, version: int) -> None:  # type: ignore[no-untyped-def]
-        folder = lookup._download(client, home, client.get_model_version(name, str(version)))
-        [example] = folder.glob("artifacts/*/example.json")
-        value = read_json(example)
-        value["answer"][0]["item_id"] = "another"
-        write_json(example, value)
-        real(client, home, name, version)
+    def another(frame: pd.DataFrame) -> list[dict[str, object]]:
+        rows = real(frame)
+        rows[0]["item_id"] = "another"
+        return rows
 
-    monkeypatch.setattr(registry, "check_serves", tampered)
+    monkeypatch.setattr(package, "rows_of", another)
     with pytest.raises(
-        CrossliftError, match=r"could not serve it as it was logged. The champion is untouched. the answer"
+        CrossliftError, match=r"(?s)could not serve it as it was logged: the answer is .*The champion is untouched."
     ):
         promote(night(home, "night-6", seed=50).run())
     assert named(home)["champion"] == champion
@@ -289,6 +288,45 @@ def test_an_older_model_scores_tonights_catalogue(home: Home, first: Run) -> Non
     assert champion is not None
     served = ServedModel.read(champion.folder)
     assert len(served.trained_pairs()) == served.histories["films"].nnz
+
+
+def test_the_next_night_puts_a_damaged_champion_back(
+    home: Home, first: Run, trusted: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also a night that promotes nothing: the files are those of the published package again, and the log says so."""
+    serving = named(home)["champion"]
+    [weights] = lookup.model_folder(home, NAME).glob("artifacts/*/weights.safetensors")
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(StorageError, match=rf"{NAME} version {serving}, the champion, is damaged .*weights"):
+        lookup.model_folder(home, NAME)
+    assert not promote(Night(home, "night-7", seed=60).run("rejected", None)).facts["promoted"]
+    assert weights.read_bytes() == whole
+    assert lookup.model_folder(home, NAME) == weights.parents[2]
+    assert "weights.safetensors" in caplog.text
+    assert "put back" in caplog.text
+
+
+def test_a_champion_that_is_lost_is_judged_without(
+    home: Home, first: Run, trusted: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its package is damaged too, the verdict that counted with it is made once more, and the night goes on."""
+    serving = lookup.find_champion(home, NAME)
+    assert serving is not None
+    broken = {}
+    for folder in (serving.folder, *(home.root / "steps" / "package").glob("*")):
+        if (folder / "weights.safetensors").exists():
+            broken[folder / "weights.safetensors"] = (folder / "weights.safetensors").read_bytes()
+    for path, content in broken.items():
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    asked: list[int | None] = []
+    monkeypatch.setattr(steps_promote, "evaluate", lambda run, without: asked.append(without))
+    result = promote(Night(home, "night-8", seed=70).run("rejected", None))
+    assert asked == [serving.version]
+    assert (result.facts["promoted"], named(home)["champion"]) == (False, serving.version)
+    for path, content in broken.items():
+        path.write_bytes(content)
+    assert lookup.model_folder(home, NAME)
 
 
 def test_an_unreachable_server_is_told(home: Home, first: Run, monkeypatch: pytest.MonkeyPatch) -> None:

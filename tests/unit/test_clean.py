@@ -138,7 +138,19 @@ def test_aliases_keep_their_run_and_folders(home: Home, registry: Callable[..., 
     record(home, "forgotten", 90, other)
     tags = {"candidate": manifest_hash(candidate), "crosslift.package": manifest_hash(package), "run_id": run_id}
     registry(**tags)
-    assert found(home) == {("run", "runs/forgotten"), ("step", "steps/audit/ot")}
+    aside = package.with_name(f"{package.name}.damaged")  # has the manifest, but is of no use to anybody
+    shutil.copytree(package, aside)
+    age(aside, 90)
+    assert found(home) == {("run", "runs/forgotten"), *(("step", f"steps/audit/{name}") for name in ("ot", aside.name))}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}"])
+def test_a_damaged_record_removes_nothing(home: Home, content: str) -> None:
+    """Whoever cannot read what a run needs leaves everything, and says which record it is."""
+    place = record(home, "young", 3, step_folder(home, "needed", 30))
+    (place / "results" / "audit.0.json").write_text(content)
+    with pytest.raises(StorageError, match=r"audit.0.json: expected a record that names a folder.*Nothing was removed"):
+        find_unneeded(home, 7, NOW)
 
 
 def test_copies_of_models_that_no_alias_names(home: Home, registry: Callable[..., None]) -> None:

@@ -1,5 +1,6 @@
 """A whole run outside Airflow: the order of the tasks, what a lost one costs, and that no process is left behind."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -54,6 +55,8 @@ def stub(run: Run, step: str, lane: str) -> list[StepResult]:
         raise StorageError("the disk is full")
     if lane == "ease":
         os._exit(5)
+    if step == "prepare":
+        logging.getLogger("pipeline.integrity").warning("%s was damaged", "a folder")
     if run.run_id == "refused" and step == "validate":
         raise RefusedError("a rule")
     if run.run_id == "slow" and step == "ingest":
@@ -95,6 +98,10 @@ def test_a_lane_that_dies_costs_only_itself(capfd: pytest.CaptureFixture[str]) -
     assert "in stub" in log.read_text()
     assert "with details" not in log.read_text()
     assert log_file(run.home, "r", ("finetune_target", "frozen")).read_text().endswith("the disk is full\n")
+    assert {outcome.name: outcome.notes for outcome in outcomes if outcome.notes} == {
+        "prepare": ("a folder was damaged",)
+    }
+    assert "a folder was damaged" in log_file(run.home, "r", ("prepare", "")).read_text()
     assert [outcome.step for outcome in outcomes[:4]] == list(sequence.DATA)
     assert outcomes[-1].step == "promote"
     assert {outcome.lane for outcome in outcomes if outcome.state == "reused"} == {"ease+source"}
@@ -128,6 +135,9 @@ def test_what_ran_before_is_known() -> None:
     run = started("one")
     assert not sequence.ran_before(run)
     run.record(StepResult(step="verdict", fingerprint="f", folder="x", manifest="m", reused=False))
+    assert sequence.ran_before(started("two"))
+    (started("damaged").folder / "plan.json").write_text("{")
+    Run(run.home, "damaged", run.scenario).record(run.result("verdict"))
     assert sequence.ran_before(started("two"))
     assert not sequence.ran_before(Run.start(run.home, "three", run.scenario, Options(force=True)))
     assert not sequence.ran_before(Run.start(run.home, "four", run.scenario, Options(seed=9)))

@@ -109,17 +109,85 @@ def test_force_computes_again(run: Run) -> None:
     assert not damage(run.path(again))
 
 
-@pytest.mark.parametrize("damage", ["cut", "gone"])
-def test_damaged_artifact_is_rebuilt(run: Run, damage: str) -> None:
-    """A folder with a cut or lost artifact is not reused but made again."""
+DAMAGES: dict[str, tuple[str, str | None]] = {  # file, and what it holds then; None: nothing, it is gone
+    "flipped": ("table", "abb"),
+    "cut": ("table", "a"),
+    "longer": ("table", "abcd"),
+    "gone": ("table", None),
+    "facts flipped": ("facts.json", '{\n  "rows": 2\n}'),
+    "facts broken": ("facts.json", "{"),
+    "facts gone": ("facts.json", None),
+    "manifest broken": ("manifest.json", "{"),
+    "manifest gone": ("manifest.json", None),
+    "meta broken": ("meta.json", "{"),
+    "meta of another kind": ("meta.json", '{"unhashed": {}, "cost": 3, "finished": "today"}'),
+    "meta gone": ("meta.json", None),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+def test_a_damaged_folder_is_set_aside_and_made_again(run: Run, what: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever was damaged, the folder is not reused: it is kept under another name, told, and computed anew."""
     step = Step()
     first = do(run, step)
-    table = run.path(first) / "table"
-    table.unlink() if damage == "gone" else table.write_text("a")
+    folder = run.path(first)
+    name, content = DAMAGES[what]
+    (folder / name).unlink() if content is None else (folder / name).write_text(content)
     again = do(run, step)
-    assert not again.reused
-    assert table.read_text() == "abc"
-    assert again.manifest == first.manifest
+    assert (again.reused, step.times) == (False, 2)
+    assert (again.manifest, again.facts, again.folder) == (first.manifest, first.facts, first.folder)
+    assert not damage(folder)
+    aside = folder.with_name(f"{folder.name}.damaged") / name
+    assert aside.exists() == (content is not None)
+    assert content is None or aside.read_text() == content
+    assert name in caplog.text
+    assert do(run, step).reused
+
+
+def test_a_damaged_input_stops_the_step_that_reads_it(run: Run) -> None:
+    """What lies in a result's folder is read only if it is what was published; the message says which file is not."""
+    step = Step()
+    first = do(run, step)
+    (run.path(first) / "table").write_text("abb")
+    told = r"the folder of finetune_target lane was damaged .* table: expected 3 bytes .*Repeat the command"
+    with pytest.raises(StorageError, match=told):
+        run.path(first)
+    assert do(run, step).manifest == first.manifest
+    assert (run.path(first) / "table").read_text() == "abc"
+
+
+def test_a_folder_that_another_run_made_otherwise_is_no_input(run: Run) -> None:
+    """The record says which manifest the folder must have."""
+    first = do(run, Step())
+    forged = first.model_copy(update={"manifest": "0" * 64})
+    with pytest.raises(StorageError, match="its manifest is not the one that this run recorded"):
+        run.path(forged)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"step": 3}', ""])
+def test_a_damaged_record_is_told(run: Run, content: str) -> None:
+    """A record that cannot be read is one message, and the step writes it anew."""
+    step = Step()
+    first = do(run, step)
+    record = run.folder / "results" / "finetune_target.lane.json"
+    record.write_text(content)
+    for read in (lambda: run.result("finetune_target", "lane"), lambda: run.results("finetune_target")):
+        with pytest.raises(StorageError, match=r"finetune_target.lane.json: expected the record of a step, .*Repeat"):
+            read()
+    do(run, step)
+    assert run.result("finetune_target", "lane").manifest == first.manifest
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"run_id": "one"}', '{"scenario": {"name": 1}, "force": 0}'])
+def test_a_damaged_plan_is_told(run: Run, content: str) -> None:
+    """A plan that cannot be read is one message; a run that is started again under its name begins anew."""
+    do(run, Step())
+    (run.folder / "plan.json").write_text(content)
+    with pytest.raises(StorageError, match=r"plan.json: expected the plan of a run, .*Start another run"):
+        Run.load(run.home, "one")
+    again = Run.start(run.home, "one", run.scenario, Options())
+    assert again.results("finetune_target") == {}
+    assert Run.load(run.home, "one").scenario == run.scenario
 
 
 def test_error_leaves_no_result_and_keeps_the_checkpoints(run: Run) -> None:
