@@ -25,7 +25,6 @@ from pipeline.registry import promote as registry
 from pipeline.registry.rollback import rollback
 from pipeline.serving import package
 from pipeline.serving.package import PackageInfo, ServedModel, write_package
-from pipeline.steps import promote as steps_promote
 from pipeline.steps.promote import promote
 from pipeline.steps.run import Run
 from tests.integration.conftest import domain
@@ -291,7 +290,7 @@ def test_an_older_model_scores_tonights_catalogue(home: Home, first: Run) -> Non
 
 
 def test_the_next_night_puts_a_damaged_champion_back(
-    home: Home, first: Run, trusted: None, caplog: pytest.LogCaptureFixture
+    home: Home, first: Run, night: Nights, trusted: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also a night that promotes nothing: the files are those of the published package again, and the log says so."""
     serving = named(home)["champion"]
@@ -300,7 +299,7 @@ def test_the_next_night_puts_a_damaged_champion_back(
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(StorageError, match=rf"{NAME} version {serving}, the champion, is damaged .*weights"):
         lookup.model_folder(home, NAME)
-    assert not promote(Night(home, "night-7", seed=60).run("rejected", None)).facts["promoted"]
+    assert promote(night(home, "night-7", seed=60).run("rejected", None)).facts["outcome"] == "not promoted"
     assert weights.read_bytes() == whole
     assert lookup.model_folder(home, NAME) == weights.parents[2]
     assert "weights.safetensors" in caplog.text
@@ -308,22 +307,25 @@ def test_the_next_night_puts_a_damaged_champion_back(
 
 
 def test_a_champion_that_is_lost_is_judged_without(
-    home: Home, first: Run, trusted: None, monkeypatch: pytest.MonkeyPatch
+    home: Home, first: Run, night: Nights, trusted: None, deciding: Callable[..., Any]
 ) -> None:
     """Where its package is damaged too, the verdict that counted with it is made once more, and the night goes on."""
     serving = lookup.find_champion(home, NAME)
     assert serving is not None
+    tonight = night(home, "night-8", seed=70).run("rejected", None)
+    assert read_json(tonight.path(tonight.result("verdict")) / "verdict.json")["champion"]["version"] == serving.version
     broken = {}
     for folder in (serving.folder, *(home.root / "steps" / "package").glob("*")):
         if (folder / "weights.safetensors").exists():
             broken[folder / "weights.safetensors"] = (folder / "weights.safetensors").read_bytes()
     for path, content in broken.items():
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    asked: list[int | None] = []
-    monkeypatch.setattr(steps_promote, "evaluate", lambda run, without: asked.append(without))
-    result = promote(Night(home, "night-8", seed=70).run("rejected", None))
-    assert asked == [serving.version]
-    assert (result.facts["promoted"], named(home)["champion"]) == (False, serving.version)
+    with deciding("rejected", None):
+        result = promote(tonight)
+    judged = read_json(tonight.path(tonight.result("rejudged")) / "verdict.json")
+    assert judged["champion"] is None
+    assert judged["reason"].startswith(f"The champion, version {serving.version}, cannot be read and was left out: ")
+    assert (result.facts["outcome"], named(home)["champion"]) == ("not promoted", serving.version)
     for path, content in broken.items():
         path.write_bytes(content)
     assert lookup.model_folder(home, NAME)
