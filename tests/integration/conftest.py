@@ -74,12 +74,17 @@ class Night:
         run = Run.start(self.home, self.run_id, scenario(self.name), Options(**options))
         domains = Domains((domain("books", self.seed, 40, 20),), domain("films", self.seed + 1, 30, 25))
         for data in domains.all:
-            self.step(run, "ingest", data.name, lambda folder, text=data.name: (folder / "x").write_text(text))
-            titles = pd.DataFrame({c.ITEM: data.items[c.ITEM], c.TITLE: "Title of " + data.items[c.ITEM]})
             self.step(
-                run, "validate", data.name, lambda folder, table=titles: table.to_parquet(folder / "items.parquet")
-            )
-            self.step(run, "prepare", data.name, data.write)
+                run, "ingest", data.name, lambda folder, text=data.name: (folder / "x").write_text(text),
+                {"ignored_rows": {}},
+            )  # fmt: skip
+            titles = pd.DataFrame({c.ITEM: data.items[c.ITEM], c.TITLE: "Title of " + data.items[c.ITEM]})
+            counts = {"rows_read": len(data.rows), "rows": len(data.rows), "rules": {}}
+            self.step(
+                run, "validate", data.name, lambda folder, table=titles: table.to_parquet(folder / "items.parquet"),
+                {"interactions": counts},
+            )  # fmt: skip
+            self.step(run, "prepare", data.name, data.write, {"rows": {"all": len(data.rows)}, "dropped": {}})
         self.step(run, "validate", "", lambda folder: None, {"data_docs": "unhashed/data_docs/index.html"})
         histories = domains.histories((c.TRAIN, c.VALID))
         stack = Stack.of(histories, "films")
