@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-DONE = (0, 4)  # the run succeeded; with 4 the gate promoted nothing
+DONE = (0, 4)  # the run succeeded; with 4 its model does not serve
 
 
 def run(scenario: str, share: float, seed: int | None, home: Path, strategies: str = "") -> dict[str, Any]:

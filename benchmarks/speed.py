@@ -32,7 +32,7 @@ from pipeline.labels.classes import auprc, auroc
 
 ROOT = Path(__file__).parents[1]
 EVERY = 0.5  # seconds between two looks at the memory
-DONE = (0, 4)  # the run succeeded; with 4 the gate promoted nothing
+DONE = (0, 4)  # the run succeeded; with 4 its model does not serve
 
 
 @dataclass(frozen=True)
