@@ -86,6 +86,7 @@ def test_the_demo_runs_from_tables_to_a_verdict(demo: "subprocess.Popen[str]", o
     assert all(Path(page).is_file() for page in pages)
     assert left_over(own_home) == []
     assert not (own_home / "services.json").exists()
+    assert not [str(path) for path in own_home.rglob("*") if path.stat().st_mode & 0o077]  # also Airflow's own files
 
 
 def test_an_interrupted_demo_leaves_no_process(demo: "subprocess.Popen[str]", own_home: Path) -> None:
