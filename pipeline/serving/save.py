@@ -48,6 +48,8 @@ def save_predictor(package: Path, folder: Path, model: Model) -> None:
             input_example=(pd.DataFrame(example["requests"]), {"k": example["k"]}),
             pip_requirements=requirements(),
         )
+    for path in folder.rglob("*"):
+        path.chmod(path.stat().st_mode & 0o700)  # copies of code have the modes of the code
     if Model.load(str(folder)).signature is None:
         raise CrossliftError(f"{folder}: MLflow lost the model's signature, so the model was not registered.")
     for compiled in folder.rglob("__pycache__"):

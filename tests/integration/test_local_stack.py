@@ -190,6 +190,7 @@ def test_the_demo_comes_home_whatever_is_killed(
     assert all(Path(page).is_file() for page in pages)
     wait_until_none_is_left(own_home)
     assert not (own_home / "services.json").exists()
+    assert not [str(path) for path in own_home.rglob("*") if path.stat().st_mode & 0o077]  # also Airflow's own files
     monkeypatch.setenv("CROSSLIFT_SCENARIOS", tiny["CROSSLIFT_SCENARIOS"])
     expected = undisturbed(Home(tmp_path / "undisturbed"))
     assert len(expected) > 10

@@ -148,6 +148,7 @@ def test_user_ids_may_be_whole_numbers(tmp_path: Path) -> None:
     with written_whole(tmp_path / "package") as folder:
         write_package(folder, domains, tmp_path / "candidate", info, {})
     save_predictor(tmp_path / "package", tmp_path / "model", Model())
+    assert not [path for path in (tmp_path / "model").rglob("*.py") if path.stat().st_mode & 0o077]
     model = load_model(str(tmp_path / "model"))
     expected = model.predict(pd.DataFrame({"user_id": ["17"]}))
     assert expected["served_from"][0] == "model"
