@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.config import Scenario
 from pipeline.errors import StorageError, UserError
-from pipeline.folders import Home
+from pipeline.folders import Home, exclusive, is_whole, written_whole
 from pipeline.registry.promote import CHALLENGER, CHAMPION, PREVIOUS, aliases
 from pipeline.registry.tracking import connect, reached, store_exists
 
@@ -177,21 +177,22 @@ def _summary(client: "MlflowClient", name: str) -> ModelSummary:
 
 
 def _download(client: "MlflowClient", home: Home, version: "ModelVersion") -> Path:
-    """Find a version's model folder: the local store's own, or a copy of the server's below the home."""
+    """Find a version's model folder: the local store's own, or a whole copy of the server's below the home."""
     from mlflow.artifacts import download_artifacts
 
-    target: str | None = None
-    if not client.tracking_uri.startswith("sqlite:"):
-        folder = home.root / "cache" / "models" / version.name / str(version.version)
-        if (folder / ".whole").exists():
-            return Path((folder / ".whole").read_text(encoding="utf-8"))
-        folder.mkdir(parents=True, exist_ok=True)
-        target = str(folder)
     uri = client.get_model_version_download_uri(version.name, str(version.version))
-    path = Path(download_artifacts(uri, dst_path=target, tracking_uri=client.tracking_uri))
-    if target is not None:
-        (folder / ".whole").write_text(str(path), encoding="utf-8")
-    return path
+    if client.tracking_uri.startswith("sqlite:"):
+        return Path(download_artifacts(uri, tracking_uri=client.tracking_uri))
+    copy = home.root / "cache" / "models" / version.name / str(version.version)
+    if not is_whole(copy):
+        with exclusive(home.lock(f"copy-{version.name}-{version.version}")):
+            if not is_whole(copy):  # another process may have been first
+                with written_whole(copy) as folder:
+                    download_artifacts(uri, dst_path=str(folder), tracking_uri=client.tracking_uri)
+    found = sorted(copy.rglob("MLmodel"))
+    if len(found) != 1:
+        raise StorageError(f"{copy}: expected one MLflow model, found {len(found)}; remove the folder, and repeat.")
+    return found[0].parent
 
 
 def _package(model: Path) -> Path:

@@ -2,9 +2,9 @@
 
 import os
 import resource
-import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,6 +21,7 @@ from pipeline.folders import (
     is_whole,
     manifest_hash,
     read_json,
+    vanish,
     write_json,
     written_whole,
 )
@@ -111,7 +112,8 @@ def _compute(run: Run, step: str, name: str, build: Build, final: Path) -> None:
             peak_mebibytes=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         )
         meta |= {"cost": cost.model_dump(), "finished": time.time()}
-    shutil.rmtree(work, ignore_errors=True)
+    with suppress(OSError):  # there was none
+        vanish(work)  # in one move: half of the checkpoints would mislead a later try
 
 
 @cache
