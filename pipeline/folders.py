@@ -44,7 +44,10 @@ class Home:
         return self.root / "work" / fingerprint
 
     def lock(self, fingerprint: str) -> Path:
-        """The lock file of a step: two runs that need the same folder take turns, and the second one reuses it."""
+        """The lock file of a step, or of another thing of that name that two processes might make at once.
+
+        Two runs that need the same folder take turns, and the second one reuses it.
+        """
         return self.root / "locks" / fingerprint
 
     def run(self, run_id: str) -> Path:
@@ -198,6 +201,19 @@ def written_whole(final: Path, meta: Mapping[str, Any] | None = None) -> Iterato
             _publish(temporary, final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def vanish(path: Path) -> None:
+    """Remove a folder or a file: it disappears in one move before its files go, so that nobody meets half of it."""
+    hidden = path if path.name.startswith(".") else path.with_name(f".{path.name}.old")
+    if hidden != path:
+        if hidden.exists():
+            shutil.rmtree(hidden)
+        path.rename(hidden)
+    if hidden.is_dir():
+        shutil.rmtree(hidden)
+    else:
+        hidden.unlink()
 
 
 def _sync(folder: Path) -> None:

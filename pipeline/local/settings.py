@@ -178,6 +178,8 @@ def environment(home: Home, ports: Ports, *, schedules: bool) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",  # tasks here last seconds; less keeps a core busy
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "2",
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",  # what a killed scheduler left goes on in a minute
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "40",  # some minutes: tasks wait for a server that is started again
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "15",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
         "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",  # Airflow asks no umask

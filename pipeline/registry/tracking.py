@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import StorageError
-from pipeline.folders import Home, exclusive
+from pipeline.folders import Home, exclusive, storage_errors
+from pipeline.registry import store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,16 +38,18 @@ def connect(home: Home) -> "MlflowClient":
     """Give a client of the store, which is made if it is the local one; sets nothing for the rest of the process.
 
     Raises:
-        StorageError: the store cannot be reached.
+        StorageError: the store cannot be reached, or its file cannot be used.
     """
     _quiet()
     from mlflow import MlflowClient
 
     uri = store_uri(home)
-    with reached(uri), exclusive(home.lock("mlflow-connect")):
-        if uri.startswith("sqlite:"):
-            (home.mlflow / "artifacts").mkdir(parents=True, exist_ok=True)
-        client = MlflowClient(uri, os.environ.get("MLFLOW_REGISTRY_URI") or uri)
+    registry = os.environ.get("MLFLOW_REGISTRY_URI") or uri
+    with reached(uri), storage_errors(home.mlflow), exclusive(home.lock("mlflow-connect")):
+        home.mlflow.mkdir(parents=True, exist_ok=True)
+        for file in {file for one in (uri, registry) if (file := store.file_of(one))}:
+            store.make_whole(file)
+        client = MlflowClient(uri, registry)
         client.search_experiments(max_results=1)
         client.search_registered_models(max_results=1)
     return client
@@ -56,13 +59,16 @@ def connect(home: Home) -> "MlflowClient":
 def reached(uri: str) -> Iterator[None]:
     """Turn what goes wrong between us and MLflow into an error that says what to do."""
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         if isinstance(error, OSError) and error.filename:
             raise  # a disk's trouble, told by whoever writes there
-        told = _without_password(f"MLflow at {uri} did not do what was asked ({error}).")
+        if file := store.file_of(uri):
+            raise store.trouble(file, store.first_words(error)) from error
+        told = _without_password(f"MLflow at {uri} did not do what was asked ({store.first_words(error)}).")
         raise StorageError(
             f"{told} No alias was moved: the champion serves on. Start the server (`make up`) or unset "
             "MLFLOW_TRACKING_URI for the local store, and repeat."
@@ -224,3 +230,4 @@ def _quiet() -> None:
         import mlflow.pyfunc  # noqa: F401  what it configures must come before our levels
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # `reached` tells its errors, without a trace

@@ -6,7 +6,6 @@ tags keep the folders they are the hashes of. A running task cannot be seen from
 whatever was written within the last day stays, which is longer than a step (3 hours) or a run (12 hours) may take.
 """
 
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.errors import StorageError
-from pipeline.folders import MANIFEST, Home, manifest_hash, read_json, run_folder, storage_errors
+from pipeline.folders import MANIFEST, Home, manifest_hash, read_json, run_folder, storage_errors, vanish
 from pipeline.integrity import DAMAGED
 
 DAY = 24 * 60 * 60.0
@@ -72,7 +71,7 @@ def find_unneeded(home: Home, keep_days: int, now: float | None = None) -> list[
 
 
 def remove(home: Home, found: Iterable[Unneeded]) -> None:
-    """Remove what was found. A folder disappears in one move before its files go, so that nobody sees half of it.
+    """Remove what was found.
 
     Raises:
         StorageError: a folder cannot be written; repeat it when it can.
@@ -80,17 +79,8 @@ def remove(home: Home, found: Iterable[Unneeded]) -> None:
     for one in found:
         path = home.root / one.path
         with storage_errors(path.parent):
-            if not path.exists():
-                continue
-            hidden = path if path.name.startswith(".") else path.with_name(f".{path.name}.old")
-            if hidden != path:
-                if hidden.exists():
-                    shutil.rmtree(hidden)
-                path.rename(hidden)
-            if hidden.is_dir():
-                shutil.rmtree(hidden)
-            else:
-                hidden.unlink()
+            if path.exists():
+                vanish(path)
 
 
 def _aliased(home: Home) -> tuple[set[str], set[tuple[str, str]]]:

@@ -2,9 +2,9 @@
 
 import os
 import resource
-import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from pipeline.folders import (
     exclusive,
     manifest_hash,
     read_json,
+    vanish,
     write_json,
     written_whole,
 )
@@ -129,7 +130,8 @@ def _compute(run: Run, step: str, name: str, build: Build, final: Path) -> None:
             peak_mebibytes=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         )
         meta |= {"cost": cost.model_dump(), "finished": time.time()}
-    shutil.rmtree(work, ignore_errors=True)
+    with suppress(OSError):  # there was none
+        vanish(work)  # in one move: half of the checkpoints would mislead a later try
 
 
 def limit_threads() -> None:

@@ -130,10 +130,10 @@ def gone(process: psutil.Process) -> bool | None:
         return True
 
 
-def scheduler(stack: Stack) -> psutil.Process | None:
-    """Find the scheduler of a stack: the children of the supervisor are the services."""
+def service(stack: Stack, name: str) -> psutil.Process | None:
+    """Find a service of a stack: the children of the supervisor are the services."""
     for process in psutil.Process(stack.supervisor.pid).children():
-        if "scheduler" in " ".join(process.cmdline()):
+        if name in " ".join(process.cmdline()):
             return process
     return None
 
@@ -154,16 +154,18 @@ def undisturbed(home: Home) -> dict[str, str]:
 def test_the_demo_comes_home_whatever_is_killed(
     demo: "subprocess.Popen[str]", own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: dict[str, str]
 ) -> None:
-    """Tasks and the scheduler get SIGKILL on the way: all is published as undisturbed, and no process is left."""
+    """Tasks, scheduler and server get SIGKILL on the way: all is published as undisturbed, and no process is left."""
     assert demo.stdout
     run_id = next(line for line in demo.stdout if "runs as" in line).split()[-1]
     stack = recall(Home(own_home))
     assert stack
     api = AirflowApi(stack.ports.airflow_url, USER, stack.password)
-    for step in ("pretrain_source", "finetune_target"):
-        until(partial(in_transaction, stack, step), f"{step} at work").kill()
+    until(partial(in_transaction, stack, "pretrain_source"), "pretraining").kill()
+    until(partial(in_transaction, stack, "adapt_domain"), "an adaptation")
+    until(partial(service, stack, "airflow api"), "an API server").kill()
+    until(partial(in_transaction, stack, "finetune_target"), "a tuning").kill()
     evaluating = until(partial(at_work, api, run_id, "evaluate"), "evaluate at work")
-    until(partial(scheduler, stack), "a scheduler").kill()
+    until(partial(service, stack, "scheduler"), "a scheduler").kill()
     until(partial(gone, evaluating), "the end of what the scheduler left")
     until(partial(at_work, api, run_id, "promote"), "promote at work").kill()
 
@@ -178,7 +180,8 @@ def test_the_demo_comes_home_whatever_is_killed(
         assert lane in output
     assert "FAILED" not in output
     assert "Verdict:" in output
-    assert deaths(own_home / "logs", "scheduler") == ["terminated by SIGKILL"]
+    for name in ("scheduler", "api-server"):
+        assert deaths(own_home / "logs", name) == ["terminated by SIGKILL"]
     assert "Outcome: promoted" in output
     with closing(sqlite3.connect(own_home / "airflow" / "airflow.db")) as database:
         [(extra, task)] = database.execute("select extra, source_task_id from asset_event").fetchall()

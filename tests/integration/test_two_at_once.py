@@ -21,32 +21,28 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 RUN = "night"
 
-# Ingests for one of two runs. It stops after it has looked for the generator's tables, until the other one has too;
-# each call of the generator leaves a file.
+# Ingests for one of two runs. Who generates the tables waits until the other one has begun too; each call of the
+# generator leaves a file.
 INGEST = """
-import os, sys, time
+import sys, time
 from pathlib import Path
 from pipeline.data import generator
-from pipeline.folders import Home, is_whole
+from pipeline.folders import Home
 from pipeline.steps import ingest
 from pipeline.steps.run import Run
 
 me, signs, generate = sys.argv[1], Path(sys.argv[2]), generator.generate
 
-def looked(folder):
-    found = is_whole(folder)
-    (signs / f"looked-{me}").touch()
-    return found
-
 def watched(*arguments):
     deadline = time.monotonic() + 120
-    while len(list(signs.glob("looked-*"))) < 2:
+    while len(list(signs.glob("begun-*"))) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     (signs / f"generated-{me}").touch()
     generate(*arguments)
 
-ingest.is_whole, generator.generate = looked, watched
+generator.generate = watched
+(signs / f"begun-{me}").touch()
 ingest.ingest(Run.load(Home.from_env(), me))
 """
 

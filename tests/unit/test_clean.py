@@ -107,8 +107,8 @@ def test_one_fresh_file_keeps_a_work_folder(home: Home) -> None:
 
 
 def test_never_touched(home: Home) -> None:
-    """The registry, the reference passports, the curves and the services' files are nobody's leftovers."""
-    for name in ("mlflow", "reference", "curves", "airflow"):
+    """The registry, passports, curves, locks (someone may hold one) and the services' files are nobody's leftovers."""
+    for name in ("mlflow", "reference", "curves", "airflow", "locks"):
         (home.root / name / "x").mkdir(parents=True)
         (home.root / name / ".x.tmp").write_text("x")
         age(home.root / name, 1000)

@@ -21,6 +21,7 @@ from pipeline.folders import (
     manifest_of,
     read_json,
     run_folder,
+    vanish,
     write_json,
     written_whole,
 )
@@ -136,6 +137,31 @@ def test_killed_while_publishing(tmp_path: Path, run_python: Callable[..., str])
     assert [path.suffix for path in final.parent.iterdir()] == [".tmp"]  # what `clean` removes
     publish(final)
     assert not damage(final)
+
+
+def test_killed_while_removing(tmp_path: Path, run_python: Callable[..., str]) -> None:
+    """A process killed with SIGKILL while it removes a folder leaves no half of it in its place."""
+    code = (
+        "import os, signal\n"
+        "from pathlib import Path\n"
+        "from pipeline import folders\n"
+        "def half(folder):\n"
+        "    (folder / 'epoch0001').unlink()\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "if os.fork() == 0:\n"
+        "    folders.shutil.rmtree = half\n"
+        "    folders.vanish(Path(os.environ['FOLDER']))\n"
+        "print(os.waitstatus_to_exitcode(os.wait()[1]))\n"
+    )
+    work = tmp_path / "work"
+    for name in ("epoch0001", "epoch0002"):
+        work.mkdir(exist_ok=True)
+        (work / name).touch()
+    assert run_python(code, FOLDER=str(work)).strip() == "-9"
+    assert [path.name for path in tmp_path.iterdir()] == [".work.old"]
+    work.mkdir()
+    vanish(work)  # over what the first try left
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_manifest_has_no_entry_for_itself(tmp_path: Path) -> None:
