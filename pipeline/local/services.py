@@ -104,6 +104,10 @@ def start_stack(
     ports = choose_ports(wanted)
     env = environment(home, ports, schedules=schedules)
     make_database(home, env, log_file(home, "database"))
+    if MLFLOW in services:
+        from pipeline.registry.tracking import make_store
+
+        make_store(home)
     folder = Path(tempfile.mkdtemp(prefix="crosslift-", dir="/tmp"))  # a socket's path has at most 107 bytes
     stack = None
     try:

@@ -55,6 +55,18 @@ def connect(home: Home) -> "MlflowClient":
     return client
 
 
+def make_store(home: Home) -> None:
+    """Make the local store whole before a server opens it, which would make it step by step.
+
+    Raises:
+        StorageError: its file cannot be used.
+    """
+    _quiet()
+    with storage_errors(home.mlflow), exclusive(home.lock("mlflow-connect")):
+        home.mlflow.mkdir(parents=True, exist_ok=True)
+        store.make_whole(home.mlflow / "mlflow.db")
+
+
 @contextmanager
 def reached(uri: str) -> Iterator[None]:
     """Turn what goes wrong between us and MLflow into an error that says what to do."""

@@ -53,6 +53,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Starter]:
     """Give what starts a stack, with programs that sleep in place of Airflow and MLflow; none outlives the test."""
     monkeypatch.setitem(supervisor.PROGRAM, "startsecs", "0")
     monkeypatch.setattr(services, "make_database", lambda *arguments: None)
+    monkeypatch.setattr("pipeline.registry.tracking.make_store", lambda home: None)
     monkeypatch.setattr(services, "programs", lambda names: dict.fromkeys(names, SLEEP))
     monkeypatch.setattr(services, "SERVICES", NAMES)
     started: list[Stack] = []
