@@ -253,7 +253,9 @@ def serve(monkeypatch, version: int, strength: float) -> None:
     """Let a model of that strength serve, which learnt from none of the test rows."""
     learnt = pd.DataFrame({"user_id": [], "item_id": []}, dtype=object)
     served = SimpleNamespace(on_catalogue=lambda _: Taste(strength).scores, trained_pairs=lambda: learnt)
-    champion = SimpleNamespace(version=version, package=f"package {version}", age_days=1.0, folder=f"/{version}")
+    champion = SimpleNamespace(
+        version=version, package=f"package {version}", age_days=1.0, folder=f"/{version}", damage=""
+    )
     monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
     monkeypatch.setattr(pipeline.serving.package.ServedModel, "read", lambda folder: served)
 
@@ -308,24 +310,18 @@ def test_judged_again_a_better_champion_keeps_the_candidate_out(run, monkeypatch
 @pytest.mark.filterwarnings("ignore::UserWarning:mlflow")  # of its own type hints, while it is imported
 def test_a_champion_that_cannot_be_read_is_left_out_and_said_so(run, tmp_path, monkeypatch):
     """The candidate is judged by the other references; a verdict that was made with the champion is made once more."""
-    champion = Champion(3, "joint", "", 1.0, tmp_path, "weights.safetensors: expected 8 bytes, found 7 bytes")
+    champion = Champion(3, "joint", "three", "", 1.0, tmp_path, "weights.safetensors: expected 8 bytes, found 7 bytes")
     before = evaluate(run)
     monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
-    monkeypatch.setattr(pipeline.registry.tracking, "connect", lambda home: None)
-    monkeypatch.setattr(pipeline.registry.mend, "mend", lambda *_: champion.damage)
-    report = evaluate(run, without=3)
-    judged = run.result("verdict")
+    judged = judge_again(run, run.result("verdict"))
     assert not judged.reused
     assert judged.facts["unreadable"] == 3
     told = f"The champion, version 3, cannot be read and was left out: {champion.damage}. "
-    assert report.facts["reason"] == told + str(before.facts["reason"])
-    assert "weights.safetensors" in (run.path(report) / UNHASHED / "report.md").read_text()
-    compared = read_json(run.path(judged) / "verdict.json")["comparisons"]
-    assert [one["role"] for one in compared] == ["target-only", "best baseline"]
-    evaluate(run, without=3)
-    assert run.result("verdict").reused
-    evaluate(run)
-    assert "unreadable" not in run.result("verdict").facts
+    verdict = read_json(run.path(judged) / "verdict.json")
+    assert verdict["reason"] == judged.facts["reason"] == told + str(before.facts["reason"])
+    assert [one["role"] for one in verdict["comparisons"]] == ["target-only", "best baseline"]
+    assert verdict["champion"] is None
+    assert judge_again(run, run.result("verdict")).reused
 
 
 def test_a_damaged_candidate_stops_the_evaluation(run):
@@ -381,5 +377,5 @@ def test_what_thinning_took_away_is_no_wrong_answer(run):
     test = HeldOut.of(run.scenario, bare, marks)
     assert (test.rank(Constant(0.0).scores) == (ITEMS - 6 + 1) / 2).all()
     deep = run.scenario.model_copy(update={"task": RankingTask(cutoffs=(ITEMS,))})
-    choosing = Chooser(deep, bare, bare.held_out("valid")).metrics(Constant(0.0))
+    choosing = Chooser(deep, bare, domains.held_out("valid")).metrics(Constant(0.0))
     assert choosing[f"mrr@{ITEMS}"] == pytest.approx(2 / (ITEMS - 5 + 1))  # each row's rank

@@ -72,7 +72,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
             candidate = registry.Candidate(NAME, made, manifest_hash(made), tags, "crosslift/toy", run)
             version, _ = registry.register(client, home, candidate, save_predictor)
             if seed < 3:
-                registry.promote_version(client, home, NAME, version)
+                registry.promote_version(client, home, registry.Move(NAME, version, version - 1 or None))
         registry.point(client, NAME, registry.CHALLENGER, 3)
     return home
 

@@ -241,7 +241,7 @@ def test_verdict_and_outcome_are_told_apart(report):
     """A candidate that passed and does not serve is called promoted nowhere, and nothing is said to serve instead."""
     against = {**report.verdict.model_dump(), "champion": {"version": 2, "package": "two"}}
     told = {"verdict": Verdict.model_validate(against), "outcome": Outcome.model_validate(HELD)}
-    page, text = (render(report.model_copy(update=told)) for render in (render_html, render_markdown))
+    page, text = (render(report.model_copy(update=told), ITEMS) for render in (render_html, render_markdown))
     for said in (page, text):
         assert "Verdict: passed (joint)" in said
         assert "Made when version 2 served." in said
