@@ -237,9 +237,13 @@ def prepared(run: Run) -> None:
             }
         ).sort_values(["user", "item"], ignore_index=True)
         data = DomainData(name, pd.DataFrame({"user_id": users}), pd.DataFrame({"item_id": items}), rows)
-        transact(
-            run, "prepare", lambda folder, _work, data=data: data.write(folder) or {}, inputs={}, config={}, name=name
-        )
+        facts = {"rows": {"all": len(rows)}, "dropped": {}}
+
+        def build(folder, _work, data=data, facts=facts):
+            data.write(folder)
+            return facts
+
+        transact(run, "prepare", build, inputs={}, config={}, name=name)
 
 
 def test_audit_closes_the_passport(tmp_path):
