@@ -13,13 +13,21 @@ CUDA := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cup
 	nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx triton
 COMPILE := uv pip compile --universal --python-version 3.11 --no-header --no-annotate --generate-hashes --quiet
 
-.PHONY: demo test test-fast lint up down setup lock clean
+.PHONY: demo test test-parts test-whole test-fast lint up down setup lock clean
 
 demo: $(STAMP) ## the whole pipeline once on generated data
 	$(BIN)/python -m pipeline.local demo
 
-test: $(STAMP) ## all tests, the fast ones first, with coverage
-	$(BIN)/python -m pytest tests/unit tests/contract tests/dags tests/integration --cov --cov-report=term:skip-covered
+test: $(STAMP) ## all tests in two processes beside each other, with coverage
+	@$(MAKE) --no-print-directory --jobs 2 test-parts test-whole
+	@$(BIN)/python -m coverage combine --quiet .coverage.parts .coverage.whole
+	@$(BIN)/python -m coverage report --skip-covered
+
+test-parts: $(STAMP)
+	COVERAGE_FILE=.coverage.parts $(BIN)/python -m pytest tests/unit tests/contract tests/dags --cov --cov-report=
+
+test-whole: $(STAMP)
+	COVERAGE_FILE=.coverage.whole $(BIN)/python -m pytest tests/integration --cov --cov-report=
 
 test-fast: $(STAMP) ## what to run while writing
 	$(BIN)/python -m pytest tests/unit tests/contract tests/dags -m "not slow" -x -q
