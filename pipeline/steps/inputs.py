@@ -8,6 +8,9 @@ from pipeline.steps.run import Run
 if TYPE_CHECKING:
     from pipeline.data.prepared import Domains
 
+LANE_STEPS = ("finetune_target", "fit_baseline")
+POINT = "point.json"  # of the curve over shares, beside a verdict
+
 
 def prepared_inputs(run: Run) -> dict[str, str]:
     """Manifest hashes of the prepared domains, for fingerprints; loads nothing heavy."""

@@ -7,8 +7,7 @@ from typing import Any
 
 from pipeline.errors import MissingResultError
 from pipeline.results import StepResult
-from pipeline.steps.inputs import load_domains, prepared_inputs
-from pipeline.steps.report import LANE_STEPS
+from pipeline.steps.inputs import LANE_STEPS, load_domains, prepared_inputs
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
 

@@ -8,7 +8,7 @@ from pipeline.errors import CrossliftError, StorageError
 from pipeline.folders import digest, exclusive, read_json, write_json
 from pipeline.results import Outcome, StepResult
 from pipeline.steps.champion import UNREADABLE, serving
-from pipeline.steps.evaluate import judge_again
+from pipeline.steps.judging import judge_again
 from pipeline.steps.logged import candidate_of, run_log, run_tags
 from pipeline.steps.packaging import packaged
 from pipeline.steps.report import publish_report

@@ -8,15 +8,13 @@ from typing import Any
 from pipeline.errors import StorageError
 from pipeline.folders import UNHASHED, digest, read_json, write_json
 from pipeline.results import Outcome, StepResult
-from pipeline.steps.inputs import start_of
+from pipeline.steps.inputs import LANE_STEPS, POINT, start_of
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, cost_of, transact
 
 log = logging.getLogger(__name__)
 
-LANE_STEPS = ("finetune_target", "fit_baseline")
 STEPS = ("ingest", "validate", "prepare", "audit", "pretrain_source", "adapt_domain", *LANE_STEPS, "verdict")
-POINT = "point.json"  # of the curve over shares
 
 
 def publish_report(run: Run, judged: StepResult, outcome: Outcome | None = None) -> StepResult:

@@ -22,8 +22,9 @@ from pipeline.folders import UNHASHED, Home, digest, read_json
 from pipeline.models.ranker import Ranker
 from pipeline.registry.lookup import Champion
 from pipeline.steps.choosing import Chooser
-from pipeline.steps.evaluate import evaluate, judge_again
+from pipeline.steps.evaluate import evaluate
 from pipeline.steps.inputs import load_domains
+from pipeline.steps.judging import judge_again
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import transact
 

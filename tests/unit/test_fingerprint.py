@@ -7,7 +7,19 @@ import pytest
 
 from pipeline.steps import fingerprint
 
-STEPS = ("ingest", "validate", "prepare", "audit", "pretrain", "adapt", "finetune", "baseline", "evaluate")
+STEPS = (
+    "ingest",
+    "validate",
+    "prepare",
+    "audit",
+    "pretrain",
+    "adapt",
+    "finetune",
+    "baseline",
+    "judging",
+    "report",
+    "packaging",
+)
 TRAINED = {"pretrain", "adapt", "finetune"}
 
 
@@ -23,12 +35,16 @@ def hashes() -> dict[str, str]:
         ("cli/app.py", set()),
         ("steps/transaction.py", set()),
         ("registry/rollback.py", set()),
+        ("registry/lookup.py", {"judging"}),
+        ("evaluation/report.html", {"report"}),
+        ("evaluation/report_markdown.html", {"report"}),
+        ("serving/requests.py", {"judging", "packaging"}),
         ("data/sql.py", {"ingest"}),
         ("data/splits.py", set(STEPS) - {"ingest"} - {"validate"}),
         ("validation/suites.py", {"validate"}),
         ("validation/twins.py", {"audit"}),
         ("training/fit.py", TRAINED),
-        ("models/ease.py", {"baseline", "evaluate"}),
+        ("models/ease.py", {"baseline", "judging", "packaging"}),
         ("steps/finetune.py", {"finetune"}),
         ("errors.py", set(STEPS)),
     ],
@@ -51,7 +67,7 @@ def other_version(library: str, real: Callable[[str], str]) -> Callable[[str], s
 
 @pytest.mark.parametrize(
     ("library", "again"),
-    [("torch", TRAINED), ("implicit", {"baseline", "evaluate"}), ("great_expectations", {"validate"})],
+    [("torch", TRAINED), ("implicit", {"baseline", "judging", "packaging"}), ("great_expectations", {"validate"})],
 )
 def test_a_library_counts_where_it_is_imported(monkeypatch: pytest.MonkeyPatch, library: str, again: set[str]) -> None:
     """Another version of a library computes the steps again whose modules import it."""
