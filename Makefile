@@ -13,21 +13,22 @@ CUDA := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cup
 	nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx triton
 COMPILE := uv pip compile --universal --python-version 3.11 --no-header --no-annotate --generate-hashes --quiet
 
-.PHONY: demo test test-parts test-whole test-fast lint up down setup lock clean
+.PHONY: demo test test-one test-two test-fast lint up down setup lock clean
 
 demo: $(STAMP) ## the whole pipeline once on generated data
 	$(BIN)/python -m pipeline.local demo
 
-test: $(STAMP) ## all tests in two processes beside each other, with coverage
-	@$(MAKE) --no-print-directory --jobs 2 test-parts test-whole
-	@$(BIN)/python -m coverage combine --quiet .coverage.parts .coverage.whole
+test: $(STAMP) ## all tests in two processes beside each other, about equally long, with coverage
+	@$(MAKE) --no-print-directory --jobs 2 test-one test-two
+	@$(BIN)/python -m coverage combine --quiet .coverage.one .coverage.two
 	@$(BIN)/python -m coverage report --skip-covered
 
-test-parts: $(STAMP)
-	COVERAGE_FILE=.coverage.parts $(BIN)/python -m pytest tests/unit tests/contract tests/dags --cov --cov-report=
+test-one: $(STAMP)
+	COVERAGE_FILE=.coverage.one $(BIN)/python -m pytest tests/integration/test_[a-m]*.py --cov --cov-report=
 
-test-whole: $(STAMP)
-	COVERAGE_FILE=.coverage.whole $(BIN)/python -m pytest tests/integration --cov --cov-report=
+test-two: $(STAMP)
+	COVERAGE_FILE=.coverage.two $(BIN)/python -m pytest tests/unit tests/contract tests/dags \
+		tests/integration/test_[n-z]*.py --cov --cov-report=
 
 test-fast: $(STAMP) ## what to run while writing
 	$(BIN)/python -m pytest tests/unit tests/contract tests/dags -m "not slow" -x -q
