@@ -9,6 +9,7 @@ from pipeline.models.ranker import Arrays, Ranker, Scores
 
 if TYPE_CHECKING:
     from pipeline.data.prepared import Histories
+    from pipeline.models.network import Network
 
 Vectors = NDArray[np.float32]
 
@@ -56,3 +57,33 @@ def unit(vectors: Vectors) -> Vectors:
     """Rows scaled to length one; a zero row stays zero."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(norms, np.float32(1e-12)), dtype=np.float32)
+
+
+def vector_ranker(
+    network: "Network", target: str, names: tuple[str, ...], *, counts: "NDArray[Any] | None" = None,
+    prior_weight: float = 1.0,
+) -> VectorRanker:  # fmt: skip
+    """What serves of a network: plain arrays, no torch.
+
+    Args:
+        network: An encoder of histories, and a head that ranks items.
+        target: The domain whose items are ranked.
+        names: The domains whose histories are read.
+        counts: [I_target] how often each item was taken, for the prior; without, as the head was told.
+        prior_weight: Times the prior. Training has it at 1; with few rows vectors say less than they seem to.
+    """
+    import torch
+
+    from pipeline.models.encoders.history import HistoryEncoder
+    from pipeline.models.heads import ItemsHead
+
+    items, encoder, head = network.items, network.encoder, network.head
+    assert isinstance(encoder, HistoryEncoder)
+    assert isinstance(head, ItemsHead)
+    with torch.no_grad():
+        every = {name: torch.arange(items.of(name).count, device=items.words.weight.device) for name in names}
+        tables = {name: items.vectors(name, every[name]).numpy(force=True).copy() for name in names}
+        known = head.counts(target) if counts is None else torch.from_numpy(counts).float()
+        prior = (prior_weight * known.log1p()).numpy(force=True).copy()
+        gates = {name: float(encoder.gates[name].exp()) for name in names}
+    return VectorRanker(target, tables, gates, prior, head.temperature)

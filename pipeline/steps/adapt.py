@@ -42,7 +42,7 @@ def adapt_domain(run: Run, adapt: str) -> StepResult:
 def _build(run: Run, config: Adaptation, folder: Path, work: Path) -> Facts:
     from safetensors.torch import load_file, save_file
 
-    from pipeline.training.build import in_source_items, labelled, new_model, rows_of, target_inputs
+    from pipeline.training.build import in_source_items, labelled, new_network, rows_of, target_inputs
     from pipeline.training.fit import fit, write_curves
     from pipeline.transfer.methods import build_adapt
 
@@ -50,7 +50,7 @@ def _build(run: Run, config: Adaptation, folder: Path, work: Path) -> Facts:
     histories, target = dict(domains.histories(("train", "valid"))), domains.target
     if not scenario.target_labels:  # the first source's validation rows have to choose later
         histories[domains.sources[0].name] = domains.matrix(domains.sources[0], ("train",))
-    model = new_model(scenario, domains.all, histories, frozenset(scenario.sources))
+    model = new_network(scenario, domains.all, histories, frozenset(scenario.sources))
     reads = (*scenario.sources, target.name) if target.has_text else scenario.sources
     seen = in_source_items(domains, histories) if "items" in scenario.bridges else histories
     rows = rows_of(

@@ -11,7 +11,7 @@ from pipeline.steps.transaction import Facts, transact
 
 if TYPE_CHECKING:
     from pipeline.data.prepared import Domains
-    from pipeline.models.history import HistoryModel
+    from pipeline.models.network import Network
     from pipeline.training.fit import Rows
     from pipeline.transfer.method import Method
 
@@ -54,6 +54,7 @@ def _start(run: Run, strategy: Strategy) -> StepResult | None:
 
 
 def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
+    from pipeline.models.vectors import vector_ranker
     from pipeline.steps.choosing import Chooser
     from pipeline.training.fit import fit, write_curves
 
@@ -62,8 +63,8 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
     few = chooser.few()
     reads = (target,) if strategy.domains == "target" else scenario.domains
 
-    def metric(model: "HistoryModel") -> float:
-        return few.score(model.ranker(target, reads))
+    def metric(model: "Network") -> float:
+        return few.score(vector_ranker(model, target, reads))
 
     rate = getattr(strategy.tune, "learning_rate", scenario.training.learning_rate)
     training = scenario.training.model_copy(update={"learning_rate": rate})
@@ -79,18 +80,20 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
             model, *_ = _ready(run, strategy, domains, reads, ("train",))
     priors = _priors(run, strategy, domains)
     if chooser.domain == target:
-        prior = max(priors, key=lambda one: few.score(model.ranker(target, reads, **one)))  # the first of equal ones
-        valid = chooser.metrics(model.ranker(target, reads, **prior))
+        prior = max(
+            priors, key=lambda one: few.score(vector_ranker(model, target, reads, **one))
+        )  # the first of equal ones
+        valid = chooser.metrics(vector_ranker(model, target, reads, **prior))
     else:  # what was learnt is judged where there are labels
         prior = priors[0]
-        valid = chooser.metrics(model.ranker(chooser.domain, scenario.sources, counts=chooser.counts))
+        valid = chooser.metrics(vector_ranker(model, chooser.domain, scenario.sources, counts=chooser.counts))
     settings["prior_weight"] = prior["prior_weight"]
 
     model, method, rows = _ready(run, strategy, domains, reads, ("train", "valid"))
     if settings.get("epochs"):
         training = training.model_copy(update={"epochs": settings["epochs"]})
         fit(model, method, rows, training, work / "final", seed=scenario.seed)
-    model.ranker(target, reads, **prior).save(folder)
+    vector_ranker(model, target, reads, **prior).save(folder)
     return {"lane": strategy.name, "valid": dict(valid), "valid_domain": chooser.domain, "settings": dict(settings)}
 
 
@@ -113,11 +116,18 @@ def _priors(run: Run, strategy: Strategy, domains: "Domains") -> list[dict[str, 
 
 def _ready(
     run: Run, strategy: Strategy, domains: "Domains", reads: tuple[str, ...], parts: tuple[str, ...]
-) -> tuple["HistoryModel", "Method", "Rows"]:
+) -> tuple["Network", "Method", "Rows"]:
     """The model as the strategy initialises it, its method, and the rows that it is fitted on."""
     from safetensors.torch import load_file
 
-    from pipeline.training.build import copy_shared_items, labelled, new_model, place_by_takers, rows_of, target_inputs
+    from pipeline.training.build import (
+        copy_shared_items,
+        labelled,
+        new_network,
+        place_by_takers,
+        rows_of,
+        target_inputs,
+    )
     from pipeline.transfer.methods import build_tune
 
     scenario, target = run.scenario, domains.target.name
@@ -125,7 +135,7 @@ def _ready(
     labels, start = strategy.tune.labels, _start(run, strategy)
     known = tuple(domain for domain in domains.all if domain.name in reads)
     own = frozenset(reads if "target" in labels or "items" in scenario.bridges else scenario.sources)
-    model = new_model(scenario, known, histories, own)
+    model = new_network(scenario, known, histories, own)
     method = build_tune(strategy.tune, scenario.model.dim)
     method.initialise(model, None if start is None else load_file(run.path(start) / "model.safetensors"))
     if start is not None:

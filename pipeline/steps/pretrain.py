@@ -8,7 +8,7 @@ from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
 
 if TYPE_CHECKING:
-    from pipeline.models.history import HistoryModel
+    from pipeline.models.network import Network
 
 
 def pretrain_source(run: Run) -> StepResult:
@@ -42,8 +42,9 @@ def _build(run: Run, folder: Path, work: Path) -> Facts:
 
     from pipeline.config import NoAdapt
     from pipeline.data.prepared import DomainData, Domains
+    from pipeline.models.vectors import vector_ranker
     from pipeline.steps.choosing import Chooser
-    from pipeline.training.build import labelled, new_model, rows_of
+    from pipeline.training.build import labelled, new_network, rows_of
     from pipeline.training.fit import fit, write_curves
     from pipeline.transfer.methods import build_adapt
 
@@ -52,10 +53,10 @@ def _build(run: Run, folder: Path, work: Path) -> Facts:
     domains = Domains(tuple(read[1:]), read[0])  # the first source is the one that validates
     chooser = Chooser.of_source(scenario, domains).few()
     histories = chooser.histories
-    model = new_model(scenario, tuple(read), histories, frozenset(names))
+    model = new_network(scenario, tuple(read), histories, frozenset(names))
 
-    def metric(fitted: "HistoryModel") -> float:
-        return chooser.score(fitted.ranker(names[0], names))
+    def metric(fitted: "Network") -> float:
+        return chooser.score(vector_ranker(fitted, names[0], names))
 
     rows = rows_of([labelled(scenario, name, histories, names) for name in names])
     method = build_adapt(NoAdapt(), scenario.model.dim)

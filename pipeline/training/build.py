@@ -12,7 +12,10 @@ from pipeline.config import Role, Scenario
 from pipeline.data.prepared import DomainData, Domains
 from pipeline.data.tokens import item_tokens
 from pipeline.errors import CrossliftError
-from pipeline.models.history import HistoryModel
+from pipeline.models.build import build_network
+from pipeline.models.items import Catalogue
+from pipeline.models.network import Network
+from pipeline.models.vectors import vector_ranker
 from pipeline.tasks.ranking import InputRows, RankingRows, Sampling
 from pipeline.training.fit import Rows
 
@@ -33,10 +36,10 @@ def words(domain: DomainData, buckets: int) -> sparse.csr_matrix | None:
     return sparse.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=(len(domain.items), buckets))
 
 
-def new_model(
+def new_network(
     scenario: Scenario, domains: tuple[DomainData, ...], histories: "Histories", own: frozenset[str]
-) -> HistoryModel:
-    """A model with random weights that knows these domains.
+) -> Network:
+    """A network with random weights that knows these domains.
 
     Args:
         scenario: Whose model and seed.
@@ -44,23 +47,25 @@ def new_model(
         histories: Where the counts of each domain's items come from.
         own: The domains whose items get vectors of their own.
     """
+    catalogues = {
+        domain.name: Catalogue(
+            np.asarray(histories[domain.name].sum(axis=0)).ravel(),
+            words(domain, scenario.model.text_buckets),
+            own=domain.name in own,
+        )
+        for domain in domains
+    }
     torch.manual_seed(scenario.seed)
-    model = HistoryModel(scenario.model, domains[-1].name)
-    for domain in domains:
-        counts = np.asarray(histories[domain.name].sum(axis=0)).ravel()
-        model.add_domain(domain.name, counts, words(domain, scenario.model.text_buckets), own=domain.name in own)
-    return model
+    return build_network(scenario.model, catalogues, domains[-1].name)
 
 
-def copy_shared_items(model: HistoryModel, domains: Domains, *, blank: bool) -> None:
+def copy_shared_items(network: Network, domains: Domains, *, blank: bool) -> None:
     """Give target items the vectors of the source items with the same id; the others get none if `blank`."""
-    own = model.items(domains.target.name).own
-    assert own is not None
+    own = network.items.own(domains.target.name)
     if blank:
         nn.init.zeros_(own.weight)
     for source in reversed(domains.sources):  # the first source has the last word
-        table = model.items(source.name).own
-        assert table is not None
+        table = network.items.own(source.name)
         shared, there = shared_items(domains.target, source)
         with torch.no_grad():
             own.weight[shared] = table.weight[there]
@@ -73,7 +78,7 @@ def shared_items(target: DomainData, source: DomainData) -> tuple["NDArray[np.in
     return shared, places[shared].astype(np.int64)
 
 
-def place_by_takers(model: HistoryModel, domains: Domains, histories: "Histories") -> None:
+def place_by_takers(network: Network, domains: Domains, histories: "Histories") -> None:
     """Start each target item at the mean features of the users who took it, as their source histories show them.
 
     x_i = mean_{u took i} u, a class prototype (Snell, Swersky and Zemel, 2017) in the space of the source model: with
@@ -81,12 +86,11 @@ def place_by_takers(model: HistoryModel, domains: Domains, histories: "Histories
     source history is known keep their start.
     """
     names = tuple(source.name for source in domains.sources)
-    features = model.ranker(names[0], names).features({name: histories[name] for name in names})
+    features = vector_ranker(network, names[0], names).features({name: histories[name] for name in names})
     known = np.linalg.norm(features, axis=1) > 0
     takers = sparse.csr_matrix(histories[domains.target.name][known].T)
     counts = np.diff(takers.indptr)
-    own = model.items(domains.target.name).own
-    assert own is not None
+    own = network.items.own(domains.target.name)
     placed = np.flatnonzero(counts)
     means = np.asarray(takers[placed] @ features[known], dtype=np.float32) / counts[placed, None].astype(np.float32)
     with torch.no_grad():

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pipeline.config import Training
 from pipeline.errors import CrossliftError
-from pipeline.models.history import HistoryModel
+from pipeline.models.network import Network
 from pipeline.models.sides import Side
 from pipeline.tasks.ranking import InputRows, RankingRows
 from pipeline.training.checkpoints import HashedCheckpoints, best_epoch, best_weights, last_checkpoint, savers
@@ -105,8 +105,8 @@ class Fitted:
 
 
 def fit(  # noqa: PLR0913  what is fitted, on what, how, and where its checkpoints lie
-    model: HistoryModel, method: Method, rows: Rows, training: Training, work: Path,
-    *, seed: int, metric: Callable[[HistoryModel], float] | None = None,
+    model: Network, method: Method, rows: Rows, training: Training, work: Path,
+    *, seed: int, metric: Callable[[Network], float] | None = None,
 ) -> Fitted:  # fmt: skip
     """Fit the model in place and leave the best weights in it.
 

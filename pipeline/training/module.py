@@ -6,9 +6,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from pipeline.models.history import HistoryModel
+from pipeline.models.network import Network
 from pipeline.models.sides import Outputs, Side
-from pipeline.tasks.ranking import ranking_loss
 from pipeline.training.optimizer import RowAdagrad
 from pipeline.transfer.method import Method, trainable
 
@@ -22,7 +21,7 @@ class TransferModule(pl.LightningModule):
     """
 
     def __init__(
-        self, model: HistoryModel, method: Method, learning_rate: float, metric: Callable[[HistoryModel], float] | None
+        self, model: Network, method: Method, learning_rate: float, metric: Callable[[Network], float] | None
     ) -> None:
         """`metric` is asked after each epoch, higher is better; None where there is nothing to choose."""
         super().__init__()
@@ -36,7 +35,7 @@ class TransferModule(pl.LightningModule):
         total = seen[0].features_BD.new_zeros(())
         for output in seen:
             if output.side.labels is not None:
-                labelled = (output.side.weights_B * ranking_loss(self.model, output)).mean()
+                labelled = (output.side.weights_B * self.model.losses(output)).mean()
                 self._log(f"train/{output.side.domain}", labelled, output.side)
                 total = total + self.method.share(output.side.role) * labelled
         penalty = self.method.penalty(self.model, seen)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.config import Role
-from pipeline.models.history import HistoryModel
+from pipeline.models.network import Network
 from pipeline.models.sides import Outputs
 
 Distance = Callable[[Tensor, Tensor], Tensor]
@@ -24,7 +24,7 @@ class Method(nn.Module):
         super().__init__()
         self.shares: dict[Role, float] = {"source": source, "target": target}
 
-    def initialise(self, network: HistoryModel, start: State | None) -> None:
+    def initialise(self, network: Network, start: State | None) -> None:
         """Take the weights of a start, where there is one, and choose those that train: all, unless a method says no.
 
         Args:
@@ -38,7 +38,7 @@ class Method(nn.Module):
         """What the labelled loss of a side in this role counts."""
         return self.shares.get(role, 0.0)
 
-    def penalty(self, network: HistoryModel, seen: Sequence[Outputs]) -> Tensor:
+    def penalty(self, network: Network, seen: Sequence[Outputs]) -> Tensor:
         """Scalar added to the labelled loss, from inputs, features and labels of every side; nothing by default."""
         del network
         return seen[0].features_BD.new_zeros(())
@@ -51,7 +51,7 @@ class Align(Method):
         super().__init__(source, target)
         self.distance, self.weight = distance, weight
 
-    def penalty(self, network: HistoryModel, seen: Sequence[Outputs]) -> Tensor:
+    def penalty(self, network: Network, seen: Sequence[Outputs]) -> Tensor:
         """The weight times distance(source features, features of target inputs).
 
         Features have length one; times sqrt(D) each dimension varies by about one, as the papers assume.
@@ -65,7 +65,7 @@ class Align(Method):
 class Frozen(Method):
     """Only the target's own vectors and the weight of each domain's history train."""
 
-    def initialise(self, network: HistoryModel, start: State | None) -> None:
+    def initialise(self, network: Network, start: State | None) -> None:
         """Take the start, and freeze all but what is the target's own."""
         super().initialise(network, start)
         keep = {id(parameter) for parameter in network.own_parameters()}

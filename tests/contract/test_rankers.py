@@ -13,9 +13,11 @@ from scipy import sparse
 from pipeline import config as cfg
 from pipeline.errors import StorageError
 from pipeline.models.baselines import BASELINES, candidates, fit_baseline
-from pipeline.models.history import HistoryModel
+from pipeline.models.build import build_network
+from pipeline.models.items import Catalogue
 from pipeline.models.load import RANKERS, load_ranker
 from pipeline.models.ranker import Ranker
+from pipeline.models.vectors import vector_ranker
 
 USERS, NEAR, FAR = 24, 15, 11  # fewer users than items of both, more than of the target: EASE in both forms
 FILES = {"ranker.json", "weights.safetensors"}
@@ -38,10 +40,9 @@ def histories(users: int = USERS, seed: int = 0) -> dict[str, sparse.csr_matrix]
 def vectors() -> Ranker:
     """A history model as it is before training."""
     torch.manual_seed(0)
-    model = HistoryModel(cfg.HistoryModel(dim=4, text_buckets=16), "near")
-    for name, matrix in histories().items():
-        model.add_domain(name, np.asarray(matrix.sum(axis=0)).ravel(), None)
-    return model.ranker("near", ("far", "near"))
+    catalogues = {name: Catalogue(np.asarray(matrix.sum(axis=0)).ravel()) for name, matrix in histories().items()}
+    model = build_network(cfg.HistoryModel(dim=4, text_buckets=16), catalogues, "near")
+    return vector_ranker(model, "near", ("far", "near"))
 
 
 def build(kind: str, domains: str = "all") -> Ranker:

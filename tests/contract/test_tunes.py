@@ -11,9 +11,12 @@ from scipy import sparse
 
 from pipeline import config as cfg
 from pipeline.errors import CrossliftError
-from pipeline.models.history import HistoryModel
+from pipeline.models.build import build_network
+from pipeline.models.encoders.history import HistoryTable
+from pipeline.models.items import Catalogue
+from pipeline.models.network import Network
 from pipeline.models.sides import Outputs
-from pipeline.tasks.ranking import HistoryTable, InputRows, RankingRows, Sampling, ranking_loss
+from pipeline.tasks.ranking import InputRows, RankingRows, Sampling
 from pipeline.training.fit import Fitted, Rows, fit, write_curves
 from pipeline.transfer.method import Method
 from pipeline.transfer.methods import ADAPTS, build_adapt, build_tune
@@ -57,40 +60,40 @@ def words(name: str) -> sparse.csr_matrix:
     return sparse.csr_matrix(dense)
 
 
-def new_model() -> HistoryModel:
+def new_model() -> Network:
     torch.manual_seed(0)
-    model = HistoryModel(cfg.HistoryModel(dim=DIM, text_buckets=16), "near")
-    for name, matrix in HISTORIES.items():
-        model.add_domain(name, np.asarray(matrix.sum(axis=0)).ravel(), words(name))
-    return model
+    catalogues = {
+        name: Catalogue(np.asarray(matrix.sum(axis=0)).ravel(), words(name)) for name, matrix in HISTORIES.items()
+    }
+    return build_network(cfg.HistoryModel(dim=DIM, text_buckets=16), catalogues, "near")
 
 
 def labelled(name: str) -> RankingRows:
     return RankingRows(name, "target" if name == "near" else "source", HISTORIES, Sampling(64, 32, 0.3, 0))
 
 
-def loss_on(model: HistoryModel, name: str) -> float:
+def loss_on(model: Network, name: str) -> float:
     """The labelled loss over batches that no fit has seen."""
     rows = labelled(name)
     with torch.no_grad():
         losses = [
-            ranking_loss(model, Outputs(side, model.encode(side.inputs))).mean()
+            model.losses(Outputs(side, model.encode(side.inputs))).mean()
             for side in map(rows.batch, [99] * 4, range(4))
         ]
     return float(torch.stack(losses).mean())
 
 
-def fitted(method: Method, rows: Rows, work: Path, **more: object) -> tuple[HistoryModel, Fitted]:
+def fitted(method: Method, rows: Rows, work: Path, **more: object) -> tuple[Network, Fitted]:
     model = new_model()
     method.initialise(model, None)
     return model, fit(model, method, rows, more.pop("training", TRAINING), work, seed=0, **more)
 
 
-def weights(model: HistoryModel) -> dict[str, np.ndarray]:
+def weights(model: Network) -> dict[str, np.ndarray]:
     return {name: tensor.numpy().copy() for name, tensor in model.shared_state().items()}
 
 
-def same(one: HistoryModel, other: HistoryModel) -> bool:
+def same(one: Network, other: Network) -> bool:
     before, after = weights(one), weights(other)
     return before.keys() == after.keys() and all(np.array_equal(before[name], after[name]) for name in before)
 
@@ -150,19 +153,19 @@ def test_alignment_brings_the_domains_together(name, tmp_path):
     assert apart(aligned) < 0.5 * apart(without)
 
 
-def features(model: HistoryModel) -> list[np.ndarray]:
+def features(model: Network) -> list[np.ndarray]:
     """The users as each domain's own history shows them."""
     everyone = torch.arange(USERS)
     with torch.no_grad():
         return [model.encode({name: HistoryTable(matrix).of(everyone)}).numpy() for name, matrix in HISTORIES.items()]
 
 
-def covariances_apart(model: HistoryModel) -> float:
+def covariances_apart(model: Network) -> float:
     far, near = features(model)
     return float(((np.cov(far, rowvar=False) - np.cov(near, rowvar=False)) ** 2).sum())
 
 
-def means_apart(model: HistoryModel) -> float:
+def means_apart(model: Network) -> float:
     far, near = features(model)
     return float(((far.mean(axis=0) - near.mean(axis=0)) ** 2).sum())
 
@@ -180,11 +183,11 @@ def test_the_curves_name_every_loss(tmp_path):
     assert [int(row["step"]) for row in rows] == [steps * (1 + place // 3) for place in range(9)]
 
 
-def given(values: list[float]) -> Callable[[HistoryModel], float]:
+def given(values: list[float]) -> Callable[[Network], float]:
     """A metric with these values, epoch by epoch, which must not be asked more often."""
     left = list(values)
 
-    def metric(model: HistoryModel) -> float:
+    def metric(model: Network) -> float:
         assert left, "the fit went on for too long"  # a StopIteration would end Lightning's loop without a word
         return left.pop(0)
 
@@ -322,8 +325,6 @@ def ending(batch: Callable[..., object]) -> Callable[..., object]:
 
 def test_a_diverged_fit_is_an_error(tmp_path, monkeypatch):
     """Weights that are no longer numbers are not published."""
-    monkeypatch.setattr(
-        "pipeline.training.module.ranking_loss", lambda model, output: output.features_BD.sum(1) * np.nan
-    )
+    monkeypatch.setattr(Network, "losses", lambda self, output: output.features_BD.sum(1) * np.nan)
     with pytest.raises(CrossliftError, match=r"work: training diverged: .*lower training.learning_rate"):
         fitted(method_of("scratch"), rows_of("scratch"), tmp_path / "work")

@@ -7,8 +7,11 @@ from scipy import sparse
 from torch.nn import functional
 
 from pipeline.config import HistoryModel as HistoryConfig
-from pipeline.models.history import History, HistoryModel
-from pipeline.tasks.ranking import HistoryTable
+from pipeline.models.build import build_network
+from pipeline.models.encoders.history import History, HistoryTable
+from pipeline.models.items import Catalogue
+from pipeline.models.network import Network
+from pipeline.models.vectors import vector_ranker
 
 DIM, BUCKETS, USERS = 5, 16, 12
 SIZES = {"far": 8, "near": 6}
@@ -30,35 +33,44 @@ def words(size: int, seed: int) -> sparse.csr_matrix:
     return sparse.csr_matrix(dense, dtype=np.float32)
 
 
-def build(*, text: bool = True, own: bool = True) -> HistoryModel:
+def build(*, text: bool = True, own: bool = True) -> Network:
+    catalogues = {
+        name: Catalogue(
+            np.asarray(matrix.sum(axis=0)).ravel(),
+            words(SIZES[name], seed) if text else None,
+            own=own or name == "far",
+        )
+        for seed, (name, matrix) in enumerate(HISTORIES.items())
+    }
     torch.manual_seed(0)
-    model = HistoryModel(HistoryConfig(dim=DIM, text_buckets=BUCKETS, temperature=0.3), "near")
-    for seed, (name, matrix) in enumerate(HISTORIES.items()):
-        counts = np.asarray(matrix.sum(axis=0)).ravel()
-        model.add_domain(name, counts, words(SIZES[name], seed) if text else None, own=own or name == "far")
+    model = build_network(HistoryConfig(dim=DIM, text_buckets=BUCKETS, temperature=0.3), catalogues, "near")
     with torch.no_grad():
-        model.gates["far"].fill_(-0.7)
-        model.gates["near"].fill_(0.4)
+        model.encoder.gates["far"].fill_(-0.7)
+        model.encoder.gates["near"].fill_(0.4)
     return model
 
 
-def item_table(model: HistoryModel, name: str, seed: int, *, text: bool = True) -> np.ndarray:
+def item_table(model: Network, name: str, seed: int, *, text: bool = True) -> np.ndarray:
     """Own vectors plus the mean of the vectors of the words."""
-    domain = model.items(name)
+    domain = model.items.of(name)
     table = np.zeros((SIZES[name], DIM)) if domain.own is None else domain.own.weight.detach().numpy().astype(float)
     if text:
         matrix = words(SIZES[name], seed).toarray()
-        table = table + matrix @ model.words.weight.detach().numpy() / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+        table = table + matrix @ model.items.words.weight.detach().numpy() / np.maximum(
+            matrix.sum(axis=1, keepdims=True), 1
+        )
     return table
 
 
-def reference(model: HistoryModel, *, text: bool = True) -> np.ndarray:
+def reference(model: Network, *, text: bool = True) -> np.ndarray:
     """The module's formula of u, with dense matrices."""
     total = np.zeros((USERS, DIM))
     for seed, (name, matrix) in enumerate(HISTORIES.items()):
         dense = matrix.toarray().astype(float)
         mass = np.maximum(dense.sum(axis=1, keepdims=True), 1)
-        total += np.exp(model.gates[name].item()) * dense @ item_table(model, name, seed, text=text) / np.sqrt(mass)
+        total += (
+            np.exp(model.encoder.gates[name].item()) * dense @ item_table(model, name, seed, text=text) / np.sqrt(mass)
+        )
     norms = np.linalg.norm(total, axis=1, keepdims=True)
     return np.divide(total, norms, out=np.zeros_like(total), where=norms > 0)
 
@@ -93,15 +105,15 @@ def test_item_vectors_add_the_mean_of_the_words():
     """An item is its own vector plus the mean of its words'; items come in the order asked, repeats included."""
     model = build()
     asked = [4, 0, 4, 5]
-    found = model.item_vectors("near", torch.tensor(asked)).detach().numpy()
+    found = model.items.vectors("near", torch.tensor(asked)).detach().numpy()
     np.testing.assert_allclose(found, item_table(model, "near", 1)[asked], atol=1e-6)
-    np.testing.assert_array_equal(found[3], model.items("near").own.weight[5].detach().numpy())  # no words
+    np.testing.assert_array_equal(found[3], model.items.own("near").weight[5].detach().numpy())  # no words
 
 
 def test_an_item_without_own_vector_is_its_words():
     """A domain that is read by words alone gives zero where there are none."""
     model = build(own=False)
-    found = model.item_vectors("near", torch.arange(6)).detach().numpy()
+    found = model.items.vectors("near", torch.arange(6)).detach().numpy()
     np.testing.assert_allclose(found, item_table(model, "near", 1), atol=1e-6)
     np.testing.assert_array_equal(found[5], 0)
 
@@ -123,10 +135,10 @@ def test_a_batch_in_which_nobody_did_anything_is_zero():
 def test_what_serves_scores_like_the_model(own, text):
     """The plain-array ranker gives cos / temperature + ln(1 + count) of the torch model."""
     model = build(text=text, own=own)
-    vectors = functional.normalize(model.item_vectors("near", torch.arange(6)), dim=-1)
-    prior = model.items("near").counts.log1p()
+    vectors = functional.normalize(model.items.vectors("near", torch.arange(6)), dim=-1)
+    prior = model.head.counts("near").log1p()
     expected = model.encode(inputs()) @ vectors.T / 0.3 + prior
-    scores = model.ranker("near", ("far", "near")).scores(HISTORIES)
+    scores = vector_ranker(model, "near", ("far", "near")).scores(HISTORIES)
     np.testing.assert_allclose(scores, expected.detach().numpy(), atol=1e-5)
     np.testing.assert_allclose(scores[0], prior.numpy(), atol=1e-6)
 
@@ -134,9 +146,9 @@ def test_what_serves_scores_like_the_model(own, text):
 def test_the_prior_may_come_from_elsewhere():
     """Counts that are given take the place of the model's own: with zeros, scores are cosines alone."""
     model = build()
-    own = model.items("near").counts.numpy()
+    own = model.head.counts("near").numpy()
     scores = [
-        model.ranker("near", ("far", "near"), counts=counts, prior_weight=weight).scores(HISTORIES)
+        vector_ranker(model, "near", ("far", "near"), counts=counts, prior_weight=weight).scores(HISTORIES)
         for counts, weight in ((None, 1.0), (np.zeros_like(own), 1.0), (2 * own, 3.0))
     ]
     np.testing.assert_allclose(scores[0] - scores[1], np.tile(np.log1p(own), (USERS, 1)), atol=1e-5)
@@ -146,41 +158,40 @@ def test_the_prior_may_come_from_elsewhere():
 def test_a_ranker_is_a_copy():
     """Training on does not change what was taken out before."""
     model = build()
-    ranker = model.ranker("near", ("far", "near"))
+    ranker = vector_ranker(model, "near", ("far", "near"))
     before = ranker.scores(HISTORIES)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(1.0)
-        model.items("near").counts.add_(5)
+        model.head.counts("near").add_(5)
     np.testing.assert_array_equal(ranker.scores(HISTORIES), before)
     np.testing.assert_array_equal(type(ranker).from_state(*ranker.state()).scores(HISTORIES), before)
 
 
 def test_a_ranker_reads_what_it_was_told_to():
     """A ranker of the target alone does not look at the source, and the source's absence is no error."""
-    ranker = build().ranker("near", ("near",))
+    ranker = vector_ranker(build(), "near", ("near",))
     np.testing.assert_array_equal(ranker.scores(HISTORIES), ranker.scores({"near": HISTORIES["near"]}))
 
 
 def test_known_weights_are_carried_over():
     """A model with more domains takes what a state has and keeps its own rest."""
-    old = HistoryModel(HistoryConfig(dim=DIM, text_buckets=BUCKETS), "far")
-    old.add_domain("far", np.ones(8), None)
+    old = build_network(HistoryConfig(dim=DIM, text_buckets=BUCKETS), {"far": Catalogue(np.ones(8))}, "far")
     new = build(text=False)
-    kept = new.items("near").own.weight.detach().clone()
+    kept = new.items.own("near").weight.detach().clone()
     new.load_known(old.shared_state())
-    assert torch.equal(new.items("far").own.weight, old.items("far").own.weight)
-    assert torch.equal(new.words.weight, old.words.weight)
-    assert torch.equal(new.items("near").own.weight, kept)
+    assert torch.equal(new.items.own("far").weight, old.items.own("far").weight)
+    assert torch.equal(new.items.words.weight, old.items.words.weight)
+    assert torch.equal(new.items.own("near").weight, kept)
 
 
 def test_counts_do_not_travel_with_the_weights():
     """A model that counted more rows hands on its vectors and not its counts: validation rows may be among them."""
     first, second = build(), build()
-    first.items("near").counts.add_(5)
+    first.head.counts("near").add_(5)
     with torch.no_grad():
-        first.items("near").own.weight.add_(1)
-    before = second.items("near").counts.clone()
+        first.items.own("near").weight.add_(1)
+    before = second.head.counts("near").clone()
     second.load_known(first.shared_state())
-    np.testing.assert_array_equal(second.items("near").counts, before)
-    np.testing.assert_array_equal(second.items("near").own.weight.detach(), first.items("near").own.weight.detach())
+    np.testing.assert_array_equal(second.head.counts("near"), before)
+    np.testing.assert_array_equal(second.items.own("near").weight.detach(), first.items.own("near").weight.detach())

@@ -11,11 +11,13 @@ from scipy import sparse
 
 from pipeline import config as cfg
 from pipeline.models.baselines import BASELINES
-from pipeline.models.history import HistoryModel
+from pipeline.models.build import build_network
+from pipeline.models.items import Catalogue
 from pipeline.models.load import RANKERS
+from pipeline.models.network import Network
 from pipeline.models.ranker import Ranker
 from pipeline.models.sides import Outputs, Side
-from pipeline.tasks.ranking import InputRows, RankingRows, Sampling, ranking_loss
+from pipeline.tasks.ranking import InputRows, RankingRows, Sampling
 from pipeline.training.module import TransferModule
 from pipeline.transfer.distances import coral
 from pipeline.transfer.method import Align, Method, trainable
@@ -111,13 +113,13 @@ def test_a_strategy_says_where_it_starts_and_whose_rows_it_learns_from():
     }
 
 
-def build(*, text: bool = True) -> HistoryModel:
-    torch.manual_seed(0)
-    model = HistoryModel(cfg.HistoryModel(dim=DIM, text_buckets=16), "near")
+def build(*, text: bool = True) -> Network:
+    catalogues = {}
     for seed, (name, matrix) in enumerate(HISTORIES.items()):
         words = sparse.csr_matrix(np.random.default_rng(seed).random((matrix.shape[1], 16)) < 0.2, dtype=np.float32)
-        model.add_domain(name, np.asarray(matrix.sum(axis=0)).ravel(), words if text else None)
-    return model
+        catalogues[name] = Catalogue(np.asarray(matrix.sum(axis=0)).ravel(), words if text else None)
+    torch.manual_seed(0)
+    return build_network(cfg.HistoryModel(dim=DIM, text_buckets=16), catalogues, "near")
 
 
 def batches(*roles: str) -> list[Side]:
@@ -130,16 +132,16 @@ def batches(*roles: str) -> list[Side]:
     return [sides[role].batch(0, 0) for role in roles]
 
 
-def loss_of(method: Method, model: HistoryModel, sides: list[Side]) -> torch.Tensor:
+def loss_of(method: Method, model: Network, sides: list[Side]) -> torch.Tensor:
     module = TransferModule(model, method, 0.1, None)
     module.log = lambda *args, **kwargs: None  # there is no trainer
     return module.training_step(sides, 0)
 
 
-def own_losses(model: HistoryModel, sides: list[Side]) -> dict[str, float]:
+def own_losses(model: Network, sides: list[Side]) -> dict[str, float]:
     """The mean labelled loss of each role."""
     return {
-        side.role: ranking_loss(model, Outputs(side, model.encode(side.inputs))).mean().item()
+        side.role: model.losses(Outputs(side, model.encode(side.inputs))).mean().item()
         for side in sides
         if side.labels is not None
     }
@@ -185,7 +187,7 @@ def test_a_row_counts_as_much_as_its_weight():
     """The labelled loss is the mean over rows of weight times loss; a row of weight zero says nothing."""
     model, [side] = build(), batches("target")
     weights = torch.linspace(0, 2, len(side.weights_B))
-    each = ranking_loss(model, Outputs(side, model.encode(side.inputs))).detach().numpy()
+    each = model.losses(Outputs(side, model.encode(side.inputs))).detach().numpy()
     found = loss_of(Method(), model, [replace(side, weights_B=weights)])
     assert found.item() == pytest.approx(np.mean(weights.numpy() * each), rel=1e-6)
     assert np.mean(weights.numpy() * each) != pytest.approx(each.mean(), rel=1e-3)
@@ -229,7 +231,7 @@ def test_a_weight_of_zero_adds_nothing():
     assert loss_of(Align(coral, 0.0), model, batch).item() == pytest.approx(own_losses(model, batch)["source"])
 
 
-def names_that_train(model: HistoryModel) -> set[str]:
+def names_that_train(model: Network) -> set[str]:
     return {name for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
@@ -238,7 +240,7 @@ def test_frozen_trains_the_target_s_vectors_and_the_gates_only():
     model, batch = build(), batches("source", "target")
     method = build_tune(cfg.Frozen(kind="frozen"), DIM)
     method.initialise(model, None)
-    wanted = {"domains.near.own.weight", "gates.far", "gates.near"}
+    wanted = {"items.domains.near.own.weight", "encoder.gates.far", "encoder.gates.near"}
     assert names_that_train(model) == wanted
     before = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
     optimizer = TransferModule(model, method, 0.1, None).configure_optimizers()
@@ -260,7 +262,7 @@ def test_one_optimiser_step_is_adagrad_by_row():
     """The first step is lr * g / (sqrt(g^2) + eps) on the rows that the batch touched; the others stay."""
     model, batch = build(text=False), batches("source", "target")
     method = build_tune(cfg.FineTune(kind="fine_tune"), DIM)
-    table = model.items("near").own.weight
+    table = model.items.own("near").weight
     before = table.detach().clone()
     optimizer = TransferModule(model, method, 0.1, None).configure_optimizers()
     loss_of(method, model, batch).backward()

@@ -6,9 +6,12 @@ import torch
 from scipy import sparse
 
 from pipeline.config import HistoryModel as HistoryConfig
-from pipeline.models.history import HistoryModel
+from pipeline.models.build import build_network
+from pipeline.models.encoders.history import HistoryTable
+from pipeline.models.heads import sampled_softmax
+from pipeline.models.items import Catalogue
 from pipeline.models.sides import Outputs
-from pipeline.tasks.ranking import HistoryTable, InputRows, RankingRows, Sampling, ranking_loss, sampled_softmax, seeded
+from pipeline.tasks.ranking import InputRows, RankingRows, Sampling, seeded
 
 POSITIVES = np.array([2, 0, 4, 2])
 NEGATIVES = np.array([0, 2, 2, 5, 3, 1])
@@ -92,21 +95,20 @@ def rows(dropout: float = 0.0, seed: int = 0, domain: str = "near") -> RankingRo
 
 
 def test_the_loss_of_a_batch_uses_cosines_and_the_prior():
-    """ranking_loss is the formula on cos / temperature + ln(1 + count), recomputed with NumPy."""
+    """The head's loss is the formula on cos / temperature + ln(1 + count), recomputed with NumPy."""
     torch.manual_seed(0)
-    model = HistoryModel(HistoryConfig(dim=4, text_buckets=16, temperature=0.3), "near")
-    for name, matrix in HISTORIES.items():
-        model.add_domain(name, np.asarray(matrix.sum(axis=0)).ravel(), None)
+    catalogues = {name: Catalogue(np.asarray(matrix.sum(axis=0)).ravel()) for name, matrix in HISTORIES.items()}
+    model = build_network(HistoryConfig(dim=4, text_buckets=16, temperature=0.3), catalogues, "near")
     side = rows().batch(0, 0)
     features, labels = model.encode(side.inputs), side.labels
-    vectors = model.items("near").own.weight.detach().numpy().astype(np.float64)
+    vectors = model.items.own("near").weight.detach().numpy().astype(np.float64)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     scores = features.detach().numpy() @ vectors.T / 0.3 + np.log1p(HISTORIES["near"].toarray().sum(axis=0))
     positives, negatives = labels.positives.numpy(), labels.negatives.numpy()
     expected = reference(
         scores[np.arange(len(positives)), positives], scores[:, negatives], positives, negatives, labels.log_q.numpy()
     )
-    found = ranking_loss(model, Outputs(side, features)).detach().numpy()
+    found = model.losses(Outputs(side, features)).detach().numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 

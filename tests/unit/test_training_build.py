@@ -8,7 +8,7 @@ from pipeline.config import Scenario
 from pipeline.data.prepared import DomainData, Domains
 from pipeline.errors import CrossliftError
 from pipeline.scenarios import load_scenario
-from pipeline.training.build import copy_shared_items, in_source_items, new_model, shared_items, target_inputs
+from pipeline.training.build import copy_shared_items, in_source_items, new_network, shared_items, target_inputs
 
 
 def domain(name: str, pairs: list[str]) -> DomainData:
@@ -98,8 +98,8 @@ def test_all_rows_are_there_as_before_thinning():
 
 def test_zero_shot_has_no_vector_of_what_the_sources_do_not_know():
     """Shared items get the source's vectors, the first source's where several know them; the rest are blank."""
-    model = new_model(scenario("items"), DOMAINS.all, DOMAINS.histories(), frozenset({"far", "more", "near"}))
-    tables = {name: model.items(name).own for name in ("far", "more", "near")}
+    model = new_network(scenario("items"), DOMAINS.all, DOMAINS.histories(), frozenset({"far", "more", "near"}))
+    tables = {name: model.items.own(name) for name in ("far", "more", "near")}
     before = tables["near"].weight.detach().clone()
     copy_shared_items(model, DOMAINS, blank=False)
     np.testing.assert_array_equal(tables["near"].weight[0].detach(), before[0])

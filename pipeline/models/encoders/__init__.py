@@ -1,0 +1,1 @@
+"""What turns a row's inputs into features."""

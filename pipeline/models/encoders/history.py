@@ -1,0 +1,83 @@
+"""A user as the sum of the vectors of what the user did, in all domains.
+
+Shapes: B users in a batch, D dimensions, T entries of all histories of a batch.
+
+    u = normalise( sum_d exp(g_d) * sum_{j in history_d} w_j x_j / sqrt(sum_j w_j) )
+
+x are the vectors of an item space.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.models.items import Vectors
+from pipeline.models.network import Encoder
+
+
+@dataclass(frozen=True)
+class History:
+    """Part of the histories of a batch: one domain's items of each user, end to end."""
+
+    items: Tensor  # [T] int64
+    offsets: Tensor  # [B] int64, where each user's items begin
+    weights: Tensor  # [T] float32, 0 hides an item
+
+    def to(self, device: torch.device) -> "History":
+        """The same on another device."""
+        return History(self.items.to(device), self.offsets.to(device), self.weights.to(device))
+
+
+class HistoryTable:
+    """Who took what in one domain, ready to be cut into batches."""
+
+    def __init__(self, matrix: sparse.csr_matrix) -> None:
+        self.starts = torch.from_numpy(matrix.indptr.astype(np.int64))
+        self.items = torch.from_numpy(matrix.indices.astype(np.int64))
+
+    def of(self, users: Tensor) -> History:
+        """The histories of some users, all items visible."""
+        starts = self.starts[users]
+        lengths = self.starts[users + 1] - starts
+        offsets = lengths.cumsum(0) - lengths
+        total = int(lengths.sum())
+        flat = torch.arange(total) + torch.repeat_interleave(starts - offsets, lengths)
+        return History(self.items[flat], offsets, torch.ones(total))
+
+
+class HistoryEncoder(Encoder):
+    """Encodes histories of the items of some domains."""
+
+    def __init__(self, vectors: Vectors, domains: Iterable[str]) -> None:
+        """`vectors` looks items up in the space that the head ranks in."""
+        super().__init__()
+        self.vectors = vectors
+        self.gates = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in domains})
+
+    def encode(self, inputs: Mapping[str, History]) -> Tensor:
+        """The users' features u: [B, D] of length one (zero where a history is empty)."""
+        total = next(iter(inputs.values())).weights.new_zeros(())
+        for name, history in inputs.items():
+            distinct, place = torch.unique(history.items, return_inverse=True)
+            users = len(history.offsets)
+            bags = functional.embedding_bag(
+                place,
+                self.vectors(name, distinct),
+                history.offsets,
+                mode="sum",
+                per_sample_weights=history.weights,
+            )
+            entries = torch.arange(len(place), device=place.device)
+            owner = torch.bucketize(entries, history.offsets, right=True) - 1
+            mass = history.weights.new_zeros(users).index_add_(0, owner, history.weights)
+            total = total + self.gates[name].exp() * bags / mass.clamp(min=1.0).sqrt()[:, None]
+        return functional.normalize(total, dim=-1)
+
+    def own(self) -> list[nn.Parameter]:
+        """The weight of each domain's history."""
+        return list(self.gates.parameters())
