@@ -1,12 +1,18 @@
-"""From a model's config and what is known of the items to a network with random weights."""
+"""From a model's config and what is known of the items to a network, and from a network to plain values and back."""
 
 from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
 
 from pipeline.config import HistoryModel
 from pipeline.models.encoders.history import HistoryEncoder
 from pipeline.models.heads import ItemsHead
 from pipeline.models.items import Catalogue, ItemSpace
 from pipeline.models.network import Network
+from pipeline.models.ranker import Arrays
 
 
 def build_network(config: HistoryModel, catalogues: Mapping[str, Catalogue], target: str) -> Network:
@@ -15,3 +21,50 @@ def build_network(config: HistoryModel, catalogues: Mapping[str, Catalogue], tar
     counts = {name: known.counts for name, known in catalogues.items()}
     head = ItemsHead(items.vectors, config.temperature, counts)
     return Network(items, HistoryEncoder(items.vectors, catalogues), head, target)
+
+
+def network_state(network: Network) -> tuple[dict[str, Any], Arrays]:
+    """Settings as plain JSON values, and arrays: all that `network_from_state` needs."""
+    items, head = network.items, network.head
+    assert isinstance(head, ItemsHead)
+    settings = {
+        "target": network.target,
+        "domains": list(items.domains),
+        "model": {"dim": items.dim, "text_buckets": items.words.num_embeddings, "temperature": head.temperature},
+        "prior_weight": head.prior_weight,
+    }
+    arrays: Arrays = {f"weights/{name}": tensor.numpy() for name, tensor in network.shared_state().items()}
+    for name in items.domains:
+        domain = items.of(name)
+        arrays[f"counts/{name}"] = head.counts(name).numpy()
+        if domain.has_text:
+            arrays |= {f"tokens/{name}": domain.tokens.numpy(), f"token_starts/{name}": domain.token_starts.numpy()}
+    return settings, arrays
+
+
+def network_from_state(settings: Mapping[str, Any], arrays: Arrays) -> Network:
+    """The network that `network_state` took apart.
+
+    Raises:
+        KeyError, TypeError, ValueError: something is missing, or does not fit.
+    """
+    config = HistoryModel(**settings["model"])
+    catalogues = {name: _catalogue(name, arrays, config.text_buckets) for name in settings["domains"]}
+    with torch.device("meta"):  # nothing is drawn: the weights are there
+        network = build_network(config, catalogues, settings["target"])
+    weights = {name: arrays[f"weights/{name}"] for name in network.state_dict()}
+    if wrong := [name for name, value in network.state_dict().items() if value.shape != weights[name].shape]:
+        raise ValueError(f"weights of another shape: {', '.join(wrong)}")
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()}, assign=True)
+    assert isinstance(network.head, ItemsHead)
+    network.head.weigh(settings["target"], settings["prior_weight"], None)
+    return network
+
+
+def _catalogue(name: str, arrays: Arrays, buckets: int) -> Catalogue:
+    counts, tokens = arrays[f"counts/{name}"], None
+    if f"tokens/{name}" in arrays:
+        places, starts = arrays[f"tokens/{name}"], arrays[f"token_starts/{name}"]
+        ones = np.ones(len(places), np.float32)
+        tokens = sparse.csr_matrix((ones, places, starts), shape=(len(counts), buckets))
+    return Catalogue(counts, tokens, own=f"weights/items.domains.{name}.own.weight" in arrays)

@@ -3,7 +3,7 @@
 Shapes: B rows of a side, N negatives shared by the side, D dimensions, I_d items of domain d.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +34,15 @@ class ItemLabels:
 
 
 class ItemsHead(Head):
-    """Ranks the items of a domain by cosine and prior: s_i = u . normalise(x_i) / temperature + ln(1 + count_i)."""
+    """Ranks the items of a domain by cosine and prior: s_i = u . normalise(x_i) / temperature + w ln(1 + count_i).
+
+    w is 1 in training.
+    """
 
     def __init__(self, vectors: Vectors, temperature: float, counts: "Mapping[str, NDArray[Any]]") -> None:
         """`vectors` looks items up in the space that the encoder reads by; `counts` [I_d]: how often each was taken."""
         super().__init__()
-        self.vectors, self.temperature = vectors, temperature
+        self.vectors, self.temperature, self.prior_weight = vectors, temperature, 1.0
         for name, taken in counts.items():
             # Never carried over with the weights: which rows a model may count is for its own maker to say.
             self.register_buffer(f"counts_{name}", torch.from_numpy(np.asarray(taken, np.float32)), persistent=False)
@@ -48,15 +51,39 @@ class ItemsHead(Head):
         """How often each item of a domain was taken: [I]."""
         return self.get_buffer(f"counts_{name}")
 
+    def weigh(self, name: str, prior_weight: float, counts: "NDArray[Any] | None") -> None:
+        """Let the prior count so much, and come from other counts [I] of a domain's items where some are given."""
+        self.prior_weight = prior_weight
+        if counts is not None:
+            self.counts(name).copy_(torch.from_numpy(counts))
+
+    def prior(self, name: str) -> Tensor:
+        """What is added to the scores of a domain's items: [I]."""
+        return self.prior_weight * self.counts(name).log1p()
+
+    def directions(self, name: str, items: Tensor) -> Tensor:
+        """The vectors of some items of a domain, of length one: [len(items), D]."""
+        return functional.normalize(self.vectors(name, items), dim=-1)
+
+    def scorer(self, domain: str) -> Callable[[Tensor], Tensor]:
+        """From features to scores of all items of a domain."""
+        prior = self.prior(domain)
+        outputs_DI = self.directions(domain, torch.arange(len(prior), device=prior.device)).T.contiguous()
+
+        def score(features_BD: Tensor) -> Tensor:
+            return torch.addmm(prior, features_BD / self.temperature, outputs_DI)
+
+        return score
+
     def losses(self, output: Outputs) -> Tensor:
         """Sampled softmax of each row; the prior is part of the score, as it is when the model serves."""
         labels, domain = output.side.labels, output.side.domain
         assert isinstance(labels, ItemLabels)
-        prior = self.counts(domain).log1p()
+        prior = self.prior(domain)
         count = len(labels.positives)
         both = torch.cat([labels.positives, labels.negatives])
         distinct, place = torch.unique(both, return_inverse=True)
-        vectors = functional.normalize(self.vectors(domain, distinct), dim=-1)
+        vectors = self.directions(domain, distinct)
         scaled = output.features_BD / self.temperature
         gathered = vectors.index_select(0, place)  # its gradient is summed much faster than that of an index
         taken, drawn = gathered[:count], gathered[count:]

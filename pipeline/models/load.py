@@ -1,6 +1,7 @@
 """From a saved folder back to a ranker."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import StorageError
@@ -8,11 +9,23 @@ from pipeline.models.ease import EaseRanker
 from pipeline.models.factors import BlendRanker, IalsRanker
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker
 from pipeline.models.ranker import Ranker
-from pipeline.models.vectors import VectorRanker
 
-RANKERS: dict[str, type[Ranker]] = {
-    ranker.kind: ranker
-    for ranker in (PopularityRanker, ItemKnnRanker, UserKnnRanker, IalsRanker, EaseRanker, BlendRanker, VectorRanker)
+
+def _network() -> type[Ranker]:
+    from pipeline.models.network_ranker import NetworkRanker  # loads torch, which a baseline does without
+
+    return NetworkRanker
+
+
+# kind -> its class, asked for only where it is needed
+RANKERS: dict[str, Callable[[], type[Ranker]]] = {
+    "popularity": lambda: PopularityRanker,
+    "item_knn": lambda: ItemKnnRanker,
+    "user_knn": lambda: UserKnnRanker,
+    "ials": lambda: IalsRanker,
+    "ease": lambda: EaseRanker,
+    "ials_knn": lambda: BlendRanker,
+    "network": _network,
 }
 
 
@@ -27,7 +40,7 @@ def load_ranker(folder: Path) -> Ranker:
 
     try:
         value = json.loads((folder / "ranker.json").read_text(encoding="utf-8"))
-        return RANKERS[value["kind"]].from_state(value["settings"], load_file(folder / "weights.safetensors"))
+        return RANKERS[value["kind"]]().from_state(value["settings"], load_file(folder / "weights.safetensors"))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise StorageError(
             f"{folder}: expected a saved ranker (ranker.json, weights.safetensors): {error!r}."

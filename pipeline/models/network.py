@@ -4,16 +4,24 @@ Shapes: B rows of a side, D feature dimensions, I items of the target.
 """
 
 from abc import ABC, abstractmethod
-from typing import Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
 
 from torch import Tensor, nn
 
 from pipeline.models.items import ItemSpace
 from pipeline.models.sides import Inputs, Outputs
 
+if TYPE_CHECKING:
+    from pipeline.data.prepared import Histories
+
 
 class Encoder(nn.Module, ABC):
     """Turns a row's inputs into features."""
+
+    @abstractmethod
+    def read(self, histories: "Histories") -> Inputs:
+        """What it reads of some users, whole: CSR [n, I_d] of each domain, an absent one counting as empty."""
 
     @abstractmethod
     def encode(self, inputs: Inputs) -> Tensor:
@@ -30,6 +38,10 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def losses(self, output: Outputs) -> Tensor:
         """The loss of each labelled row: [B]."""
+
+    @abstractmethod
+    def scorer(self, domain: str) -> Callable[[Tensor], Tensor]:
+        """From features [B, D] to scores [B, I] of a domain's items; what no feature decides is computed once."""
 
 
 class Network(nn.Module):

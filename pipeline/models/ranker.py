@@ -19,6 +19,7 @@ class Ranker(ABC):
     """Scores the target's catalogue from what users did in any domain; a new user needs no retraining."""
 
     kind: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()  # libraries beside NumPy, SciPy and implicit
 
     @abstractmethod
     def scores(self, histories: "Histories") -> Scores:
@@ -47,4 +48,5 @@ class Ranker(ABC):
         settings, arrays = self.state()
         value = {"kind": self.kind, "settings": settings}
         (folder / "ranker.json").write_text(json.dumps(value, sort_keys=True, indent=1), encoding="utf-8")
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "weights.safetensors")
+        whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+        save_file(whole, folder / "weights.safetensors")

@@ -16,6 +16,7 @@ import pipeline
 from pipeline import columns as c
 from pipeline.errors import CrossliftError
 from pipeline.folders import MANIFEST, manifest_of, write_json
+from pipeline.models.load import load_ranker
 from pipeline.serving import requests
 from pipeline.serving.package import read_example
 
@@ -46,7 +47,7 @@ def save_predictor(package: Path, folder: Path, model: Model) -> None:
             code_paths=[str(Path(pipeline.__file__).parent)],
             signature=signature(titled=bool(answer) and c.TITLE in answer[0]),
             input_example=(pd.DataFrame(example["requests"]), {"k": example["k"]}),
-            pip_requirements=requirements(),
+            pip_requirements=requirements(load_ranker(package).needs),
         )
     for path in folder.rglob("*"):
         path.chmod(path.stat().st_mode & 0o700)  # copies of code have the modes of the code
@@ -80,6 +81,9 @@ def signature(titled: bool) -> ModelSignature:
     return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs), params=params)
 
 
-def requirements() -> list[str]:
-    """List the libraries that loading and predicting need, in the versions that gave the example's answer."""
-    return [f"{name}=={version(name)}" for name in _NEEDS]
+def requirements(more: tuple[str, ...] = ()) -> list[str]:
+    """List the libraries that loading and predicting need, in the versions that gave the example's answer.
+
+    A build's own mark, such as `+cpu`, is left out: indexes differ in what they call it.
+    """
+    return [f"{name}=={version(name).partition('+')[0]}" for name in sorted((*_NEEDS, *more))]

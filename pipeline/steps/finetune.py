@@ -54,7 +54,7 @@ def _start(run: Run, strategy: Strategy) -> StepResult | None:
 
 
 def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
-    from pipeline.models.vectors import vector_ranker
+    from pipeline.models.network_ranker import NetworkRanker
     from pipeline.steps.choosing import Chooser
     from pipeline.training.fit import fit, write_curves
 
@@ -64,7 +64,7 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
     reads = (target,) if strategy.domains == "target" else scenario.domains
 
     def metric(model: "Network") -> float:
-        return few.score(vector_ranker(model, target, reads))
+        return few.score(NetworkRanker.of(model, target))
 
     rate = getattr(strategy.tune, "learning_rate", scenario.training.learning_rate)
     training = scenario.training.model_copy(update={"learning_rate": rate})
@@ -81,19 +81,19 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
     priors = _priors(run, strategy, domains)
     if chooser.domain == target:
         prior = max(
-            priors, key=lambda one: few.score(vector_ranker(model, target, reads, **one))
+            priors, key=lambda one: few.score(NetworkRanker.of(model, target, **one))
         )  # the first of equal ones
-        valid = chooser.metrics(vector_ranker(model, target, reads, **prior))
+        valid = chooser.metrics(NetworkRanker.of(model, target, **prior))
     else:  # what was learnt is judged where there are labels
         prior = priors[0]
-        valid = chooser.metrics(vector_ranker(model, chooser.domain, scenario.sources, counts=chooser.counts))
+        valid = chooser.metrics(NetworkRanker.of(model, chooser.domain, counts=chooser.counts))
     settings["prior_weight"] = prior["prior_weight"]
 
     model, method, rows = _ready(run, strategy, domains, reads, ("train", "valid"))
     if settings.get("epochs"):
         training = training.model_copy(update={"epochs": settings["epochs"]})
         fit(model, method, rows, training, work / "final", seed=scenario.seed)
-    vector_ranker(model, target, reads, **prior).save(folder)
+    NetworkRanker.of(model, target, **prior).save(folder)
     return {"lane": strategy.name, "valid": dict(valid), "valid_domain": chooser.domain, "settings": dict(settings)}
 
 

@@ -42,7 +42,7 @@ def _build(run: Run, folder: Path, work: Path) -> Facts:
 
     from pipeline.config import NoAdapt
     from pipeline.data.prepared import DomainData, Domains
-    from pipeline.models.vectors import vector_ranker
+    from pipeline.models.network_ranker import NetworkRanker
     from pipeline.steps.choosing import Chooser
     from pipeline.training.build import labelled, new_network, rows_of
     from pipeline.training.fit import fit, write_curves
@@ -56,7 +56,7 @@ def _build(run: Run, folder: Path, work: Path) -> Facts:
     model = new_network(scenario, tuple(read), histories, frozenset(names))
 
     def metric(fitted: "Network") -> float:
-        return chooser.score(vector_ranker(fitted, names[0], names))
+        return chooser.score(NetworkRanker.of(fitted, names[0]))
 
     rows = rows_of([labelled(scenario, name, histories, names) for name in names])
     method = build_adapt(NoAdapt(), scenario.model.dim)

@@ -15,7 +15,6 @@ from pipeline.errors import CrossliftError
 from pipeline.models.build import build_network
 from pipeline.models.items import Catalogue
 from pipeline.models.network import Network
-from pipeline.models.vectors import vector_ranker
 from pipeline.tasks.ranking import InputRows, RankingRows, Sampling
 from pipeline.training.fit import Rows
 
@@ -86,7 +85,8 @@ def place_by_takers(network: Network, domains: Domains, histories: "Histories") 
     source history is known keep their start.
     """
     names = tuple(source.name for source in domains.sources)
-    features = vector_ranker(network, names[0], names).features({name: histories[name] for name in names})
+    with torch.no_grad():
+        features = network.encode(network.encoder.read({name: histories[name] for name in names})).numpy()
     known = np.linalg.norm(features, axis=1) > 0
     takers = sparse.csr_matrix(histories[domains.target.name][known].T)
     counts = np.diff(takers.indptr)

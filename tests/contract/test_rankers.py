@@ -16,8 +16,8 @@ from pipeline.models.baselines import BASELINES, candidates, fit_baseline
 from pipeline.models.build import build_network
 from pipeline.models.items import Catalogue
 from pipeline.models.load import RANKERS, load_ranker
+from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.ranker import Ranker
-from pipeline.models.vectors import vector_ranker
 
 USERS, NEAR, FAR = 24, 15, 11  # fewer users than items of both, more than of the target: EASE in both forms
 FILES = {"ranker.json", "weights.safetensors"}
@@ -37,20 +37,20 @@ def histories(users: int = USERS, seed: int = 0) -> dict[str, sparse.csr_matrix]
     return made
 
 
-def vectors() -> Ranker:
-    """A history model as it is before training."""
+def network() -> Ranker:
+    """A network as it is before training."""
     torch.manual_seed(0)
     catalogues = {name: Catalogue(np.asarray(matrix.sum(axis=0)).ravel()) for name, matrix in histories().items()}
     model = build_network(cfg.HistoryModel(dim=4, text_buckets=16), catalogues, "near")
-    return vector_ranker(model, "near", ("far", "near"))
+    return NetworkRanker.of(model, "near")
 
 
 def build(kind: str, domains: str = "all") -> Ranker:
     """A ranker of the kind, fitted on the toy; what is no baseline is a trained model."""
     configs = {get_args(config.model_fields["kind"].annotation)[0]: config for config in BASELINES}
     if kind not in configs:
-        assert kind == "vectors", f"{kind}: say here how a ranker of this kind is made"
-        return vectors()
+        assert kind == "network", f"{kind}: say here how a ranker of this kind is made"
+        return network()
     small = {"factors": 4, "alpha": (10.0,), "regularization": (10.0,)}  # the defaults are for thousands of users
     values = {name: value for name, value in small.items() if name in configs[kind].model_fields}
     config = configs[kind](kind=kind, domains="target" if kind == "popularity" else domains, **values)
@@ -144,7 +144,7 @@ def test_the_target_may_be_absent(kind):
     np.testing.assert_array_equal(ranker.scores({"far": asked["far"]}), expected)
 
 
-@pytest.mark.parametrize("personal", sorted(set(RANKERS) - {"popularity", "vectors"}))  # vectors: not trained here
+@pytest.mark.parametrize("personal", sorted(set(RANKERS) - {"popularity", "network"}))  # network: not trained here
 def test_similar_users_get_their_kind(personal):
     """On a toy with three kinds of items every personal ranker puts a user's own kind first."""
     scores = build(personal).scores(histories())

@@ -115,7 +115,11 @@ def test_validation_weighs_what_is_popular_against_what_was_learnt(run, lane):
         model = run.scenario.model.model_copy(update={"prior_weights": weights})
         found = finetune_target(replace(run, scenario=run.scenario.model_copy(update={"model": model})), lane)
         served = load_ranker(run.path(found))
-        return found.facts["valid"]["ndcg@10"], found.facts["settings"]["prior_weight"], served.prior
+        return (
+            found.facts["valid"]["ndcg@10"],
+            found.facts["settings"]["prior_weight"],
+            served.network.head.prior("florist").numpy(),
+        )
 
     weights = (1.0, 0.2, 5.0)
     alone = {weight: tuned(weight) for weight in weights}

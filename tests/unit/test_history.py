@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
-from torch.nn import functional
 
 from pipeline.config import HistoryModel as HistoryConfig
 from pipeline.models.build import build_network
 from pipeline.models.encoders.history import History, HistoryTable
 from pipeline.models.items import Catalogue
 from pipeline.models.network import Network
-from pipeline.models.vectors import vector_ranker
+from pipeline.models.network_ranker import NetworkRanker
 
 DIM, BUCKETS, USERS = 5, 16, 12
 SIZES = {"far": 8, "near": 6}
@@ -133,14 +132,17 @@ def test_a_batch_in_which_nobody_did_anything_is_zero():
 @pytest.mark.parametrize("own", [True, False])
 @pytest.mark.parametrize("text", [True, False])
 def test_what_serves_scores_like_the_model(own, text):
-    """The plain-array ranker gives cos / temperature + ln(1 + count) of the torch model."""
+    """What serves gives cos / temperature + ln(1 + count), also after it was saved and loaded."""
     model = build(text=text, own=own)
-    vectors = functional.normalize(model.items.vectors("near", torch.arange(6)), dim=-1)
-    prior = model.head.counts("near").log1p()
-    expected = model.encode(inputs()) @ vectors.T / 0.3 + prior
-    scores = vector_ranker(model, "near", ("far", "near")).scores(HISTORIES)
-    np.testing.assert_allclose(scores, expected.detach().numpy(), atol=1e-5)
-    np.testing.assert_allclose(scores[0], prior.numpy(), atol=1e-6)
+    table = item_table(model, "near", 1, text=text)
+    norms = np.linalg.norm(table, axis=1, keepdims=True)
+    directions = np.divide(table, norms, out=np.zeros_like(table), where=norms > 0)
+    prior = np.log1p(HISTORIES["near"].toarray().sum(axis=0))
+    ranker = NetworkRanker.of(model, "near")
+    scores = ranker.scores(HISTORIES)
+    np.testing.assert_allclose(scores, reference(model, text=text) @ directions.T / 0.3 + prior, atol=1e-5)
+    np.testing.assert_allclose(scores[0], prior, atol=1e-6)
+    np.testing.assert_array_equal(type(ranker).from_state(*ranker.state()).scores(HISTORIES), scores)
 
 
 def test_the_prior_may_come_from_elsewhere():
@@ -148,7 +150,7 @@ def test_the_prior_may_come_from_elsewhere():
     model = build()
     own = model.head.counts("near").numpy()
     scores = [
-        vector_ranker(model, "near", ("far", "near"), counts=counts, prior_weight=weight).scores(HISTORIES)
+        NetworkRanker.of(model, "near", counts=counts, prior_weight=weight).scores(HISTORIES)
         for counts, weight in ((None, 1.0), (np.zeros_like(own), 1.0), (2 * own, 3.0))
     ]
     np.testing.assert_allclose(scores[0] - scores[1], np.tile(np.log1p(own), (USERS, 1)), atol=1e-5)
@@ -158,7 +160,7 @@ def test_the_prior_may_come_from_elsewhere():
 def test_a_ranker_is_a_copy():
     """Training on does not change what was taken out before."""
     model = build()
-    ranker = vector_ranker(model, "near", ("far", "near"))
+    ranker = NetworkRanker.of(model, "near")
     before = ranker.scores(HISTORIES)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -168,10 +170,18 @@ def test_a_ranker_is_a_copy():
     np.testing.assert_array_equal(type(ranker).from_state(*ranker.state()).scores(HISTORIES), before)
 
 
-def test_a_ranker_reads_what_it_was_told_to():
-    """A ranker of the target alone does not look at the source, and the source's absence is no error."""
-    ranker = vector_ranker(build(), "near", ("near",))
+def test_a_ranker_reads_what_the_network_knows():
+    """A network of the target alone does not look at the source."""
+    known = {"near": Catalogue(np.ones(SIZES["near"]))}
+    ranker = NetworkRanker.of(build_network(HistoryConfig(dim=DIM, text_buckets=BUCKETS), known, "near"), "near")
     np.testing.assert_array_equal(ranker.scores(HISTORIES), ranker.scores({"near": HISTORIES["near"]}))
+
+
+def test_another_domain_may_be_ranked():
+    """Validation on the source asks the same network for the source's items; it does not turn the network itself."""
+    model = build()
+    assert NetworkRanker.of(model, "far").scores(HISTORIES).shape == (USERS, SIZES["far"])
+    assert model.target == "near"
 
 
 def test_known_weights_are_carried_over():

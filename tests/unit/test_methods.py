@@ -58,8 +58,9 @@ def concrete(base: type) -> set[type]:
 
 def test_every_ranker_can_be_loaded():
     """Each concrete ranker stands in the table under its kind, and a saved baseline's kind is its config's."""
-    assert set(RANKERS.values()) == concrete(Ranker)
-    assert all(name == ranker.kind for name, ranker in RANKERS.items())
+    found = {name: load() for name, load in RANKERS.items()}
+    assert set(found.values()) == concrete(Ranker)
+    assert all(name == ranker.kind for name, ranker in found.items())
     assert {kind(config) for config in members("baseline")} <= set(RANKERS)
 
 

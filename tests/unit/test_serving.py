@@ -3,22 +3,28 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pipeline import columns as c
+from pipeline.config import HistoryModel
 from pipeline.data.prepared import DomainData, Domains, Histories
 from pipeline.data.pseudonyms import key_id, pseudonym
 from pipeline.errors import ConfigError, DataError, StorageError
 from pipeline.folders import manifest_of, write_json, written_whole
+from pipeline.models.build import build_network
+from pipeline.models.items import Catalogue
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker
+from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.ranker import Ranker
 from pipeline.models.stack import Stack
 from pipeline.models.vectors import VectorRanker
@@ -293,6 +299,44 @@ def test_popularity_that_serves_says_so(package: Callable[..., ServedModel]) -> 
     rows = served.recommend(pd.DataFrame({c.USER: ["ann", "zoe"]}), 5)
     assert set(rows["served_from"]) == {"popularity"}
     assert rows["score"][rows[c.USER] == "ann"].tolist() == [3, 1, 0]
+
+
+def test_torch_is_loaded_where_it_is_needed(
+    package: Callable[..., ServedModel], tmp_path: Path, run_python: Callable[..., str]
+) -> None:
+    """A baseline serves without PyTorch; a network brings it, in one thread, and says so in its requirements."""
+    package()
+    network = tmp_path / "network"
+    network.mkdir()
+    catalogues = {"films": Catalogue(np.ones(5)), "books": Catalogue(np.ones(2))}
+    NetworkRanker.of(build_network(HistoryModel(dim=4, text_buckets=16), catalogues, "films"), "films").save(network)
+    code = f"""
+import sys, pandas as pd
+from pathlib import Path
+from pipeline.serving.package import ServedModel
+ServedModel.read(Path({str(tmp_path / "package")!r})).recommend(pd.DataFrame({{"user_id": ["ann"]}}))
+assert "torch" not in sys.modules
+from pipeline.models.load import load_ranker
+ranker = load_ranker(Path({str(network)!r}))
+from pipeline.serving.save import requirements
+print(sys.modules["torch"].get_num_threads(), *set(requirements(ranker.needs)) - set(requirements()))
+"""
+    threads, *more = run_python(code, OMP_NUM_THREADS="3").split()
+    assert threads == "1"
+    assert len(more) == 1
+    assert re.fullmatch(r"torch==[0-9.]+", more[0])
+
+
+def test_a_network_is_known_by_its_files_alone(tmp_path: Path) -> None:
+    """Loading draws no random number, and a file whose weights do not fit is told."""
+    catalogues = {"films": Catalogue(np.ones(5)), "books": Catalogue(np.ones(2))}
+    ranker = NetworkRanker.of(build_network(HistoryModel(dim=4, text_buckets=16), catalogues, "films"), "films")
+    settings, arrays = ranker.state()
+    before = torch.get_rng_state()
+    NetworkRanker.from_state(settings, arrays)
+    assert torch.equal(torch.get_rng_state(), before)
+    with pytest.raises(ValueError, match=r"weights of another shape: items.words.weight, items.domains.films.own"):
+        NetworkRanker.from_state(settings | {"model": settings["model"] | {"dim": 5}}, arrays)
 
 
 def test_scores_on_another_catalogue(package: Callable[..., ServedModel]) -> None:

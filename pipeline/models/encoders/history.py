@@ -9,6 +9,7 @@ x are the vectors of an item space.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ from torch.nn import functional
 
 from pipeline.models.items import Vectors
 from pipeline.models.network import Encoder
+
+if TYPE_CHECKING:
+    from pipeline.data.prepared import Histories
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,12 @@ class HistoryEncoder(Encoder):
         super().__init__()
         self.vectors = vectors
         self.gates = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in domains})
+
+    def read(self, histories: "Histories") -> dict[str, History]:
+        """Whole histories in all domains that it knows; an absent domain counts as empty."""
+        users = next(iter(histories.values())).shape[0]
+        empty = sparse.csr_matrix((users, 0), dtype=np.float32)
+        return {name: HistoryTable(histories.get(name, empty)).of(torch.arange(users)) for name in self.gates}
 
     def encode(self, inputs: Mapping[str, History]) -> Tensor:
         """The users' features u: [B, D] of length one (zero where a history is empty)."""
