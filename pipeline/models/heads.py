@@ -34,9 +34,11 @@ class ItemLabels:
 
 
 class ItemsHead(Head):
-    """Ranks the items of a domain by cosine and prior: s_i = u . normalise(x_i) / temperature + w ln(1 + count_i).
+    """Ranks the items of a domain by cosine and prior.
 
-    w is 1 in training.
+    s_i = u . normalise(x_i) / (sqrt(D) temperature) + w ln(1 + count_i)
+
+    u are features with mean square one, so that u / sqrt(D) has length one; w is 1 in training.
     """
 
     def __init__(self, vectors: Vectors, temperature: float, counts: "Mapping[str, NDArray[Any]]") -> None:
@@ -71,7 +73,7 @@ class ItemsHead(Head):
         outputs_DI = self.directions(domain, torch.arange(len(prior), device=prior.device)).T.contiguous()
 
         def score(features_BD: Tensor) -> Tensor:
-            return torch.addmm(prior, features_BD / self.temperature, outputs_DI)
+            return torch.addmm(prior, self._scaled(features_BD), outputs_DI)
 
         return score
 
@@ -84,12 +86,16 @@ class ItemsHead(Head):
         both = torch.cat([labels.positives, labels.negatives])
         distinct, place = torch.unique(both, return_inverse=True)
         vectors = self.directions(domain, distinct)
-        scaled = output.features_BD / self.temperature
+        scaled = self._scaled(output.features_BD)
         gathered = vectors.index_select(0, place)  # its gradient is summed much faster than that of an index
         taken, drawn = gathered[:count], gathered[count:]
         positive = (scaled * taken).sum(dim=1) + prior[labels.positives]
         negative = torch.addmm(prior[labels.negatives][None, :], scaled, drawn.T)
         return sampled_softmax(positive, negative, labels.positives, labels.negatives, labels.log_q)
+
+    def _scaled(self, features_BD: Tensor) -> Tensor:
+        length: float = features_BD.shape[1] ** 0.5
+        return features_BD / (length * self.temperature)
 
 
 def sampled_softmax(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pipeline.models.items import ItemSpace
 from pipeline.models.sides import Inputs, Outputs
@@ -17,15 +18,21 @@ if TYPE_CHECKING:
 
 
 class Encoder(nn.Module, ABC):
-    """Turns a row's inputs into features."""
+    """Turns a row's inputs into features with mean square one, so that a distance means the same for each encoder."""
 
     @abstractmethod
     def read(self, histories: "Histories") -> Inputs:
         """What it reads of some users, whole: CSR [n, I_d] of each domain, an absent one counting as empty."""
 
-    @abstractmethod
     def encode(self, inputs: Inputs) -> Tensor:
-        """The features of each row: [B, D]."""
+        """The features of each row: [B, D], of length sqrt(D); zero where the inputs say nothing."""
+        raw_BD = self.combine(inputs)
+        scaled: Tensor = functional.normalize(raw_BD, dim=-1) * raw_BD.shape[1] ** 0.5
+        return scaled
+
+    @abstractmethod
+    def combine(self, inputs: Inputs) -> Tensor:
+        """The features of each row before they are scaled: [B, D]."""
 
     def own(self) -> list[nn.Parameter]:
         """The weights that say how much each domain counts: they train where all else is kept."""

@@ -80,9 +80,9 @@ def shared_items(target: DomainData, source: DomainData) -> tuple["NDArray[np.in
 def place_by_takers(network: Network, domains: Domains, histories: "Histories") -> None:
     """Start each target item at the mean features of the users who took it, as their source histories show them.
 
-    x_i = mean_{u took i} u, a class prototype (Snell, Swersky and Zemel, 2017) in the space of the source model: with
-    users in common it ranks about as well as a trained target table before any training. Items without a taker whose
-    source history is known keep their start.
+    x_i = mean_{u took i} u / sqrt(D), a class prototype (Snell, Swersky and Zemel, 2017) in the space of the source
+    model: with users in common it ranks about as well as a trained target table before any training. Items without a
+    taker whose source history is known keep their start.
     """
     names = tuple(source.name for source in domains.sources)
     with torch.no_grad():
@@ -93,6 +93,7 @@ def place_by_takers(network: Network, domains: Domains, histories: "Histories") 
     own = network.items.own(domains.target.name)
     placed = np.flatnonzero(counts)
     means = np.asarray(takers[placed] @ features[known], dtype=np.float32) / counts[placed, None].astype(np.float32)
+    means /= np.float32(features.shape[1] ** 0.5)  # items are drawn near length one
     with torch.no_grad():
         own.weight[torch.from_numpy(placed)] = torch.from_numpy(means)
 

@@ -52,14 +52,9 @@ class Align(Method):
         self.distance, self.weight = distance, weight
 
     def penalty(self, network: Network, seen: Sequence[Outputs]) -> Tensor:
-        """The weight times distance(source features, features of target inputs).
-
-        Features have length one; times sqrt(D) each dimension varies by about one, as the papers assume.
-        """
+        """The weight times distance(source features, features of target inputs)."""
         del network
-        source_SD, target_TD = features_of(seen, "source"), features_of(seen, "inputs")
-        scale = source_SD.shape[1] ** 0.5
-        return self.weight * self.distance(scale * source_SD, scale * target_TD)
+        return self.weight * self.distance(features_of(seen, "source"), features_of(seen, "inputs"))
 
 
 class Frozen(Method):

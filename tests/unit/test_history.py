@@ -71,7 +71,7 @@ def reference(model: Network, *, text: bool = True) -> np.ndarray:
             np.exp(model.encoder.gates[name].item()) * dense @ item_table(model, name, seed, text=text) / np.sqrt(mass)
         )
     norms = np.linalg.norm(total, axis=1, keepdims=True)
-    return np.divide(total, norms, out=np.zeros_like(total), where=norms > 0)
+    return DIM**0.5 * np.divide(total, norms, out=np.zeros_like(total), where=norms > 0)
 
 
 def inputs(users=None) -> dict[str, History]:
@@ -81,7 +81,7 @@ def inputs(users=None) -> dict[str, History]:
 
 @pytest.mark.parametrize("text", [True, False])
 def test_encode_is_the_formula(text):
-    """A user is the normalised sum over domains of gate times bag over the root of its size; empty users are zero."""
+    """A user is the scaled sum over domains of gate times bag over the root of its size; empty users are zero."""
     model = build(text=text)
     features = model.encode(inputs()).detach().numpy()
     np.testing.assert_allclose(features, reference(model, text=text), atol=1e-6)
@@ -140,7 +140,7 @@ def test_what_serves_scores_like_the_model(own, text):
     prior = np.log1p(HISTORIES["near"].toarray().sum(axis=0))
     ranker = NetworkRanker.of(model, "near")
     scores = ranker.scores(HISTORIES)
-    np.testing.assert_allclose(scores, reference(model, text=text) @ directions.T / 0.3 + prior, atol=1e-5)
+    np.testing.assert_allclose(scores, reference(model, text=text) @ directions.T / (DIM**0.5 * 0.3) + prior, atol=1e-5)
     np.testing.assert_allclose(scores[0], prior, atol=1e-6)
     np.testing.assert_array_equal(type(ranker).from_state(*ranker.state()).scores(HISTORIES), scores)
 

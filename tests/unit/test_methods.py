@@ -160,7 +160,7 @@ def test_joint_weighs_both_labels():
 def test_joint_with_an_alignment_is_all_three():
     """Loss = w_source L_source + w_target L_target + weight * CORAL(source rows, unlabelled target inputs)."""
     model, sides = build(), batches("source", "target", "inputs")
-    features = [DIM**0.5 * model.encode(side.inputs).detach().numpy() for side in sides]
+    features = [model.encode(side.inputs).detach().numpy() for side in sides]
     gap = np.cov(features[0], rowvar=False) - np.cov(features[2], rowvar=False)
     term = cfg.CoralTerm(kind="coral", weight=7.0)
     method = method_of(cfg.Joint(kind="joint", source_weight=0.25, target_weight=2.0, align=term))
@@ -205,10 +205,10 @@ def test_a_batch_moves_to_the_device_whole():
     assert {tensor.device.type for tensor in tensors} == {"meta"}
 
 
-def test_coral_adds_its_weight_times_the_distance_of_scaled_features():
-    """Loss = L_source + weight * CORAL of features times sqrt(D), recomputed with np.cov."""
+def test_coral_adds_its_weight_times_the_distance_of_features():
+    """Loss = L_source + weight * CORAL, recomputed with np.cov."""
     model, batch = build(), batches("source", "inputs")
-    far, near = (DIM**0.5 * model.encode(side.inputs).detach().numpy() for side in batch)
+    far, near = (model.encode(side.inputs).detach().numpy() for side in batch)
     gap = np.cov(far, rowvar=False) - np.cov(near, rowvar=False)
     expected = own_losses(model, batch)["source"] + 7.0 * (gap**2).sum() / (4 * DIM**2)
     method = build_adapt(cfg.Coral(kind="coral", weight=7.0), DIM)

@@ -103,7 +103,7 @@ def test_the_loss_of_a_batch_uses_cosines_and_the_prior():
     features, labels = model.encode(side.inputs), side.labels
     vectors = model.items.own("near").weight.detach().numpy().astype(np.float64)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    scores = features.detach().numpy() @ vectors.T / 0.3 + np.log1p(HISTORIES["near"].toarray().sum(axis=0))
+    scores = features.detach().numpy() / 2 @ vectors.T / 0.3 + np.log1p(HISTORIES["near"].toarray().sum(axis=0))
     positives, negatives = labels.positives.numpy(), labels.negatives.numpy()
     expected = reference(
         scores[np.arange(len(positives)), positives], scores[:, negatives], positives, negatives, labels.log_q.numpy()

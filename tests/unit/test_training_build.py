@@ -8,7 +8,14 @@ from pipeline.config import Scenario
 from pipeline.data.prepared import DomainData, Domains
 from pipeline.errors import CrossliftError
 from pipeline.scenarios import load_scenario
-from pipeline.training.build import copy_shared_items, in_source_items, new_network, shared_items, target_inputs
+from pipeline.training.build import (
+    copy_shared_items,
+    in_source_items,
+    new_network,
+    place_by_takers,
+    shared_items,
+    target_inputs,
+)
 
 
 def domain(name: str, pairs: list[str]) -> DomainData:
@@ -106,6 +113,19 @@ def test_zero_shot_has_no_vector_of_what_the_sources_do_not_know():
     copy_shared_items(model, DOMAINS, blank=True)
     near, far = (tables[name].weight.detach().numpy() for name in ("near", "far"))
     np.testing.assert_array_equal(near, np.stack([np.zeros(near.shape[1]), far[1], far[2]]))
+
+
+def test_target_items_start_at_their_takers():
+    """The mean direction of the takers by their source history; who has none does not count, nor do other items."""
+    near = domain("near", ["a y", "b y", "c y", "a q", "c z"])  # c is not known in the source
+    domains = Domains((FAR,), near)
+    network = new_network(scenario("users"), domains.all, domains.histories(), frozenset({"far", "near"}))
+    x, y, z = network.items.own("far").weight.detach().numpy()
+    before = network.items.own("near").weight.detach().numpy().copy()
+    place_by_takers(network, domains, domains.histories())
+    a, b = ((one + other) / np.linalg.norm(one + other) for one, other in ((x, y), (y, z)))
+    expected = np.stack([a, (a + b) / 2, before[2]])
+    np.testing.assert_allclose(network.items.own("near").weight.detach().numpy(), expected, atol=1e-6)
 
 
 def test_a_target_without_labels_lends_its_users():

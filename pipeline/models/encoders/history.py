@@ -2,7 +2,7 @@
 
 Shapes: B users in a batch, D dimensions, T entries of all histories of a batch.
 
-    u = normalise( sum_d exp(g_d) * sum_{j in history_d} w_j x_j / sqrt(sum_j w_j) )
+    u = sqrt(D) normalise( sum_d exp(g_d) * sum_{j in history_d} w_j x_j / sqrt(sum_j w_j) )
 
 x are the vectors of an item space.
 """
@@ -69,8 +69,8 @@ class HistoryEncoder(Encoder):
         empty = sparse.csr_matrix((users, 0), dtype=np.float32)
         return {name: HistoryTable(histories.get(name, empty)).of(torch.arange(users)) for name in self.gates}
 
-    def encode(self, inputs: Mapping[str, History]) -> Tensor:
-        """The users' features u: [B, D] of length one (zero where a history is empty)."""
+    def combine(self, inputs: Mapping[str, History]) -> Tensor:
+        """The sums over domains: [B, D], zero where all histories are empty."""
         total = next(iter(inputs.values())).weights.new_zeros(())
         for name, history in inputs.items():
             distinct, place = torch.unique(history.items, return_inverse=True)
@@ -86,7 +86,7 @@ class HistoryEncoder(Encoder):
             owner = torch.bucketize(entries, history.offsets, right=True) - 1
             mass = history.weights.new_zeros(users).index_add_(0, owner, history.weights)
             total = total + self.gates[name].exp() * bags / mass.clamp(min=1.0).sqrt()[:, None]
-        return functional.normalize(total, dim=-1)
+        return total
 
     def own(self) -> list[nn.Parameter]:
         """The weight of each domain's history."""

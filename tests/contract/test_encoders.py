@@ -1,0 +1,73 @@
+"""What every encoder promises; the encoders are found by themselves."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+
+from pipeline.models.encoders.history import HistoryEncoder
+from pipeline.models.items import Catalogue, ItemSpace
+from pipeline.models.network import Encoder
+from pipeline.models.sides import Inputs
+
+ROWS, DIM = 12, 6
+
+
+def history() -> tuple[Encoder, Inputs]:
+    """Histories in two domains."""
+    random = np.random.default_rng(0)
+    taken = {name: random.random((ROWS, items)) < 0.4 for name, items in (("far", 8), ("near", 5))}
+    for matrix in taken.values():
+        matrix[0] = False
+    histories = {name: sparse.csr_matrix(matrix, dtype=np.float32) for name, matrix in taken.items()}
+    space = ItemSpace(DIM, 16, {name: Catalogue(np.ones(matrix.shape[1])) for name, matrix in taken.items()})
+    encoder = HistoryEncoder(space.vectors, taken)
+    return encoder, encoder.read(histories)
+
+
+# Encoder -> a small one with random weights, and inputs of ROWS rows, of which the first says nothing.
+MAKERS: dict[type[Encoder], Callable[[], tuple[Encoder, Inputs]]] = {HistoryEncoder: history}
+
+
+@pytest.fixture(params=MAKERS, ids=lambda one: one.__name__)
+def made(request) -> tuple[Encoder, Inputs]:
+    torch.manual_seed(0)
+    return MAKERS[request.param]()
+
+
+def below(base: type) -> set[type]:
+    return {one for child in base.__subclasses__() for one in {child, *below(child)}}
+
+
+def test_every_encoder_is_checked():
+    """A new encoder gets a maker above, and with it all of these tests."""
+    assert {one for one in below(Encoder) if one.__module__.startswith("pipeline.")} == set(MAKERS)
+
+
+def test_features_have_mean_square_one(made):
+    """The mean over dimensions of f^2 is one, whatever the size of the weights; a row that says nothing is zero."""
+    encoder, inputs = made
+    features = encoder.encode(inputs).detach()
+    assert features.shape == (ROWS, DIM)
+    torch.testing.assert_close(features[1:].square().mean(dim=1), torch.ones(ROWS - 1))
+    assert features[0].tolist() == [0] * DIM
+
+
+def test_features_differ_and_repeat(made):
+    """Rows that say different things are told apart, and asked again the encoder says the same."""
+    encoder, inputs = made
+    features = encoder.encode(inputs).detach()
+    assert torch.equal(encoder.encode(inputs).detach(), features)
+    apart = torch.cdist(features, features)[1:, 1:] + torch.eye(ROWS - 1)
+    assert apart.min() > 0.01
+
+
+def test_gradients_are_numbers(made):
+    """Also where a row says nothing, and every weight that decides the features gets one."""
+    encoder, inputs = made
+    encoder.encode(inputs)[:, 0].sum().backward()
+    gradients = [parameter.grad for parameter in encoder.parameters()]
+    assert gradients
+    assert all(gradient is not None and torch.isfinite(gradient).all() for gradient in gradients)
