@@ -59,6 +59,23 @@ class Chooser:
             )
         return cls(scenario, sources, rows)
 
+    @classmethod
+    def of_sources(cls, scenario: Scenario, sources: "Domains") -> tuple[Self, ...]:
+        """One for each source's validation rows, that source in the target's place.
+
+        Raises:
+            DataError: as for `of_source`.
+        """
+        first, others = cls.of_source(scenario, sources), sources.sources
+        placed = [replace(sources, sources=(sources.target, *others[:n], *others[n + 1 :]), target=one)
+                  for n, one in enumerate(others)]  # fmt: skip
+        return first, *(cls(scenario, one, one.held_out("valid")) for one in placed)
+
+    @property
+    def units(self) -> int:
+        """How many users its metrics are means of."""
+        return int(self.rows["user"].nunique())
+
     @property
     def domain(self) -> str:
         """Whose rows they are."""
@@ -75,13 +92,17 @@ class Chooser:
         counts: NDArray[Any] = self.histories[self.domain].sum(axis=0).A1
         return counts
 
-    def few(self) -> Self:
-        """At most `training.valid_users` of the rows, evenly spaced, so that every epoch is judged by the same ones."""
-        step = max(1, -(-len(self.rows) // self.scenario.training.valid_users))
+    def few(self, total: int | None = None) -> Self:
+        """Some of the rows, evenly spaced, so that every epoch is judged by the same ones.
+
+        Args:
+            total: How many rows there are, with those of other choosers; of them `training.valid_users` stay at most.
+        """
+        step = max(1, -(-(len(self.rows) if total is None else total) // self.scenario.training.valid_users))
         return replace(self, rows=self.rows.iloc[::step])
 
-    def metrics(self, ranker: "Ranker") -> dict[str, float]:
-        """Means over users of every metric at every cutoff."""
+    def each(self, ranker: "Ranker") -> "pd.DataFrame":
+        """Every metric at every cutoff of each user."""
         from pipeline.evaluation.metrics import user_metrics
         from pipeline.evaluation.ranking import ranks
 
@@ -89,7 +110,11 @@ class Chooser:
         if self.strangers:
             known = {name: type(matrix)(matrix.shape, dtype=matrix.dtype) for name, matrix in known.items()}
         found = ranks(ranker.scores, known, self.rows, self.domains.seen(PARTS))
-        means = user_metrics(self.rows, found, self.scenario.task.cutoffs).mean()
+        return user_metrics(self.rows, found, self.scenario.task.cutoffs)
+
+    def metrics(self, ranker: "Ranker") -> dict[str, float]:
+        """Means over users of every metric at every cutoff."""
+        means = self.each(ranker).mean()
         return {str(name): float(value) for name, value in means.items()}
 
     def score(self, ranker: "Ranker") -> float:

@@ -1,5 +1,6 @@
 """Bring what the source taught to the target: epochs are chosen by validation, then all training rows are fitted."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,11 @@ from pipeline.steps.transaction import Facts, transact
 if TYPE_CHECKING:
     from pipeline.data.prepared import Domains
     from pipeline.models.network import Network
+    from pipeline.steps.choosing import Chooser
     from pipeline.training.fit import Rows
     from pipeline.transfer.method import Method
+
+log = logging.getLogger(__name__)
 
 
 def finetune_target(run: Run, strategy: str) -> StepResult:
@@ -57,6 +61,7 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
     from pipeline.models.network_ranker import NetworkRanker
     from pipeline.steps.choosing import Chooser
     from pipeline.training.fit import fit, write_curves
+    from pipeline.training.watch import Watch
 
     scenario, domains = run.scenario, load_domains(run, strategy.name)
     chooser, target = Chooser.of(run, domains, strategy.name), domains.target.name
@@ -69,24 +74,21 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
     rate = getattr(strategy.tune, "learning_rate", scenario.training.learning_rate)
     training = scenario.training.model_copy(update={"learning_rate": rate})
     settings: dict[str, Any] = {}
+    told = ""
     model, method, rows = _ready(run, strategy, domains, reads, ("train",))
     if strategy.tune.labels:
-        start = metric(model)
-        chosen = fit(model, method, rows, training, work / "choose", seed=scenario.seed, metric=metric)
+        watch = Watch(metric, few.units)
+        start = watch.ask(model)
+        chosen = fit(model, method, rows, training, work / "choose", seed=scenario.seed, watch=watch)
         write_curves(chosen.curves, folder / "metrics.csv")
         assert chosen.metric is not None
-        settings = {"epochs": chosen.epochs if chosen.metric > start else 0}
+        if told := chosen.told:
+            log.warning("%s: %s", strategy.name, told)
+        kept = watch.few or chosen.metric > start or (told and chosen.metric == start)
+        settings = {"epochs": chosen.epochs if kept else 0}
         if not settings["epochs"]:  # few labels can undo a good start
             model, *_ = _ready(run, strategy, domains, reads, ("train",))
-    priors = _priors(run, strategy, domains)
-    if chooser.domain == target:
-        prior = max(
-            priors, key=lambda one: few.score(NetworkRanker.of(model, target, **one))
-        )  # the first of equal ones
-        valid = chooser.metrics(NetworkRanker.of(model, target, **prior))
-    else:  # what was learnt is judged where there are labels
-        prior = priors[0]
-        valid = chooser.metrics(NetworkRanker.of(model, chooser.domain, counts=chooser.counts))
+    prior, valid = _weighed(chooser, model, _priors(run, strategy, domains))
     settings["prior_weight"] = prior["prior_weight"]
 
     model, method, rows = _ready(run, strategy, domains, reads, ("train", "valid"))
@@ -94,7 +96,23 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
         training = training.model_copy(update={"epochs": settings["epochs"]})
         fit(model, method, rows, training, work / "final", seed=scenario.seed)
     NetworkRanker.of(model, target, **prior).save(folder)
-    return {"lane": strategy.name, "valid": dict(valid), "valid_domain": chooser.domain, "settings": dict(settings)}
+    return {
+        "lane": strategy.name, "valid": dict(valid), "valid_domain": chooser.domain, "settings": dict(settings),
+        "watch": told,
+    }  # fmt: skip
+
+
+def _weighed(
+    chooser: "Chooser", model: "Network", priors: list[dict[str, Any]]
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """The prior that validation picks, the first of equal ones, and what validation says of the model with it."""
+    from pipeline.models.network_ranker import NetworkRanker
+
+    if chooser.domain != model.target:  # what was learnt is judged where there are labels
+        return priors[0], chooser.metrics(NetworkRanker.of(model, chooser.domain, counts=chooser.counts))
+    few = chooser.few()
+    prior = max(priors, key=lambda one: few.score(NetworkRanker.of(model, model.target, **one)))
+    return prior, chooser.metrics(NetworkRanker.of(model, model.target, **prior))
 
 
 def _priors(run: Run, strategy: Strategy, domains: "Domains") -> list[dict[str, Any]]:

@@ -3,14 +3,14 @@
 import csv
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
+from pytorch_lightning.callbacks import Checkpoint
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pipeline.config import Training
@@ -20,6 +20,7 @@ from pipeline.models.sides import Side
 from pipeline.tasks.ranking import InputRows, RankingRows
 from pipeline.training.checkpoints import HashedCheckpoints, best_epoch, best_weights, last_checkpoint, savers
 from pipeline.training.module import MONITOR, TransferModule
+from pipeline.training.watch import Stopping, Watch
 from pipeline.transfer.method import Method
 
 Place = tuple[int, int]  # (epoch, step)
@@ -87,14 +88,6 @@ class _Curves(Checkpoint):
         self.rows = list(state_dict["rows"])
 
 
-class _Stopping(EarlyStopping):
-    """Also stays stopped: a fit that is asked for again after it had stopped does not go on."""
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        del pl_module
-        trainer.should_stop = self.wait_count >= self.patience
-
-
 @dataclass(frozen=True)
 class Fitted:
     """What a fit leaves in the model's place: how long it was and how well it did."""
@@ -102,16 +95,18 @@ class Fitted:
     epochs: int  # of the best checkpoint where a metric chose it, else all
     metric: float | None
     curves: list[dict[str, Any]]
+    told: str = ""  # why the metric chose nothing, where it did not
 
 
 def fit(  # noqa: PLR0913  what is fitted, on what, how, and where its checkpoints lie
     model: Network, method: Method, rows: Rows, training: Training, work: Path,
-    *, seed: int, metric: Callable[[Network], float] | None = None,
+    *, seed: int, watch: Watch | None = None,
 ) -> Fitted:  # fmt: skip
     """Fit the model in place and leave the best weights in it.
 
     Goes on from the last checkpoint in `work` that is whole, where there is one; a damaged one is set aside.
-    With a metric, training stops after `training.patience` epochs without a better one; the best weights stay.
+    With something to watch, training stops after `training.patience` epochs without a better metric, and the best
+    weights stay; a metric that says nothing neither stops nor chooses.
 
     Raises:
         CrossliftError: the loss is no longer a number.
@@ -120,11 +115,12 @@ def fit(  # noqa: PLR0913  what is fitted, on what, how, and where its checkpoin
     _quiet()
     torch.manual_seed(seed)
     torch.set_num_threads(1)
+    metric = watch.metric if watch else None
     module = TransferModule(model, method, training.learning_rate, metric)
     curves = _Curves()
     callbacks: list[pl.Callback] = [curves, *savers(work, chosen=metric is not None)]
-    if metric is not None:
-        callbacks.append(_Stopping(MONITOR, mode="max", patience=training.patience, check_on_train_epoch_end=True))
+    if watch is not None and not watch.few:
+        callbacks.append(Stopping(training.patience))
     trainer = pl.Trainer(
         max_epochs=training.epochs, accelerator="auto", devices=1, callbacks=callbacks, logger=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, default_root_dir=work,
@@ -135,6 +131,9 @@ def fit(  # noqa: PLR0913  what is fitted, on what, how, and where its checkpoin
     trainer.fit(module, loader, ckpt_path=last_checkpoint(work, curves.state_key), weights_only=True)
     if any(not torch.isfinite(parameter).all() for parameter in model.parameters()):
         raise CrossliftError(f"{work.name}: training diverged: a weight is not a number; lower training.learning_rate.")
+    values = [row["value"] for row in curves.rows if row["key"] == MONITOR]
+    if watch is not None and (told := watch.blind(values)):
+        return Fitted(len(values), values[-1], curves.rows, told)
     best, value = best_epoch(curves.rows)
     if metric is not None and best is not None:
         state = best_weights(work, best)

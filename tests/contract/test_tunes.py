@@ -1,6 +1,7 @@
 """What every adaptation and tuning promises, through the real fit on two domains with a known shift."""
 
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pipeline.models.network import Network
 from pipeline.models.sides import Outputs
 from pipeline.tasks.ranking import InputRows, RankingRows, Sampling
 from pipeline.training.fit import Fitted, Rows, fit, write_curves
+from pipeline.training.watch import MIN_UNITS, Watch
 from pipeline.transfer.method import Method
 from pipeline.transfer.methods import ADAPTS, build_adapt, build_tune
 
@@ -183,7 +185,7 @@ def test_the_curves_name_every_loss(tmp_path):
     assert [int(row["step"]) for row in rows] == [steps * (1 + place // 3) for place in range(9)]
 
 
-def given(values: list[float]) -> Callable[[Network], float]:
+def given(values: list[float], units: int = MIN_UNITS) -> Watch:
     """A metric with these values, epoch by epoch, which must not be asked more often."""
     left = list(values)
 
@@ -191,14 +193,14 @@ def given(values: list[float]) -> Callable[[Network], float]:
         assert left, "the fit went on for too long"  # a StopIteration would end Lightning's loop without a word
         return left.pop(0)
 
-    return metric
+    return Watch(metric, units)
 
 
 def test_the_best_epoch_s_weights_are_left(tmp_path):
     """The metric of an epoch belongs to that epoch's weights: they are those of a fit of just as many epochs."""
     more = {"training": TRAINING.model_copy(update={"epochs": 4, "patience": 4})}
     model, found = fitted(
-        method_of("fine_tune"), rows_of("fine_tune"), tmp_path / "one", metric=given([0.1, 0.5, 0.3, 0.5]), **more
+        method_of("fine_tune"), rows_of("fine_tune"), tmp_path / "one", watch=given([0.1, 0.5, 0.3, 0.5]), **more
     )
     assert (found.epochs, found.metric) == (2, pytest.approx(0.5))  # of equal ones the first
     scored = [(row["epoch"], row["value"]) for row in found.curves if row["key"] == "valid/metric"]
@@ -214,24 +216,68 @@ def test_the_best_epoch_s_weights_are_left(tmp_path):
 
 def test_the_last_epoch_can_be_the_best(tmp_path):
     """The metric of the last epoch counts as well."""
-    _, found = fitted(method_of("scratch"), rows_of("scratch"), tmp_path, metric=given([0.1, 0.2, 0.3]))
+    _, found = fitted(method_of("scratch"), rows_of("scratch"), tmp_path, watch=given([0.1, 0.2, 0.3]))
     assert (found.epochs, found.metric) == (3, pytest.approx(0.3))
 
 
 def test_training_stops_after_its_patience(tmp_path):
     """Two epochs without a better value end the fit."""
-    more = {"training": TRAINING.model_copy(update={"epochs": 9}), "metric": given([0.4, 0.3, 0.2])}
+    more = {"training": TRAINING.model_copy(update={"epochs": 9}), "watch": given([0.4, 0.3, 0.2])}
     _, found = fitted(method_of("scratch"), rows_of("scratch"), tmp_path, **more)
     assert (found.epochs, found.metric) == (1, pytest.approx(0.4))
 
 
+CONSTANT = r"the metric is 0.0036 after every epoch: it stopped nothing and chose nothing, and the last of 4 epochs is"
+FEW = r"the metric rests on 99 users, fewer than 100: it stopped nothing and chose nothing, and the last of 4 epochs is"
+BLIND = {
+    "constant": ([0.0036] * 4, MIN_UNITS, CONSTANT),
+    "of few users": ([0.4, 0.3, 0.2, 0.1], MIN_UNITS - 1, FEW),
+}
+
+
+@pytest.mark.parametrize("case", BLIND)
+def test_a_metric_that_says_nothing_stops_nothing(case, tmp_path):
+    """All epochs are trained, whatever the patience, the last one's weights stay, and it is told why."""
+    values, units, told = BLIND[case]
+    training = TRAINING.model_copy(update={"epochs": 4, "patience": 1})
+    model, found = fitted(
+        method_of("scratch"), rows_of("scratch"), tmp_path / "one", training=training, watch=given(values, units)
+    )
+    assert (found.epochs, found.metric) == (4, pytest.approx(values[-1]))
+    assert re.match(told, found.told)
+    whole, unwatched = fitted(method_of("scratch"), rows_of("scratch"), tmp_path / "two", training=training)
+    assert same(model, whole)
+    assert unwatched.told == ""
+
+
+def test_a_metric_that_moves_late_stops_late(tmp_path):
+    """Epochs before the first move are not counted as epochs without a better one; then the patience counts."""
+    training = TRAINING.model_copy(update={"epochs": 9, "patience": 2})
+    watch = given([0.2, 0.2, 0.2, 0.2, 0.1, 0.15])
+    _, found = fitted(method_of("scratch"), rows_of("scratch"), tmp_path, training=training, watch=watch)
+    assert (found.epochs, found.metric, found.told) == (1, pytest.approx(0.2), "")
+
+
+def test_a_constant_metric_is_remembered(tmp_path, monkeypatch):
+    """A fit that was killed knows of the epochs before that the metric did not move."""
+    training = TRAINING.model_copy(update={"epochs": 4, "patience": 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(RankingRows, "batch", ending(RankingRows.batch))
+        with pytest.raises(KilledError):
+            fitted(method_of("scratch"), rows_of("scratch"), tmp_path, training=training, watch=given([0.0036] * 2))
+    _, found = fitted(method_of("scratch"), rows_of("scratch"), tmp_path, training=training, watch=given([0.0036] * 2))
+    assert found.epochs == 4
+    assert re.match(CONSTANT, found.told)
+
+
 def test_a_fit_that_had_ended_is_read_not_repeated(tmp_path):
     """Asked again with its checkpoints there, it trains no step more: neither after its epochs nor stopped early."""
-    for name, values in (("stopped", [0.4, 0.3, 0.2]), ("whole", [0.1, 0.2, 0.3, 0.4])):
+    ends = {"stopped": [0.4, 0.3, 0.2], "whole": [0.1, 0.2, 0.3, 0.4], "constant": [0.1] * 4}
+    for name, values in ends.items():
         training = TRAINING.model_copy(update={"epochs": 4})
         rows = rows_of("scratch")
-        once = fitted(method_of("scratch"), rows, tmp_path / name, training=training, metric=given(values))
-        again = fitted(method_of("scratch"), rows, tmp_path / name, training=training, metric=given([]))
+        once = fitted(method_of("scratch"), rows, tmp_path / name, training=training, watch=given(values))
+        again = fitted(method_of("scratch"), rows, tmp_path / name, training=training, watch=given([]))
         assert again[1] == once[1]
         assert same(again[0], once[0])
 
@@ -285,18 +331,18 @@ def test_a_damaged_best_epoch_is_made_again(ended, tmp_path, monkeypatch):
     """The best weights are never read from a damaged file: what needs them is left, and the fit ends as it should."""
     rows, training = rows_of("scratch"), TRAINING.model_copy(update={"epochs": 3, "patience": 3})
     whole, found = fitted(
-        method_of("scratch"), rows, tmp_path / "whole", training=training, metric=given([0.3, 0.1, 0.2])
+        method_of("scratch"), rows, tmp_path / "whole", training=training, watch=given([0.3, 0.1, 0.2])
     )
     if ended:
-        fitted(method_of("scratch"), rows, tmp_path / "two", training=training, metric=given([0.3, 0.1, 0.2]))
+        fitted(method_of("scratch"), rows, tmp_path / "two", training=training, watch=given([0.3, 0.1, 0.2]))
     else:
         with monkeypatch.context() as patch:
             patch.setattr(RankingRows, "batch", ending(RankingRows.batch))
             with pytest.raises(KilledError):
-                fitted(method_of("scratch"), rows, tmp_path / "two", training=training, metric=given([0.3, 0.1]))
+                fitted(method_of("scratch"), rows, tmp_path / "two", training=training, watch=given([0.3, 0.1]))
     break_checkpoint(tmp_path / "two" / "best0000.ckpt", "flipped")
     again, repeated = fitted(
-        method_of("scratch"), rows, tmp_path / "two", training=training, metric=given([0.3, 0.1, 0.2])
+        method_of("scratch"), rows, tmp_path / "two", training=training, watch=given([0.3, 0.1, 0.2])
     )
     assert repeated == found
     assert same(whole, again)
@@ -306,7 +352,7 @@ def test_few_checkpoints_are_kept(tmp_path):
     """However many epochs there are: the last two, and the weights of the best two."""
     training = TRAINING.model_copy(update={"epochs": 6, "patience": 6})
     values = [0.1, 0.5, 0.3, 0.4, 0.2, 0.5]
-    fitted(method_of("scratch"), rows_of("scratch"), tmp_path, training=training, metric=given(values))
+    fitted(method_of("scratch"), rows_of("scratch"), tmp_path, training=training, watch=given(values))
     kept = sorted(path.name for path in tmp_path.glob("*.ckpt"))
     assert kept == ["best0001.ckpt", "best0005.ckpt", "epoch0004.ckpt", "epoch0005.ckpt"]
     assert {path.name for path in tmp_path.glob("*.json")} == {f"{name}.sha256.json" for name in kept}

@@ -16,6 +16,7 @@ from pipeline.scenarios import load_scenario
 from pipeline.steps.adapt import adapt_domain
 from pipeline.steps.audit import audit
 from pipeline.steps.baseline import fit_baseline
+from pipeline.steps.choosing import Chooser
 from pipeline.steps.finetune import finetune_target
 from pipeline.steps.ingest import ingest
 from pipeline.steps.inputs import load_domains
@@ -92,10 +93,11 @@ def test_training_that_only_harms_is_not_done(run, monkeypatch):
     asked, fit = [], fitting.fit
 
     def counted(*args, **settings):
-        asked.append(settings.get("metric") is not None)
+        asked.append(settings.get("watch") is not None)
         return fit(*args, **settings)
 
     monkeypatch.setattr(fitting, "fit", counted)
+    monkeypatch.setattr("pipeline.training.watch.MIN_UNITS", 1)  # 45 users are few
     strategies = [one.model_dump(mode="json") for one in run.scenario.strategies]
     for one in strategies:
         one["tune"] |= {"learning_rate": 10.0} if one["tune"]["kind"] == "fine_tune" else {}
@@ -105,6 +107,18 @@ def test_training_that_only_harms_is_not_done(run, monkeypatch):
     assert found.facts["settings"]["epochs"] == 0
     curve = pd.read_csv(run.path(found) / "metrics.csv")
     assert curve.loc[curve["key"] == "valid/metric", "value"].max() < found.facts["valid"]["ndcg@10"]
+
+
+def test_a_metric_that_cannot_move_stops_nothing(ready, tmp_path, monkeypatch, caplog):
+    """Where the validation rows say the same after every epoch, all are trained, and log and facts say so."""
+    shutil.copytree(ready, tmp_path / "home")
+    monkeypatch.setattr(Chooser, "each", lambda self, ranker: pd.DataFrame({"ndcg@10": [0.0036] * self.units}))
+    monkeypatch.setattr("pipeline.training.watch.MIN_UNITS", 1)
+    run, told = Run.load(Home(tmp_path / "home"), "night"), "the metric is 0.0036 after every epoch: it stopped nothing"
+    source, lane = pretrain_source(run), finetune_target(run, "target_only")
+    assert source.facts["epochs"] == lane.facts["settings"]["epochs"] == scenario().training.epochs == 2
+    assert str(source.facts["watch"]).startswith(told)
+    assert {source.facts["watch"], f"target_only: {lane.facts['watch']}"} <= set(caplog.messages)
 
 
 @pytest.mark.parametrize("lane", ["target_only", "frozen"])

@@ -35,7 +35,9 @@ from pipeline.steps.finetune import finetune_target
 from pipeline.steps.pretrain import pretrain_source
 from pipeline.steps.run import Run
 from pipeline.tasks.ranking import RankingRows
+from pipeline.training import watch
 
+watch.MIN_UNITS = 1  # as in the undisturbed run
 root, step, pattern, count = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 batch, places = RankingRows.batch, []
 
@@ -72,8 +74,10 @@ def homes(tmp_path_factory) -> tuple[Path, Path]:
         step(run)
     shutil.copytree(ready, whole)
     run = Run.load(Home(whole), NIGHT)
-    pretrain_source(run)
-    finetune_target(run, "fine_tune")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.training.watch.MIN_UNITS", 1)  # 45 users are few
+        pretrain_source(run)
+        finetune_target(run, "fine_tune")
     return ready, whole
 
 
