@@ -17,8 +17,8 @@ import pandas as pd
 from quality import interval, run, table
 
 from pipeline.evaluation.bootstrap import estimate
-from pipeline.evaluation.metrics import per_user
 from pipeline.evaluation.statistics import Means, resample
+from pipeline.labels.ranking_metrics import user_metrics
 
 RESAMPLES = 2000
 
@@ -33,9 +33,9 @@ def metrics_of(given: argparse.Namespace, seed: int) -> tuple[dict[str, Any], pd
     marks = pd.read_parquet(_folder(home, results / "audit..json") / "marks.parquet")
     marked = marks.loc[marks["domain"] == comparison["target"], "row"]
     lanes = {str(name): part.reset_index(drop=True) for name, part in ranked.groupby("lane", observed=True)}
-    rows = next(iter(lanes.values()))[["row", "user", "item"]]
+    rows = next(iter(lanes.values()))[["row", "unit", "item"]].rename(columns={"unit": "user"})
     clean = ~rows["row"].isin(marked).to_numpy()
-    users = per_user(rows, {name: part["rank"].to_numpy() for name, part in lanes.items()}, (10,), clean)
+    users = {name: user_metrics(rows[clean], part["rank"].to_numpy()[clean], (10,)) for name, part in lanes.items()}
     return comparison, pd.DataFrame({name: part[comparison["metric"]] for name, part in users.items()})
 
 

@@ -102,8 +102,8 @@ def recommend(  # noqa: PLR0913, PLR0917  each is an option of the command
     chosen = Format.JSON if as_json else style
     with quiet(chosen != Format.TABLE):
         folder = model_folder(Home.from_env(), name, alias)
-        from pipeline.serving.recommend import as_csv
-        from pipeline.serving.recommend import recommend as ask
+        from pipeline.cli.recommending import as_csv
+        from pipeline.cli.recommending import recommend as ask
 
         rows = ask(folder, user or [], _items(history), _items(source_history), k)
     if chosen == Format.JSON:

@@ -1,6 +1,22 @@
-"""Items that are ranked for each user."""
+"""The kind of label that is an item: ranked for each user among a whole catalogue.
 
+Shapes: N rows of a view, I items of the catalogue.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.config import RankingTask
+from pipeline.labels.ranking_metrics import metric_names, user_metrics
+from pipeline.labels.ranks import Score, latency, ranks
+from pipeline.labels.statistic import Means
 from pipeline.labels.words import Words
+from pipeline.views import PAST, FloatArray, Histories, IntArray, ItemLabel, Mask, Past, View
 
 ITEMS = Words(
     metrics={"ndcg": "NDCG", "recall": "recall", "hit_rate": "hit rate", "mrr": "MRR"},
@@ -14,3 +30,81 @@ ITEMS = Words(
         "count half."
     ),
 )
+
+_TIMED_USERS = 9
+
+
+class Scorer(Protocol):
+    """What ranks: a predictor of items."""
+
+    def scores(self, histories: Histories) -> NDArray[np.float32]:
+        """[n, I] of the histories of n units; higher is better."""
+        ...
+
+
+@dataclass(frozen=True)
+class Items:
+    """Items of one catalogue, ranked for each user by what the user did in any domain."""
+
+    task: RankingTask
+    words: Words = ITEMS
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All metrics at all cutoffs, such as `ndcg@10`."""
+        return metric_names(self.task.cutoffs)
+
+    @property
+    def gated(self) -> str:
+        """The task's metric at the first cutoff."""
+        return f"{self.task.metric}@{self.task.cutoffs[0]}"
+
+    def told(self, view: View) -> str:
+        """How many items are ranked."""
+        return f"{len(_label(view).catalogue):,} items are ranked for each user."
+
+    def predict(self, predictor: Scorer, view: View) -> FloatArray:
+        """Rank each row's item in the catalogue: [N], 1 is the top; see `pipeline.labels.ranks.ranks`."""
+        return self._ranks(predictor.scores, view)
+
+    def chance(self, view: View) -> FloatArray:
+        """Rank each row with a scorer that says the same for all items: [N]."""
+        items = len(_label(view).catalogue)
+        return self._ranks(lambda past: np.zeros((next(iter(past.values())).shape[0], items), np.float32), view)
+
+    def statistic(self, view: View, predicted: FloatArray, chosen: Mask, metrics: Sequence[str]) -> Means:
+        """Means over users of the chosen rows."""
+        table = self._each(view.take(chosen), predicted[chosen])
+        return Means(table[list(metrics)].to_numpy())
+
+    def values(self, judged: Sequence[tuple[View, FloatArray]]) -> dict[str, float]:
+        """Means over the users of all views, each view's users being its own."""
+        means = pd.concat([self._each(view, predicted) for view, predicted in judged]).mean()
+        return {str(name): float(value) for name, value in means.items()}
+
+    def latency(self, predictor: Scorer, view: View) -> float:
+        """Seconds to score the catalogue for one user: of those with a row, else of any."""
+        past = _past(view).taken
+        users: IntArray = np.unique(view.units) if len(view) else np.arange(next(iter(past.values())).shape[0])
+        return latency(predictor.scores, past, users[:_TIMED_USERS])
+
+    def _ranks(self, score: Score, view: View) -> FloatArray:
+        return ranks(score, _past(view).taken, _pairs(view), _label(view).seen)
+
+    def _each(self, view: View, predicted: FloatArray) -> pd.DataFrame:
+        return user_metrics(_pairs(view), predicted, self.task.cutoffs)
+
+
+def _pairs(view: View) -> pd.DataFrame:
+    return pd.DataFrame({"user": view.units, "item": _label(view).value})
+
+
+def _label(view: View) -> ItemLabel:
+    assert isinstance(view.label, ItemLabel)
+    return view.label
+
+
+def _past(view: View) -> Past:
+    past = view.fields[PAST]
+    assert isinstance(past, Past)
+    return past

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -13,15 +13,13 @@ from pipeline.models.factors import BlendRanker, IalsRanker
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker
 from pipeline.models.ranker import Ranker
 from pipeline.models.stack import Stack
-
-if TYPE_CHECKING:
-    from pipeline.data.prepared import Columns, Histories
+from pipeline.views import PAST, Histories, Views, item_columns
 
 Settings = dict[str, Any]
-Fit = Callable[["Histories", Stack, Settings, int], Ranker]  # (histories, stack, settings, seed)
+Fit = Callable[[Histories, Stack, Settings, int], Ranker]  # (histories, stack, settings, seed)
 
 
-def _blend(histories: "Histories", stack: Stack, settings: Settings, seed: int) -> BlendRanker:
+def _blend(histories: Histories, stack: Stack, settings: Settings, seed: int) -> BlendRanker:
     factors = {key: value for key, value in settings.items() if key != "neighbours"}
     ials = IalsRanker.fit(histories, stack, **factors, seed=seed)
     return BlendRanker(ials, UserKnnRanker.fit(histories, stack, settings["neighbours"]))
@@ -62,24 +60,25 @@ def candidates(config: cfg.Baseline) -> Iterator[Settings]:
 
 
 def fit_baseline(
-    config: cfg.Baseline, histories: "Histories", target: str, settings: Settings, seed: int,
-    columns: "Columns | None" = None,
-) -> Ranker:  # fmt: skip
+    config: cfg.Baseline, views: Views, target: str, settings: Settings, seed: int, *, shared: bool = False
+) -> Ranker:
     """The baseline fitted with one combination of settings.
 
     Args:
         config: Which baseline, and on which domains' rows.
-        histories: CSR [U, I_d] of each domain.
+        views: The rows of each domain that may be learnt from.
         target: The domain whose items are ranked.
         settings: One of `candidates`.
         seed: Of what is drawn.
-        columns: As `Stack.of` takes them.
+        shared: Whether an item id means one item in all domains; else no two domains have an item in common.
     """
+    histories: Histories = views[target].fields[PAST].taken
     if config.domains == "source":  # whoever is known in the target alone does not count either
         sources = {name: matrix for name, matrix in histories.items() if name != target}
         known = np.flatnonzero(sum(np.diff(matrix.indptr) for matrix in sources.values()))
         empty = sparse.csr_matrix((len(known), histories[target].shape[1]), dtype=np.float32)
         histories = {name: empty if name == target else matrix[known] for name, matrix in histories.items()}
+    columns = item_columns({name: view.label.catalogue for name, view in views.items()}, target) if shared else None
     stack = Stack.of(histories, target, settings[WEIGHT], columns)
     own = {key: value for key, value in settings.items() if key != WEIGHT}
     return BASELINES[type(config)][0](histories, stack, own, seed)

@@ -17,6 +17,8 @@ def _network() -> type[Ranker]:
     return NetworkRanker
 
 
+FILES = ("ranker.json", "weights.safetensors")  # what a ranker writes
+
 # kind -> its class, asked for only where it is needed
 RANKERS: dict[str, Callable[[], type[Ranker]]] = {
     "popularity": lambda: PopularityRanker,

@@ -14,7 +14,7 @@ from pipeline.models.items import ItemSpace
 from pipeline.models.sides import Inputs, Outputs
 
 if TYPE_CHECKING:
-    from pipeline.data.prepared import Histories
+    from pipeline.views import Histories
 
 
 class Encoder(nn.Module, ABC):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from pipeline.data.prepared import Histories
+    from pipeline.views import Histories
 
 Scores = NDArray[np.float32]
 Arrays = dict[str, NDArray[Any]]

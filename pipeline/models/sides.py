@@ -55,3 +55,43 @@ class Outputs:
 
     side: Side
     features_BD: Tensor
+
+
+class LabelledRows(Protocol):
+    """The labelled rows of one domain, cut into batches."""
+
+    @property
+    def role(self) -> Role:
+        """What they are to the method."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        ...
+
+    def batch(self, epoch: int, step: int) -> Side:
+        """The side of a step; it depends on the seed and these two alone."""
+        ...
+
+
+class UnlabelledRows(Protocol):
+    """Inputs of the target, cut into batches."""
+
+    def batch(self, epoch: int, step: int) -> Side:
+        """The side of a step."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The labelled rows of each domain, and unlabelled inputs of the target where a penalty looks at them."""
+
+    labelled: tuple[LabelledRows, ...]
+    inputs: UnlabelledRows | None = None
+
+    @property
+    def steps(self) -> int:
+        """Steps in an epoch: once over the target's labelled rows, else once over the largest source's."""
+        of_target = [rows.steps for rows in self.labelled if rows.role == "target"]
+        return max(of_target or [rows.steps for rows in self.labelled])

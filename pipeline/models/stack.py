@@ -15,7 +15,7 @@ from scipy import sparse
 from pipeline.models.ranker import Arrays
 
 if TYPE_CHECKING:
-    from pipeline.data.prepared import Columns, Histories
+    from pipeline.views import Histories, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,11 @@ class Stack:
 
     @classmethod
     def of(
-        cls, histories: "Histories", target: str, source_weight: float = 0.0, columns: "Columns | None" = None
+        cls,
+        histories: "Histories",
+        target: str,
+        source_weight: float = 0.0,
+        columns: "Mapping[str, IntArray] | None" = None,
     ) -> "Stack":
         """The target alone (weight 0), or all domains with the sources at one weight.
 
@@ -40,7 +44,7 @@ class Stack:
             histories: CSR [n, I_d] of each domain.
             target: Which of them is the target.
             source_weight: What a row of a source counts; a row of the target counts 1.
-            columns: `Domains.item_columns` where domains share items; without, no two domains have an item in common.
+            columns: `pipeline.views.item_columns` where domains share items; without, no two have one in common.
         """
         names = (target, *(name for name in histories if name != target and source_weight))
         sizes = [histories[name].shape[1] for name in names]

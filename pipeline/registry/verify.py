@@ -34,16 +34,19 @@ def main(uri: str, identity: str) -> None:
     if manifest_hash(example.parent) != identity:
         sys.exit("the package is not the one that was registered")
     logged = json.loads(example.read_text(encoding="utf-8"))
-    answer = model.predict(model.metadata.load_input_example(str(folder)), params={"k": logged["k"]})
+    params = logged["params"] if "params" in logged else {"k": logged["k"]}  # as packages of 0.1 say it
+    answer = model.predict(model.metadata.load_input_example(str(folder)), params=params)
     expected = pd.DataFrame(logged["answer"])[list(answer.columns)]
-    exact = [column for column in answer.columns if column != "score"]
+    numbers = [column for column in answer.columns if pd.api.types.is_float_dtype(answer[column])]
+    exact = [column for column in answer.columns if column not in numbers]
     left, right = (frame[exact].astype(object).where(frame[exact].notna(), None) for frame in (answer, expected))
     if not left.equals(right):
         unlike = [column for column in exact if not left[column].equals(right[column])]  # users are not named
         sys.exit(f"the answer is not the logged one: {', '.join(unlike) or 'the number of rows'} differ")
-    gap = (answer["score"] - expected["score"]).abs()
-    if not (gap <= 1e-5 * (1 + expected["score"].abs())).all():
-        sys.exit(f"the scores differ from the logged ones by up to {gap.max()}")
+    for column in numbers:
+        gap = (answer[column] - expected[column]).abs()
+        if not (gap <= 1e-5 * (1 + expected[column].abs())).all():
+            sys.exit(f"{column} differs from the logged one by up to {gap.max()}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pipeline.serving.package import ServedModel
 
 
 class Predictor(PythonModel):
-    """Ranked items for user ids or histories; what goes in and out is told by `pipeline.serving.requests.answer`."""
+    """Answers to requests; what goes in and out is told by the rows of its task (`pipeline/rows/`)."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the package, after the files around it were held against what was logged.
@@ -26,9 +26,9 @@ class Predictor(PythonModel):
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Rank the `k` (in `params`, else 10) best items for each row."""
+        """Answer each row."""
         del context
-        return self.model.recommend(model_input, int((params or {}).get("k", 10)))
+        return self.model.answer(model_input, params)
 
 
 set_model(Predictor())

@@ -2,6 +2,7 @@
 
 import shutil
 import warnings
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,12 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType, Array
 
 import pipeline
-from pipeline import columns as c
 from pipeline.errors import CrossliftError
 from pipeline.folders import MANIFEST, manifest_of, write_json
 from pipeline.models.load import load_ranker
-from pipeline.serving import requests
+from pipeline.rows.kind import PackageInfo, Serving
 from pipeline.serving.package import read_example
+from pipeline.tasks.serving import serving_of
 
 # What loading and predicting import. Exact versions: the same input gives the same output later.
 _NEEDS = ("implicit", "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "safetensors", "scipy")
@@ -36,7 +37,7 @@ def save_predictor(package: Path, folder: Path, model: Model) -> None:
         CrossliftError: MLflow did not keep the signature.
     """
     example = read_example(package)
-    answer = example["answer"]
+    info = PackageInfo.model_validate_json((package / "package.json").read_text(encoding="utf-8"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # hints for people who write models by hand
         mlflow.pyfunc.save_model(
@@ -45,8 +46,8 @@ def save_predictor(package: Path, folder: Path, model: Model) -> None:
             python_model=str(Path(__file__).with_name("pyfunc.py")),
             artifacts={"package": str(package)},
             code_paths=[str(Path(pipeline.__file__).parent)],
-            signature=signature(titled=bool(answer) and c.TITLE in answer[0]),
-            input_example=(pd.DataFrame(example["requests"]), {"k": example["k"]}),
+            signature=signature(serving_of(info.task), example["answer"]),
+            input_example=(pd.DataFrame(example["requests"]), example["params"]),
             pip_requirements=requirements(load_ranker(package).needs),
         )
     for path in folder.rglob("*"):
@@ -58,27 +59,25 @@ def save_predictor(package: Path, folder: Path, model: Model) -> None:
     write_json(folder / MANIFEST, manifest_of(folder))
 
 
-def signature(titled: bool) -> ModelSignature:
-    """Describe the columns and parameters of a request, and the columns of the answer."""
-    text = DataType.string
+def signature(serving: Serving, answer: Sequence[Mapping[str, Any]]) -> ModelSignature:
+    """Describe the columns and parameters of a request, and the columns of an answer as one is."""
     anything: Any = AnyType()  # type: ignore[no-untyped-call]  # MLflow makes no text of an id that is a number
-    inputs: list[Any] = [
-        ColSpec(anything, c.USER, required=False),
-        ColSpec(Array(text), requests.HISTORY, required=False),
-        ColSpec(Array(text), requests.SOURCE_HISTORY, required=False),
-    ]
+    kinds = {"any": anything, "texts": Array(DataType.string)}
+    inputs: list[Any] = [ColSpec(kinds[kind], name, required=False) for name, kind in serving.requests.items()]
     outputs: list[Any] = [
-        ColSpec(DataType.long, "request"),
-        ColSpec(text, c.USER, required=False),
-        ColSpec(DataType.long, "rank"),
-        ColSpec(text, c.ITEM),
-        *([ColSpec(text, c.TITLE, required=False)] if titled else []),
-        ColSpec(DataType.double, "score"),
-        ColSpec(text, "served_from"),
-        ColSpec(DataType.long, "ignored"),
+        ColSpec(_type_of([row[name] for row in answer]), name, required=all(row[name] is not None for row in answer))
+        for name in answer[0]
     ]
-    params = ParamSchema([ParamSpec("k", DataType.long, 10)])
+    params = ParamSchema([ParamSpec(name, DataType.long, value) for name, value in serving.params.items()])
     return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs), params=params)
+
+
+def _type_of(values: Sequence[Any]) -> DataType:
+    """The type of a column of an answer: whole numbers, numbers, else texts."""
+    known = [value for value in values if value is not None]
+    if known and all(isinstance(value, int) for value in known):
+        return DataType.long
+    return DataType.double if known and all(isinstance(value, int | float) for value in known) else DataType.string
 
 
 def requirements(more: tuple[str, ...] = ()) -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.config import Adaptation
 from pipeline.results import StepResult
-from pipeline.steps.inputs import load_domains, prepared_inputs
+from pipeline.steps.inputs import load_prepared, prepared_inputs
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
 
@@ -42,21 +42,14 @@ def adapt_domain(run: Run, adapt: str) -> StepResult:
 def _build(run: Run, config: Adaptation, folder: Path, work: Path) -> Facts:
     from safetensors.torch import load_file, save_file
 
-    from pipeline.training.build import in_source_items, labelled, new_network, rows_of, target_inputs
+    from pipeline.models.learner import Learning
+    from pipeline.tasks.learners import build_learner
     from pipeline.training.fit import fit, write_curves
     from pipeline.transfer.methods import build_adapt
 
-    scenario, domains = run.scenario, load_domains(run)
-    histories, target = dict(domains.histories(("train", "valid"))), domains.target
-    if not scenario.target_labels:  # the first source's validation rows have to choose later
-        histories[domains.sources[0].name] = domains.matrix(domains.sources[0], ("train",))
-    model = new_network(scenario, domains.all, histories, frozenset(scenario.sources))
-    reads = (*scenario.sources, target.name) if target.has_text else scenario.sources
-    seen = in_source_items(domains, histories) if "items" in scenario.bridges else histories
-    rows = rows_of(
-        [labelled(scenario, name, histories, scenario.sources) for name in scenario.sources],
-        target_inputs(scenario, domains, seen, reads),
-    )
+    scenario = run.scenario
+    choosing = () if scenario.target_labels else scenario.sources[:1]  # whose validation rows have to choose later
+    model, rows = build_learner(Learning.of(scenario)).adapt(load_prepared(run).training(choosing))
     training = scenario.training.model_copy(update={"epochs": min(config.epochs, scenario.training.epochs)})
     method = build_adapt(config, scenario.model.dim)
     method.initialise(model, load_file(run.path(run.result("pretrain_source")) / "model.safetensors"))

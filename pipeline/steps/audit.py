@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.folders import hash_file, read_json
 from pipeline.results import StepResult
 from pipeline.steps.account import accounts
-from pipeline.steps.inputs import load_domains, prepared_inputs
+from pipeline.steps.inputs import load_prepared, prepared_inputs
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
 
@@ -38,13 +38,10 @@ def _expects_cold(run: Run) -> bool:
 
 
 def _audit(run: Run, passport: StepResult, folder: Path, _work: Path) -> Facts:
-    from pipeline.validation.audit import audit as mark
-    from pipeline.validation.likeness import likeness
+    from pipeline.tasks.audits import audit_rows
     from pipeline.validation.passport import PASSPORT
 
-    domains = load_domains(run)
-    marks, report = mark(domains, _expects_cold(run))
-    report["likeness"] = likeness(domains)
+    marks, report = audit_rows(run.scenario.task, load_prepared(run), cold_start=_expects_cold(run))
     for difference in report["likeness"]["differs"]:
         log.warning("validation is not like the test: %s", difference)
     marks.to_parquet(folder / MARKS, index=False, compression="zstd")

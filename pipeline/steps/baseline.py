@@ -1,16 +1,13 @@
 """Fit a baseline: settings by validation, then once more on all training rows."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pipeline.config import Baseline, Scenario
+from pipeline.config import Baseline
 from pipeline.results import StepResult
-from pipeline.steps.inputs import load_domains, prepared_inputs
+from pipeline.steps.choosing import chooser_of
+from pipeline.steps.inputs import load_prepared, prepared_inputs
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
-
-if TYPE_CHECKING:
-    from pipeline.data.prepared import Columns, Domains
 
 
 def fit_baseline(run: Run, baseline: str) -> StepResult:
@@ -42,25 +39,20 @@ def fit_baseline(run: Run, baseline: str) -> StepResult:
 
 def _build(run: Run, config: Baseline, folder: Path) -> Facts:
     from pipeline.models.baselines import Settings, candidates, fit_baseline
-    from pipeline.steps.choosing import Chooser, deciding_metric
 
-    scenario, domains = run.scenario, load_domains(run, config.name)
-    chooser = Chooser.of(run, domains, config.name)
-    on_source = chooser.domain != domains.target.name  # then all that chooses is a source's
+    scenario, prepared = run.scenario, load_prepared(run, config.name)
+    chooser = chooser_of(run, prepared, config.name)
+    on_source = chooser.domain != scenario.target  # then all that chooses is a source's
     tried_config = config.model_copy(update={"domains": "all"}) if on_source else config
-    histories, columns = chooser.histories, _columns(scenario, chooser.domains)
+    views, shared = chooser.training, "items" in scenario.bridges
 
     def tried(settings: Settings) -> dict[str, float]:
-        return chooser.metrics(fit_baseline(tried_config, histories, chooser.domain, settings, scenario.seed, columns))
+        fitted = fit_baseline(tried_config, views, chooser.domain, settings, scenario.seed, shared=shared)
+        return chooser.metrics(fitted)
 
     # Only metrics are kept of a try: the fits of the large methods take gigabytes and minutes each.
     found = [(settings, tried(settings)) for settings in candidates(config)]
-    settings, valid = max(found, key=lambda one: one[1][deciding_metric(scenario)])  # the first of equal ones
-    histories, columns = domains.histories(("train", "valid")), _columns(scenario, domains)
-    fit_baseline(config, histories, domains.target.name, settings, scenario.seed, columns).save(folder)
+    settings, valid = max(found, key=lambda one: one[1][chooser.label.gated])  # the first of equal ones
+    views = prepared.training()
+    fit_baseline(config, views, scenario.target, settings, scenario.seed, shared=shared).save(folder)
     return {"lane": config.name, "valid": dict(valid), "valid_domain": chooser.domain, "settings": dict(settings)}
-
-
-def _columns(scenario: Scenario, domains: "Domains") -> "Columns | None":
-    """One column for each item where items are the bridge, else one for each item of each domain."""
-    return domains.item_columns() if "items" in scenario.bridges else None

@@ -1,143 +1,18 @@
-"""Which validation rows choose settings, epochs and lanes, and how a ranker is scored on them."""
+"""Which validation rows choose for a lane of a run."""
 
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
-from pipeline.config import Scenario
-from pipeline.errors import DataError
+from pipeline.steps.inputs import read_marks
 from pipeline.steps.run import Run
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from numpy.typing import NDArray
-
-    from pipeline.data.prepared import Domains, Histories
-    from pipeline.models.ranker import Ranker
-
-PARTS = ("train",)  # what is fitted while something is chosen
+    from pipeline.evaluation.choosing import Chooser
+    from pipeline.rows.kind import Prepared
 
 
-@dataclass(frozen=True)
-class Chooser:
-    """Validation rows of one domain; `domains` has that domain for its target.
+def chooser_of(run: Run, prepared: "Prepared", lane: str) -> "Chooser":
+    """The validation rows that choose for a lane."""
+    from pipeline.evaluation.choosing import Chooser
+    from pipeline.tasks.labels import build_label
 
-    `strangers`: the users are ranked for as if nothing were known of them.
-    """
-
-    scenario: Scenario
-    domains: "Domains"
-    rows: "pd.DataFrame"
-    strangers: bool = False
-
-    @classmethod
-    def of(cls, run: Run, domains: "Domains", lane: str) -> Self:
-        """The target's validation rows; the first source's where the target has no labels that the lane may see.
-
-        Where items alone are the bridge, the source's users are met as the target's will be: without a history.
-
-        Raises:
-            DataError: no row is left that the audit did not mark.
-        """
-        if run.scenario.target_labels or lane in run.scenario.oracles:
-            return cls(run.scenario, domains, _unmarked(run, domains))
-        found = cls.of_source(run.scenario, domains.of_sources())
-        return replace(found, strangers="items" in run.scenario.bridges and "users" not in run.scenario.bridges)
-
-    @classmethod
-    def of_source(cls, scenario: Scenario, sources: "Domains") -> Self:
-        """The validation rows of the first source; marks say what a target's row is worth, so they do not count here.
-
-        Raises:
-            DataError: there is none, and the target has no labels that could choose instead.
-        """
-        rows = sources.held_out("valid")
-        if rows.empty and not scenario.target_labels:
-            raise DataError(
-                f"{sources.target.name}: there is no validation row, and {scenario.target} has no labels that could "
-                "choose instead: each user with four or more training rows gives one; bring more rows of the source."
-            )
-        return cls(scenario, sources, rows)
-
-    @classmethod
-    def of_sources(cls, scenario: Scenario, sources: "Domains") -> tuple[Self, ...]:
-        """One for each source's validation rows, that source in the target's place.
-
-        Raises:
-            DataError: as for `of_source`.
-        """
-        first, others = cls.of_source(scenario, sources), sources.sources
-        placed = [replace(sources, sources=(sources.target, *others[:n], *others[n + 1 :]), target=one)
-                  for n, one in enumerate(others)]  # fmt: skip
-        return first, *(cls(scenario, one, one.held_out("valid")) for one in placed)
-
-    @property
-    def units(self) -> int:
-        """How many users its metrics are means of."""
-        return int(self.rows["user"].nunique())
-
-    @property
-    def domain(self) -> str:
-        """Whose rows they are."""
-        return self.domains.target.name
-
-    @cached_property
-    def histories(self) -> "Histories":
-        """What may be learnt from while they choose."""
-        return self.domains.histories(PARTS)
-
-    @property
-    def counts(self) -> "NDArray[Any]":
-        """How often each item of the domain was taken, as far as it may be known: [I]."""
-        counts: NDArray[Any] = self.histories[self.domain].sum(axis=0).A1
-        return counts
-
-    def few(self, total: int | None = None) -> Self:
-        """Some of the rows, evenly spaced, so that every epoch is judged by the same ones.
-
-        Args:
-            total: How many rows there are, with those of other choosers; of them `training.valid_users` stay at most.
-        """
-        step = max(1, -(-(len(self.rows) if total is None else total) // self.scenario.training.valid_users))
-        return replace(self, rows=self.rows.iloc[::step])
-
-    def each(self, ranker: "Ranker") -> "pd.DataFrame":
-        """Every metric at every cutoff of each user."""
-        from pipeline.evaluation.metrics import user_metrics
-        from pipeline.evaluation.ranking import ranks
-
-        known = self.histories
-        if self.strangers:
-            known = {name: type(matrix)(matrix.shape, dtype=matrix.dtype) for name, matrix in known.items()}
-        found = ranks(ranker.scores, known, self.rows, self.domains.seen(PARTS))
-        return user_metrics(self.rows, found, self.scenario.task.cutoffs)
-
-    def metrics(self, ranker: "Ranker") -> dict[str, float]:
-        """Means over users of every metric at every cutoff."""
-        means = self.each(ranker).mean()
-        return {str(name): float(value) for name, value in means.items()}
-
-    def score(self, ranker: "Ranker") -> float:
-        """The one metric that chooses and is gated."""
-        return self.metrics(ranker)[deciding_metric(self.scenario)]
-
-
-def deciding_metric(scenario: Scenario) -> str:
-    """The one metric that chooses and is gated, such as `ndcg@10`."""
-    return f"{scenario.task.metric}@{scenario.task.cutoffs[0]}"
-
-
-def _unmarked(run: Run, domains: "Domains") -> "pd.DataFrame":
-    """The target's validation rows that the audit did not mark."""
-    import pandas as pd
-
-    rows = domains.held_out("valid")
-    marks = pd.read_parquet(run.path(run.result("audit")) / "marks.parquet")
-    marked = marks.loc[marks["domain"] == domains.target.name, "row"]
-    unmarked = rows[~rows["row"].isin(marked)].reset_index(drop=True)
-    if unmarked.empty:
-        raise DataError(
-            f"{domains.target.name}: no validation row is left that the audit did not mark ({len(rows)} are marked), "
-            "so nothing can be chosen; bring more rows of the target, take a larger share, or state another split."
-        )
-    return unmarked
+    return Chooser.of(run.scenario, build_label(run.scenario.task), prepared, lane, read_marks(run))

@@ -1,21 +1,26 @@
 """Bring what the source taught to the target: epochs are chosen by validation, then all training rows are fitted."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.config import Strategy
 from pipeline.results import StepResult
-from pipeline.steps.inputs import load_domains, prepared_inputs, start_of
+from pipeline.steps.choosing import chooser_of
+from pipeline.steps.inputs import load_prepared, prepared_inputs, start_of
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
 
 if TYPE_CHECKING:
-    from pipeline.data.prepared import Domains
+    from collections.abc import Sequence
+
+    from pipeline.evaluation.choosing import Chooser
+    from pipeline.models.learner import Finish, Learner
     from pipeline.models.network import Network
-    from pipeline.steps.choosing import Chooser
-    from pipeline.training.fit import Rows
+    from pipeline.models.sides import Rows
     from pipeline.transfer.method import Method
+    from pipeline.views import Views
 
 log = logging.getLogger(__name__)
 
@@ -58,26 +63,19 @@ def _start(run: Run, strategy: Strategy) -> StepResult | None:
 
 
 def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
-    from pipeline.models.network_ranker import NetworkRanker
-    from pipeline.steps.choosing import Chooser
     from pipeline.training.fit import fit, write_curves
     from pipeline.training.watch import Watch
 
-    scenario, domains = run.scenario, load_domains(run, strategy.name)
-    chooser, target = Chooser.of(run, domains, strategy.name), domains.target.name
-    few = chooser.few()
-    reads = (target,) if strategy.domains == "target" else scenario.domains
-
-    def metric(model: "Network") -> float:
-        return few.score(NetworkRanker.of(model, target))
-
+    scenario, prepared = run.scenario, load_prepared(run, strategy.name)
+    lane, chooser = _Lane.of(run, strategy), chooser_of(run, prepared, strategy.name)
+    few, held_back = chooser.few(), prepared.training({scenario.target})
     rate = getattr(strategy.tune, "learning_rate", scenario.training.learning_rate)
     training = scenario.training.model_copy(update={"learning_rate": rate})
     settings: dict[str, Any] = {}
     told = ""
-    model, method, rows = _ready(run, strategy, domains, reads, ("train",))
+    model, method, rows = lane.ready(held_back)
     if strategy.tune.labels:
-        watch = Watch(metric, few.units)
+        watch = Watch(lambda fitted: few.score(lane.learner.as_trained(fitted, few.view)), few.units)
         start = watch.ask(model)
         chosen = fit(model, method, rows, training, work / "choose", seed=scenario.seed, watch=watch)
         write_curves(chosen.curves, folder / "metrics.csv")
@@ -87,80 +85,59 @@ def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
         kept = watch.few or chosen.metric > start or (told and chosen.metric == start)
         settings = {"epochs": chosen.epochs if kept else 0}
         if not settings["epochs"]:  # few labels can undo a good start
-            model, *_ = _ready(run, strategy, domains, reads, ("train",))
-    prior, valid = _weighed(chooser, model, _priors(run, strategy, domains))
-    settings["prior_weight"] = prior["prior_weight"]
+            model, *_ = lane.ready(held_back)
+    every = prepared.training()
+    finish, valid = lane.finished(chooser, model, lane.learner.finishes(every, strategy))
+    settings |= lane.learner.told(finish)
 
-    model, method, rows = _ready(run, strategy, domains, reads, ("train", "valid"))
+    model, method, rows = lane.ready(every)
     if settings.get("epochs"):
         training = training.model_copy(update={"epochs": settings["epochs"]})
         fit(model, method, rows, training, work / "final", seed=scenario.seed)
-    NetworkRanker.of(model, target, **prior).save(folder)
+    lane.learner.predictor(model, finish).save(folder)
     return {
         "lane": strategy.name, "valid": dict(valid), "valid_domain": chooser.domain, "settings": dict(settings),
         "watch": told,
     }  # fmt: skip
 
 
-def _weighed(
-    chooser: "Chooser", model: "Network", priors: list[dict[str, Any]]
-) -> tuple[dict[str, Any], dict[str, float]]:
-    """The prior that validation picks, the first of equal ones, and what validation says of the model with it."""
-    from pipeline.models.network_ranker import NetworkRanker
+@dataclass(frozen=True)
+class _Lane:
+    """A strategy with the weights that it starts from."""
 
-    if chooser.domain != model.target:  # what was learnt is judged where there are labels
-        return priors[0], chooser.metrics(NetworkRanker.of(model, chooser.domain, counts=chooser.counts))
-    few = chooser.few()
-    prior = max(priors, key=lambda one: few.score(NetworkRanker.of(model, model.target, **one)))
-    return prior, chooser.metrics(NetworkRanker.of(model, model.target, **prior))
+    strategy: Strategy
+    learner: "Learner"
+    dim: int
+    start: Path | None
 
+    @classmethod
+    def of(cls, run: Run, strategy: Strategy) -> Self:
+        from pipeline.models.learner import Learning
+        from pipeline.tasks.learners import build_learner
 
-def _priors(run: Run, strategy: Strategy, domains: "Domains") -> list[dict[str, Any]]:
-    """What a strategy may know of how often each target item was taken, and how much it may count; at least one.
+        start = _start(run, strategy)
+        found = None if start is None else run.path(start) / "model.safetensors"
+        return cls(strategy, build_learner(Learning.of(run.scenario)), run.scenario.model.dim, found)
 
-    Zero-shot has the sources' rows alone, and only where items are the bridge: what is popular there may be so here.
-    """
-    import numpy as np
+    def ready(self, views: "Views") -> tuple["Network", "Method", "Rows"]:
+        """The model as the strategy initialises it, its method, and the rows that it is fitted on."""
+        from safetensors.torch import load_file
 
-    weights = run.scenario.model.prior_weights
-    if "target" in strategy.tune.labels:
-        return [{"prior_weight": weight} for weight in weights]
-    nothing = {"counts": np.zeros(len(domains.target.items), dtype=np.int64), "prior_weight": 0.0}
-    if "items" not in run.scenario.bridges:
-        return [nothing]
-    counts = domains.source_counts()
-    return [*({"counts": counts, "prior_weight": weight} for weight in weights), nothing]
+        from pipeline.transfer.methods import build_tune
 
+        model, rows = self.learner.tune(views, self.strategy)
+        method = build_tune(self.strategy.tune, self.dim)
+        method.initialise(model, None if self.start is None else load_file(self.start))
+        if self.start is not None:
+            self.learner.carry(model, views, self.strategy)
+        return model, method, rows
 
-def _ready(
-    run: Run, strategy: Strategy, domains: "Domains", reads: tuple[str, ...], parts: tuple[str, ...]
-) -> tuple["Network", "Method", "Rows"]:
-    """The model as the strategy initialises it, its method, and the rows that it is fitted on."""
-    from safetensors.torch import load_file
-
-    from pipeline.training.build import (
-        copy_shared_items,
-        labelled,
-        new_network,
-        place_by_takers,
-        rows_of,
-        target_inputs,
-    )
-    from pipeline.transfer.methods import build_tune
-
-    scenario, target = run.scenario, domains.target.name
-    histories = domains.histories(parts)
-    labels, start = strategy.tune.labels, _start(run, strategy)
-    known = tuple(domain for domain in domains.all if domain.name in reads)
-    own = frozenset(reads if "target" in labels or "items" in scenario.bridges else scenario.sources)
-    model = new_network(scenario, known, histories, own)
-    method = build_tune(strategy.tune, scenario.model.dim)
-    method.initialise(model, None if start is None else load_file(run.path(start) / "model.safetensors"))
-    if start is not None:
-        if "users" in scenario.bridges and "target" in labels:
-            place_by_takers(model, domains, histories)
-        if "items" in scenario.bridges:
-            copy_shared_items(model, domains, blank="target" not in labels)
-    sides = [*(scenario.sources if "source" in labels else ()), *([target] if "target" in labels else ())]
-    inputs = target_inputs(scenario, domains, histories, reads) if strategy.tune.inputs else None
-    return model, method, rows_of([labelled(scenario, name, histories, reads) for name in sides], inputs)
+    def finished(
+        self, chooser: "Chooser", model: "Network", finishes: "Sequence[Finish]"
+    ) -> tuple["Finish", dict[str, float]]:
+        """The finish that validation picks, the first of equal ones, and what validation says of the model with it."""
+        if chooser.domain != model.target:  # what was learnt is judged where there are labels
+            return finishes[0], chooser.metrics(self.learner.as_trained(model, chooser.view))
+        few = chooser.few()
+        finish = max(finishes, key=lambda one: few.score(self.learner.predictor(model, one)))
+        return finish, chooser.metrics(self.learner.predictor(model, finish))

@@ -6,7 +6,9 @@ from pipeline.config import Strategy
 from pipeline.steps.run import Run
 
 if TYPE_CHECKING:
-    from pipeline.data.prepared import Domains
+    import pandas as pd
+
+    from pipeline.rows.kind import Prepared
 
 LANE_STEPS = ("finetune_target", "fit_baseline")
 POINT = "point.json"  # of the curve over shares, beside a verdict
@@ -23,10 +25,17 @@ def start_of(strategy: Strategy) -> tuple[str, str] | None:
     return starts[strategy.start]
 
 
-def load_domains(run: Run, lane: str = "") -> "Domains":
+def load_prepared(run: Run, lane: str = "") -> "Prepared":
     """The prepared domains of a run; an oracle's with the labels that the target is declared not to have."""
-    from pipeline.data.prepared import DomainData, Domains
+    from pipeline.tasks.prepared import read_prepared
 
-    read = {name: DomainData.read(run.path(run.result("prepare", name)), name) for name in run.scenario.domains}
-    domains = Domains(tuple(read[name] for name in run.scenario.sources), read[run.scenario.target])
-    return domains.with_all_rows() if lane in run.scenario.oracles else domains
+    folders = {name: run.path(run.result("prepare", name)) for name in run.scenario.domains}
+    prepared = read_prepared(run.scenario.task, folders, run.scenario.target)
+    return prepared.with_all_rows() if lane in run.scenario.oracles else prepared
+
+
+def read_marks(run: Run) -> "pd.DataFrame":
+    """What the audit of a run marked: domain, row, kind."""
+    import pandas as pd
+
+    return pd.read_parquet(run.path(run.result("audit")) / "marks.parquet")

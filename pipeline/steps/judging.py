@@ -11,7 +11,7 @@ from pipeline.errors import CrossliftError
 from pipeline.folders import UNHASHED, read_json, write_json
 from pipeline.results import StepResult
 from pipeline.steps.champion import UNREADABLE, serving
-from pipeline.steps.inputs import LANE_STEPS, POINT, load_domains, prepared_inputs
+from pipeline.steps.inputs import LANE_STEPS, POINT, load_prepared, prepared_inputs, read_marks
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Comparison, Validated
     from pipeline.evaluation.gate import ChampionScores, Verdict
     from pipeline.evaluation.held_out import HeldOut
-    from pipeline.evaluation.ranking import FloatArray
     from pipeline.registry.lookup import Champion
+    from pipeline.views import FloatArray
 
 log = logging.getLogger(__name__)
 
@@ -154,13 +154,11 @@ def _told(verdict: "Verdict", champion: "Champion | None") -> Facts:
 
 
 def _held_out(run: Run, lane: str = "") -> "HeldOut":
-    """Read the test rows, with the histories that a lane may know."""
-    import pandas as pd
-
+    """Read the test rows, with what a lane may know of them."""
     from pipeline.evaluation.held_out import HeldOut
+    from pipeline.tasks.labels import build_label
 
-    marks = pd.read_parquet(run.path(run.result("audit")) / "marks.parquet")
-    return HeldOut.of(run.scenario, load_domains(run, lane), marks)
+    return HeldOut.of(run.scenario, build_label(run.scenario.task), load_prepared(run, lane), read_marks(run))
 
 
 def _validated(lane: StepResult) -> "Validated":
@@ -188,8 +186,8 @@ def _rank_all(
         folder = run.path(lane)  # a damaged candidate stops the step: a verdict without it would be kept
         try:
             ranker = load_ranker(folder)
-            ranks[name] = rows.rank(ranker.scores)
-            latencies[name] = rows.time(ranker.scores)
+            ranks[name] = rows.predict(ranker)
+            latencies[name] = rows.time(ranker)
         except CrossliftError as error:
             if name == "target_only" and run.scenario.target_labels:
                 raise
@@ -202,8 +200,7 @@ def _scored(champion: "Champion", test: "HeldOut", ranks: dict[str, "FloatArray"
     from pipeline.evaluation.gate import ChampionScores
     from pipeline.serving.package import ServedModel
 
-    served = ServedModel.read(champion.folder)
-    scores = test.scores_beside(ranks, served.on_catalogue(test.domains), served.trained_pairs())
+    scores = test.scores_beside(ranks, ServedModel.read(champion.folder).served)
     return ChampionScores(champion.version, champion.package, champion.age_days, scores)
 
 
@@ -212,7 +209,8 @@ def _write(
 ) -> None:
     import pandas as pd
 
-    tables = [test.rows.assign(lane=name, rank=values) for name, values in ranks.items()]
+    rows = test.rows.rows.assign(**{label.name: label.value for label in test.rows.labels[:1]})
+    tables = [rows.assign(lane=name, rank=values) for name, values in ranks.items()]
     ranked = pd.concat(tables, ignore_index=True)
     ranked["lane"] = pd.Categorical(ranked["lane"], categories=list(ranks))
     ranked.to_parquet(folder / "ranks.parquet", index=False, compression="zstd")

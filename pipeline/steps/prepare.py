@@ -15,14 +15,14 @@ from pipeline.steps.transaction import Facts, transact
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.data.prepared import DomainData
     from pipeline.data.splits import Parted
+    from pipeline.rows.interactions.prepared import DomainData
 
 STEP = "prepare"
 
 
 def prepare(run: Run) -> dict[str, StepResult]:
-    """Publish one folder a domain (`pipeline.data.prepared.DomainData`), the target's first.
+    """Publish one folder a domain (`pipeline.rows.interactions.prepared.DomainData`), the target's first.
 
     A source's folder hangs on the target only through the times from which it must not know anything, and not on the
     share of target rows, so that thinning the target or changing its items leaves the source's bytes alone.
@@ -87,7 +87,7 @@ def _build_source(run: Run, name: str, target: StepResult, folder: Path, work: P
     import pandas as pd
 
     from pipeline.data import splits
-    from pipeline.data.prepared import DomainData
+    from pipeline.rows.interactions.prepared import DomainData
 
     split, rows, border = run.scenario.split, _read(run, name, "interactions"), target.facts["border"]
     if split.kind == "shipped":
@@ -107,7 +107,7 @@ def _build_source(run: Run, name: str, target: StepResult, folder: Path, work: P
 
 def _publish(run: Run, name: str, parted: "Parted", folder: Path) -> tuple["DomainData", Facts]:
     from pipeline import columns as c
-    from pipeline.data.prepared import PART_CODES, DomainData
+    from pipeline.rows.interactions.prepared import PART_CODES, DomainData
 
     scenario = run.scenario
     share = _share(scenario) if name == scenario.target else 1.0

@@ -44,31 +44,31 @@ def pretrain_source(run: Run) -> StepResult:
 
 
 def _build(run: Run, folder: Path, work: Path) -> Facts:
-    import pandas as pd
     from safetensors.torch import save_file
 
     from pipeline.config import NoAdapt
-    from pipeline.data.prepared import DomainData, Domains
-    from pipeline.models.network_ranker import NetworkRanker
-    from pipeline.steps.choosing import Chooser, deciding_metric
-    from pipeline.training.build import labelled, new_network, rows_of
+    from pipeline.evaluation.choosing import Chooser, score_together
+    from pipeline.models.learner import Learning
+    from pipeline.tasks.labels import build_label
+    from pipeline.tasks.learners import build_learner
+    from pipeline.tasks.prepared import read_prepared
     from pipeline.training.fit import fit, write_curves
     from pipeline.training.watch import Watch
     from pipeline.transfer.methods import build_adapt
 
     scenario, names = run.scenario, run.scenario.sources
-    read = [DomainData.read(run.path(run.result("prepare", name)), name) for name in names]
-    every = Chooser.of_sources(scenario, Domains(tuple(read[1:]), read[0]))
-    total = sum(len(chooser.rows) for chooser in every)
-    watched = [chooser.few(total) for chooser in every if len(chooser.rows)]
-    histories = {chooser.domain: chooser.histories[chooser.domain] for chooser in every}
-    model = new_network(scenario, tuple(read), histories, frozenset(names))
+    label, learner = build_label(scenario.task), build_learner(Learning.of(scenario))
+    folders = {name: run.path(run.result("prepare", name)) for name in names}
+    prepared = read_prepared(scenario.task, folders, names[0])
+    every = Chooser.of_sources(scenario, label, prepared)
+    total = sum(len(chooser.view) for chooser in every)
+    watched = [chooser.few(total) for chooser in every if len(chooser.view)]
+    held_back = prepared.training(names)
+    model, rows = learner.pretrain({name: held_back[name] for name in names})
 
     def metric(fitted: "Network") -> float:
-        each = [chooser.each(NetworkRanker.of(fitted, chooser.domain)) for chooser in watched]
-        return float(pd.concat(each)[deciding_metric(scenario)].mean())
+        return score_together(watched, [learner.as_trained(fitted, chooser.view) for chooser in watched])
 
-    rows = rows_of([labelled(scenario, name, histories, names) for name in names])
     method = build_adapt(NoAdapt(), scenario.model.dim)
     watch = Watch(metric, sum(chooser.units for chooser in watched)) if watched else None
     fitted = fit(model, method, rows, scenario.training, work, seed=scenario.seed, watch=watch)

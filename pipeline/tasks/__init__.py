@@ -1,1 +1,5 @@
-"""What is predicted: batches, head and loss of each task."""
+"""Where kinds meet by name: from a task or model of a scenario to what it is in each part of a run.
+
+One module a part, because the fingerprint of a step is what it can reach: a change of what answers requests trains
+nothing again.
+"""

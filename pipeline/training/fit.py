@@ -16,28 +16,13 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from pipeline.config import Training
 from pipeline.errors import CrossliftError
 from pipeline.models.network import Network
-from pipeline.models.sides import Side
-from pipeline.tasks.ranking import InputRows, RankingRows
+from pipeline.models.sides import Rows, Side
 from pipeline.training.checkpoints import HashedCheckpoints, best_epoch, best_weights, last_checkpoint, savers
 from pipeline.training.module import MONITOR, TransferModule
 from pipeline.training.watch import Stopping, Watch
 from pipeline.transfer.method import Method
 
 Place = tuple[int, int]  # (epoch, step)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The labelled rows of each domain, and unlabelled inputs of the target where a penalty looks at them."""
-
-    labelled: tuple[RankingRows, ...]
-    inputs: InputRows | None = None
-
-    @property
-    def steps(self) -> int:
-        """Steps in an epoch: once over the target's labelled rows, else once over the largest source's."""
-        of_target = [rows.steps for rows in self.labelled if rows.role == "target"]
-        return max(of_target or [rows.steps for rows in self.labelled])
 
 
 class _Batches(Dataset[list[Side]]):

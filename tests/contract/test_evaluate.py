@@ -14,16 +14,18 @@ import pipeline.registry.mend
 import pipeline.registry.tracking
 import pipeline.serving.package
 from pipeline.config import Gate, Options, RankingTask, Scenario
-from pipeline.data.prepared import DomainData
 from pipeline.errors import CrossliftError, DataError, MissingResultError, StorageError
+from pipeline.evaluation.choosing import Chooser
 from pipeline.evaluation.held_out import HeldOut
-from pipeline.evaluation.metrics import user_metrics
 from pipeline.folders import UNHASHED, Home, digest, read_json
+from pipeline.labels.items import Items
+from pipeline.labels.ranking_metrics import user_metrics
 from pipeline.models.ranker import Ranker
 from pipeline.registry.lookup import Champion
-from pipeline.steps.choosing import Chooser
+from pipeline.rows.interactions.prepared import DomainData
+from pipeline.steps.choosing import chooser_of
 from pipeline.steps.evaluate import evaluate
-from pipeline.steps.inputs import load_domains
+from pipeline.steps.inputs import load_prepared
 from pipeline.steps.judging import judge_again
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import transact
@@ -81,7 +83,7 @@ LANES = {
 @pytest.fixture
 def run(tmp_path, monkeypatch) -> Run:
     """Make a run whose earlier steps have succeeded, but for the lane `ease`."""
-    monkeypatch.setitem(pipeline.models.load.RANKERS, "taste", Taste)
+    monkeypatch.setitem(pipeline.models.load.RANKERS, "taste", lambda: Taste)
     monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: None)
     return start(tmp_path, LANES)
 
@@ -113,7 +115,7 @@ def writer(domain: DomainData):
 
 def marks_of(run: Run, count: int):
     def build(folder, work):
-        rows = load_domains(run).held_out("test")["row"].to_numpy()[:count]
+        rows = load_prepared(run).held_out("test").rows["row"].to_numpy()[:count]
         marks = pd.DataFrame({"domain": "b", "row": rows, "kind": "twin"}).astype({"domain": str, "kind": str})
         marks.to_parquet(folder / "marks.parquet")
         return {"marks": digest(rows.tolist())}
@@ -124,7 +126,8 @@ def marks_of(run: Run, count: int):
 def candidate(run: Run, strength: float):
     def build(folder, work):
         Taste(strength).save(folder)
-        rows = load_domains(run).held_out("valid")
+        view = load_prepared(run).held_out("valid")
+        rows = pd.DataFrame({"user": view.units, "item": view.label.value})
         ranks = np.full(len(rows), 1 + 20 / (1 + np.nan_to_num(strength)))
         return {"valid": user_metrics(rows, ranks, (10, 20)).mean().to_dict(), "valid_domain": "b"}
 
@@ -190,8 +193,8 @@ def test_a_target_only_lane_that_cannot_score_is_an_error(run):
 
 def test_marked_validation_rows_do_not_pick(run):
     """Only validation rows without marks score a lane; where all are marked, nothing can be chosen."""
-    domains = load_domains(run)
-    rows = domains.held_out("valid")
+    domains = load_prepared(run)
+    rows = domains.held_out("valid").rows
 
     def marks(count):
         def build(folder, work):
@@ -201,13 +204,13 @@ def test_marked_validation_rows_do_not_pick(run):
 
         return build
 
-    assert len(Chooser.of(run, domains, "ease").rows) == len(rows)
+    assert len(chooser_of(run, domains, "ease").view) == len(rows)
     transact(run, "audit", marks(USERS // 2), inputs={}, config={"marked": "half"})
-    chooser = Chooser.of(run, domains, "ease")
-    assert chooser.rows["row"].tolist() == rows["row"].tolist()[USERS // 2 :]
+    chooser = chooser_of(run, domains, "ease")
+    assert chooser.view.rows["row"].tolist() == rows["row"].tolist()[USERS // 2 :]
     transact(run, "audit", marks(len(rows)), inputs={}, config={"marked": "all"})
     with pytest.raises(DataError, match=f"no validation row is left that the audit did not mark \\({len(rows)} are"):
-        Chooser.of(run, domains, "ease")
+        chooser_of(run, domains, "ease")
 
 
 def test_no_test_row_is_an_error(run):
@@ -221,25 +224,19 @@ def test_no_test_row_is_an_error(run):
 
 def test_the_champion_is_judged_on_rows_that_it_did_not_learn(run, monkeypatch, tmp_path):
     """Test rows in the champion's training data are left out of its comparison, and a far better one stays."""
-    domains = load_domains(run)
+    domains = load_prepared(run)
     test = domains.held_out("test")
-    learnt = test.iloc[20:70]
-    pairs = pd.DataFrame(
-        {
-            "user_id": domains.users.to_numpy()[learnt["user"].to_numpy()],
-            "item_id": domains.target.items["item_id"].to_numpy()[learnt["item"].to_numpy()],
-        }
-    )
+    learnt = np.isin(np.arange(len(test)), np.arange(20, 70))
 
     def oracle(histories):
         scores = np.full((histories["b"].shape[0], ITEMS), -np.inf, dtype=np.float32)
-        scores[:, test["item"].to_numpy()] = 1.0
+        scores[:, test.label.value] = 1.0
         return np.where(Taste(5.0).scores(histories) > 3, 1.0, scores).astype(np.float32)
 
-    served = SimpleNamespace(on_catalogue=lambda _: oracle, trained_pairs=lambda: pairs)
+    served = SimpleNamespace(on=lambda _: SimpleNamespace(scores=oracle), learnt=lambda *_: learnt)
     champion = SimpleNamespace(version=3, package="three", age_days=1.0, folder=tmp_path, damage="")
     monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
-    monkeypatch.setattr(pipeline.serving.package.ServedModel, "read", lambda folder: served)
+    monkeypatch.setattr(pipeline.serving.package.ServedModel, "read", lambda folder: SimpleNamespace(served=served))
     evaluate(run)
     [compared] = [
         found
@@ -252,13 +249,12 @@ def test_the_champion_is_judged_on_rows_that_it_did_not_learn(run, monkeypatch, 
 
 def serve(monkeypatch, version: int, strength: float) -> None:
     """Let a model of that strength serve, which learnt from none of the test rows."""
-    learnt = pd.DataFrame({"user_id": [], "item_id": []}, dtype=object)
-    served = SimpleNamespace(on_catalogue=lambda _: Taste(strength).scores, trained_pairs=lambda: learnt)
+    served = SimpleNamespace(on=lambda _: Taste(strength), learnt=lambda _, view: np.zeros(len(view), dtype=bool))
     champion = SimpleNamespace(
         version=version, package=f"package {version}", age_days=1.0, folder=f"/{version}", damage=""
     )
     monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
-    monkeypatch.setattr(pipeline.serving.package.ServedModel, "read", lambda folder: served)
+    monkeypatch.setattr(pipeline.serving.package.ServedModel, "read", lambda folder: SimpleNamespace(served=served))
 
 
 def verdict_of(run: Run, result) -> dict[str, Any]:
@@ -370,13 +366,13 @@ class Constant(Taste):
 
 def test_what_thinning_took_away_is_no_wrong_answer(run):
     """With no row kept, the items that a user took are still left out: five for validation rows, six for test rows."""
-    domains = load_domains(run)
+    domains = load_prepared(run)
     rows = domains.target.rows
     bare = replace(domains, target=replace(domains.target, rows=rows.assign(kept=rows["part"] == 2)))
     assert bare.histories(("train", "valid"))["b"].nnz == 0
     marks = pd.DataFrame({"domain": [], "row": [], "kind": []})
-    test = HeldOut.of(run.scenario, bare, marks)
-    assert (test.rank(Constant(0.0).scores) == (ITEMS - 6 + 1) / 2).all()
+    test = HeldOut.of(run.scenario, Items(run.scenario.task), bare, marks)
+    assert (test.predict(Constant(0.0)) == (ITEMS - 6 + 1) / 2).all()
     deep = run.scenario.model_copy(update={"task": RankingTask(cutoffs=(ITEMS,))})
-    choosing = Chooser(deep, bare, domains.held_out("valid")).metrics(Constant(0.0))
+    choosing = Chooser(deep, Items(deep.task), bare, bare.with_all_rows().held_out("valid")).metrics(Constant(0.0))
     assert choosing[f"mrr@{ITEMS}"] == pytest.approx(2 / (ITEMS - 5 + 1))  # each row's rank

@@ -18,6 +18,7 @@ from pipeline.models.items import Catalogue
 from pipeline.models.load import RANKERS, load_ranker
 from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.ranker import Ranker
+from tests.views import labelled_views
 
 USERS, NEAR, FAR = 24, 15, 11  # fewer users than items of both, more than of the target: EASE in both forms
 FILES = {"ranker.json", "weights.safetensors"}
@@ -54,7 +55,7 @@ def build(kind: str, domains: str = "all") -> Ranker:
     small = {"factors": 4, "alpha": (10.0,), "regularization": (10.0,)}  # the defaults are for thousands of users
     values = {name: value for name, value in small.items() if name in configs[kind].model_fields}
     config = configs[kind](kind=kind, domains="target" if kind == "popularity" else domains, **values)
-    return fit_baseline(config, histories(), "near", next(candidates(config)), 0)
+    return fit_baseline(config, labelled_views(histories()), "near", next(candidates(config)), 0)
 
 
 @pytest.fixture(params=sorted(RANKERS))

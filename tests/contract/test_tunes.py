@@ -12,16 +12,17 @@ from scipy import sparse
 
 from pipeline import config as cfg
 from pipeline.errors import CrossliftError
+from pipeline.models.batches import InputRows, RankingRows, Sampling
 from pipeline.models.build import build_network
 from pipeline.models.encoders.history import HistoryTable
 from pipeline.models.items import Catalogue
 from pipeline.models.network import Network
-from pipeline.models.sides import Outputs
-from pipeline.tasks.ranking import InputRows, RankingRows, Sampling
-from pipeline.training.fit import Fitted, Rows, fit, write_curves
+from pipeline.models.sides import Outputs, Rows
+from pipeline.training.fit import Fitted, fit, write_curves
 from pipeline.training.watch import MIN_UNITS, Watch
 from pipeline.transfer.method import Method
 from pipeline.transfer.methods import ADAPTS, build_adapt, build_tune
+from tests.views import labelled_view
 
 USERS, KINDS, DIM = 60, 4, 8
 SIZES = {"far": 32, "near": 24}
@@ -71,7 +72,9 @@ def new_model() -> Network:
 
 
 def labelled(name: str) -> RankingRows:
-    return RankingRows(name, "target" if name == "near" else "source", HISTORIES, Sampling(64, 32, 0.3, 0))
+    return RankingRows(
+        labelled_view(name, HISTORIES), "target" if name == "near" else "source", HISTORIES, Sampling(64, 32, 0.3, 0)
+    )
 
 
 def loss_on(model: Network, name: str) -> float:
@@ -103,7 +106,7 @@ def same(one: Network, other: Network) -> bool:
 def adapt_rows() -> Rows:
     """Each domain seen through its own histories, so that the words are all that the features have in common."""
     far, near = ({name: matrix} for name, matrix in HISTORIES.items())
-    rows = RankingRows("far", "source", far, Sampling(64, 32, 0.3, 0))
+    rows = RankingRows(labelled_view("far", HISTORIES), "source", far, Sampling(64, 32, 0.3, 0))
     return Rows((rows,), InputRows("near", torch.arange(USERS), near, 64, 1))
 
 

@@ -12,12 +12,12 @@ import pytest
 
 from pipeline import columns as c
 from pipeline.config import Options, Scenario
-from pipeline.data.prepared import DomainData, Domains
 from pipeline.evaluation import gate
 from pipeline.evaluation.gate import Verdict
 from pipeline.folders import Home, write_json
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker
 from pipeline.models.stack import Stack
+from pipeline.rows.interactions.prepared import DomainData, Domains
 from pipeline.steps.evaluate import evaluate
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import transact
@@ -78,7 +78,8 @@ class Night:
                 run, "ingest", data.name, lambda folder, text=data.name: (folder / "x").write_text(text),
                 {"ignored_rows": {}},
             )  # fmt: skip
-            titles = pd.DataFrame({c.ITEM: data.items[c.ITEM], c.TITLE: "Title of " + data.items[c.ITEM]})
+            data.items[c.TITLE] = "Title of " + data.items[c.ITEM]
+            titles = data.items[[c.ITEM, c.TITLE]]
             counts = {"rows_read": len(data.rows), "rows": len(data.rows), "rules": {}}
             self.step(
                 run, "validate", data.name, lambda folder, table=titles: table.to_parquet(folder / "items.parquet"),

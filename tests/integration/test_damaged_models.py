@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from pipeline import columns as c
-from pipeline.data.prepared import DomainData, Domains
+from pipeline.cli.recommending import recommend
 from pipeline.errors import CrossliftError, StorageError
 from pipeline.folders import Home, manifest_hash, written_whole
 from pipeline.models.neighbours import ItemKnnRanker
@@ -22,8 +22,9 @@ from pipeline.registry import promote as registry
 from pipeline.registry.files import PACKAGE, model_files
 from pipeline.registry.mend import mend
 from pipeline.registry.rollback import rollback
-from pipeline.serving.package import PackageInfo, write_package
-from pipeline.serving.recommend import recommend
+from pipeline.rows.interactions.prepared import DomainData, Domains
+from pipeline.rows.kind import PackageInfo
+from pipeline.serving.package import write_package
 from pipeline.steps.approve import approve
 
 # MLflow itself uses what SQLAlchemy will remove.
@@ -51,7 +52,7 @@ def package(home: Home, folder: Path, seed: int) -> Path:
                        candidate=str(seed), data={}, code="1")  # fmt: skip
     final = home.step("package", f"{seed:032}")
     with written_whole(final) as made:
-        write_package(made, domains, folder, info, {})
+        write_package(made, domains, folder, info)
     return final
 
 

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config import Options, Scenario
-from pipeline.data.prepared import DomainData
 from pipeline.errors import MissingResultError, RefusedError
 from pipeline.folders import Home
+from pipeline.rows.interactions.prepared import DomainData
 from pipeline.steps.audit import audit
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import transact

@@ -11,15 +11,15 @@ import pytest
 from pipeline.config import Options, Scenario
 from pipeline.errors import MissingResultError
 from pipeline.folders import Home
+from pipeline.labels.items import Items
 from pipeline.models.load import load_ranker
 from pipeline.scenarios import load_scenario
 from pipeline.steps.adapt import adapt_domain
 from pipeline.steps.audit import audit
 from pipeline.steps.baseline import fit_baseline
-from pipeline.steps.choosing import Chooser
 from pipeline.steps.finetune import finetune_target
 from pipeline.steps.ingest import ingest
-from pipeline.steps.inputs import load_domains
+from pipeline.steps.inputs import load_prepared
 from pipeline.steps.plan import lanes
 from pipeline.steps.prepare import prepare
 from pipeline.steps.pretrain import pretrain_source
@@ -74,7 +74,7 @@ def run(ready, tmp_path_factory) -> Run:
 def test_a_lane_publishes_a_candidate(run, step, lane):
     """A ranker that scores the catalogue, and its metrics on the target's validation rows and its settings."""
     result = step(run, lane)
-    folder, domains = run.path(result), load_domains(run)
+    folder, domains = run.path(result), load_prepared(run)
     scores = load_ranker(folder).scores(domains.histories(("train", "valid")))
     assert scores.shape == (len(domains.users), len(domains.target.items))
     assert np.isfinite(scores).all()
@@ -112,7 +112,7 @@ def test_training_that_only_harms_is_not_done(run, monkeypatch):
 def test_a_metric_that_cannot_move_stops_nothing(ready, tmp_path, monkeypatch, caplog):
     """Where the validation rows say the same after every epoch, all are trained, and log and facts say so."""
     shutil.copytree(ready, tmp_path / "home")
-    monkeypatch.setattr(Chooser, "each", lambda self, ranker: pd.DataFrame({"ndcg@10": [0.0036] * self.units}))
+    monkeypatch.setattr(Items, "values", lambda self, judged: {"ndcg@10": 0.0036})
     monkeypatch.setattr("pipeline.training.watch.MIN_UNITS", 1)
     run, told = Run.load(Home(tmp_path / "home"), "night"), "the metric is 0.0036 after every epoch: it stopped nothing"
     source, lane = pretrain_source(run), finetune_target(run, "target_only")

@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 
 from pipeline import columns as c
-from pipeline.data.prepared import Domains
 from pipeline.errors import CrossliftError, DataError, StorageError, UserError
 from pipeline.folders import Home, read_json, written_whole
 from pipeline.models.neighbours import ItemKnnRanker
@@ -23,8 +22,10 @@ from pipeline.models.stack import Stack
 from pipeline.registry import lookup, tracking
 from pipeline.registry import promote as registry
 from pipeline.registry.rollback import rollback
+from pipeline.rows.interactions.prepared import Domains
+from pipeline.rows.kind import PackageInfo
 from pipeline.serving import package
-from pipeline.serving.package import PackageInfo, ServedModel, write_package
+from pipeline.serving.package import ServedModel, write_package
 from pipeline.steps.promote import promote
 from pipeline.steps.run import Run
 from tests.integration.conftest import domain
@@ -146,7 +147,7 @@ def test_user_ids_may_be_whole_numbers(tmp_path: Path) -> None:
     info = PackageInfo(scenario="toy", lane="item_knn", target="films", sources=("books",), pseudonymous=True,
                        candidate="x", data={}, code="1")  # fmt: skip
     with written_whole(tmp_path / "package") as folder:
-        write_package(folder, domains, tmp_path / "candidate", info, {})
+        write_package(folder, domains, tmp_path / "candidate", info)
     save_predictor(tmp_path / "package", tmp_path / "model", Model())
     assert not [path for path in (tmp_path / "model").rglob("*.py") if path.stat().st_mode & 0o077]
     model = load_model(str(tmp_path / "model"))
@@ -286,8 +287,9 @@ def test_an_older_model_scores_tonights_catalogue(home: Home, first: Run) -> Non
     """The champion's package alone says what it had learnt."""
     champion = lookup.find_champion(home, NAME)
     assert champion is not None
-    served = ServedModel.read(champion.folder)
-    assert len(served.trained_pairs()) == served.histories["films"].nnz
+    tonight = Domains((domain("books", 0, 40, 20),), domain("films", 1, 30, 25))
+    learnt = ServedModel.read(champion.folder).served.learnt(tonight, tonight.training()["films"])
+    assert learnt.all()
 
 
 def test_the_next_night_puts_a_damaged_champion_back(

@@ -34,7 +34,7 @@ from pipeline.folders import Home
 from pipeline.steps.finetune import finetune_target
 from pipeline.steps.pretrain import pretrain_source
 from pipeline.steps.run import Run
-from pipeline.tasks.ranking import RankingRows
+from pipeline.models.batches import RankingRows
 from pipeline.training import watch
 
 watch.MIN_UNITS = 1  # as in the undisturbed run

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.data.prepared import DomainData, Domains
-from pipeline.validation.audit import audit, audit_report, negative_defects
+from pipeline.rows.interactions.leaks import audit, audit_report, negative_defects
+from pipeline.rows.interactions.prepared import DomainData, Domains
 
 TRAIN, VALID, TEST = 0, 1, 2
 

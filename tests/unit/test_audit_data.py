@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.data.prepared import DomainData, Domains
-from pipeline.validation.audit import audit_report
+from pipeline.rows.interactions.leaks import audit_report
+from pipeline.rows.interactions.prepared import DomainData, Domains
 
 DATA = os.environ.get("CROSSLIFT_DATA", "")
 pytestmark = [

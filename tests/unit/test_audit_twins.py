@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from pipeline.validation import twins
-from pipeline.validation.twins import twin_pairs
+from pipeline.rows.interactions import twins
+from pipeline.rows.interactions.twins import twin_pairs
 
 USERS = 12
 

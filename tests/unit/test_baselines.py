@@ -13,6 +13,7 @@ from pipeline.models.ease import EaseRanker
 from pipeline.models.factors import BlendRanker, IalsRanker
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker, largest_per_row
 from pipeline.models.stack import Stack, pack, unpack
+from tests.views import labelled_views
 
 TARGET, SOURCE, WEIGHT, REG = 9, 7, 0.4, 3.0
 
@@ -305,7 +306,8 @@ def test_the_source_alone_learns_nothing_from_the_target(kind):
     others = {**histories, "near": taken(70, TARGET, 9)}
     fewer = {name: matrix[:30] for name, matrix in histories.items()}
     first, second, third = (
-        fit_baseline(value, given, "near", settings, 0, SAME).scores(histories) for given in (histories, others, fewer)
+        fit_baseline(value, labelled_views(given, SAME), "near", settings, 0, shared=True).scores(histories)
+        for given in (histories, others, fewer)
     )
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(first, third)
@@ -318,7 +320,7 @@ def test_popularity_of_several_domains():
     histories = toy(30)
     config = cfg.Popularity(kind="popularity", domains="all", source_weights=(WEIGHT,))
     [settings] = candidates(config)
-    scores = fit_baseline(config, histories, "near", settings, 0, SAME).scores(histories)
+    scores = fit_baseline(config, labelled_views(histories, SAME), "near", settings, 0, shared=True).scores(histories)
     expected = Stack.of(histories, "near", WEIGHT, SAME).matrix(histories).toarray()[:, :TARGET].sum(axis=0)
     np.testing.assert_allclose(scores[0], expected, rtol=1e-6)
 
@@ -353,7 +355,7 @@ def test_every_candidate_of_a_baseline_fits(config):
     settings = list(candidates(value))
     assert len({str(one) for one in settings}) == len(settings)
     histories = toy(30)
-    scores = fit_baseline(value, histories, "near", settings[0], 0).scores(histories)
+    scores = fit_baseline(value, labelled_views(histories), "near", settings[0], 0).scores(histories)
     assert scores.shape == (30, TARGET)
     assert np.isfinite(scores).all()
 

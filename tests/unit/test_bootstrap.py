@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from pipeline.evaluation.bootstrap import estimate, holm, p_value, undefined
-from pipeline.evaluation.statistics import Means, resample
+from pipeline.evaluation.statistics import resample
+from pipeline.labels.statistic import Means
 
 
 def resampled_means(values, resamples, seed):

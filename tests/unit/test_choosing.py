@@ -2,12 +2,16 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from pipeline.data.prepared import DomainData, Domains
+from pipeline.evaluation.choosing import Chooser, score_together
+from pipeline.labels.items import Items
+from pipeline.labels.ranking_metrics import user_metrics
 from pipeline.models.neighbours import PopularityRanker
 from pipeline.models.stack import Stack
+from pipeline.rows.interactions.prepared import DomainData, Domains
 from pipeline.scenarios import load_scenario
-from pipeline.steps.choosing import Chooser
+from pipeline.views import PAST
 
 
 def domain(name: str, users: int) -> DomainData:
@@ -25,37 +29,44 @@ def choosers(limit: int = 4000) -> tuple[Chooser, ...]:
     value |= {"sources": ["films", "music", "games"], "target": "books"}
     value["training"]["valid_users"] = limit
     sources = Domains((domain("music", 30), domain("games", 10)), domain("films", 60))
-    return Chooser.of_sources(type(load_scenario("demo")).model_validate(value), sources)
+    scenario = type(load_scenario("demo")).model_validate(value)
+    return Chooser.of_sources(scenario, Items(scenario.task), sources)
 
 
 def test_every_source_is_watched():
     """The rows of each, over one index of users; none of them is learnt from."""
     found = choosers()
-    assert [(one.domain, len(one.rows), one.units) for one in found] == [
+    assert [(one.domain, len(one.view), one.units) for one in found] == [
         ("films", 60, 60),
         ("music", 30, 30),
         ("games", 10, 10),
     ]
-    assert len({tuple(one.domains.users) for one in found}) == 1
+    assert len({tuple(one.prepared.users) for one in found}) == 1
     for one in found:
-        held = one.rows[["user", "item"]].to_numpy()
-        assert one.histories[one.domain].nnz == 4 * len(held)
-        assert not one.histories[one.domain][held[:, 0], held[:, 1]].any()
+        known = one.view.fields[PAST].taken[one.domain]
+        assert known.nnz == len(one.training[one.domain]) == 4 * len(one.view)
+        assert not known[one.view.units, one.view.label.value].any()
 
 
 def test_the_limit_is_of_all_together():
     """Of a hundred rows some fifty stay, from each source its share."""
     every = choosers(50)
-    few = [one.few(sum(len(one.rows) for one in every)) for one in every]
-    assert [len(one.rows) for one in few] == [30, 15, 5]
-    assert [len(one.few().rows) for one in every] == [30, 30, 10]
+    few = [one.few(sum(len(one.view) for one in every)) for one in every]
+    assert [len(one.view) for one in few] == [30, 15, 5]
+    assert [len(one.few().view) for one in every] == [30, 30, 10]
 
 
 def test_a_metric_is_the_mean_over_users():
-    """What is chosen by is the mean of what each user got."""
-    [first, *_] = choosers()
-    stack = Stack.of(first.histories, first.domain)
-    ranker = PopularityRanker.fit(first.histories, stack)
-    each = first.each(ranker)
-    assert len(each) == first.units
-    assert first.metrics(ranker)["ndcg@10"] == each["ndcg@10"].mean()
+    """Of one domain, and over several of all their users, each of whom counts once."""
+    every = choosers()
+    rankers = []
+    for one in every:
+        histories = one.view.fields[PAST].taken
+        rankers.append(PopularityRanker.fit(histories, Stack.of(histories, one.domain)))
+    judged = [chooser.predict(ranker) for chooser, ranker in zip(every, rankers, strict=True)]
+    each = [
+        user_metrics(pd.DataFrame({"user": view.units, "item": view.label.value}), ranks, (10,))["ndcg@10"]
+        for view, ranks in judged
+    ]
+    assert every[0].metrics(rankers[0])["ndcg@10"] == each[0].mean()
+    assert score_together(every, rankers) == pytest.approx(np.concatenate(each).mean())

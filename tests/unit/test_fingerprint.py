@@ -38,11 +38,13 @@ def hashes() -> dict[str, str]:
         ("registry/lookup.py", {"judging"}),
         ("evaluation/report.html", {"report"}),
         ("evaluation/report_markdown.html", {"report"}),
-        ("serving/requests.py", {"judging", "packaging"}),
+        ("rows/interactions/requests.py", {"judging", "packaging"}),
         ("data/sql.py", {"ingest"}),
         ("data/splits.py", set(STEPS) - {"ingest"} - {"validate"}),
         ("validation/suites.py", {"validate"}),
-        ("validation/twins.py", {"audit"}),
+        ("rows/interactions/twins.py", {"audit"}),
+        ("rows/interactions/slices.py", {"judging"}),
+        ("labels/words.py", {"pretrain", "finetune", "baseline", "judging", "report"}),
         ("training/fit.py", TRAINED),
         ("models/ease.py", {"baseline", "judging", "packaging"}),
         ("steps/finetune.py", {"finetune"}),
@@ -67,7 +69,11 @@ def other_version(library: str, real: Callable[[str], str]) -> Callable[[str], s
 
 @pytest.mark.parametrize(
     ("library", "again"),
-    [("torch", TRAINED), ("implicit", {"baseline", "judging", "packaging"}), ("great_expectations", {"validate"})],
+    [
+        ("torch", TRAINED | {"judging", "packaging"}),
+        ("implicit", {"baseline", "judging", "packaging"}),
+        ("great_expectations", {"validate"}),
+    ],
 )
 def test_a_library_counts_where_it_is_imported(monkeypatch: pytest.MonkeyPatch, library: str, again: set[str]) -> None:
     """Another version of a library computes the steps again whose modules import it."""

@@ -7,8 +7,9 @@ import pytest
 
 from pipeline.config import Gate
 from pipeline.evaluation.gate import ChampionScores, Incumbent, Lane, Terms, Verdict, decide
-from pipeline.evaluation.statistics import Means, Scores
+from pipeline.evaluation.statistics import Scores
 from pipeline.labels.items import ITEMS
+from pipeline.labels.statistic import Means
 
 GATE = Gate(delta=0.05, resamples=1000)
 TARGET_ONLY = Lane("target_only", "strategy", 0.20)

@@ -8,8 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from pipeline.evaluation.statistics import Recomputed, draws, resample
+from pipeline.evaluation.statistics import draws, resample
 from pipeline.labels import classes, numbers
+from pipeline.labels.statistic import Recomputed
 
 ROWS = 40
 

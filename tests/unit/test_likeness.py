@@ -6,8 +6,8 @@ import pytest
 from pipeline.config import ColdUsersSplit, ShippedSplit
 from pipeline.data import splits
 from pipeline.data.cold_users import cold_users
-from pipeline.data.prepared import DomainData, Domains
-from pipeline.validation.likeness import likeness
+from pipeline.rows.interactions.likeness import likeness
+from pipeline.rows.interactions.prepared import DomainData, Domains
 
 TRAIN, VALID, TEST = 0, 1, 2
 

@@ -11,17 +11,18 @@ from scipy import sparse
 
 from pipeline import config as cfg
 from pipeline.models.baselines import BASELINES
+from pipeline.models.batches import InputRows, RankingRows, Sampling
 from pipeline.models.build import build_network
 from pipeline.models.items import Catalogue
 from pipeline.models.load import RANKERS
 from pipeline.models.network import Network
 from pipeline.models.ranker import Ranker
 from pipeline.models.sides import Outputs, Side
-from pipeline.tasks.ranking import InputRows, RankingRows, Sampling
 from pipeline.training.module import TransferModule
 from pipeline.transfer.distances import coral
 from pipeline.transfer.method import Align, Method, trainable
 from pipeline.transfer.methods import ADAPTS, DISTANCES, TUNES, build_adapt, build_tune
+from tests.views import labelled_view
 
 # torch's own Adagrad says so once about the sparse tensors that it makes itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse invariant checks are implicitly disabled:UserWarning")
@@ -126,8 +127,8 @@ def build(*, text: bool = True) -> Network:
 def batches(*roles: str) -> list[Side]:
     """One side for each role: labelled rows of the source or the target, or inputs of the target without labels."""
     sides = {
-        "source": RankingRows("far", "source", HISTORIES, Sampling(16, 8, 0.3, 0)),
-        "target": RankingRows("near", "target", HISTORIES, Sampling(16, 8, 0.3, 1)),
+        "source": RankingRows(labelled_view("far", HISTORIES), "source", HISTORIES, Sampling(16, 8, 0.3, 0)),
+        "target": RankingRows(labelled_view("near", HISTORIES), "target", HISTORIES, Sampling(16, 8, 0.3, 1)),
         "inputs": InputRows("near", torch.arange(20), HISTORIES, 12, 5),
     }
     return [sides[role].batch(0, 0) for role in roles]

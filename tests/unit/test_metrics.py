@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
 
-from pipeline.evaluation.metrics import user_metrics
+from pipeline.labels.ranking_metrics import user_metrics
 
 
 @given(seed=st.integers(0, 10_000))

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 
 from pipeline.config import Options
-from pipeline.data.prepared import DomainData
 from pipeline.data.splits import is_kept
 from pipeline.errors import DataError
 from pipeline.folders import Home
+from pipeline.rows.interactions.prepared import DomainData
 from pipeline.scenarios import load_scenario
 from pipeline.steps.account import Account, accounts
-from pipeline.steps.inputs import load_domains
+from pipeline.steps.inputs import load_prepared
 from pipeline.steps.prepare import prepare
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import transact
@@ -87,7 +87,7 @@ def test_cold_users_train_nothing_and_hang_on_the_sources_users(tmp_path):
     """None of the rows of who chooses or tests trains; a source with other users is another split."""
     run = validated(tmp_path, scenario({"kind": "cold_users", "valid": 0.2, "test": 0.3}), TABLES)
     prepare(run)
-    rows = load_domains(run).target.rows
+    rows = load_prepared(run).target.rows
     users = [set(rows.loc[rows["part"] == part, "user"]) for part in (0, 1, 2)]
     assert all(users)
     assert not users[0] & users[1] | users[1] & users[2] | users[0] & users[2]
@@ -107,7 +107,7 @@ def test_the_catalogue_is_what_was_trained_on_or_is_described(tmp_path):
     goods = pd.DataFrame({"item_id": ["described", "never"], "title": ["Oak tea", None], "category": ["Tea", "Tea"]})
     run = validated(tmp_path, scenario({"kind": "shipped"}), {**TABLES, "target": (target, goods)})
     facts = prepare(run)["target"].facts
-    data = load_domains(run).target
+    data = load_prepared(run).target
     assert data.items["item_id"].tolist() == ["c0", "c1", "c2", "c3", "described", "k", "l", "never"]
     assert data.items["train_count"].tolist() == [1, 1, 1, 1, 0, 1, 1, 0]
     assert data.items["title"].dropna().to_dict() == {4: "Oak tea"}
@@ -144,8 +144,8 @@ def test_every_share_leaves_the_same_items_to_rank(tmp_path):
     for share in (1.0, 0.3):
         run = validated(tmp_path, scenario({"kind": "shipped"}), TABLES, share)
         prepare(run)
-        domains = load_domains(run)
-        seen[share] = domains.seen(("train", "valid"))
+        domains = load_prepared(run)
+        seen[share] = domains.seen(domains.target, ("train", "valid"))
         trained[share] = domains.histories(("train", "valid"))["target"]
     assert (seen[1.0] != trained[1.0]).nnz == 0
     assert (seen[0.3] != seen[1.0]).nnz == 0
@@ -156,10 +156,10 @@ def test_a_poor_target_chooses_by_few_rows(tmp_path):
     """Thinning takes validation rows too, by the same hash, and never a test row; an oracle sees all of them."""
     run = validated(tmp_path, scenario({"kind": "time"}), TABLES, 0.3)
     prepare(run)
-    domains = load_domains(run)
+    domains = load_prepared(run)
     rows = domains.target.rows
     valid = rows[rows["part"] == 1]
-    assert domains.held_out("valid")["row"].tolist() == valid.index[valid["kept"]].tolist()
+    assert domains.held_out("valid").rows["row"].tolist() == valid.index[valid["kept"]].tolist()
     assert 0 < valid["kept"].mean() < 0.6
     assert len(domains.held_out("test")) == (rows["part"] == 2).sum()
     assert len(domains.with_all_rows().held_out("valid")) == len(valid)
@@ -218,7 +218,7 @@ def test_nothing_in_the_source_is_later_than_what_is_predicted(tmp_path):
     """By time: every row of the source lies before the target's first validation row, and no source row tests."""
     run = validated(tmp_path, scenario({"kind": "time"}), TABLES)
     facts = prepare(run)["source"].facts
-    domains = load_domains(run)
+    domains = load_prepared(run)
     held = domains.target.rows.loc[domains.target.rows["part"] > 0, "timestamp"]
     source = domains.sources[0].rows
     assert source["timestamp"].max() < held.min()
@@ -233,7 +233,7 @@ def test_a_shipped_source_keeps_its_own_test_rows_apart(tmp_path):
     assert (
         facts["rows"]["test"] == (TABLES["source"][0]["split"] == "test").sum() - facts["dropped"]["outside_catalogue"]
     )
-    assert load_domains(run).histories()["source"].nnz == facts["rows"]["train"] + facts["rows"]["valid"]
+    assert load_prepared(run).histories()["source"].nnz == facts["rows"]["train"] + facts["rows"]["valid"]
 
 
 def test_a_split_that_leaves_a_part_empty_is_refused(tmp_path):

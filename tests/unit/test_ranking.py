@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from pipeline.errors import CrossliftError
-from pipeline.evaluation.ranking import ranks
+from pipeline.labels.ranks import ranks
 
 
 def fixed(scores_UI: np.ndarray):

@@ -6,12 +6,13 @@ import torch
 from scipy import sparse
 
 from pipeline.config import HistoryModel as HistoryConfig
+from pipeline.models.batches import InputRows, RankingRows, Sampling, seeded
 from pipeline.models.build import build_network
 from pipeline.models.encoders.history import HistoryTable
 from pipeline.models.heads import sampled_softmax
 from pipeline.models.items import Catalogue
 from pipeline.models.sides import Outputs
-from pipeline.tasks.ranking import InputRows, RankingRows, Sampling, seeded
+from tests.views import labelled_view
 
 POSITIVES = np.array([2, 0, 4, 2])
 NEGATIVES = np.array([0, 2, 2, 5, 3, 1])
@@ -91,7 +92,7 @@ HISTORIES = {
 
 
 def rows(dropout: float = 0.0, seed: int = 0, domain: str = "near") -> RankingRows:
-    return RankingRows(domain, "target", HISTORIES, Sampling(16, 12, dropout, seed))
+    return RankingRows(labelled_view(domain, HISTORIES), "target", HISTORIES, Sampling(16, 12, dropout, seed))
 
 
 def test_the_loss_of_a_batch_uses_cosines_and_the_prior():
@@ -115,7 +116,11 @@ def test_the_loss_of_a_batch_uses_cosines_and_the_prior():
 def test_log_q_is_the_chance_of_a_draw():
     """The chance q is proportional to 1 + count, and the drawn negatives follow it."""
     counts = 1 + HISTORIES["near"].toarray().sum(axis=0)
-    many = RankingRows("near", "target", HISTORIES, Sampling(4, 200_000, 0.0, 0)).batch(0, 0).labels
+    many = (
+        RankingRows(labelled_view("near", HISTORIES), "target", HISTORIES, Sampling(4, 200_000, 0.0, 0))
+        .batch(0, 0)
+        .labels
+    )
     np.testing.assert_allclose(many.log_q.exp(), counts / counts.sum(), rtol=1e-5)
     drawn = np.bincount(many.negatives.numpy(), minlength=6) / 200_000
     np.testing.assert_allclose(drawn, counts / counts.sum(), atol=0.005)
@@ -175,7 +180,7 @@ def test_the_own_positive_is_hidden_in_its_domain_only():
 
 def test_dropout_hides_its_share():
     """About that share of the history is hidden, also in the other domain."""
-    source = RankingRows("near", "target", HISTORIES, Sampling(1000, 2, 0.3, 0))
+    source = RankingRows(labelled_view("near", HISTORIES), "target", HISTORIES, Sampling(1000, 2, 0.3, 0))
     weights = torch.cat([source.batch(epoch, 0).inputs["far"].weights for epoch in range(20)])
     assert weights.mean().item() == pytest.approx(0.7, abs=0.03)
 

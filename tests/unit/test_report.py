@@ -14,8 +14,9 @@ from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, Part, Vali
 from pipeline.evaluation.curve import make_point
 from pipeline.evaluation.gate import Lane, Terms, Verdict, decide
 from pipeline.evaluation.report import Report, StepCost, lane_rows, render_html, render_markdown, write_report
-from pipeline.evaluation.statistics import Means, Scores
+from pipeline.evaluation.statistics import Scores
 from pipeline.labels.items import ITEMS
+from pipeline.labels.statistic import Means
 from pipeline.labels.words import Words
 from pipeline.results import Cost, Outcome
 

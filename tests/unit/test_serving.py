@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pipeline import columns as c
+from pipeline.cli.recommending import as_csv, recommend
 from pipeline.config import HistoryModel
-from pipeline.data.prepared import DomainData, Domains, Histories
 from pipeline.data.pseudonyms import key_id, pseudonym
 from pipeline.errors import ConfigError, DataError, StorageError
 from pipeline.folders import manifest_of, write_json, written_whole
@@ -27,10 +27,11 @@ from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnR
 from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.ranker import Ranker
 from pipeline.models.stack import Stack
-from pipeline.models.vectors import VectorRanker
-from pipeline.serving.package import PackageInfo, ServedModel, read_example, write_package
-from pipeline.serving.recommend import as_csv, recommend
-from pipeline.serving.requests import top_k
+from pipeline.rows.interactions.prepared import DomainData, Domains
+from pipeline.rows.interactions.requests import top_k
+from pipeline.rows.kind import PackageInfo
+from pipeline.serving.package import ServedModel, read_example, write_package
+from pipeline.views import Histories
 
 
 def domain(name: str, taken: dict[str, list[str]], items: list[str]) -> DomainData:
@@ -43,7 +44,10 @@ def domain(name: str, taken: dict[str, list[str]], items: list[str]) -> DomainDa
     rows = rows.sort_values(["user", "item"], ignore_index=True).astype("int32")
     rows["part"], rows["kept"] = np.int8(0), True
     counts = np.bincount(rows["item"], minlength=len(items))
-    return DomainData(name, pd.DataFrame({c.USER: users}), pd.DataFrame({c.ITEM: items, "train_count": counts}), rows)
+    goods = pd.DataFrame({c.ITEM: items, "train_count": counts})
+    if name == "films":
+        goods[c.TITLE] = [{"f1": "One", "f3": "=SUM(A1)"}.get(item) for item in items]
+    return DomainData(name, pd.DataFrame({c.USER: users}), goods, rows)
 
 
 Fit = Callable[[Histories, Stack], Ranker]
@@ -57,11 +61,10 @@ def item_knn(histories: Histories, stack: Stack) -> Ranker:
     return ItemKnnRanker.fit(histories, stack, neighbours=10, shrinkage=0.0)
 
 
-def vectors(histories: Histories, stack: Stack) -> Ranker:
-    rng = np.random.default_rng(0)
-    tables = {name: rng.normal(size=(histories[name].shape[1], 4)).astype(np.float32) for name in stack.names}
-    prior = np.log1p(np.arange(5, dtype=np.float32))
-    return VectorRanker("films", tables, dict.fromkeys(stack.names, 1.0), prior, 0.2)
+def network(histories: Histories, stack: Stack) -> Ranker:
+    torch.manual_seed(0)
+    catalogues = {name: Catalogue(np.asarray(histories[name].sum(axis=0)).ravel()) for name in stack.names}
+    return NetworkRanker.of(build_network(HistoryModel(dim=4, text_buckets=16), catalogues, "films"), "films")
 
 
 def popularity(histories: Histories, stack: Stack) -> Ranker:
@@ -87,9 +90,8 @@ def package(domains: Domains, tmp_path: Path) -> Callable[..., ServedModel]:
         fit(read, Stack.of(read, "films", 0.5)).save(candidate)
         values = {"scenario": "toy", "lane": "item_knn+source", "target": "films", "sources": ("books",),
                   "pseudonymous": True, "candidate": "x", "data": {}, "code": "1"}  # fmt: skip
-        titles = {"films": pd.Series({"f1": "One", "f3": "=SUM(A1)"})}
         with written_whole(final) as folder:
-            write_package(folder, domains, candidate, PackageInfo.model_validate(values | changes), titles)
+            write_package(folder, domains, candidate, PackageInfo.model_validate(values | changes))
         return ServedModel.read(final)
 
     return make
@@ -100,9 +102,11 @@ def test_a_known_user_gets_what_the_ranker_says_but_for_what_was_taken(
 ) -> None:
     """The answer is the ranker's own order over the items that the user does not have."""
     served = package()
-    rows = served.recommend(pd.DataFrame({c.USER: ["ann"]}), 3)
+    rows = served.answer(pd.DataFrame({c.USER: ["ann"]}), {"k": 3})
     place = list(domains.users).index("ann")
-    scores = served.ranker.scores({name: m[[place]] for name, m in domains.histories(("train", "valid")).items()})[0]
+    scores = served.served.ranker.scores(
+        {name: m[[place]] for name, m in domains.histories(("train", "valid")).items()}
+    )[0]
     wanted = sorted((item for item in range(5) if item not in (0, 1)), key=lambda item: -scores[item])
     assert rows[c.ITEM].tolist() == [f"f{item + 1}" for item in wanted]
     assert rows["score"].tolist() == pytest.approx([float(scores[item]) for item in wanted])
@@ -117,7 +121,7 @@ def test_who_is_served_from_what(package: Callable[..., ServedModel]) -> None:
         "history": [None, None, ["f1"], None, None, ["nothing", "known"]],
         "source_history": [None, None, None, ["b1", "x"], None, None],
     })  # fmt: skip
-    rows = package().recommend(frame, 2).drop_duplicates("request")
+    rows = package().answer(frame, {"k": 2}).drop_duplicates("request")
     assert rows["served_from"].tolist() == ["model", "model", "history", "history", "popularity", "popularity"]
     assert rows["ignored"].tolist() == [0, 0, 0, 1, 0, 2]
     assert rows[c.USER].astype(object).where(rows[c.USER].notna(), None).tolist() == [
@@ -132,7 +136,7 @@ def test_who_is_served_from_what(package: Callable[..., ServedModel]) -> None:
 
 def test_popularity_is_the_training_count(package: Callable[..., ServedModel]) -> None:
     """A stranger gets the most taken items, with how often they were taken; ties in catalogue order."""
-    rows = package().recommend(pd.DataFrame({c.USER: ["zoe"]}), 10)
+    rows = package().answer(pd.DataFrame({c.USER: ["zoe"]}), {"k": 10})
     assert rows[c.ITEM].tolist() == ["f3", "f1", "f2", "f4", "f5"]
     assert rows["score"].tolist() == [3, 2, 2, 1, 0]
 
@@ -140,7 +144,7 @@ def test_popularity_is_the_training_count(package: Callable[..., ServedModel]) -
 def test_a_history_is_like_the_user_who_has_it(package: Callable[..., ServedModel]) -> None:
     """A stranger with dan's history is served what dan is, and nothing of the history comes back."""
     frame = pd.DataFrame({c.USER: ["dan", None], "history": [[], ["f3", "f4", "f3"]]})
-    rows = package().recommend(frame, 5)
+    rows = package().answer(frame, {"k": 5})
     dan, stranger = (rows[rows["request"] == request].reset_index(drop=True) for request in (0, 1))
     assert dan[[c.ITEM, "score"]].equals(stranger[[c.ITEM, "score"]])
     assert not {"f3", "f4"} & set(stranger[c.ITEM])
@@ -148,13 +152,13 @@ def test_a_history_is_like_the_user_who_has_it(package: Callable[..., ServedMode
 
 def test_a_history_adds_to_what_is_known_of_a_user(package: Callable[..., ServedModel]) -> None:
     """What ann did since the model was made counts, and is not recommended again."""
-    rows = package().recommend(pd.DataFrame({c.USER: ["ann"], "history": [["f3"]]}), 5)
+    rows = package().answer(pd.DataFrame({c.USER: ["ann"], "history": [["f3"]]}), {"k": 5})
     assert set(rows[c.ITEM]) == {"f4", "f5"}
 
 
 def test_titles_stand_where_there_are_any(package: Callable[..., ServedModel]) -> None:
     """An item without title has none, and does not take another's."""
-    rows = package().recommend(pd.DataFrame({c.USER: ["zoe"]}), 3)
+    rows = package().answer(pd.DataFrame({c.USER: ["zoe"]}), {"k": 3})
     assert rows[c.TITLE].astype(object).where(rows[c.TITLE].notna(), None).tolist() == ["=SUM(A1)", "One", None]
 
 
@@ -173,7 +177,7 @@ def hashed(domains: Domains, package: Callable[..., ServedModel], monkeypatch: p
 
 def first_served(served: ServedModel, *users: object) -> list[str]:
     """Say what the first item of each user is served from."""
-    rows = served.recommend(pd.DataFrame({c.USER: list(users)}), 1)
+    rows = served.answer(pd.DataFrame({c.USER: list(users)}), {"k": 1})
     return [str(value) for value in rows["served_from"]]
 
 
@@ -208,7 +212,7 @@ def test_pseudonyms_and_histories_need_no_key(
     if key:
         monkeypatch.setenv("CROSSLIFT_KEY", key)
     assert first_served(hashed, pseudonym("dan", SECRET.encode()), "cd" * 16, None) == ["model", *["popularity"] * 2]
-    rows = hashed.recommend(pd.DataFrame({"history": [["f3"]]}), 1)
+    rows = hashed.answer(pd.DataFrame({"history": [["f3"]]}), {"k": 1})
     assert rows["served_from"].tolist() == ["history"]
 
 
@@ -246,9 +250,9 @@ def test_whole_numbers_are_user_ids(
 ) -> None:
     """17 is the user whom the tables call 17, in every type that pandas makes of it beside a missing one."""
     monkeypatch.setenv("CROSSLIFT_KEY", SECRET)
-    rows = hashed.recommend(pd.DataFrame({c.USER: ids}), 1)
+    rows = hashed.answer(pd.DataFrame({c.USER: ids}), {"k": 1})
     assert (rows[c.USER][0], rows["served_from"][0]) == ("17", "model")
-    expected = hashed.recommend(pd.DataFrame({c.USER: ["17"]}), 1)
+    expected = hashed.answer(pd.DataFrame({c.USER: ["17"]}), {"k": 1})
     assert rows[c.ITEM][0] == expected[c.ITEM][0]
     assert rows[c.USER][1] in ("17", "zoe") or pd.isna(rows[c.USER][1])
 
@@ -258,21 +262,21 @@ def test_what_is_no_user_id_is_refused(package: Callable[..., ServedModel], valu
     """Half a number, one that lost digits, and what is neither text nor number; the value is not told."""
     frame = pd.DataFrame({c.USER: pd.Series([value], dtype=object)})
     with pytest.raises(DataError, match=r"user_id: expected a text or a whole number, got \w+; write it as it") as told:
-        package().recommend(frame, 1)
+        package().answer(frame, {"k": 1})
     assert "ann" not in str(told.value)
 
 
 # Whom a ranker of the target alone can say something about: not eve, who took books alone; for her it has no more than
 # for anybody.
-@pytest.mark.parametrize("fit", [user_knn, item_knn, vectors])
+@pytest.mark.parametrize("fit", [user_knn, item_knn, network])
 @pytest.mark.parametrize("sources", [True, False])
 def test_model_is_said_only_where_something_is_known(
     package: Callable[..., ServedModel], domains: Domains, fit: Fit, sources: bool
 ) -> None:
     """No item whose score anybody would get is served from the model, and none with a score of zero."""
     served = package(fit=fit, sources=sources)
-    rows = served.recommend(pd.DataFrame({c.USER: ["ann", "bob", "cat", "dan", "eve"]}), 5)
-    nobody = served.ranker.scores({name: matrix[-1:] for name, matrix in served.histories.items()})[0]
+    rows = served.answer(pd.DataFrame({c.USER: ["ann", "bob", "cat", "dan", "eve"]}), {"k": 5})
+    nobody = served.served.ranker.scores({name: matrix[-1:] for name, matrix in served.served.histories.items()})[0]
     anybody = rows[c.ITEM].map({f"f{place + 1}": float(score) for place, score in enumerate(nobody)})
     known = rows["served_from"] == "model"
     assert not (rows["score"][known] == 0).any()
@@ -280,14 +284,14 @@ def test_model_is_said_only_where_something_is_known(
     assert known[rows[c.USER] == "ann"].any()
     eve = rows[rows[c.USER] == "eve"]
     assert (eve["served_from"] == "model").any() == sources
-    if not sources and fit is not vectors:  # these say nothing of her: what is popular, with its counts
+    if not sources and fit is not network:  # these say nothing of her: what is popular, with its counts
         assert eve[c.ITEM].tolist() == ["f3", "f1", "f2", "f4", "f5"]
         assert eve["score"].tolist() == [3, 2, 2, 1, 0]
 
 
 def test_items_without_a_score_fill_up_by_popularity(package: Callable[..., ServedModel]) -> None:
     """Behind what the model found come others, the most taken first, and they say so."""
-    rows = package().recommend(pd.DataFrame({"history": [["f4"]]}), 5)
+    rows = package().answer(pd.DataFrame({"history": [["f4"]]}), {"k": 5})
     assert rows["served_from"].tolist() == ["history", "popularity", "popularity", "popularity"]
     assert rows[c.ITEM].tolist() == ["f3", "f1", "f2", "f5"]
     assert rows["score"].tolist()[1:] == [0, 0, 0]
@@ -296,7 +300,7 @@ def test_items_without_a_score_fill_up_by_popularity(package: Callable[..., Serv
 def test_popularity_that_serves_says_so(package: Callable[..., ServedModel]) -> None:
     """Where the champion is popularity nothing is known of anybody, and its own counts are kept."""
     served = package(fit=popularity)
-    rows = served.recommend(pd.DataFrame({c.USER: ["ann", "zoe"]}), 5)
+    rows = served.answer(pd.DataFrame({c.USER: ["ann", "zoe"]}), {"k": 5})
     assert set(rows["served_from"]) == {"popularity"}
     assert rows["score"][rows[c.USER] == "ann"].tolist() == [3, 1, 0]
 
@@ -314,7 +318,7 @@ def test_torch_is_loaded_where_it_is_needed(
 import sys, pandas as pd
 from pathlib import Path
 from pipeline.serving.package import ServedModel
-ServedModel.read(Path({str(tmp_path / "package")!r})).recommend(pd.DataFrame({{"user_id": ["ann"]}}))
+ServedModel.read(Path({str(tmp_path / "package")!r})).answer(pd.DataFrame({{"user_id": ["ann"]}}))
 assert "torch" not in sys.modules
 from pipeline.models.load import load_ranker
 ranker = load_ranker(Path({str(network)!r}))
@@ -346,29 +350,36 @@ def test_scores_on_another_catalogue(package: Callable[..., ServedModel]) -> Non
         (domain("books", {**BOOKS, "new": ["b0"]}, ["b0", "b2", "b1"]), domain("games", {"ann": ["g1"]}, ["g1"])),
         domain("films", {**FILMS, "new": ["f0", "f4"]}, ["f0", "f5", "f4", "f3", "f2", "f1"]),
     )
-    scores = served.on_catalogue(tonight)(tonight.histories(("train", "valid")))
+    scores = served.served.on(tonight).scores(tonight.histories(("train", "valid")))
     users = list(tonight.users)
-    own = served.histories
+    own = served.served.histories
     for user in ("ann", "dan", "eve"):
-        place = int(served.users.get_indexer([user])[0])
-        known = served.ranker.scores({name: matrix[[place]] for name, matrix in own.items()})[0]
+        place = int(served.served.users.get_indexer([user])[0])
+        known = served.served.ranker.scores({name: matrix[[place]] for name, matrix in own.items()})[0]
         assert scores[users.index(user)].tolist() == [-np.inf, *known[::-1].tolist()]
-    alone = served.ranker.scores({name: matrix[[-1]] * 0 for name, matrix in own.items()}).shape
+    alone = served.served.ranker.scores({name: matrix[[-1]] * 0 for name, matrix in own.items()}).shape
     assert alone == (1, 5)
-    assert served.recommend(pd.DataFrame({"history": [["f4"]]}), 1)["score"][0] == pytest.approx(
+    assert served.answer(pd.DataFrame({"history": [["f4"]]}), {"k": 1})["score"][0] == pytest.approx(
         np.delete(scores[users.index("new")], [0, 2]).max())  # fmt: skip
 
 
 def test_another_target_is_refused(package: Callable[..., ServedModel], domains: Domains) -> None:
     """A scenario whose target was changed under the same name cannot be compared with its champion."""
     with pytest.raises(ConfigError, match="now names 'books', but the model that serves ranks 'films'"):
-        package().on_catalogue(Domains((domains.target,), domains.sources[0]))
+        package().served.on(Domains((domains.target,), domains.sources[0]))
 
 
-def test_trained_pairs_are_the_rows(package: Callable[..., ServedModel]) -> None:
-    """Exactly the target's pairs come back from the package."""
-    pairs = package().trained_pairs()
-    assert set(zip(pairs[c.USER], pairs[c.ITEM], strict=True)) == {(u, i) for u, items in FILMS.items() for i in items}
+def test_what_was_learnt_is_known_by_names(package: Callable[..., ServedModel], domains: Domains) -> None:
+    """Rows of another night on a user and an item that were trained on, whatever their places are by then."""
+    tonight = Domains(
+        domains.sources, domain("films", {**FILMS, "ann": ["f2", "f5"], "new": ["f1"]}, ["f5", "f4", "f3", "f2", "f1"])
+    )
+    view = tonight.training()["films"]
+    users, items = tonight.users.to_numpy()[view.units], tonight.target.items[c.ITEM].to_numpy()[view.label.value]
+    known = {(user, item) for user, taken in FILMS.items() for item in taken}
+    expected = [(user, item) in known for user, item in zip(users, items, strict=True)]
+    assert package().served.learnt(tonight, view).tolist() == expected
+    assert not all(expected)
 
 
 def test_a_package_is_the_same_bytes_again(
@@ -378,9 +389,7 @@ def test_a_package_is_the_same_bytes_again(
     served = package()
     again = tmp_path / "again"
     again.mkdir()
-    write_package(
-        again, domains, tmp_path / "candidate", served.info, {"films": pd.Series({"f1": "One", "f3": "=SUM(A1)"})}
-    )
+    write_package(again, domains, tmp_path / "candidate", served.info)
     files = sorted(path.name for path in again.iterdir())
     published = {path.name for path in (tmp_path / "package").iterdir()}
     assert files == sorted(published - {"manifest.json", "meta.json"})
@@ -440,7 +449,7 @@ def test_a_wrong_request_is_told(
 ) -> None:
     """A request that cannot be answered says what was expected."""
     with pytest.raises(DataError, match=message):
-        package().recommend(frame, k)
+        package().answer(frame, {"k": k})
 
 
 @settings(deadline=None, max_examples=60)

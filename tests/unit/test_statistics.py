@@ -6,8 +6,9 @@ import pytest
 from pipeline.config import Gate
 from pipeline.evaluation.comparison import LaneInfo, Part, view
 from pipeline.evaluation.gate import Terms
-from pipeline.evaluation.statistics import Means, Recomputed, Scores, draws, resample
+from pipeline.evaluation.statistics import Scores, draws, resample
 from pipeline.labels.items import ITEMS
+from pipeline.labels.statistic import Means, Recomputed
 
 
 def test_the_draws_are_those_of_the_first_release():

@@ -1,21 +1,20 @@
 """What an adaptation may read of the target: histories of its users, as far as the source model knows the items."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline.config import Scenario
-from pipeline.data.prepared import DomainData, Domains
 from pipeline.errors import CrossliftError
+from pipeline.models.batches import InputRows
+from pipeline.models.lanes import HistoryLearner, copy_shared_items, place_by_takers, shared_items
+from pipeline.models.learner import Learning
+from pipeline.models.network import Network
+from pipeline.rows.interactions.prepared import DomainData, Domains
 from pipeline.scenarios import load_scenario
-from pipeline.training.build import (
-    copy_shared_items,
-    in_source_items,
-    new_network,
-    place_by_takers,
-    shared_items,
-    target_inputs,
-)
+from pipeline.views import PAST, item_columns, taken_elsewhere
 
 
 def domain(name: str, pairs: list[str]) -> DomainData:
@@ -35,19 +34,29 @@ FAR = domain("far", ["a x", "a y", "b y", "b z"])
 NEAR = domain("near", ["c y", "c q", "d q", "e z", "e y"])  # other users; y and z are the same things, q is not
 
 
+def learner(given: Scenario, *sources: str) -> HistoryLearner:
+    return HistoryLearner(replace(Learning.of(given), sources=sources or ("far",)))
+
+
+def new_network(bridge: str, domains: Domains) -> Network:
+    """Every item has a vector of its own."""
+    views = domains.training()
+    return learner(scenario(bridge), *(one.name for one in domains.sources))._network(views, frozenset(views))
+
+
+def users_of(domains: Domains, rows: InputRows) -> list[str]:
+    return [str(name) for name in domains.users.to_numpy()[rows.users.numpy()]]
+
+
 def read(bridge: str, near: DomainData) -> dict[str, set[str]]:
     """Which items of the source each of the target's users is read by."""
     domains = Domains((FAR,), near)
-    histories = domains.histories(("train", "valid"))
-    if bridge == "items":
-        histories = in_source_items(domains, histories)
-    rows = target_inputs(scenario(bridge), domains, histories, ("far",))
-    names = domains.users.to_numpy()[rows.users.numpy()]
+    rows = learner(scenario(bridge)).adapt(domains.training())[1].inputs
     items = FAR.items["item_id"].to_numpy()
     table = rows.tables["far"]
     return {
-        str(name): set(items[table.items[table.starts[user] : table.starts[user + 1]].numpy()])
-        for name, user in zip(names, rows.users.tolist(), strict=True)
+        name: set(items[table.items[table.starts[user] : table.starts[user + 1]].numpy()])
+        for name, user in zip(users_of(domains, rows), rows.users.tolist(), strict=True)
     }
 
 
@@ -70,25 +79,30 @@ def test_nothing_to_read_is_told(bridge, pairs):
 
 def test_places_of_shared_items():
     """Equal ids, in both orders of places."""
-    here, there = shared_items(NEAR, FAR)
+    views = Domains((FAR,), NEAR).training()
+    here, there = shared_items(views["near"], views["far"])
     assert NEAR.items["item_id"].to_numpy()[here].tolist() == ["y", "z"]
     assert np.array_equal(FAR.items["item_id"].to_numpy()[there], NEAR.items["item_id"].to_numpy()[here])
 
 
 MORE = domain("more", ["a z", "f z", "f w"])
 DOMAINS = Domains((FAR, MORE), NEAR)  # near: q y z; far: x y z; more: w z
+CATALOGUES = {one.name: one.items for one in DOMAINS.all}
 
 
 def test_an_item_has_one_column_whichever_domains_it_is_in():
     """The target's items come first, then all others once."""
-    found = {name: columns.tolist() for name, columns in DOMAINS.item_columns().items()}
+    found = {name: columns.tolist() for name, columns in item_columns(CATALOGUES, "near").items()}
     assert found == {"near": [0, 1, 2], "far": [4, 1, 2], "more": [3, 2]}
 
 
 def test_the_sources_count_the_target_s_items():
     """Training rows of all sources on the same item; an item that no source has was never taken."""
-    assert DOMAINS.source_counts().tolist() == [0, 2, 3]
-    assert DOMAINS.with_source_counts().target.items["train_count"].tolist() == [0, 2, 3]
+    views = DOMAINS.training()
+    assert taken_elsewhere(views["near"].fields[PAST], CATALOGUES, "near").tolist() == [0, 2, 3]
+    served = DOMAINS.as_served(("items",), target_labels=False)
+    assert served.target.items["train_count"].tolist() == [0, 2, 3]
+    assert DOMAINS.as_served(("items",), target_labels=True) is DOMAINS
 
 
 def test_all_rows_are_there_as_before_thinning():
@@ -100,17 +114,17 @@ def test_all_rows_are_there_as_before_thinning():
     whole = bare.with_all_rows()
     assert whole.histories(("train", "valid"))["near"].nnz == 2
     assert whole.target.items["train_count"].tolist() == [1, 1]
-    assert bare.held_out("test").equals(whole.held_out("test"))
+    assert bare.held_out("test").rows.equals(whole.held_out("test").rows)
 
 
 def test_zero_shot_has_no_vector_of_what_the_sources_do_not_know():
     """Shared items get the source's vectors, the first source's where several know them; the rest are blank."""
-    model = new_network(scenario("items"), DOMAINS.all, DOMAINS.histories(), frozenset({"far", "more", "near"}))
+    model, views = new_network("items", DOMAINS), DOMAINS.training()
     tables = {name: model.items.own(name) for name in ("far", "more", "near")}
     before = tables["near"].weight.detach().clone()
-    copy_shared_items(model, DOMAINS, blank=False)
+    copy_shared_items(model, views, "near", blank=False)
     np.testing.assert_array_equal(tables["near"].weight[0].detach(), before[0])
-    copy_shared_items(model, DOMAINS, blank=True)
+    copy_shared_items(model, views, "near", blank=True)
     near, far = (tables[name].weight.detach().numpy() for name in ("near", "far"))
     np.testing.assert_array_equal(near, np.stack([np.zeros(near.shape[1]), far[1], far[2]]))
 
@@ -119,10 +133,10 @@ def test_target_items_start_at_their_takers():
     """The mean direction of the takers by their source history; who has none does not count, nor do other items."""
     near = domain("near", ["a y", "b y", "c y", "a q", "c z"])  # c is not known in the source
     domains = Domains((FAR,), near)
-    network = new_network(scenario("users"), domains.all, domains.histories(), frozenset({"far", "near"}))
+    network = new_network("users", domains)
     x, y, z = network.items.own("far").weight.detach().numpy()
     before = network.items.own("near").weight.detach().numpy().copy()
-    place_by_takers(network, domains, domains.histories())
+    place_by_takers(network, domains.training(), "near")
     a, b = ((one + other) / np.linalg.norm(one + other) for one, other in ((x, y), (y, z)))
     expected = np.stack([a, (a + b) / 2, before[2]])
     np.testing.assert_allclose(network.items.own("near").weight.detach().numpy(), expected, atol=1e-6)
@@ -134,5 +148,5 @@ def test_a_target_without_labels_lends_its_users():
     value |= {"strategies": [{"tune": {"kind": "direct"}}], "baselines": []}
     pairs = pd.DataFrame([["a", "q"], ["b", "q"], ["g", "q"]], columns=["user_id", "item_id"]).assign(part=[0, 2, 0])
     domains = Domains((FAR,), DomainData.build("near", pairs, None, 0.0))
-    rows = target_inputs(Scenario.model_validate(value), domains, domains.histories(), ("far",))
-    assert domains.users[rows.users.numpy()].tolist() == ["a"]  # b is met in the test alone, g nowhere else
+    rows = learner(Scenario.model_validate(value)).adapt(domains.training(("far",)))[1].inputs
+    assert users_of(domains, rows) == ["a"]  # b is met in the test alone, g nowhere else

@@ -21,7 +21,7 @@ from pipeline.models.items import Vectors
 from pipeline.models.network import Encoder
 
 if TYPE_CHECKING:
-    from pipeline.data.prepared import Histories
+    from pipeline.views import Histories
 
 
 @dataclass(frozen=True)

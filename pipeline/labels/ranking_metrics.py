@@ -1,12 +1,10 @@
 """Ranking metrics of each user, from the ranks of the items that the user took."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-
-from pipeline.config import RankingTask
 
 METRICS = ("ndcg", "recall", "hit_rate", "mrr")
 
@@ -14,18 +12,6 @@ METRICS = ("ndcg", "recall", "hit_rate", "mrr")
 def metric_names(cutoffs: Sequence[int]) -> tuple[str, ...]:
     """Name all metrics at all cutoffs, such as `ndcg@10`."""
     return tuple(f"{kind}@{cutoff}" for cutoff in cutoffs for kind in METRICS)
-
-
-def gated_metric(task: RankingTask) -> str:
-    """Name the metric that chooses and is gated, such as `ndcg@10`."""
-    return f"{task.metric}@{task.cutoffs[0]}"
-
-
-def per_user(
-    rows: pd.DataFrame, ranks: Mapping[str, NDArray[np.float64]], cutoffs: Sequence[int], chosen: NDArray[np.bool_]
-) -> dict[str, pd.DataFrame]:
-    """Compute each lane's metrics of each user on the chosen rows [N]; all lanes have the same users."""
-    return {lane: user_metrics(rows[chosen], ranks[lane][chosen], cutoffs) for lane in ranks}
 
 
 def user_metrics(rows: pd.DataFrame, ranks: NDArray[np.float64], cutoffs: Sequence[int]) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 Shapes: U users of all domains together, I_d items of domain d.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +13,10 @@ import pandas as pd
 from scipy import sparse
 
 from pipeline import columns as c
+from pipeline.config import Bridge
 from pipeline.data.splits import PART, TEST, is_kept, order_column
+from pipeline.views import PAST, ROW, UNIT, IntArray, ItemLabel, Past, View, taken_elsewhere
 
-IntArray = np.ndarray[tuple[int], np.dtype[np.int64]]
 PART_CODES = {part: code for code, part in enumerate(c.PARTS)}  # 0 train, 1 valid, 2 test
 
 
@@ -94,9 +95,6 @@ class DomainData:
         return c.TITLE in self.items
 
 
-Columns = Mapping[str, IntArray]  # domain -> [I_d], the place of each of its items among the columns of all domains
-
-
 @dataclass(frozen=True)
 class Domains:
     """Source domains and the target over one index of users, which is made anew whenever domains meet."""
@@ -104,14 +102,30 @@ class Domains:
     sources: tuple[DomainData, ...]
     target: DomainData
 
+    @classmethod
+    def read(cls, folders: Mapping[str, Path], target: str) -> "Domains":
+        """What `prepare` published of each domain; the sources in the order of the folders."""
+        every = {name: DomainData.read(folder, name) for name, folder in folders.items()}
+        return cls(tuple(data for name, data in every.items() if name != target), every[target])
+
     @cached_property
     def all(self) -> tuple[DomainData, ...]:
         """The sources, then the target."""
         return (*self.sources, self.target)
 
+    @property
+    def name(self) -> str:
+        """The domain that is the target."""
+        return self.target.name
+
     def of_sources(self) -> "Domains":
         """The sources alone, the first in the target's place."""
         return Domains(self.sources[1:], self.sources[0])
+
+    def each_placed(self) -> tuple["Domains", ...]:
+        """Each domain in the target's place, the others beside it; the target first."""
+        every = (self.target, *self.sources)
+        return tuple(Domains(tuple(other for other in every if other is not one), one) for one in every)
 
     def with_all_rows(self) -> "Domains":
         """The same as before thinning."""
@@ -119,11 +133,6 @@ class Domains:
         trained = rows.loc[rows["part"] != PART_CODES[c.TEST], "item"]
         counts = np.bincount(trained, minlength=len(items)).astype(np.int64)
         return Domains(self.sources, replace(self.target, rows=rows, items=items.assign(train_count=counts)))
-
-    def with_source_counts(self) -> "Domains":
-        """The same, an item of the target being as popular as it is in the sources."""
-        items = self.target.items.assign(train_count=self.source_counts())
-        return Domains(self.sources, replace(self.target, items=items))
 
     @cached_property
     def users(self) -> pd.Index:
@@ -137,13 +146,6 @@ class Domains:
     def user_index(self, domain: DomainData) -> IntArray:
         """Place in the union of each of a domain's users."""
         return self.users.get_indexer(pd.Index(domain.users[c.USER])).astype(np.int64)
-
-    def item_columns(self) -> Columns:
-        """The column of each domain's items in one matrix of all: the target's first, one column for each item id."""
-        own = pd.Index(self.target.items[c.ITEM])
-        ids = pd.Index(np.unique(np.concatenate([domain.items[c.ITEM].to_numpy(dtype=object) for domain in self.all])))
-        every = own.append(ids.difference(own, sort=True))
-        return {domain.name: every.get_indexer(pd.Index(domain.items[c.ITEM])).astype(np.int64) for domain in self.all}
 
     def matrix(
         self, domain: DomainData, parts: tuple[str, ...] = (c.TRAIN,), *, thinned: bool = True
@@ -162,41 +164,60 @@ class Domains:
         matrix.data[:] = 1.0
         return matrix
 
-    def source_counts(self) -> IntArray:
-        """How often each target item was taken in the sources under the same id: [I_target]."""
-        columns, own = self.item_columns(), len(self.target.items)
-        every = np.concatenate([columns[source.name] for source in self.sources])
-        taken = [np.asarray(self.matrix(source, (c.TRAIN, c.VALID)).sum(axis=0)).ravel() for source in self.sources]
-        counts = np.bincount(every, np.concatenate(taken), minlength=own)[:own]
-        return counts.astype(np.int64)
-
     def histories(self, parts: tuple[str, ...] = (c.TRAIN,)) -> dict[str, sparse.csr_matrix]:
         """The matrix of each domain; the target's parts as named, the sources' always train and valid."""
         sources = {domain.name: self.matrix(domain, (c.TRAIN, c.VALID)) for domain in self.sources}
         return {**sources, self.target.name: self.matrix(self.target, parts)}
 
-    def seen(self, parts: tuple[str, ...]) -> sparse.csr_matrix:
-        """What is left out of a user's ranking: the target's rows of the parts, also those that thinning took away.
+    def seen(self, domain: DomainData, parts: tuple[str, ...]) -> sparse.csr_matrix:
+        """What is left out of a user's ranking: a domain's rows of the parts, also those that thinning took away.
 
         So each user has the same items to rank at every share, and an item that the user is known to have taken does
         not count as a wrong answer.
         """
-        return self.matrix(self.target, parts, thinned=False)
+        return self.matrix(domain, parts, thinned=False)
 
-    def held_out(self, part: str) -> pd.DataFrame:
-        """The target's rows of a part whose item is in the catalogue: user (in the union), item.
+    def training(self, held_back: Collection[str] = ()) -> dict[str, View]:
+        """The rows of each domain that may be learnt from: each user and item once.
 
-        Thinning takes validation rows too: a poor target has few rows to choose by.
+        Args:
+            held_back: Domains whose validation rows choose, and are not among them.
         """
+        parts = {one.name: (c.TRAIN,) if one.name in held_back else (c.TRAIN, c.VALID) for one in self.all}
+        past = Past({one.name: self.matrix(one, parts[one.name]) for one in self.all})
+        found = {}
+        for one in self.all:
+            pairs = past.taken[one.name].tocoo()
+            rows = pd.DataFrame({ROW: np.arange(pairs.nnz), UNIT: pairs.row.astype(np.int64)})
+            label = ItemLabel(pairs.col.astype(np.int64), one.items, self.seen(one, parts[one.name]))
+            found[one.name] = View(one.name, rows, {PAST: past}, (label,))
+        return found
+
+    def held_out(self, part: str) -> View:
+        """The target's rows of a part whose item is in the catalogue, with what may be known when they are predicted.
+
+        Validation rows are predicted from training rows, test rows from training and validation rows. Thinning takes
+        validation rows too: a poor target has few rows to choose by.
+        """
+        known = (c.TRAIN,) if part == c.VALID else (c.TRAIN, c.VALID)
         rows = self.target.rows
         chosen = rows[(rows["part"] == PART_CODES[part]) & rows["kept"]]
-        return pd.DataFrame(
-            {
-                "row": chosen.index.to_numpy(),
-                "user": self.user_index(self.target)[chosen["user"].to_numpy()],
-                "item": chosen["item"].to_numpy(dtype=np.int64),
-            }
-        )
+        users = self.user_index(self.target)[chosen["user"].to_numpy()]
+        table = pd.DataFrame({ROW: chosen.index.to_numpy(), UNIT: users})
+        label = ItemLabel(chosen["item"].to_numpy(dtype=np.int64), self.target.items, self.seen(self.target, known))
+        return View(self.target.name, table, {PAST: Past(self.histories(known))}, (label,))
 
+    def stand_in(self, bridges: Collection[Bridge]) -> View:
+        """The validation rows; as of strangers where items alone are the bridge, as the target's users will be."""
+        view = self.held_out(c.VALID)
+        if "items" in bridges and "users" not in bridges:
+            return replace(view, fields={PAST: view.fields[PAST].emptied()})
+        return view
 
-Histories = Mapping[str, sparse.csr_matrix]
+    def as_served(self, bridges: Collection[Bridge], *, target_labels: bool) -> "Domains":
+        """The same; where nothing of the target was learnt from, an item is as popular as the sources have it."""
+        if target_labels or "items" not in bridges:
+            return self
+        catalogues = {domain.name: domain.items for domain in self.all}
+        counts = taken_elsewhere(Past(self.histories((c.TRAIN, c.VALID))), catalogues, self.target.name)
+        return Domains(self.sources, replace(self.target, items=self.target.items.assign(train_count=counts)))

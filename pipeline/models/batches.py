@@ -1,20 +1,21 @@
-"""The ranking task: batches cut from tensors in memory.
+"""Batches of labelled items and of histories, cut from tensors in memory.
 
 Shapes: B rows in a batch, N negatives shared by the batch, U users of all domains.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor
 
 from pipeline.config import Role
 from pipeline.models.encoders.history import History, HistoryTable
 from pipeline.models.heads import ItemLabels
 from pipeline.models.sides import Side
+from pipeline.views import PAST, Histories, View
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,13 @@ class Sampling:
 class RankingRows:
     """The labelled rows of one domain, cut into batches that depend on (seed, epoch, step) alone."""
 
-    def __init__(self, domain: str, role: Role, histories: dict[str, sparse.csr_matrix], sampling: Sampling) -> None:
-        """`histories` are those that the model reads; rows are those of `domain`, which must be among them."""
-        labelled = histories[domain].tocoo()
-        self.domain, self.role, self.sampling = domain, role, sampling
-        self.tables = {name: HistoryTable(matrix) for name, matrix in histories.items()}
-        self.users = torch.from_numpy(labelled.row.astype(np.int64))
-        self.items = torch.from_numpy(labelled.col.astype(np.int64))
-        counts = torch.bincount(self.items, minlength=labelled.shape[1]).double() + 1.0
+    def __init__(self, view: View, role: Role, reads: Collection[str], sampling: Sampling) -> None:
+        """`reads` names the domains whose histories the model reads."""
+        histories, label = view.fields[PAST].taken, view.label
+        self.domain, self.role, self.sampling = view.domain, role, sampling
+        self.tables = {name: HistoryTable(histories[name]) for name in reads}
+        self.users, self.items = torch.tensor(view.units), torch.tensor(label.value)
+        counts = torch.bincount(self.items, minlength=len(label.catalogue)).double() + 1.0
         self.chances = (counts / counts.sum()).cumsum(0)
         self.log_q = (counts / counts.sum()).log().float()
         self._order = lru_cache(maxsize=1)(self._shuffled)
@@ -78,9 +78,7 @@ class RankingRows:
 class InputRows:
     """Unlabelled inputs: users of the target, seen through the histories that the model can read."""
 
-    def __init__(
-        self, domain: str, users: Tensor, histories: dict[str, sparse.csr_matrix], batch_size: int, seed: int
-    ) -> None:
+    def __init__(self, domain: str, users: Tensor, histories: Histories, batch_size: int, seed: int) -> None:
         self.domain, self.users, self.batch_size, self.seed = domain, users, batch_size, seed
         self.tables = {name: HistoryTable(matrix) for name, matrix in histories.items()}
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline import columns as c
-from pipeline.data.prepared import PART_CODES, DomainData, Domains
-from pipeline.validation.twins import twin_pairs
+from pipeline.rows.interactions.prepared import PART_CODES, DomainData, Domains
+from pipeline.rows.interactions.twins import twin_pairs
 
 KINDS = ("twin", "repeated", "later", "unseen")
 Mask = NDArray[np.bool_]

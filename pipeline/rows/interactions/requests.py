@@ -18,7 +18,7 @@ from pipeline.data.pseudonyms import KEY, LENGTH, key_id, pseudonymise, read_key
 from pipeline.errors import DataError
 
 if TYPE_CHECKING:
-    from pipeline.serving.package import ServedModel
+    from pipeline.rows.interactions.served import ServedInteractions
 
 HISTORY, SOURCE_HISTORY = "history", "source_history"
 REQUEST_COLUMNS = (c.USER, HISTORY, SOURCE_HISTORY)
@@ -30,7 +30,7 @@ _BLOCK = 256  # requests that are scored at a time: 50 MB at 50,000 items
 IntArray = NDArray[np.int64]
 
 
-def answer(model: "ServedModel", frame: pd.DataFrame, k: int = 10) -> pd.DataFrame:
+def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10) -> pd.DataFrame:
     """Rank the k best items of the target for each request; items that are in the history are not among them.
 
     Args:
@@ -119,7 +119,7 @@ def _check(frame: pd.DataFrame, k: int) -> None:
 
 
 def _histories(
-    model: "ServedModel", frame: pd.DataFrame, user_ids: "pd.Series[Any]"
+    model: "ServedInteractions", frame: pd.DataFrame, user_ids: "pd.Series[Any]"
 ) -> tuple[IntArray, dict[str, sparse.csr_matrix], IntArray]:
     """Place of each user (-1: unknown), what each request's user took in each domain, and ids that were ignored."""
     users = _user_places(model, user_ids)
@@ -175,7 +175,7 @@ def _user_id(value: Any) -> str | None:
     )
 
 
-def _user_places(model: "ServedModel", ids: "pd.Series[Any]") -> IntArray:
+def _user_places(model: "ServedInteractions", ids: "pd.Series[Any]") -> IntArray:
     """Place of each request's user in the package; -1 where unknown."""
     places = model.users.get_indexer(pd.Index(ids.to_numpy(dtype=object), dtype=object)).astype(np.int64)
     unknown = (places < 0) & ids.notna().to_numpy()

@@ -11,7 +11,7 @@ import pandas as pd
 
 from pipeline import columns as c
 from pipeline.errors import DataError
-from pipeline.serving.requests import HISTORY, SOURCE_HISTORY
+from pipeline.rows.interactions.requests import HISTORY, SOURCE_HISTORY
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet may run when a cell begins with it
 
@@ -33,7 +33,7 @@ def recommend(
         k: How many; at least 1.
 
     Returns:
-        One mapping a recommendation, as `pipeline.serving.requests.answer` tells.
+        One mapping a recommendation, as `pipeline.rows.interactions.requests.answer` tells.
 
     Raises:
         DataError: neither a user nor a history is given, or k is below 1.

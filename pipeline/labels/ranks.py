@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pipeline.data.prepared import Histories
 from pipeline.errors import CrossliftError
+from pipeline.views import Histories
 
 Score = Callable[[Histories], NDArray[np.float32]]
 FloatArray = NDArray[np.float64]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import columns as c
-from pipeline.data.prepared import Domains
+from pipeline.rows.interactions.prepared import Domains
 
 SHARE_GAP = 0.2  # of a share, above which two parts differ
 RATIO = 2.0  # of a median, likewise
@@ -35,7 +35,7 @@ def likeness(domains: Domains) -> dict[str, Any]:
     """
     parts = {c.VALID: (c.TRAIN,), c.TEST: (c.TRAIN, c.VALID)}
     found: dict[str, Any] = {part: _described(domains, part, known) for part, known in parts.items()}
-    test = np.unique(domains.held_out(c.TEST)["user"].to_numpy(dtype=np.int64))
+    test = np.unique(domains.held_out(c.TEST).units)
     trained, chosen = (_taken(domains, (part,))[test] for part in (c.TRAIN, c.VALID))
     spoiled = int(((trained == 0) & (chosen > 0)).sum())
     differs = _differences(found) if found[c.VALID]["rows"] and found[c.TEST]["rows"] else []
@@ -49,9 +49,9 @@ def likeness(domains: Domains) -> dict[str, Any]:
 
 def _described(domains: Domains, part: str, known: tuple[str, ...]) -> dict[str, Any]:
     rows = domains.held_out(part)
-    if rows.empty:
+    if not len(rows):
         return {"rows": 0, "users": 0}
-    users, items = rows["user"].to_numpy(dtype=np.int64), rows["item"].to_numpy(dtype=np.int64)
+    users, items = rows.units, rows.label.value
     history = _taken(domains, known)[users]
     counts = np.asarray(domains.matrix(domains.target, known).sum(axis=0)).ravel()
     sources = [np.diff(domains.matrix(source, (c.TRAIN, c.VALID)).indptr) for source in domains.sources]

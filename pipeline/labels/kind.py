@@ -1,0 +1,58 @@
+"""What every kind of label answers: how it is judged, and in which words people are told."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from pipeline.labels.statistic import Statistic
+from pipeline.labels.words import Words
+from pipeline.views import FloatArray, Mask, View
+
+
+class LabelKind(Protocol):
+    """A kind of label with the settings of a task.
+
+    Shapes: N rows of a view. What a predictor says of a row is one number here: a rank, a value.
+    """
+
+    @property
+    def words(self) -> Words:
+        """Names, units and sentences."""
+        ...
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of all metrics."""
+        ...
+
+    @property
+    def gated(self) -> str:
+        """The one metric that chooses and is gated."""
+        ...
+
+    def told(self, view: View) -> str:
+        """A sentence about what is done with each unit."""
+        ...
+
+    def predict(self, predictor: Any, view: View) -> FloatArray:
+        """What is judged of each row: [N].
+
+        Raises:
+            CrossliftError: what the predictor says cannot be judged.
+        """
+        ...
+
+    def chance(self, view: View) -> FloatArray:
+        """The same of a scorer that knows nothing: [N]."""
+        ...
+
+    def statistic(self, view: View, predicted: FloatArray, chosen: Mask, metrics: Sequence[str]) -> Statistic:
+        """Make metrics of the chosen rows [N] over their units; equal rows give equal units in every lane."""
+        ...
+
+    def values(self, judged: Sequence[tuple[View, FloatArray]]) -> dict[str, float]:
+        """Compute every metric over the rows of some views together."""
+        ...
+
+    def latency(self, predictor: Any, view: View) -> float:
+        """Time one prediction, in seconds."""
+        ...

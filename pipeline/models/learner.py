@@ -1,0 +1,79 @@
+"""What turns views into networks, batches and predictors: one for each kind of model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+from pipeline.config import Bridge, Scenario, Strategy, Training
+from pipeline.models.network import Network
+from pipeline.models.sides import Rows
+from pipeline.views import Predictor, View, Views
+
+Finish = dict[str, Any]  # what validation picks for a fitted network, such as how much a prior counts
+
+
+@dataclass(frozen=True)
+class Learning:
+    """The settings of a fit, beside those of its strategy."""
+
+    sources: tuple[str, ...]
+    target: str
+    bridges: tuple[Bridge, ...]
+    target_labels: bool
+    model: Any  # the config of the model
+    training: Training
+    seed: int
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> Self:
+        """Those of a scenario."""
+        return cls(scenario.sources, scenario.target, scenario.bridges, scenario.target_labels, scenario.model,
+                   scenario.training, scenario.seed)  # fmt: skip
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The sources, then the target."""
+        return (*self.sources, self.target)
+
+
+class Learner(Protocol):
+    """A kind of model with the settings of a fit.
+
+    Views are of all domains that take part, with the validation rows held back that choose.
+    """
+
+    def pretrain(self, views: Views) -> tuple[Network, Rows]:
+        """Draw a network for the sources, and cut the rows that it learns from."""
+        ...
+
+    def adapt(self, views: Views) -> tuple[Network, Rows]:
+        """Draw a network that can read sources and target; rows of the sources, and inputs of the target.
+
+        Raises:
+            CrossliftError: the network can read nothing of the target.
+        """
+        ...
+
+    def tune(self, views: Views, strategy: Strategy) -> tuple[Network, Rows]:
+        """Draw a network as a strategy wants it, and cut the rows that it learns from."""
+        ...
+
+    def carry(self, network: Network, views: Views, strategy: Strategy) -> None:
+        """Give a network that started from the source's weights what the bridges say beside them."""
+        ...
+
+    def finishes(self, views: Views, strategy: Strategy) -> Sequence[Finish]:
+        """What validation picks from, at least one."""
+        ...
+
+    def told(self, finish: Finish) -> dict[str, float]:
+        """A finish in plain numbers."""
+        ...
+
+    def predictor(self, network: Network, finish: Finish) -> Predictor:
+        """What a network says of its target's rows; a copy, which may be trained on."""
+        ...
+
+    def as_trained(self, network: Network, view: View) -> Predictor:
+        """What a network says of the rows of any domain that it was trained on, before anything is picked for it."""
+        ...

@@ -1,0 +1,1 @@
+"""What makes views from tables, one folder a kind."""

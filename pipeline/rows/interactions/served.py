@@ -1,0 +1,193 @@
+"""What serves rankings: items and histories beside the model, read from a package and written into it.
+
+Shapes: U users with a history, I_d items of domain d, n requests.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pipeline import columns as c
+from pipeline.errors import ConfigError, StorageError
+from pipeline.rows.interactions.prepared import Domains
+from pipeline.rows.interactions.requests import HISTORY, SOURCE_HISTORY, answer
+from pipeline.rows.kind import PackageInfo
+from pipeline.views import Histories, IntArray, Mask, View
+
+SERVED_PARTS = (c.TRAIN, c.VALID)  # the histories that the candidate was evaluated with
+
+
+class Scorer(Protocol):
+    """What ranks: a predictor of items."""
+
+    def scores(self, histories: Histories) -> NDArray[np.float32]:
+        """[n, I] of the histories of n users; higher is better."""
+        ...
+
+
+@dataclass(frozen=True)
+class OtherNight:
+    """A scorer that speaks of another night's items.
+
+    Args:
+        scorer: The model, which knows its own items by their places.
+        places: For each domain that it knows [I_d of the other night], the place of each item; -1 where unknown.
+        sizes: How many items it knows of each domain.
+        target: The domain whose items are ranked.
+    """
+
+    scorer: Scorer
+    places: Mapping[str, IntArray]
+    sizes: Mapping[str, int]
+    target: str
+
+    def scores(self, histories: Histories) -> NDArray[np.float32]:
+        """Score the other night's items [n, I]; those that the model does not know get minus infinity: they come last.
+
+        Unknown domains are left out.
+        """
+        own = {name: _recolumn(histories[name], places, self.sizes[name]) for name, places in self.places.items()}
+        known, targets = self.scorer.scores(own), self.places[self.target]
+        result = np.full((known.shape[0], len(targets)), -np.inf, dtype=np.float32)
+        result[:, targets >= 0] = known[:, targets[targets >= 0]]
+        return result
+
+
+@dataclass(frozen=True)
+class ServedInteractions:
+    """A package in memory.
+
+    Args:
+        info: What the package is.
+        ranker: The evaluated model.
+        items: Items of each domain in dense order: item_id, train_count and, where there are any, title.
+        users: [U] user ids, sorted.
+        histories: CSR [U + 1, I_d] of each domain; the last row is empty, so that place -1 is a user without history.
+    """
+
+    info: PackageInfo
+    ranker: Scorer
+    items: Mapping[str, pd.DataFrame]
+    users: pd.Index
+    histories: Histories
+
+    def answer(self, frame: pd.DataFrame, params: Mapping[str, Any]) -> pd.DataFrame:
+        """Rank the k best target items for each request; see `pipeline.rows.interactions.requests.answer`."""
+        return answer(self, frame, int(params["k"]))
+
+    def on(self, prepared: Domains) -> OtherNight:
+        """Make the model rank another night's catalogue from that night's histories.
+
+        Raises:
+            ConfigError: the other night's target is another domain.
+        """
+        if prepared.target.name != self.info.target:
+            raise ConfigError(
+                f"target: {self.info.scenario} now names {prepared.target.name!r}, but the model that serves ranks "
+                f"{self.info.target!r}; give the changed scenario a name of its own."
+            )
+        known = [domain for domain in prepared.all if domain.name in self.items]
+        places = {domain.name: self._places(domain.name, domain.items[c.ITEM]) for domain in known}
+        return OtherNight(self.ranker, places, {name: len(self.items[name]) for name in places}, self.info.target)
+
+    def learnt(self, prepared: Domains, view: View) -> Mask:
+        """Which rows [N] of another night's view are of a user and an item that it was trained on."""
+        taken = self.histories[self.info.target].tocoo()
+        ids = self.items[self.info.target][c.ITEM].to_numpy(dtype=object)
+        known = pd.MultiIndex.from_arrays([self.users.to_numpy(dtype=object)[taken.row], ids[taken.col]])
+        users = prepared.users.to_numpy(dtype=object)[view.units]
+        items = view.label.catalogue[c.ITEM].to_numpy(dtype=object)[view.label.value]
+        return np.asarray(pd.MultiIndex.from_arrays([users, items]).isin(known))
+
+    def examples(self) -> list[dict[str, Any]]:
+        """Make the three ways of being served: a known user, a history that belongs to nobody, and nothing at all."""
+        target = self.items[self.info.target]
+        popular = target.sort_values(["train_count", c.ITEM], ascending=[False, True])[c.ITEM].head(3).tolist()
+        user = str(self.users[0]) if len(self.users) else None
+        return [
+            {c.USER: user, HISTORY: []},
+            {c.USER: None, HISTORY: [str(item) for item in popular]},
+            {c.USER: None, HISTORY: []},
+        ]
+
+    def _places(self, domain: str, item_ids: "pd.Series[str]") -> IntArray:
+        """Find the place in this package of each item; -1 where it is not known."""
+        return np.asarray(pd.Index(self.items[domain][c.ITEM]).get_indexer(pd.Index(item_ids)), dtype=np.int64)
+
+
+class ServeInteractions:
+    """Packages that rank items."""
+
+    params: ClassVar[Mapping[str, int]] = {"k": 10}  # how many items
+    example_params: ClassVar[Mapping[str, int]] = {"k": 5}
+    requests: ClassVar[Mapping[str, str]] = {c.USER: "any", HISTORY: "texts", SOURCE_HISTORY: "texts"}
+
+    def write(self, folder: Path, prepared: Domains) -> None:
+        """Write the items of each domain and what users took; equal domains give equal bytes."""
+        for domain in prepared.all:
+            columns = [c.ITEM, "train_count", *([c.TITLE] if domain.has_text else [])]
+            items = domain.items[columns]
+            items.to_parquet(folder / f"items.{domain.name}.parquet", index=False, compression="zstd")
+        _write_histories(folder, prepared)
+
+    def read(self, folder: Path, info: PackageInfo, predictor: Scorer) -> ServedInteractions:
+        """Read what `write` wrote.
+
+        Raises:
+            StorageError: a file is missing or damaged.
+        """
+        try:
+            items = {name: pd.read_parquet(folder / f"items.{name}.parquet") for name in info.domains}
+            users, histories = _read_histories(folder, items)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise StorageError(f"{folder}: expected a package of a served model ({error}).") from error
+        return ServedInteractions(info, predictor, items, users, histories)
+
+
+def _write_histories(folder: Path, domains: Domains) -> None:
+    users = domains.users.to_numpy(dtype=object)
+    tables = []
+    for name, matrix in domains.histories(SERVED_PARTS).items():
+        present = np.flatnonzero(np.diff(matrix.indptr))
+        matrix.sort_indices()
+        offsets = np.append(matrix.indptr[present], matrix.indptr[-1]).astype(np.int32)
+        lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.indices.astype(np.int32)))
+        tables.append(pa.table({c.USER: pa.array(users[present], pa.string()),
+                                c.DOMAIN: pa.array(np.full(len(present), name, dtype=object), pa.string()),
+                                "items": lists}))  # fmt: skip
+    pq.write_table(pa.concat_tables(tables), folder / "histories.parquet", compression="zstd")
+
+
+def _read_histories(folder: Path, items: Mapping[str, pd.DataFrame]) -> tuple[pd.Index, dict[str, sparse.csr_matrix]]:
+    table = pq.read_table(folder / "histories.parquet")
+    ids = table[c.USER].to_numpy(zero_copy_only=False)
+    users = pd.Index(np.unique(ids.astype(object)), dtype=object, name=c.USER)
+    places = users.get_indexer(pd.Index(ids, dtype=object))
+    lists = table["items"].combine_chunks()
+    rows = np.repeat(places, lists.value_lengths().to_numpy(zero_copy_only=False))
+    domains = np.repeat(table[c.DOMAIN].to_numpy(zero_copy_only=False), lists.value_lengths().to_numpy())
+    taken = lists.flatten().to_numpy(zero_copy_only=False)
+    return users, {
+        name: sparse.csr_matrix(
+            (np.ones(np.sum(domains == name), dtype=np.float32), (rows[domains == name], taken[domains == name])),
+            shape=(len(users) + 1, len(frame)),
+        )
+        for name, frame in items.items()
+    }
+
+
+def _recolumn(matrix: sparse.csr_matrix, places: IntArray, width: int) -> sparse.csr_matrix:
+    """Move column j to `places[j]`; where that is -1 it is left out."""
+    coo = matrix.tocoo()
+    known = places[coo.col] >= 0
+    return sparse.csr_matrix(
+        (coo.data[known], (coo.row[known], places[coo.col[known]])), shape=(matrix.shape[0], width)
+    )

@@ -1,0 +1,114 @@
+"""What every kind of row answers: its prepared domains as views, and how a lane of it is served."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.config import Bridge
+from pipeline.views import Mask, View
+
+
+class Prepared(Protocol):
+    """What `prepare` published of several domains, one of them in the target's place."""
+
+    @property
+    def name(self) -> str:
+        """The domain that is the target."""
+        ...
+
+    def of_sources(self) -> Self:
+        """The sources alone, the first in the target's place."""
+        ...
+
+    def each_placed(self) -> tuple[Self, ...]:
+        """Each domain in the target's place, the others beside it; the target first."""
+        ...
+
+    def with_all_rows(self) -> Self:
+        """The same as before thinning."""
+        ...
+
+    def training(self, held_back: Collection[str] = ()) -> Mapping[str, View]:
+        """The rows of each domain that may be learnt from, those of validation too but for domains held back."""
+        ...
+
+    def held_out(self, part: str) -> View:
+        """The target's rows of a part, with what may be known when they are predicted."""
+        ...
+
+    def stand_in(self, bridges: Collection[Bridge]) -> View:
+        """The target's validation rows, met as those of a domain without labels are met over these bridges."""
+        ...
+
+    def as_served(self, bridges: Collection[Bridge], *, target_labels: bool) -> Self:
+        """As a package holds them: without labels of the target, what the sources say of it stands in for them."""
+        ...
+
+
+class PackageInfo(BaseModel):
+    """What a package is, and which data and code made it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scenario: str
+    lane: str
+    task: str = "ranking"  # packages of 0.1 do not say it
+    target: str
+    sources: tuple[str, ...]
+    pseudonymous: bool  # user ids stand here as in the user's own tables: nothing is hashed
+    key: str | None = None  # id of the key that made the pseudonyms; packages of 0.1 do not say it
+    candidate: str  # hash of the candidate's manifest
+    data: dict[str, str]  # step and domain -> hash of the manifest
+    code: str  # version of Crosslift
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The sources, then the target."""
+        return (*self.sources, self.target)
+
+
+class Served(Protocol):
+    """A package in memory."""
+
+    def answer(self, frame: pd.DataFrame, params: Mapping[str, Any]) -> pd.DataFrame:
+        """Answer requests, one a row."""
+        ...
+
+    def on(self, prepared: Any) -> Any:
+        """Make the predictor speak of another night's rows.
+
+        Raises:
+            ConfigError: the other night's target is another domain.
+        """
+        ...
+
+    def learnt(self, prepared: Any, view: View) -> Mask:
+        """Which rows [N] of another night's view it has learnt from."""
+        ...
+
+    def examples(self) -> list[dict[str, Any]]:
+        """Requests that show the ways of being served."""
+        ...
+
+
+class Serving(Protocol):
+    """How packages of a task are written, read, and asked."""
+
+    params: ClassVar[Mapping[str, int]]  # what a request may say beside its rows, with the values it has otherwise
+    example_params: ClassVar[Mapping[str, int]]  # what the example of a package says
+    requests: ClassVar[Mapping[str, str]]  # optional columns of a request: `any` (text or number), `texts` (a list)
+
+    def write(self, folder: Path, prepared: Any) -> None:
+        """Write what a predictor needs beside itself to answer requests."""
+        ...
+
+    def read(self, folder: Path, info: PackageInfo, predictor: Any) -> Served:
+        """Read it back.
+
+        Raises:
+            StorageError: a file is missing or damaged.
+        """
+        ...

@@ -1,0 +1,15 @@
+"""From a task to the groups that its rows are shown in."""
+
+from collections.abc import Callable
+
+from pipeline.config import Config, RankingTask
+from pipeline.rows.interactions.slices import make_slices
+from pipeline.views import Slice, View
+
+# config class of a task -> slices(view)
+SLICES: dict[type[Config], Callable[[View], list[Slice]]] = {RankingTask: make_slices}
+
+
+def slice_rows(task: Config, view: View) -> list[Slice]:
+    """Groups of the rows of a view, each row in one of a kind."""
+    return SLICES[type(task)](view)

@@ -1,0 +1,168 @@
+"""The one shape between tables and models: rows of one domain, what is known of them, and what is predicted.
+
+Shapes: N rows, U units of all domains, I_d items of domain d.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pipeline import columns as c
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Histories = Mapping[str, sparse.csr_matrix]
+
+ROW, UNIT = "row", "unit"  # columns of `View.rows`
+PAST = "past"  # the field that is a `Past`
+
+
+class Field(Protocol):
+    """A named input of the rows."""
+
+    def take(self, places: IntArray, /) -> Self:
+        """The same of some of the rows, in the order of their places."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """What each unit took, in all domains, as far as it may be known when its rows are predicted.
+
+    Args:
+        taken: Binary CSR [U, I_d] of each domain.
+    """
+
+    taken: Histories
+
+    def take(self, places: IntArray) -> "Past":
+        """The same: the past belongs to the units, which all rows of a view share."""
+        del places
+        return self
+
+    def of(self, units: Any) -> dict[str, sparse.csr_matrix]:
+        """The past of some units: CSR [n, I_d] of each domain."""
+        return {name: matrix[units] for name, matrix in self.taken.items()}
+
+    def emptied(self) -> "Past":
+        """The past of strangers: the same units, of whom nothing is known."""
+        return Past({name: sparse.csr_matrix(one.shape, dtype=one.dtype) for name, one in self.taken.items()})
+
+
+class Label(Protocol):
+    """What is predicted of the rows."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    def take(self, places: IntArray, /) -> Self:
+        """The same of some of the rows."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ItemLabel:
+    """Which item each row's unit took, of all that can be an answer.
+
+    Args:
+        value: [N] places in the catalogue.
+        catalogue: [I] the items of the domain: item_id, train_count and, where titles exist, title and category.
+        seen: CSR [U, I], what is left out when a unit's items are ranked: what it is known to have taken.
+    """
+
+    value: IntArray
+    catalogue: pd.DataFrame
+    seen: sparse.csr_matrix
+    name: str = "item"
+
+    def take(self, places: IntArray) -> "ItemLabel":
+        """The same of some of the rows."""
+        return replace(self, value=self.value[places])
+
+
+@dataclass(frozen=True)
+class View:
+    """Rows of one domain.
+
+    Args:
+        domain: Whose rows.
+        rows: [N] columns `row` (its place in what `prepare` published) and `unit` (what is drawn again and counted).
+        fields: What may be read of them, by name.
+        labels: What is predicted; the first is gated.
+    """
+
+    domain: str
+    rows: pd.DataFrame
+    fields: Mapping[str, Any]  # each is a Field
+    labels: tuple[Any, ...]  # each is a Label
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def label(self) -> Any:
+        """The label that is gated."""
+        return self.labels[0]
+
+    @property
+    def units(self) -> IntArray:
+        """[N] the unit of each row."""
+        return self.rows[UNIT].to_numpy(dtype=np.int64)
+
+    def take(self, chosen: "Mask | IntArray | slice") -> Self:
+        """Some of the rows, by a mask or by their places."""
+        places = np.arange(len(self))[chosen]
+        return replace(
+            self,
+            rows=self.rows.iloc[places].reset_index(drop=True),
+            fields={name: field.take(places) for name, field in self.fields.items()},
+            labels=tuple(label.take(places) for label in self.labels),
+        )
+
+
+Views = Mapping[str, View]  # by domain, the sources before the target
+
+
+class Predictor(Protocol):
+    """What a lane leaves behind: a fitted model or baseline, as the label kind asks it."""
+
+    needs: ClassVar[tuple[str, ...]]  # libraries that it loads, beside those that every predictor needs
+
+    def save(self, folder: Path) -> None:
+        """Write all that it is, without pickling."""
+        ...
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Some of the rows of a view: what divides them, the group's name, and which rows [N] are in it."""
+
+    by: str
+    label: str
+    rows: Mask
+
+
+def item_columns(catalogues: Mapping[str, pd.DataFrame], target: str) -> dict[str, IntArray]:
+    """The column of each domain's items in one matrix of all: the target's first, one column for each item id."""
+    own = pd.Index(catalogues[target][c.ITEM])
+    ids = pd.Index(np.unique(np.concatenate([items[c.ITEM].to_numpy(dtype=object) for items in catalogues.values()])))
+    every = own.append(ids.difference(own, sort=True))
+    return {name: every.get_indexer(pd.Index(items[c.ITEM])).astype(np.int64) for name, items in catalogues.items()}
+
+
+def taken_elsewhere(past: Past, catalogues: Mapping[str, pd.DataFrame], target: str) -> IntArray:
+    """How often each item of the target was taken in the other domains under the same id: [I_target]."""
+    columns, own = item_columns(catalogues, target), len(catalogues[target])
+    others = [name for name in catalogues if name != target]
+    every = np.concatenate([columns[name] for name in others])
+    taken = np.concatenate([np.asarray(past.taken[name].sum(axis=0)).ravel() for name in others])
+    return np.bincount(every, taken, minlength=own)[:own].astype(np.int64)
