@@ -31,7 +31,7 @@ from pipeline.config import Options, Scenario
 from pipeline.errors import CrossliftError, StorageError
 from pipeline.folders import Home
 from pipeline.privacy import keep_private, trace
-from pipeline.results import StepResult
+from pipeline.results import AUDIT, PROMOTE, StepResult
 from pipeline.scenarios import Found, about, find_scenarios, load_scenario
 from pipeline.steps.run import Run
 
@@ -135,7 +135,7 @@ def adapt_domain(lane: str) -> Record:
 def finetune_target(lane: str) -> Record:
     """Fit one strategy's candidate; a failed adaptation fails only its own lanes."""
     _skip_unless(lane in _planned("strategies"), f"{lane} was not chosen for this run.")
-    audited = bool(Run.load(Home.from_env(), _run_id()).results("audit"))
+    audited = bool(Run.load(Home.from_env(), _run_id()).results(AUDIT))
     _skip_unless(audited, f"{lane} has nothing to train on, because the audit did not succeed.")
     return call("finetune", "finetune_target", lane)
 
@@ -164,10 +164,10 @@ def champion_moved() -> None:
     from pipeline.registry.lookup import model_name
 
     name = _scenario_name()
-    facts = Run.load(Home.from_env(), _run_id()).result("promote").facts
-    own = facts["model"] == model_name(load_scenario(name))
-    _skip_unless(own and facts["outcome"] == "promoted", f"{facts['model']}: {facts['outcome']}. {facts['reason']}")
-    extra = {key: facts[key] for key in ("model", "version", "verdict")}
+    facts = Run.load(Home.from_env(), _run_id()).result(PROMOTE).facts
+    own = facts.model == model_name(load_scenario(name))
+    _skip_unless(own and facts.outcome == "promoted", f"{facts.model}: {facts.outcome}. {facts.reason}")
+    extra = facts.model_dump(include={"model", "version", "verdict"})
     get_current_context()["outlet_events"][champion(name)].extra = extra
 
 
@@ -275,7 +275,7 @@ def _told(step: Callable[[], Any]) -> Any:
         raise RuntimeError(f"{type(error).__name__}, which nobody expected; the lines above say where") from None
 
 
-def _record(result: StepResult) -> Record:
+def _record(result: StepResult[Any]) -> Record:
     return result.model_dump(mode="json", exclude={"facts"})
 
 

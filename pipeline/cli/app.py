@@ -133,11 +133,12 @@ def audit(
 ) -> None:
     """Look for leaks: run ingest to audit, and count the marked rows by domain and kind."""
     from pipeline.folders import read_json
+    from pipeline.results import AUDIT
     from pipeline.steps.sequence import data_graph, run_graph
 
     with _running(scenario, run_id, None if run_id else Options()) as started:
         run_graph(started, data_graph(started.scenario), 1, _teller())
-        folder = started.path(started.result("audit"))
+        folder = started.path(started.result(AUDIT))
     report: dict[str, Any] = read_json(folder / "audit.json")
     if as_json:
         print_json({"run_id": started.run_id, "scenario": scenario, "folder": str(folder), **report})

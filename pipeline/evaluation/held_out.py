@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline import columns as c
-from pipeline.config import Scenario
+from pipeline.config import JudgeSettings
 from pipeline.data.prepared import Domains, Histories
 from pipeline.errors import CrossliftError
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, LaneInfo, Part, View, view
@@ -31,7 +31,7 @@ class HeldOut:
     """Test rows and the histories that they are ranked from.
 
     Args:
-        scenario: The scenario of the run.
+        scenario: What a verdict may read of it.
         domains: The prepared domains.
         rows: [N] columns row, user, item.
         marks: What the audit marked, columns domain, row, kind.
@@ -39,7 +39,7 @@ class HeldOut:
         seen: What is left out of each user's ranking, CSR [U, I].
     """
 
-    scenario: Scenario
+    scenario: JudgeSettings
     domains: Domains
     rows: pd.DataFrame
     marks: pd.DataFrame
@@ -47,7 +47,7 @@ class HeldOut:
     seen: sparse.csr_matrix
 
     @classmethod
-    def of(cls, scenario: Scenario, domains: Domains, marks: pd.DataFrame) -> "HeldOut":
+    def of(cls, scenario: JudgeSettings, domains: Domains, marks: pd.DataFrame) -> "HeldOut":
         """Take the target's test rows.
 
         Raises:

@@ -1,66 +1,57 @@
 """Fit a baseline: settings by validation, then once more on all training rows."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config import Baseline, Scenario
-from pipeline.results import StepResult
-from pipeline.steps.inputs import load_domains, prepared_inputs
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import Facts, transact
+from pipeline.config import BaselineSettings
+from pipeline.results import AUDIT, BASELINE, LaneFacts, StepResult
+from pipeline.steps.inputs import MARKS, load_domains
+from pipeline.steps.run import Folder, Run
+from pipeline.steps.transaction import transact
 
 if TYPE_CHECKING:
     from pipeline.data.prepared import Columns, Domains
 
 
-def fit_baseline(run: Run, baseline: str) -> StepResult:
+def fit_baseline(run: Run, baseline: str) -> StepResult[LaneFacts]:
     """Fit the baseline of that name and save it as a candidate.
 
     Raises:
         MissingResultError: `prepare` or `audit` did not succeed in this run.
         UserError: the baseline would not fit into memory.
     """
-    run.forget("fit_baseline", baseline)  # a try that fails leaves no earlier result
-    config = next(item for item in run.scenario.baselines if item.name == baseline)
+    run.forget(BASELINE, baseline)  # a try that fails leaves no earlier result
     scenario = run.scenario
-    return transact(
-        run,
-        "fit_baseline",
-        lambda folder, work: _build(run, config, folder),  # noqa: ARG005
-        inputs={**prepared_inputs(run), "audit.marks": str(run.result("audit").facts["marks"])},
-        config={
-            "sources": list(scenario.sources),
-            "baseline": config.model_dump(mode="json"),
-            "bridges": list(scenario.bridges),
-            "target_labels": scenario.target_labels,
-            "task": scenario.task.model_dump(mode="json"),
-            "seed": scenario.seed if config.draws else None,
-        },
-        name=baseline,
-    )
+    config = next(item for item in scenario.baselines if item.name == baseline)
+    seed = scenario.seed if config.draws else 0  # so that another seed fits nothing again that draws nothing
+    settings = BaselineSettings.of(scenario, baseline=config, oracle=baseline in scenario.oracles, seed=seed)
+    inputs = {**run.prepared(), "marks": run.input(AUDIT, artifact=MARKS)}
+    return transact(run, BASELINE, build, settings, inputs, baseline)
 
 
-def _build(run: Run, config: Baseline, folder: Path) -> Facts:
+def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> LaneFacts:
+    """Write the ranker that validation picked, fitted on all training rows."""
     from pipeline.models.baselines import Settings, candidates, fit_baseline
     from pipeline.steps.choosing import Chooser, deciding_metric
 
-    scenario, domains = run.scenario, load_domains(run, config.name)
-    chooser = Chooser.of(run, domains, config.name)
+    config, domains = settings.baseline, load_domains(settings, inputs, oracle=settings.oracle)
+    chooser = Chooser.of(settings, domains, inputs["marks"].path)
     on_source = chooser.domain != domains.target.name  # then all that chooses is a source's
     tried_config = config.model_copy(update={"domains": "all"}) if on_source else config
-    histories, columns = chooser.histories, _columns(scenario, chooser.domains)
+    histories, columns = chooser.histories, _columns(settings, chooser.domains)
 
-    def tried(settings: Settings) -> dict[str, float]:
-        return chooser.metrics(fit_baseline(tried_config, histories, chooser.domain, settings, scenario.seed, columns))
+    def tried(one: Settings) -> dict[str, float]:
+        return chooser.metrics(fit_baseline(tried_config, histories, chooser.domain, one, settings.seed, columns))
 
     # Only metrics are kept of a try: the fits of the large methods take gigabytes and minutes each.
-    found = [(settings, tried(settings)) for settings in candidates(config)]
-    settings, valid = max(found, key=lambda one: one[1][deciding_metric(scenario)])  # the first of equal ones
-    histories, columns = domains.histories(("train", "valid")), _columns(scenario, domains)
-    fit_baseline(config, histories, domains.target.name, settings, scenario.seed, columns).save(folder)
-    return {"lane": config.name, "valid": dict(valid), "valid_domain": chooser.domain, "settings": dict(settings)}
+    found = [(one, tried(one)) for one in candidates(config)]
+    best, valid = max(found, key=lambda one: one[1][deciding_metric(settings.task)])  # the first of equal ones
+    histories, columns = domains.histories(("train", "valid")), _columns(settings, domains)
+    fit_baseline(config, histories, domains.target.name, best, settings.seed, columns).save(folder)
+    return LaneFacts(lane=config.name, valid=valid, valid_domain=chooser.domain, settings=dict(best))
 
 
-def _columns(scenario: Scenario, domains: "Domains") -> "Columns | None":
+def _columns(settings: BaselineSettings, domains: "Domains") -> "Columns | None":
     """One column for each item where items are the bridge, else one for each item of each domain."""
-    return domains.item_columns() if "items" in scenario.bridges else None
+    return domains.item_columns() if "items" in settings.bridges else None

@@ -9,8 +9,6 @@ from pipeline.steps.run import Run
 if TYPE_CHECKING:
     from pipeline.registry.lookup import Champion
 
-UNREADABLE = "unreadable"  # the fact of a verdict: the version of a champion that had to be left out
-
 
 def serving(run: Run) -> "Champion | None":
     """Find what serves; files that were damaged are put back first, where its package is published and whole.

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pipeline.config import Scenario
+from pipeline.config import BaselineSettings, FitSettings, RankingTask, TuneSettings
 from pipeline.errors import DataError
-from pipeline.steps.run import Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,13 +25,13 @@ class Chooser:
     `strangers`: the users are ranked for as if nothing were known of them.
     """
 
-    scenario: Scenario
+    task: RankingTask
     domains: "Domains"
     rows: "pd.DataFrame"
     strangers: bool = False
 
     @classmethod
-    def of(cls, run: Run, domains: "Domains", lane: str) -> Self:
+    def of(cls, settings: TuneSettings | BaselineSettings, domains: "Domains", marks: Path) -> Self:
         """The target's validation rows; the first source's where the target has no labels that the lane may see.
 
         Where items alone are the bridge, the source's users are met as the target's will be: without a history.
@@ -39,37 +39,37 @@ class Chooser:
         Raises:
             DataError: no row is left that the audit did not mark.
         """
-        if run.scenario.target_labels or lane in run.scenario.oracles:
-            return cls(run.scenario, domains, _unmarked(run, domains))
-        found = cls.of_source(run.scenario, domains.of_sources())
-        return replace(found, strangers="items" in run.scenario.bridges and "users" not in run.scenario.bridges)
+        if settings.target_labels or settings.oracle:
+            return cls(settings.task, domains, _unmarked(marks, domains))
+        found = cls.of_source(settings, domains.of_sources())
+        return replace(found, strangers="items" in settings.bridges and "users" not in settings.bridges)
 
     @classmethod
-    def of_source(cls, scenario: Scenario, sources: "Domains") -> Self:
+    def of_source(cls, settings: FitSettings, sources: "Domains") -> Self:
         """The validation rows of the first source; marks say what a target's row is worth, so they do not count here.
 
         Raises:
             DataError: there is none, and the target has no labels that could choose instead.
         """
         rows = sources.held_out("valid")
-        if rows.empty and not scenario.target_labels:
+        if rows.empty and not settings.target_labels:
             raise DataError(
-                f"{sources.target.name}: there is no validation row, and {scenario.target} has no labels that could "
+                f"{sources.target.name}: there is no validation row, and {settings.target} has no labels that could "
                 "choose instead: each user with four or more training rows gives one; bring more rows of the source."
             )
-        return cls(scenario, sources, rows)
+        return cls(settings.task, sources, rows)
 
     @classmethod
-    def of_sources(cls, scenario: Scenario, sources: "Domains") -> tuple[Self, ...]:
+    def of_sources(cls, settings: FitSettings, sources: "Domains") -> tuple[Self, ...]:
         """One for each source's validation rows, that source in the target's place.
 
         Raises:
             DataError: as for `of_source`.
         """
-        first, others = cls.of_source(scenario, sources), sources.sources
+        first, others = cls.of_source(settings, sources), sources.sources
         placed = [replace(sources, sources=(sources.target, *others[:n], *others[n + 1 :]), target=one)
                   for n, one in enumerate(others)]  # fmt: skip
-        return first, *(cls(scenario, one, one.held_out("valid")) for one in placed)
+        return first, *(cls(settings.task, one, one.held_out("valid")) for one in placed)
 
     @property
     def units(self) -> int:
@@ -92,13 +92,14 @@ class Chooser:
         counts: NDArray[Any] = self.histories[self.domain].sum(axis=0).A1
         return counts
 
-    def few(self, total: int | None = None) -> Self:
+    def few(self, limit: int, total: int | None = None) -> Self:
         """Some of the rows, evenly spaced, so that every epoch is judged by the same ones.
 
         Args:
-            total: How many rows there are, with those of other choosers; of them `training.valid_users` stay at most.
+            limit: How many stay at most.
+            total: Of how many, with those of other choosers; None: of its own.
         """
-        step = max(1, -(-(len(self.rows) if total is None else total) // self.scenario.training.valid_users))
+        step = max(1, -(-(len(self.rows) if total is None else total) // limit))
         return replace(self, rows=self.rows.iloc[::step])
 
     def each(self, ranker: "Ranker") -> "pd.DataFrame":
@@ -110,7 +111,7 @@ class Chooser:
         if self.strangers:
             known = {name: type(matrix)(matrix.shape, dtype=matrix.dtype) for name, matrix in known.items()}
         found = ranks(ranker.scores, known, self.rows, self.domains.seen(PARTS))
-        return user_metrics(self.rows, found, self.scenario.task.cutoffs)
+        return user_metrics(self.rows, found, self.task.cutoffs)
 
     def metrics(self, ranker: "Ranker") -> dict[str, float]:
         """Means over users of every metric at every cutoff."""
@@ -119,20 +120,20 @@ class Chooser:
 
     def score(self, ranker: "Ranker") -> float:
         """The one metric that chooses and is gated."""
-        return self.metrics(ranker)[deciding_metric(self.scenario)]
+        return self.metrics(ranker)[deciding_metric(self.task)]
 
 
-def deciding_metric(scenario: Scenario) -> str:
+def deciding_metric(task: RankingTask) -> str:
     """The one metric that chooses and is gated, such as `ndcg@10`."""
-    return f"{scenario.task.metric}@{scenario.task.cutoffs[0]}"
+    return f"{task.metric}@{task.cutoffs[0]}"
 
 
-def _unmarked(run: Run, domains: "Domains") -> "pd.DataFrame":
+def _unmarked(path: Path, domains: "Domains") -> "pd.DataFrame":
     """The target's validation rows that the audit did not mark."""
     import pandas as pd
 
     rows = domains.held_out("valid")
-    marks = pd.read_parquet(run.path(run.result("audit")) / "marks.parquet")
+    marks = pd.read_parquet(path)
     marked = marks.loc[marks["domain"] == domains.target.name, "row"]
     unmarked = rows[~rows["row"].isin(marked)].reset_index(drop=True)
     if unmarked.empty:

@@ -1,14 +1,15 @@
 """Bring what the source taught to the target: epochs are chosen by validation, then all training rows are fitted."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import Strategy
-from pipeline.results import StepResult
-from pipeline.steps.inputs import load_domains, prepared_inputs, start_of
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import Facts, transact
+from pipeline.config import TuneSettings
+from pipeline.results import AUDIT, TUNE, LaneFacts, StepResult
+from pipeline.steps.inputs import MARKS, load_domains, start_of
+from pipeline.steps.run import Folder, Run
+from pipeline.steps.transaction import transact
 
 if TYPE_CHECKING:
     from pipeline.data.prepared import Domains
@@ -18,122 +19,99 @@ if TYPE_CHECKING:
     from pipeline.transfer.method import Method
 
 log = logging.getLogger(__name__)
+Inputs = Mapping[str, Folder]
 
 
-def finetune_target(run: Run, strategy: str) -> StepResult:
+def finetune_target(run: Run, strategy: str) -> StepResult[LaneFacts]:
     """Fit the strategy of that name and save it as a candidate.
 
     Raises:
         MissingResultError: a step that the strategy starts from did not succeed in this run.
     """
-    run.forget("finetune_target", strategy)  # a try that fails leaves no earlier result
-    config = next(item for item in run.scenario.strategies if item.name == strategy)
+    run.forget(TUNE, strategy)  # a try that fails leaves no earlier result
     scenario = run.scenario
-    inputs = {**prepared_inputs(run), "audit.marks": str(run.result("audit").facts["marks"])}
-    if (start := _start(run, config)) is not None:
-        inputs["start"] = start.manifest
-    return transact(
-        run,
-        "finetune_target",
-        lambda folder, work: _build(run, config, folder, work),
-        inputs=inputs,
-        config={
-            "sources": list(scenario.sources),
-            "strategy": config.model_dump(mode="json"),
-            "model": scenario.model.model_dump(mode="json"),
-            "training": scenario.training.model_dump(mode="json"),
-            "task": scenario.task.model_dump(mode="json"),
-            "bridges": list(scenario.bridges),
-            "target_labels": scenario.target_labels,
-            "seed": scenario.seed,
-        },
-        name=strategy,
-    )
+    config = next(item for item in scenario.strategies if item.name == strategy)
+    inputs = {**run.prepared(), "marks": run.input(AUDIT, artifact=MARKS)}
+    if start := start_of(config):
+        inputs["start"] = run.input(*start)
+    settings = TuneSettings.of(scenario, strategy=config, oracle=strategy in scenario.oracles)
+    return transact(run, TUNE, build, settings, inputs, strategy)
 
 
-def _start(run: Run, strategy: Strategy) -> StepResult | None:
-    """The step whose model the strategy starts from; None where it starts from random weights."""
-    start = start_of(strategy)
-    return run.result(*start) if start else None
-
-
-def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
+def build(settings: TuneSettings, inputs: Inputs, folder: Path, work: Path) -> LaneFacts:
+    """Write the ranker, and the curve of the epochs where any chose it."""
     from pipeline.models.network_ranker import NetworkRanker
     from pipeline.steps.choosing import Chooser
     from pipeline.training.fit import fit, write_curves
     from pipeline.training.watch import Watch
 
-    scenario, domains = run.scenario, load_domains(run, strategy.name)
-    chooser, target = Chooser.of(run, domains, strategy.name), domains.target.name
-    few = chooser.few()
-    reads = (target,) if strategy.domains == "target" else scenario.domains
+    strategy, domains = settings.strategy, load_domains(settings, inputs, oracle=settings.oracle)
+    chooser, target = Chooser.of(settings, domains, inputs["marks"].path), domains.target.name
+    few = chooser.few(settings.training.valid_users)
+    reads = (target,) if strategy.domains == "target" else settings.domains
 
     def metric(model: "Network") -> float:
         return few.score(NetworkRanker.of(model, target))
 
-    rate = getattr(strategy.tune, "learning_rate", scenario.training.learning_rate)
-    training = scenario.training.model_copy(update={"learning_rate": rate})
-    settings: dict[str, Any] = {}
+    rate = getattr(strategy.tune, "learning_rate", settings.training.learning_rate)
+    training = settings.training.model_copy(update={"learning_rate": rate})
+    chose: dict[str, Any] = {}
     told = ""
-    model, method, rows = _ready(run, strategy, domains, reads, ("train",))
+    model, method, rows = _ready(settings, inputs, domains, reads, ("train",))
     if strategy.tune.labels:
         watch = Watch(metric, few.units)
         start = watch.ask(model)
-        chosen = fit(model, method, rows, training, work / "choose", seed=scenario.seed, watch=watch)
+        chosen = fit(model, method, rows, training, work / "choose", seed=settings.seed, watch=watch)
         write_curves(chosen.curves, folder / "metrics.csv")
         assert chosen.metric is not None
         if told := chosen.told:
             log.warning("%s: %s", strategy.name, told)
         kept = watch.few or chosen.metric > start or (told and chosen.metric == start)
-        settings = {"epochs": chosen.epochs if kept else 0}
-        if not settings["epochs"]:  # few labels can undo a good start
-            model, *_ = _ready(run, strategy, domains, reads, ("train",))
-    prior, valid = _weighed(chooser, model, _priors(run, strategy, domains))
-    settings["prior_weight"] = prior["prior_weight"]
+        chose = {"epochs": chosen.epochs if kept else 0}
+        if not chose["epochs"]:  # few labels can undo a good start
+            model, *_ = _ready(settings, inputs, domains, reads, ("train",))
+    prior, valid = _weighed(chooser, few, model, _priors(settings, domains))
+    chose["prior_weight"] = prior["prior_weight"]
 
-    model, method, rows = _ready(run, strategy, domains, reads, ("train", "valid"))
-    if settings.get("epochs"):
-        training = training.model_copy(update={"epochs": settings["epochs"]})
-        fit(model, method, rows, training, work / "final", seed=scenario.seed)
+    model, method, rows = _ready(settings, inputs, domains, reads, ("train", "valid"))
+    if chose.get("epochs"):
+        training = training.model_copy(update={"epochs": chose["epochs"]})
+        fit(model, method, rows, training, work / "final", seed=settings.seed)
     NetworkRanker.of(model, target, **prior).save(folder)
-    return {
-        "lane": strategy.name, "valid": dict(valid), "valid_domain": chooser.domain, "settings": dict(settings),
-        "watch": told,
-    }  # fmt: skip
+    return LaneFacts(lane=strategy.name, valid=valid, valid_domain=chooser.domain, settings=chose, watch=told)
 
 
 def _weighed(
-    chooser: "Chooser", model: "Network", priors: list[dict[str, Any]]
+    chooser: "Chooser", few: "Chooser", model: "Network", priors: list[dict[str, Any]]
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """The prior that validation picks, the first of equal ones, and what validation says of the model with it."""
     from pipeline.models.network_ranker import NetworkRanker
 
     if chooser.domain != model.target:  # what was learnt is judged where there are labels
         return priors[0], chooser.metrics(NetworkRanker.of(model, chooser.domain, counts=chooser.counts))
-    few = chooser.few()
     prior = max(priors, key=lambda one: few.score(NetworkRanker.of(model, model.target, **one)))
     return prior, chooser.metrics(NetworkRanker.of(model, model.target, **prior))
 
 
-def _priors(run: Run, strategy: Strategy, domains: "Domains") -> list[dict[str, Any]]:
+def _priors(settings: TuneSettings, domains: "Domains") -> list[dict[str, Any]]:
     """What a strategy may know of how often each target item was taken, and how much it may count; at least one.
 
     Zero-shot has the sources' rows alone, and only where items are the bridge: what is popular there may be so here.
     """
     import numpy as np
 
-    weights = run.scenario.model.prior_weights
-    if "target" in strategy.tune.labels:
+    weights = settings.model.prior_weights
+    if "target" in settings.strategy.tune.labels:
         return [{"prior_weight": weight} for weight in weights]
     nothing = {"counts": np.zeros(len(domains.target.items), dtype=np.int64), "prior_weight": 0.0}
-    if "items" not in run.scenario.bridges:
+    if "items" not in settings.bridges:
         return [nothing]
     counts = domains.source_counts()
     return [*({"counts": counts, "prior_weight": weight} for weight in weights), nothing]
 
 
 def _ready(
-    run: Run, strategy: Strategy, domains: "Domains", reads: tuple[str, ...], parts: tuple[str, ...]
+    settings: TuneSettings, inputs: Inputs, domains: "Domains", reads: tuple[str, ...], parts: tuple[str, ...]
 ) -> tuple["Network", "Method", "Rows"]:
     """The model as the strategy initialises it, its method, and the rows that it is fitted on."""
     from safetensors.torch import load_file
@@ -148,19 +126,19 @@ def _ready(
     )
     from pipeline.transfer.methods import build_tune
 
-    scenario, target = run.scenario, domains.target.name
-    histories = domains.histories(parts)
-    labels, start = strategy.tune.labels, _start(run, strategy)
+    target, histories = domains.target.name, domains.histories(parts)
+    tune, start = settings.strategy.tune, inputs.get("start")
+    labels = tune.labels
     known = tuple(domain for domain in domains.all if domain.name in reads)
-    own = frozenset(reads if "target" in labels or "items" in scenario.bridges else scenario.sources)
-    model = new_network(scenario, known, histories, own)
-    method = build_tune(strategy.tune, scenario.model.dim)
-    method.initialise(model, None if start is None else load_file(run.path(start) / "model.safetensors"))
+    own = frozenset(reads if "target" in labels or "items" in settings.bridges else settings.sources)
+    model = new_network(settings, known, histories, own)
+    method = build_tune(tune, settings.model.dim)
+    method.initialise(model, None if start is None else load_file(start.path / "model.safetensors"))
     if start is not None:
-        if "users" in scenario.bridges and "target" in labels:
+        if "users" in settings.bridges and "target" in labels:
             place_by_takers(model, domains, histories)
-        if "items" in scenario.bridges:
+        if "items" in settings.bridges:
             copy_shared_items(model, domains, blank="target" not in labels)
-    sides = [*(scenario.sources if "source" in labels else ()), *([target] if "target" in labels else ())]
-    inputs = target_inputs(scenario, domains, histories, reads) if strategy.tune.inputs else None
-    return model, method, rows_of([labelled(scenario, name, histories, reads) for name in sides], inputs)
+    sides = [*(settings.sources if "source" in labels else ()), *([target] if "target" in labels else ())]
+    seen = target_inputs(settings, domains, histories, reads) if tune.inputs else None
+    return model, method, rows_of([labelled(settings, name, histories, reads) for name in sides], seen)

@@ -27,7 +27,7 @@ PRELOADED = ("pandas", "pyarrow.parquet", "scipy.sparse", "torch", "pytorch_ligh
 GRACE = 10.0  # seconds between asking a process to end and ending it
 
 Node = tuple[str, str]  # a step and its lane; the lane is empty where a run has one such task
-Call = Callable[[Run, str, str], list[StepResult]]
+Call = Callable[[Run, str, str], list[StepResult[Any]]]
 
 
 class Outcome(BaseModel):

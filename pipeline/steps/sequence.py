@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from graphlib import TopologicalSorter
 from importlib import import_module
 from multiprocessing import connection
+from typing import Any
 
 from pipeline.config import Scenario
 from pipeline.errors import ConfigError, CrossliftError, ExitCode
@@ -47,7 +48,8 @@ def graph_of(scenario: Scenario) -> Graph:
     graph: Graph = {("ingest", ""): (), ("validate", ""): (("ingest", ""),), ("prepare", ""): (("validate", ""),)}
     graph |= {audit: (("prepare", ""),), pretrain: (audit,)}
     for strategy in scenario.strategies:
-        start = start_of(strategy) or audit
+        begins = start_of(strategy)
+        start = (begins[0].name, begins[1]) if begins else audit
         graph.setdefault(start, (pretrain,))  # an adaptation
         graph[("finetune_target", strategy.name)] = (start,)
     graph |= {("fit_baseline", baseline.name): (audit,) for baseline in scenario.baselines}
@@ -61,7 +63,7 @@ def data_graph(scenario: Scenario) -> Graph:
     return {node: needs for node, needs in graph_of(scenario).items() if node[0] in DATA}
 
 
-def call_step(run: Run, step: str, lane: str = "") -> list[StepResult]:
+def call_step(run: Run, step: str, lane: str = "") -> list[StepResult[Any]]:
     """Run one step of a run in this process, and give its results.
 
     Raises:
@@ -75,7 +77,7 @@ def call_step(run: Run, step: str, lane: str = "") -> list[StepResult]:
         expected = "a lane, one of " + ", ".join(lanes) if any(lanes) else "no lane"
         raise ConfigError(f"{step} of run {run.run_id}: expected {expected}, got {lane or 'none'!r}.")
     function = getattr(import_module(f"pipeline.steps.{MODULES[step]}"), step)
-    found: StepResult | Mapping[str, StepResult] = function(run, lane) if lane else function(run)
+    found: StepResult[Any] | Mapping[str, StepResult[Any]] = function(run, lane) if lane else function(run)
     return list(found.values()) if isinstance(found, Mapping) else [found]
 
 
@@ -139,6 +141,8 @@ def ran_before(run: Run) -> bool:
 def _forget(run: Run, graph: Graph) -> None:
     """Drop the records of the steps, so that a failed try leaves none of an earlier one to be mistaken for its own."""
     steps = {step for step, _ in graph}
+    if "validate" in steps:
+        steps.add("clean")
     if "evaluate" in steps:
         steps |= set(PARTS)
     for record in run.folder.glob("results/*.json"):

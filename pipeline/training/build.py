@@ -8,7 +8,7 @@ import torch
 from scipy import sparse
 from torch import nn
 
-from pipeline.config import Role, Scenario
+from pipeline.config import AdaptSettings, Role, TrainSettings, TuneSettings
 from pipeline.data.prepared import DomainData, Domains
 from pipeline.data.tokens import item_tokens
 from pipeline.errors import CrossliftError
@@ -36,12 +36,12 @@ def words(domain: DomainData, buckets: int) -> sparse.csr_matrix | None:
 
 
 def new_network(
-    scenario: Scenario, domains: tuple[DomainData, ...], histories: "Histories", own: frozenset[str]
+    settings: TrainSettings, domains: tuple[DomainData, ...], histories: "Histories", own: frozenset[str]
 ) -> Network:
     """A network with random weights that knows these domains.
 
     Args:
-        scenario: Whose model and seed.
+        settings: Whose model and seed.
         domains: The domains, in the order in which their weights are drawn; the last one is served in the end.
         histories: Where the counts of each domain's items come from.
         own: The domains whose items get vectors of their own.
@@ -49,13 +49,13 @@ def new_network(
     catalogues = {
         domain.name: Catalogue(
             np.asarray(histories[domain.name].sum(axis=0)).ravel(),
-            words(domain, scenario.model.text_buckets),
+            words(domain, settings.model.text_buckets),
             own=domain.name in own,
         )
         for domain in domains
     }
-    torch.manual_seed(scenario.seed)
-    return build_network(scenario.model, catalogues, domains[-1].name)
+    torch.manual_seed(settings.seed)
+    return build_network(settings.model, catalogues, domains[-1].name)
 
 
 def copy_shared_items(network: Network, domains: Domains, *, blank: bool) -> None:
@@ -98,12 +98,12 @@ def place_by_takers(network: Network, domains: Domains, histories: "Histories") 
         own.weight[torch.from_numpy(placed)] = torch.from_numpy(means)
 
 
-def labelled(scenario: Scenario, domain: str, histories: "Histories", reads: tuple[str, ...]) -> RankingRows:
+def labelled(settings: TrainSettings, domain: str, histories: "Histories", reads: tuple[str, ...]) -> RankingRows:
     """The labelled rows of one domain, seen through the histories that the model reads."""
     sampling = Sampling(
-        scenario.training.batch_size, scenario.training.negatives, scenario.model.dropout, scenario.seed
+        settings.training.batch_size, settings.training.negatives, settings.model.dropout, settings.seed
     )
-    role: Role = "target" if domain == scenario.target else "source"
+    role: Role = "target" if domain == settings.target else "source"
     return RankingRows(domain, role, {name: histories[name] for name in reads}, sampling)
 
 
@@ -118,14 +118,16 @@ def in_source_items(domains: Domains, histories: "Histories") -> "Histories":
     return read
 
 
-def target_inputs(scenario: Scenario, domains: Domains, histories: "Histories", reads: tuple[str, ...]) -> InputRows:
+def target_inputs(
+    settings: AdaptSettings | TuneSettings, domains: Domains, histories: "Histories", reads: tuple[str, ...]
+) -> InputRows:
     """The target's users of the training split, without their labels, where they have anything that the model reads.
 
     Raises:
         CrossliftError: the model can read nothing of any of them.
     """
     target = domains.target
-    known = histories[target.name] if scenario.target_labels else domains.seen(("train", "valid"))
+    known = histories[target.name] if settings.target_labels else domains.seen(("train", "valid"))
     active = np.diff(known.indptr) > 0
     readable = sum(np.diff(histories[name].indptr) for name in reads)
     users = np.flatnonzero(active & (readable > 0))
@@ -133,11 +135,11 @@ def target_inputs(scenario: Scenario, domains: Domains, histories: "Histories", 
         raise CrossliftError(
             f"adapt_domain: no user of {target.name}'s training split has a history that a model of "
             f"{', '.join(domain.name for domain in domains.sources)} can read, so there is nothing to adapt to; check "
-            f"`bridges` ({', '.join(scenario.bridges)}), or leave the adaptation out."
+            f"`bridges` ({', '.join(settings.bridges)}), or leave the adaptation out."
         )
     chosen = {name: histories[name] for name in reads}
-    seed = scenario.seed + 1  # not the draws of the labelled rows
-    return InputRows(target.name, torch.from_numpy(users), chosen, scenario.training.batch_size, seed)
+    seed = settings.seed + 1  # not the draws of the labelled rows
+    return InputRows(target.name, torch.from_numpy(users), chosen, settings.training.batch_size, seed)
 
 
 def rows_of(labelled_rows: list[RankingRows], inputs: InputRows | None = None) -> Rows:

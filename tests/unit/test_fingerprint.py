@@ -67,7 +67,11 @@ def other_version(library: str, real: Callable[[str], str]) -> Callable[[str], s
 
 @pytest.mark.parametrize(
     ("library", "again"),
-    [("torch", TRAINED), ("implicit", {"baseline", "judging", "packaging"}), ("great_expectations", {"validate"})],
+    [
+        ("torch", TRAINED | {"judging", "packaging"}),
+        ("implicit", {"baseline", "judging", "packaging"}),
+        ("great_expectations", {"validate"}),
+    ],
 )
 def test_a_library_counts_where_it_is_imported(monkeypatch: pytest.MonkeyPatch, library: str, again: set[str]) -> None:
     """Another version of a library computes the steps again whose modules import it."""

@@ -10,18 +10,19 @@ from collections.abc import Callable, Iterator
 from graphlib import TopologicalSorter
 from multiprocessing import active_children
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from pipeline.config import Options
 from pipeline.errors import ExitCode, RefusedError, StorageError
 from pipeline.folders import Home
-from pipeline.results import StepResult
+from pipeline.results import AUDIT, BASELINE, VERDICT, StepResult, TrainFacts
 from pipeline.scenarios import load_scenario
 from pipeline.steps import processes, sequence
 from pipeline.steps.processes import Task, end_tasks, log_file, start_task
 from pipeline.steps.run import Run
+from tests.publishing import result_of
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 900  # seconds; waits end when something happens, this only bounds what never does
@@ -44,7 +45,7 @@ def test_graph_has_the_dags_order() -> None:
 DETAILS = "of a library\nwith details"
 
 
-def stub(run: Run, step: str, lane: str) -> list[StepResult]:
+def stub(run: Run, step: str, lane: str) -> list[StepResult[Any]]:
     """Be any step: some lanes fail in their own way."""
     print("printed by a library")
     if lane == "ials":
@@ -62,7 +63,8 @@ def stub(run: Run, step: str, lane: str) -> list[StepResult]:
     if run.run_id == "slow" and step == "ingest":
         (run.folder / "child").write_text(str(os.getpid()))
         time.sleep(2 * PATIENCE)
-    return [StepResult(step=step, name=lane, fingerprint="f", folder="x", manifest="m", reused=lane == "ease+source")]
+    told = {"step": step, "name": lane, "fingerprint": "f", "folder": "x", "manifest": "m"}
+    return [StepResult[Any](**told, reused=lane == "ease+source", facts=TrainFacts(epochs=0))]
 
 
 @pytest.fixture
@@ -123,8 +125,9 @@ def test_a_step_that_all_need() -> None:
 def test_an_earlier_try_leaves_no_results() -> None:
     """Results of the steps that run again are dropped first, so that none is taken for tonight's; others stay."""
     run = started("refused")
-    for step in ("fit_baseline", "verdict", "other"):
-        run.record(StepResult(step=step, fingerprint="f", folder="x", manifest="m", reused=False))
+    for step in (BASELINE, VERDICT):
+        run.record(result_of(step))
+    run.record(result_of(AUDIT).model_copy(update={"step": "other"}))
     with pytest.raises(sequence.StepFailedError):
         sequence.run_graph(run, sequence.graph_of(run.scenario), 1, lambda _: None)
     assert [path.name for path in (run.folder / "results").iterdir()] == ["other..json"]
@@ -134,10 +137,10 @@ def test_what_ran_before_is_known() -> None:
     """A run of the same plan that came to a verdict says that there may be nothing to do; force says otherwise."""
     run = started("one")
     assert not sequence.ran_before(run)
-    run.record(StepResult(step="verdict", fingerprint="f", folder="x", manifest="m", reused=False))
+    run.record(result_of(VERDICT))
     assert sequence.ran_before(started("two"))
     (started("damaged").folder / "plan.json").write_text("{")
-    Run(run.home, "damaged", run.scenario).record(run.result("verdict"))
+    Run(run.home, "damaged", run.scenario).record(run.result(VERDICT))
     assert sequence.ran_before(started("two"))
     assert not sequence.ran_before(Run.start(run.home, "three", run.scenario, Options(force=True)))
     assert not sequence.ran_before(Run.start(run.home, "four", run.scenario, Options(seed=9)))
