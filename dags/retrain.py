@@ -32,8 +32,8 @@ from pipeline.errors import CrossliftError, StorageError
 from pipeline.folders import Home
 from pipeline.privacy import keep_private, trace
 from pipeline.results import AUDIT, PROMOTE, StepResult
+from pipeline.runs.run import Run
 from pipeline.scenarios import Found, about, find_scenarios, load_scenario
-from pipeline.steps.run import Run
 
 DEFAULTS: dict[str, Any] = {
     "retries": 2,  # a killed training goes on from its last checkpoint

@@ -7,9 +7,9 @@ from typing import Any
 from pipeline.config import DomainSettings, Settings
 from pipeline.data.prepared import Domains
 from pipeline.results import F, Step, StepResult
-from pipeline.steps.inputs import load_domains
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import transact
+from pipeline.runs.inputs import load_domains
+from pipeline.runs.run import Run
+from pipeline.runs.transaction import transact
 
 LANE = {"lane": "", "valid": {}, "valid_domain": "", "settings": {}}
 FACTS: dict[str, dict[str, Any]] = {

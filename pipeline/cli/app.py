@@ -20,8 +20,8 @@ from pipeline.scenarios.loader import explain
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pipeline.steps.processes import Outcome
-    from pipeline.steps.run import Run
+    from pipeline.runs.processes import Outcome
+    from pipeline.runs.run import Run
 
 app = typer.Typer(
     help="Carry what was learnt on a data-rich source over to a data-poor target, and promote it only where it is "
@@ -68,8 +68,8 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     4: it does not, for the reason that stands under the outcome. 1: a step or a lane failed; the other lanes and the
     report are there all the same.
     """
-    from pipeline.steps.sequence import graph_of, run_graph
-    from pipeline.steps.summary import print_summary, summarise
+    from pipeline.runs.sequence import graph_of, run_graph
+    from pipeline.runs.summary import print_summary, summarise
 
     options = _options(
         strategies, seed=seed, epochs=epochs, target_share=target_share, share_draw=share_draw, force=force,
@@ -102,7 +102,7 @@ def step(
     as_json: AsJson = False,
 ) -> None:
     """Run one step of a run, in this process; `plan` comes first."""
-    from pipeline.steps.sequence import call_step
+    from pipeline.runs.sequence import call_step
 
     known = load_scenario(scenario)
     if name == "plan":
@@ -134,7 +134,7 @@ def audit(
     """Look for leaks: run ingest to audit, and count the marked rows by domain and kind."""
     from pipeline.folders import read_json
     from pipeline.results import AUDIT
-    from pipeline.steps.sequence import data_graph, run_graph
+    from pipeline.runs.sequence import data_graph, run_graph
 
     with _running(scenario, run_id, None if run_id else Options()) as started:
         run_graph(started, data_graph(started.scenario), 1, _teller())
@@ -161,7 +161,7 @@ def clean(
     copies of models that an alias names, and whatever was written within the last 24 hours, because a running task may
     need it. The registry itself, the reference passports and the curves are never touched.
     """
-    from pipeline.steps.clean import find_unneeded, remove
+    from pipeline.runs.clean import find_unneeded, remove
 
     home = Home.from_env()
     with quiet(as_json):
@@ -197,7 +197,7 @@ def _options(strategies: str | None, **values: Any) -> Options:
 @contextmanager
 def _running(scenario: str, run_id: str | None, options: Options | None) -> "Iterator[Run]":
     """A run that no other command works on meanwhile: started with these options, or an earlier one as it stands."""
-    from pipeline.steps.run import Run, alone
+    from pipeline.runs.run import Run, alone
 
     known = load_scenario(scenario)
     home = Home.from_env()
@@ -211,7 +211,7 @@ def _running(scenario: str, run_id: str | None, options: Options | None) -> "Ite
 
 
 def _load(run_id: str, scenario: str) -> "Run":
-    from pipeline.steps.run import Run
+    from pipeline.runs.run import Run
 
     found = Run.load(Home.from_env(), run_id)
     if found.scenario.name != scenario:

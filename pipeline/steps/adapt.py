@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pipeline.config import Adaptation, AdaptSettings
 from pipeline.results import ADAPT, PRETRAIN, StepResult, TrainFacts
-from pipeline.steps.inputs import load_domains
-from pipeline.steps.run import Folder, Run
-from pipeline.steps.transaction import transact
+from pipeline.runs.inputs import load_domains
+from pipeline.runs.run import Folder, Run
+from pipeline.runs.transaction import transact
 
 
 def adapt_domain(run: Run, adapt: str) -> StepResult[TrainFacts]:

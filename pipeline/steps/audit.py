@@ -9,10 +9,10 @@ from pathlib import Path
 from pipeline.config import AuditSettings
 from pipeline.folders import read_json
 from pipeline.results import AUDIT, CLEAN, PREPARE, VALIDATE, AuditFacts, StepResult
-from pipeline.steps.account import account_of
-from pipeline.steps.inputs import MARKS, load_domains
-from pipeline.steps.run import Folder, Run
-from pipeline.steps.transaction import facts_of, transact
+from pipeline.runs.account import account_of
+from pipeline.runs.inputs import MARKS, load_domains
+from pipeline.runs.run import Folder, Run
+from pipeline.runs.transaction import facts_of, transact
 
 log = logging.getLogger(__name__)
 

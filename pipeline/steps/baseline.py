@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from pipeline.config import BaselineSettings
 from pipeline.results import AUDIT, BASELINE, LaneFacts, StepResult
-from pipeline.steps.inputs import MARKS, load_domains
-from pipeline.steps.run import Folder, Run
-from pipeline.steps.transaction import transact
+from pipeline.runs.inputs import MARKS, load_domains
+from pipeline.runs.run import Folder, Run
+from pipeline.runs.transaction import transact
 
 if TYPE_CHECKING:
     from pipeline.data.prepared import Columns, Domains
@@ -32,8 +32,8 @@ def fit_baseline(run: Run, baseline: str) -> StepResult[LaneFacts]:
 
 def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> LaneFacts:
     """Write the ranker that validation picked, fitted on all training rows."""
+    from pipeline.evaluation.choosing import Chooser, deciding_metric
     from pipeline.models.baselines import Settings, candidates, fit_baseline
-    from pipeline.steps.choosing import Chooser, deciding_metric
 
     config, domains = settings.baseline, load_domains(settings, inputs, oracle=settings.oracle)
     chooser = Chooser.of(settings, domains, inputs["marks"].path)

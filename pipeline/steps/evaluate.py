@@ -1,9 +1,9 @@
 """evaluate: the verdict on tonight's candidates, and the pages that tell it."""
 
 from pipeline.results import ReportFacts, StepResult
+from pipeline.runs.run import Run
 from pipeline.steps.judging import judge
 from pipeline.steps.report import publish_report
-from pipeline.steps.run import Run
 
 
 def evaluate(run: Run) -> StepResult[ReportFacts]:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config import TuneSettings
 from pipeline.results import AUDIT, TUNE, LaneFacts, StepResult
-from pipeline.steps.inputs import MARKS, load_domains, start_of
-from pipeline.steps.run import Folder, Run
-from pipeline.steps.transaction import transact
+from pipeline.runs.inputs import MARKS, load_domains, start_of
+from pipeline.runs.run import Folder, Run
+from pipeline.runs.transaction import transact
 
 if TYPE_CHECKING:
     from pipeline.data.prepared import Domains
+    from pipeline.evaluation.choosing import Chooser
     from pipeline.models.network import Network
-    from pipeline.steps.choosing import Chooser
     from pipeline.training.fit import Rows
     from pipeline.transfer.method import Method
 
@@ -40,8 +40,8 @@ def finetune_target(run: Run, strategy: str) -> StepResult[LaneFacts]:
 
 def build(settings: TuneSettings, inputs: Inputs, folder: Path, work: Path) -> LaneFacts:
     """Write the ranker, and the curve of the epochs where any chose it."""
+    from pipeline.evaluation.choosing import Chooser
     from pipeline.models.network_ranker import NetworkRanker
-    from pipeline.steps.choosing import Chooser
     from pipeline.training.fit import fit, write_curves
     from pipeline.training.watch import Watch
 

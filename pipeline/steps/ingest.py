@@ -12,9 +12,9 @@ from pipeline.data.pseudonyms import key_id, read_key
 from pipeline.folders import UNHASHED, Home, digest, exclusive, read_json, write_json, written_whole
 from pipeline.integrity import damage, set_aside
 from pipeline.results import INGEST, IngestFacts, StepResult
-from pipeline.steps.fingerprint import code_hash
-from pipeline.steps.run import Run, data_root
-from pipeline.steps.transaction import limit_threads, transact
+from pipeline.runs.fingerprint import code_hash
+from pipeline.runs.run import Run, data_root
+from pipeline.runs.transaction import limit_threads, transact
 
 if TYPE_CHECKING:
     import pyarrow as pa

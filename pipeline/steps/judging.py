@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from pipeline.config import JudgeSettings, RejudgeSettings
 from pipeline.errors import CrossliftError
 from pipeline.folders import UNHASHED, read_json, write_json
-from pipeline.results import AUDIT, LANES, REJUDGED, TUNE, VERDICT, LaneFacts, StepResult, VerdictFacts
-from pipeline.steps.champion import serving
-from pipeline.steps.inputs import MARKS, POINT, load_domains
-from pipeline.steps.run import Folder, Run
-from pipeline.steps.transaction import facts_of, transact
+from pipeline.results import AUDIT, REJUDGED, TUNE, VERDICT, LaneFacts, StepResult, VerdictFacts
+from pipeline.runs.champion import serving
+from pipeline.runs.inputs import MARKS, POINT, lanes_of, load_domains
+from pipeline.runs.run import Folder, Run
+from pipeline.runs.transaction import facts_of, transact
 
 if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Comparison, Validated
@@ -68,7 +68,7 @@ def judge_again(run: Run, judged: StepResult[VerdictFacts]) -> StepResult[Verdic
 
 def _candidates(run: Run) -> dict[str, StepResult[LaneFacts]]:
     """Results of the lanes that succeeded, in the scenario's order."""
-    found = {name: result for step in LANES for name, result in run.results(step).items()}
+    found = lanes_of(run)
     names = [lane.name for lane in (*run.scenario.strategies, *run.scenario.baselines)]
     return {name: found[name] for name in names if name in found}
 

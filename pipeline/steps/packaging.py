@@ -5,30 +5,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pipeline.config import PackageSettings
-from pipeline.errors import MissingResultError
-from pipeline.results import CLEAN, INGEST, LANES, PACKAGE, LaneFacts, PackageFacts, StepResult
-from pipeline.steps.inputs import load_domains
-from pipeline.steps.run import Folder, Run
-from pipeline.steps.transaction import transact
-
-
-def lanes_of(run: Run) -> dict[str, StepResult[LaneFacts]]:
-    """Find the candidates of a run by lane."""
-    return {name: result for step in LANES for name, result in run.results(step).items()}
-
-
-def lane_of(run: Run, lane: str) -> StepResult[LaneFacts]:
-    """Find the candidate of one lane.
-
-    Raises:
-        MissingResultError: it did not succeed in this run.
-    """
-    if lane not in (found := lanes_of(run)):
-        raise MissingResultError(
-            f"run {run.run_id}: the verdict names the lane {lane!r}, which did not succeed in this run; there are: "
-            f"{', '.join(found) or 'none'}."
-        )
-    return found[lane]
+from pipeline.results import CLEAN, INGEST, PACKAGE, PackageFacts, StepResult
+from pipeline.runs.inputs import lane_of, load_domains
+from pipeline.runs.run import Folder, Run
+from pipeline.runs.transaction import transact
 
 
 def packaged(run: Run, lane: str) -> StepResult[PackageFacts]:

@@ -2,7 +2,7 @@
 
 from pipeline.config import Options, Scenario
 from pipeline.folders import Home
-from pipeline.steps.run import Run, alone
+from pipeline.runs.run import Run, alone
 
 
 def plan(run_id: str, scenario: Scenario, options: Options) -> dict[str, list[str]]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config import PrepareSettings, Scenario
 from pipeline.results import CLEAN, PREPARE, PrepareFacts, StepResult
-from pipeline.steps.run import Folder, Run
-from pipeline.steps.transaction import transact
+from pipeline.runs.run import Folder, Run
+from pipeline.runs.transaction import transact
 
 if TYPE_CHECKING:
     from pipeline.data.prepared import DomainData

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.config import PretrainSettings
 from pipeline.results import PRETRAIN, StepResult, TrainFacts
-from pipeline.steps.run import Folder, Run
-from pipeline.steps.transaction import transact
+from pipeline.runs.run import Folder, Run
+from pipeline.runs.transaction import transact
 
 if TYPE_CHECKING:
     from pipeline.models.network import Network
@@ -41,8 +41,8 @@ def build(settings: PretrainSettings, inputs: Mapping[str, Folder], folder: Path
 
     from pipeline.config import NoAdapt
     from pipeline.data.prepared import DomainData, Domains
+    from pipeline.evaluation.choosing import Chooser, deciding_metric
     from pipeline.models.network_ranker import NetworkRanker
-    from pipeline.steps.choosing import Chooser, deciding_metric
     from pipeline.training.build import labelled, new_network, rows_of
     from pipeline.training.fit import fit, write_curves
     from pipeline.training.watch import Watch

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.errors import CrossliftError, StorageError
-from pipeline.folders import digest, exclusive, read_json, write_json
-from pipeline.results import AUDIT, PROMOTE, VERDICT, Outcome, PackageFacts, PromoteFacts, StepResult, VerdictFacts
-from pipeline.steps.champion import serving
+from pipeline.folders import digest, exclusive, read_json
+from pipeline.results import PROMOTE, VERDICT, Outcome, PackageFacts, PromoteFacts, StepResult, VerdictFacts
+from pipeline.runs.champion import serving
+from pipeline.runs.logged import candidate_of, run_log, run_tags
+from pipeline.runs.reference import keep_reference
+from pipeline.runs.run import Run
 from pipeline.steps.judging import judge_again
-from pipeline.steps.logged import candidate_of, run_log, run_tags
 from pipeline.steps.packaging import packaged
 from pipeline.steps.report import publish_report
-from pipeline.steps.run import Run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -108,7 +109,7 @@ class _Registry:
         """
         from pipeline.registry.promote import find_version
         from pipeline.registry.tracking import reached
-        from pipeline.steps.outcome import has_served, named
+        from pipeline.runs.outcome import has_served, named
 
         kept = read_json(self.run.path(judged) / "verdict.json")["champion"]
         identities = [package.manifest for package in packages.values()]
@@ -160,7 +161,7 @@ class _Registry:
     def _challenge(self, version: int) -> bool:
         """Make the candidate challenger; a trial leaves the place to a candidate that waits for a person there."""
         from pipeline.registry.promote import CHALLENGER, NO_TRIAL, TRIAL, aliases, point
-        from pipeline.steps.approve import NEEDED
+        from pipeline.runs.approve import NEEDED
 
         now = aliases(self.client, self.name).get(CHALLENGER)
         if not self.run.may_promote and now is not None and (self.serving is None or self.serving.version != now):
@@ -173,7 +174,7 @@ class _Registry:
         """Make the last of the versions champion unless something holds it back, and say what came of it."""
         from pipeline.registry.promote import CHALLENGER, CHAMPION, Move, aliases, promote_version
         from pipeline.registry.tracking import reached
-        from pipeline.steps.outcome import Place, held_back, moved, overtaken
+        from pipeline.runs.outcome import Place, held_back, moved, overtaken
 
         lane, version = [*versions.items()][-1]
         with reached(self.client.tracking_uri):
@@ -199,7 +200,7 @@ class _Registry:
         from pipeline.registry.outcome import tell_run, tell_version
         from pipeline.registry.promote import NO_TRIAL, TRIAL
         from pipeline.registry.tracking import reached
-        from pipeline.steps.outcome import has_served
+        from pipeline.runs.outcome import has_served
 
         report = publish_report(self.run, final, outcome)
         pages = [self.run.path(report) / page for page in (report.facts.html, report.facts.markdown)]
@@ -216,14 +217,3 @@ class _Registry:
                 tell_version(self.client, self.name, version, word, reason)
             pages.append(self.run.path(final) / "verdict.json")
             tell_run(self.client, logged, run_tags(final, outcome, report), pages)
-
-
-def keep_reference(run: Run) -> None:
-    """Keep the passport of what serves: the next night's volumes are held against it; not for thinned experiments."""
-    audited = run.results(AUDIT).get("")
-    if audited is None or run.scenario.target_share != 1:
-        return
-    kept = run.home.root / "reference" / run.scenario.name / "passport.json"
-    passport = read_json(run.path(audited) / "passport.json")
-    if not kept.exists() or read_json(kept) != passport:
-        write_json(kept, passport)

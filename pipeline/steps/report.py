@@ -25,9 +25,9 @@ from pipeline.results import (
     StepResult,
     VerdictFacts,
 )
-from pipeline.steps.inputs import POINT, start_of
-from pipeline.steps.run import Folder, Run
-from pipeline.steps.transaction import cost_of, facts_of, transact
+from pipeline.runs.inputs import POINT, start_of
+from pipeline.runs.run import Folder, Run
+from pipeline.runs.transaction import cost_of, facts_of, transact
 
 if TYPE_CHECKING:
     from pipeline.evaluation.report import StepCost

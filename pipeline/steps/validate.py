@@ -12,8 +12,8 @@ from pipeline.config import CheckSettings, CleanSettings
 from pipeline.errors import RefusedError
 from pipeline.folders import UNHASHED, storage_errors, vanish
 from pipeline.results import CLEAN, INGEST, VALIDATE, CleanFacts, StepResult, TableCounts, ValidateFacts
-from pipeline.steps.run import Folder, Run
-from pipeline.steps.transaction import facts_of, transact
+from pipeline.runs.run import Folder, Run
+from pipeline.runs.transaction import facts_of, transact
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,16 +16,16 @@ import pipeline.serving.package
 from pipeline.config import BaselineSettings, Gate, JudgeSettings, Options, RankingTask, Scenario
 from pipeline.data.prepared import DomainData
 from pipeline.errors import CrossliftError, DataError, MissingResultError, StorageError
+from pipeline.evaluation.choosing import Chooser
 from pipeline.evaluation.held_out import HeldOut
 from pipeline.evaluation.metrics import user_metrics
 from pipeline.folders import UNHASHED, Home, read_json
 from pipeline.models.ranker import Ranker
 from pipeline.registry.lookup import Champion
 from pipeline.results import AUDIT, BASELINE, INGEST, PREPARE, TUNE, VERDICT, Step
-from pipeline.steps.choosing import Chooser
+from pipeline.runs.run import Run
 from pipeline.steps.evaluate import evaluate
 from pipeline.steps.judging import judge_again
-from pipeline.steps.run import Run
 from tests.publishing import domains_of, nothing, publish
 
 USERS, ITEMS, TASTES = 120, 60, 6

@@ -19,8 +19,8 @@ from pipeline.folders import Home, write_json
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker
 from pipeline.models.stack import Stack
 from pipeline.results import AUDIT, BASELINE, CLEAN, INGEST, PREPARE, TUNE, VALIDATE, LaneFacts, Step
+from pipeline.runs.run import Run
 from pipeline.steps.evaluate import evaluate
-from pipeline.steps.run import Run
 from tests.publishing import nothing, publish
 
 

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from pipeline.results import StepResult
-from pipeline.steps import sequence
-from pipeline.steps.run import Run
+from pipeline.runs import sequence
+from pipeline.runs.run import Run
 
 pytestmark = pytest.mark.slow
 
@@ -199,8 +199,8 @@ def test_tables_that_cannot_be_read_name_nobody(tmp_path: Path, own_home: Path, 
         "from pipeline.errors import DataError\n"
         "from pipeline.folders import Home\n"
         "from pipeline.scenarios import load_scenario\n"
-        "from pipeline.steps import processes, sequence\n"
-        "from pipeline.steps.run import Run\n"
+        "from pipeline.runs import processes, sequence\n"
+        "from pipeline.runs.run import Run\n"
         "from pipeline.privacy import keep_private\n"
         "home = Home.from_env()\n"
         "keep_private(home.root)\n"
@@ -243,7 +243,7 @@ def test_an_error_deep_in_a_step_names_nobody(tmp_path: Path, own_home: Path, st
     """What a library quotes stays out of every file; whoever runs the command sees it on the terminal."""
     write(tmp_path, "deep", write_csv(tmp_path, rows()))
     patch = (
-        "from pipeline.steps import sequence\n"
+        "from pipeline.runs import sequence\n"
         "from tests.integration.test_canaries import broken_step\n"
         "sequence.call_step = broken_step\n"
     )

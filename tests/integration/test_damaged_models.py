@@ -22,9 +22,9 @@ from pipeline.registry import promote as registry
 from pipeline.registry.files import PACKAGE, model_files
 from pipeline.registry.mend import mend
 from pipeline.registry.rollback import rollback
+from pipeline.runs.approve import approve
 from pipeline.serving.package import PackageInfo, write_package
 from pipeline.serving.recommend import recommend
-from pipeline.steps.approve import approve
 
 # MLflow itself uses what SQLAlchemy will remove.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]

@@ -15,8 +15,8 @@ from pipeline.data.prepared import DomainData
 from pipeline.errors import MissingResultError, RefusedError
 from pipeline.folders import Home
 from pipeline.results import CLEAN, INGEST, PREPARE, VALIDATE
+from pipeline.runs.run import Run
 from pipeline.steps.audit import audit
-from pipeline.steps.run import Run
 from pipeline.steps.validate import validate
 from pipeline.validation.passport import reference_path
 from tests.publishing import publish

@@ -18,9 +18,9 @@ from pipeline.data.pseudonyms import key_id, pseudonym
 from pipeline.errors import ConfigError, DataError, MissingResultError, StorageError
 from pipeline.folders import Home
 from pipeline.results import INGEST, IngestFacts
+from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
 from pipeline.steps.ingest import ingest
-from pipeline.steps.run import Run
 
 pytestmark = pytest.mark.slow
 

@@ -10,20 +10,20 @@ import pytest
 
 from pipeline.config import Options, Scenario
 from pipeline.errors import MissingResultError
+from pipeline.evaluation.choosing import Chooser
 from pipeline.folders import Home
 from pipeline.models.load import load_ranker
 from pipeline.results import ADAPT, PRETRAIN
+from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
 from pipeline.steps.adapt import adapt_domain
 from pipeline.steps.audit import audit
 from pipeline.steps.baseline import fit_baseline
-from pipeline.steps.choosing import Chooser
 from pipeline.steps.finetune import finetune_target
 from pipeline.steps.ingest import ingest
 from pipeline.steps.plan import lanes
 from pipeline.steps.prepare import prepare
 from pipeline.steps.pretrain import pretrain_source
-from pipeline.steps.run import Run
 from pipeline.steps.validate import validate
 from tests.publishing import domains_of
 

@@ -25,9 +25,9 @@ from pipeline.local.services import recall
 from pipeline.local.settings import USER
 from pipeline.local.stack import Stack
 from pipeline.local.supervisor import deaths
+from pipeline.runs.run import Run
+from pipeline.runs.sequence import call_step, graph_of
 from pipeline.scenarios import load_scenario
-from pipeline.steps.run import Run
-from pipeline.steps.sequence import call_step, graph_of
 
 Found = TypeVar("Found")
 ROOT = Path(__file__).parents[2]

@@ -16,12 +16,12 @@ from pipeline.registry import lookup, tracking
 from pipeline.registry import promote as registry
 from pipeline.registry.rollback import rollback
 from pipeline.results import PROMOTE, REJUDGED
+from pipeline.runs.approve import approve
+from pipeline.runs.run import Run
+from pipeline.runs.summary import summarise
 from pipeline.serving.package import ServedModel
 from pipeline.steps import promote as step
-from pipeline.steps.approve import approve
 from pipeline.steps.promote import promote
-from pipeline.steps.run import Run
-from pipeline.steps.summary import summarise
 
 # MLflow itself uses what SQLAlchemy will remove.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]
@@ -288,8 +288,8 @@ import json, sys
 from pathlib import Path
 from pipeline.folders import Home
 from pipeline.steps.promote import promote
-from pipeline.steps.run import Run
-from pipeline.steps.summary import summarise
+from pipeline.runs.run import Run
+from pipeline.runs.summary import summarise
 run = Run.load(Home(Path(sys.argv[1])), sys.argv[2])
 promote(run)
 print(json.dumps(summarise(run)))

@@ -24,10 +24,10 @@ from pipeline.registry import lookup, tracking
 from pipeline.registry import promote as registry
 from pipeline.registry.rollback import rollback
 from pipeline.results import BASELINE, PREPARE, REJUDGED, VERDICT
+from pipeline.runs.run import Run
 from pipeline.serving import package
 from pipeline.serving.package import PackageInfo, ServedModel, write_package
 from pipeline.steps.promote import promote
-from pipeline.steps.run import Run
 from tests.integration.conftest import domain
 
 # MLflow itself uses what SQLAlchemy will remove.

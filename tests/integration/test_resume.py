@@ -13,6 +13,7 @@ from pipeline.config import Options, Scenario
 from pipeline.errors import MissingResultError
 from pipeline.folders import Home
 from pipeline.results import PRETRAIN, TUNE
+from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
 from pipeline.steps.audit import audit
 from pipeline.steps.baseline import fit_baseline
@@ -20,7 +21,6 @@ from pipeline.steps.finetune import finetune_target
 from pipeline.steps.ingest import ingest
 from pipeline.steps.prepare import prepare
 from pipeline.steps.pretrain import pretrain_source
-from pipeline.steps.run import Run
 from pipeline.steps.validate import validate
 
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ from pathlib import Path
 from pipeline.folders import Home
 from pipeline.steps.finetune import finetune_target
 from pipeline.steps.pretrain import pretrain_source
-from pipeline.steps.run import Run
+from pipeline.runs.run import Run
 from pipeline.tasks.ranking import RankingRows
 from pipeline.training import watch
 

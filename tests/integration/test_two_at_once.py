@@ -15,8 +15,8 @@ import yaml
 from pipeline.config import Options, Scenario
 from pipeline.folders import Home, run_folder
 from pipeline.results import INGEST
+from pipeline.runs.run import Run, alone
 from pipeline.scenarios import load_scenario
-from pipeline.steps.run import Run, alone
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ from pathlib import Path
 from pipeline.data import generator
 from pipeline.folders import Home
 from pipeline.steps import ingest
-from pipeline.steps.run import Run
+from pipeline.runs.run import Run
 
 me, signs, generate = sys.argv[1], Path(sys.argv[2]), generator.generate
 

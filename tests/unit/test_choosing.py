@@ -5,10 +5,10 @@ import pandas as pd
 
 from pipeline.config import FitSettings
 from pipeline.data.prepared import DomainData, Domains
+from pipeline.evaluation.choosing import Chooser
 from pipeline.models.neighbours import PopularityRanker
 from pipeline.models.stack import Stack
 from pipeline.scenarios import load_scenario
-from pipeline.steps.choosing import Chooser
 
 
 def domain(name: str, users: int) -> DomainData:

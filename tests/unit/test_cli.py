@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import cli
 from pipeline.errors import CrossliftError, ExitCode, RefusedError, StorageError
-from pipeline.steps import sequence
+from pipeline.runs import sequence
 
 Crosslift = Callable[..., tuple[int, str, str]]
 

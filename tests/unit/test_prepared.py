@@ -14,10 +14,10 @@ from pipeline.data.splits import is_kept
 from pipeline.errors import DataError
 from pipeline.folders import Home
 from pipeline.results import CLEAN
+from pipeline.runs.account import Account, accounts
+from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
-from pipeline.steps.account import Account, accounts
 from pipeline.steps.prepare import prepare
-from pipeline.steps.run import Run
 from tests.publishing import domains_of, publish
 
 

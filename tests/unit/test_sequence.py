@@ -18,10 +18,10 @@ from pipeline.config import Options
 from pipeline.errors import ExitCode, RefusedError, StorageError
 from pipeline.folders import Home
 from pipeline.results import AUDIT, BASELINE, VERDICT, StepResult, TrainFacts
+from pipeline.runs import processes, sequence
+from pipeline.runs.processes import Task, end_tasks, log_file, start_task
+from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
-from pipeline.steps import processes, sequence
-from pipeline.steps.processes import Task, end_tasks, log_file, start_task
-from pipeline.steps.run import Run
 from tests.publishing import result_of
 
 ROOT = Path(__file__).parents[2]
@@ -152,7 +152,7 @@ def test_no_process_is_left(own_home: Path, number: signal.Signals) -> None:
     code = (
         "import sys\n"
         "from pipeline.cli import main\n"
-        "from pipeline.steps import sequence\n"
+        "from pipeline.runs import sequence\n"
         "from tests.unit.test_sequence import stub\n"
         "sequence.call_step = stub\n"
         "sys.exit(main())\n"

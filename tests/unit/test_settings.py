@@ -40,6 +40,8 @@ from pipeline.config import (
 )
 from pipeline.folders import Home
 from pipeline.results import PRETRAIN, Outcome, TrainFacts
+from pipeline.runs.run import Run
+from pipeline.runs.transaction import transact
 from pipeline.scenarios import load_scenario
 from pipeline.steps import (
     adapt,
@@ -54,8 +56,6 @@ from pipeline.steps import (
     report,
     validate,
 )
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import transact
 
 BUILDERS = {
     IngestSettings: ingest.build,

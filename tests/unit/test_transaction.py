@@ -14,11 +14,11 @@ from pipeline.errors import MissingResultError, StorageError
 from pipeline.folders import Home, read_json
 from pipeline.integrity import damage
 from pipeline.results import TUNE, LaneFacts, StepResult
+from pipeline.runs import transaction
+from pipeline.runs.fingerprint import device_class
+from pipeline.runs.run import Run
+from pipeline.runs.transaction import cost_of, transact
 from pipeline.scenarios import load_scenario
-from pipeline.steps import transaction
-from pipeline.steps.fingerprint import device_class
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import cost_of, transact
 
 
 @pytest.fixture
@@ -262,8 +262,8 @@ def test_killed_in_the_middle(own_home: Path, run_python: Callable[..., str]) ->
         "from pipeline.results import PRETRAIN, TrainFacts\n"
         "from pipeline.folders import Home\n"
         "from pipeline.scenarios import load_scenario\n"
-        "from pipeline.steps.run import Run\n"
-        "from pipeline.steps.transaction import transact\n"
+        "from pipeline.runs.run import Run\n"
+        "from pipeline.runs.transaction import transact\n"
         "run = Run.start(Home.from_env(), 'one', load_scenario('demo'), Options())\n"
         "def build(settings, inputs, folder, work):\n"
         "    seen = (work / 'checkpoint').exists()\n"
@@ -307,8 +307,8 @@ def test_looked_up_before_any_heavy_import(own_home: Path, run_python: Callable[
         "from pipeline.results import PRETRAIN, TrainFacts\n"
         "from pipeline.folders import Home\n"
         "from pipeline.scenarios import load_scenario\n"
-        "from pipeline.steps.run import Run\n"
-        "from pipeline.steps.transaction import transact\n"
+        "from pipeline.runs.run import Run\n"
+        "from pipeline.runs.transaction import transact\n"
         "run = Run.start(Home.from_env(), 'one', load_scenario('demo'), Options())\n"
         "for _ in range(2):\n"
         "    result = transact(run, PRETRAIN, lambda *_: TrainFacts(epochs=0), Settings(), {})\n"

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.config import DomainSettings, Strategy
-from pipeline.results import ADAPT, PRETRAIN, Step, TrainFacts
-from pipeline.steps.run import Folder
+from pipeline.errors import MissingResultError
+from pipeline.results import ADAPT, LANES, PRETRAIN, LaneFacts, Step, StepResult, TrainFacts
+from pipeline.runs.run import Folder, Run
 
 if TYPE_CHECKING:
     from pipeline.data.prepared import Domains
@@ -18,6 +19,25 @@ def start_of(strategy: Strategy) -> tuple[Step[TrainFacts], str] | None:
     """The step, and its lane, whose model a strategy begins with; None where its weights are drawn at random."""
     starts = {"random": None, "source": (PRETRAIN, ""), "adapted": (ADAPT, strategy.adapt.kind)}
     return starts[strategy.start]
+
+
+def lanes_of(run: Run) -> dict[str, StepResult[LaneFacts]]:
+    """Find the candidates of a run by lane."""
+    return {name: result for step in LANES for name, result in run.results(step).items()}
+
+
+def lane_of(run: Run, lane: str) -> StepResult[LaneFacts]:
+    """Find the candidate of one lane.
+
+    Raises:
+        MissingResultError: it did not succeed in this run.
+    """
+    if lane not in (found := lanes_of(run)):
+        raise MissingResultError(
+            f"run {run.run_id}: the verdict names the lane {lane!r}, which did not succeed in this run; there are: "
+            f"{', '.join(found) or 'none'}."
+        )
+    return found[lane]
 
 
 def load_domains(settings: DomainSettings, inputs: Mapping[str, Folder], *, oracle: bool = False) -> "Domains":

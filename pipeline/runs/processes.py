@@ -20,7 +20,7 @@ from pipeline.errors import CrossliftError, ExitCode
 from pipeline.folders import Home, run_folder, storage_errors
 from pipeline.privacy import trace
 from pipeline.results import StepResult
-from pipeline.steps.run import Run
+from pipeline.runs.run import Run
 
 # Loaded once by the server that training tasks are forked from, where most of them have something to compute.
 PRELOADED = ("pandas", "pyarrow.parquet", "scipy.sparse", "torch", "pytorch_lightning", "implicit.als")

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.folders import read_json
 from pipeline.results import AUDIT, REPORT, VALIDATE
-from pipeline.steps.account import accounts, ignored
-from pipeline.steps.run import Run
+from pipeline.runs.account import accounts, ignored
+from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
     from rich.console import Console

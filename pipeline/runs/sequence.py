@@ -9,10 +9,10 @@ from typing import Any
 from pipeline.config import Scenario
 from pipeline.errors import ConfigError, CrossliftError, ExitCode
 from pipeline.results import StepResult
-from pipeline.steps.inputs import start_of
-from pipeline.steps.processes import Node, Outcome, Task, end_tasks, finish_task, start_task
-from pipeline.steps.run import Run, planned
-from pipeline.steps.transaction import limit_threads
+from pipeline.runs.inputs import start_of
+from pipeline.runs.processes import Node, Outcome, Task, end_tasks, finish_task, start_task
+from pipeline.runs.run import Run, planned
+from pipeline.runs.transaction import limit_threads
 
 Graph = dict[Node, tuple[Node, ...]]  # what must have ended before
 

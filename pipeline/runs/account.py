@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.results import CLEAN, INGEST, PREPARE, CleanFacts, PrepareFacts
-from pipeline.steps.run import Run
+from pipeline.runs.run import Run
 
 
 @dataclass(frozen=True)

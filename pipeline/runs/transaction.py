@@ -25,8 +25,8 @@ from pipeline.folders import (
 )
 from pipeline.integrity import damage, set_aside
 from pipeline.results import Cost, F, Step, StepResult
-from pipeline.steps.fingerprint import code_hash, device_class
-from pipeline.steps.run import Run
+from pipeline.runs.fingerprint import code_hash, device_class
+from pipeline.runs.run import Run
 
 THREADS = 1  # one BLAS thread a worker: lanes run beside each other, and one thread sums in one order
 FACTS = "facts.json"

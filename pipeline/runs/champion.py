@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.folders import exclusive
-from pipeline.steps.run import Run
+from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
     from pipeline.registry.lookup import Champion

@@ -18,9 +18,9 @@ from pipeline.results import (
     StepResult,
     VerdictFacts,
 )
-from pipeline.steps.packaging import lane_of, lanes_of
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import cost_of
+from pipeline.runs.inputs import lane_of, lanes_of
+from pipeline.runs.run import Run
+from pipeline.runs.transaction import cost_of
 
 if TYPE_CHECKING:
     from pipeline.registry.promote import Candidate
