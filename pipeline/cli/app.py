@@ -68,15 +68,17 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     4: it does not, for the reason that stands under the outcome. 1: a step or a lane failed; the other lanes and the
     report are there all the same.
     """
-    from pipeline.runs.sequence import graph_of, run_graph
+    from pipeline.runs.graph import graph_of
+    from pipeline.runs.sequence import run_graph
     from pipeline.runs.summary import print_summary, summarise
+    from pipeline.steps import call_task
 
     options = _options(
         strategies, seed=seed, epochs=epochs, target_share=target_share, share_draw=share_draw, force=force,
         promote=promote,
     )  # fmt: skip
     with _running(scenario, run_id, options) as started:
-        outcomes = run_graph(started, graph_of(started.scenario), jobs or _cores(), _teller())
+        outcomes = run_graph(started, graph_of(started.scenario), call_task, jobs or _cores(), _teller())
         with quiet(as_json):
             summary = summarise(started)
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
@@ -102,7 +104,7 @@ def step(
     as_json: AsJson = False,
 ) -> None:
     """Run one step of a run, in this process; `plan` comes first."""
-    from pipeline.runs.sequence import call_step
+    from pipeline.steps import call_task
 
     known = load_scenario(scenario)
     if name == "plan":
@@ -112,10 +114,10 @@ def step(
         if as_json:
             print_json(planned)
         else:
-            print_table(("kind", "lanes"), [(kind, ", ".join(names)) for kind, names in planned.items()])
+            print_table(("task", "lanes"), [(task, ", ".join(names)) for task, names in planned.items()])
         return
     with quiet(as_json):
-        results = call_step(_load(run_id, scenario), name, lane)
+        results = call_task(_load(run_id, scenario), name, lane)
     if as_json:
         print_json([result.model_dump(mode="json") for result in results])
     else:
@@ -134,10 +136,12 @@ def audit(
     """Look for leaks: run ingest to audit, and count the marked rows by domain and kind."""
     from pipeline.folders import read_json
     from pipeline.results import AUDIT
-    from pipeline.runs.sequence import data_graph, run_graph
+    from pipeline.runs.graph import data_graph
+    from pipeline.runs.sequence import run_graph
+    from pipeline.steps import call_task
 
     with _running(scenario, run_id, None if run_id else Options()) as started:
-        run_graph(started, data_graph(started.scenario), 1, _teller())
+        run_graph(started, data_graph(started.scenario), call_task, 1, _teller())
         folder = started.path(started.result(AUDIT))
     report: dict[str, Any] = read_json(folder / "audit.json")
     if as_json:

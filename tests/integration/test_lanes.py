@@ -14,6 +14,7 @@ from pipeline.evaluation.choosing import Chooser
 from pipeline.folders import Home
 from pipeline.models.load import load_ranker
 from pipeline.results import ADAPT, PRETRAIN
+from pipeline.runs.graph import graph_of, lanes_of
 from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
 from pipeline.steps.adapt import adapt_domain
@@ -21,7 +22,6 @@ from pipeline.steps.audit import audit
 from pipeline.steps.baseline import fit_baseline
 from pipeline.steps.finetune import finetune_target
 from pipeline.steps.ingest import ingest
-from pipeline.steps.plan import lanes
 from pipeline.steps.prepare import prepare
 from pipeline.steps.pretrain import pretrain_source
 from pipeline.steps.validate import validate
@@ -38,7 +38,7 @@ def scenario() -> Scenario:
     return Scenario.model_validate(value)
 
 
-LANES = lanes(scenario())
+LANES = lanes_of(graph_of(scenario()))
 
 
 def prepared(home: Path, run_id: str = "night", **options: object) -> Run:
@@ -63,14 +63,14 @@ def run(ready, tmp_path_factory) -> Run:
     shutil.copytree(ready, home)
     found = Run.load(Home(home), "night")
     pretrain_source(found)
-    for adapt in LANES["adapts"]:
+    for adapt in LANES["adapt_domain"]:
         adapt_domain(found, adapt)
     return found
 
 
 @pytest.mark.parametrize(
     ("step", "lane"),
-    [(finetune_target, name) for name in LANES["strategies"]] + [(fit_baseline, name) for name in LANES["baselines"]],
+    [(step, name) for step in (finetune_target, fit_baseline) for name in LANES[step.__name__]],
 )
 def test_a_lane_publishes_a_candidate(run, step, lane):
     """A ranker that scores the catalogue, and its metrics on the target's validation rows and its settings."""

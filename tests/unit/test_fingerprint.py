@@ -35,6 +35,7 @@ def hashes() -> dict[str, str]:
         ("cli/app.py", set()),
         ("runs/transaction.py", set()),
         ("runs/sequence.py", set()),
+        ("runs/graph.py", set()),
         ("runs/logged.py", set()),
         ("runs/outcome.py", set()),
         ("runs/champion.py", {"judging"}),
