@@ -11,7 +11,7 @@ import pytest
 from pipeline import folders
 from pipeline.config import Options, Settings
 from pipeline.errors import MissingResultError, StorageError
-from pipeline.folders import Home, read_json
+from pipeline.folders import Home, hash_file, read_json, write_json
 from pipeline.integrity import damage
 from pipeline.results import TUNE, LaneFacts, StepResult
 from pipeline.runs import transaction
@@ -179,6 +179,27 @@ def test_a_folder_that_another_run_made_otherwise_is_no_input(run: Run) -> None:
     forged = first.model_copy(update={"manifest": "0" * 64})
     with pytest.raises(StorageError, match="its manifest is not the one that this run recorded"):
         run.path(forged)
+
+
+def test_an_artifact_is_an_input_by_its_own_hash(run: Run) -> None:
+    """Who reads one file hangs on that file and on no other; its folder must be what was published all the same."""
+    first = do(run, Step())
+    whole, table = run.input(TUNE, "lane"), run.input(TUNE, "lane", "table")
+    assert (whole.identity, whole.path) == (first.manifest, run.place(first))
+    assert (table.identity, table.path) == (hash_file(run.place(first) / "table"), run.place(first) / "table")
+    (run.place(first) / "manifest.json").write_text("{}")
+    for read in (lambda: run.input(TUNE, "lane", "table").identity, lambda: run.input(TUNE, "lane", "table").path):
+        with pytest.raises(StorageError, match="the folder of finetune_target lane was damaged"):
+            read()
+
+
+def test_a_record_with_facts_of_an_older_version_is_read(run: Run) -> None:
+    """What nobody asks for any more is left out."""
+    first = do(run, Step())
+    record = run.folder / "results" / "finetune_target.lane.json"
+    value = read_json(record)
+    write_json(record, {**value, "facts": {**value["facts"], "seconds": 3}})
+    assert run.result(TUNE, "lane") == first
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"step": 3}', ""])
