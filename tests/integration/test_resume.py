@@ -90,10 +90,10 @@ def drive(home: Path, step: str, pattern: str = "", count: int = 0) -> subproces
 
 
 KILLS = {
-    "pretraining": ("pretrain_source", "", 1, False),
-    "choosing the epochs": ("finetune_target", "choose/", 2, False),
-    "choosing, and the newest checkpoint is truncated": ("finetune_target", "choose/", 2, True),
-    "the last fit, after the choice had stopped early": ("finetune_target", "final/", 1, False),
+    "pretraining": (PRETRAIN, "", 1, False),
+    "choosing the epochs": (TUNE, "choose/", 2, False),
+    "choosing, and the newest checkpoint is truncated": (TUNE, "choose/", 2, True),
+    "the last fit, after the choice had stopped early": (TUNE, "final/", 1, False),
 }
 
 
@@ -105,19 +105,19 @@ def test_a_killed_step_ends_with_the_undisturbed_manifest(homes, tmp_path, phase
     home = tmp_path / "home"
     shutil.copytree(ready, home)
     run, undisturbed = Run.load(Home(home), NIGHT), Run.load(Home(whole), NIGHT)
-    name = "fine_tune" if step == "finetune_target" else ""
-    if step == "finetune_target":
+    name = "fine_tune" if step == TUNE else ""
+    if step == TUNE:
         shutil.copytree(whole / "steps" / "pretrain_source", home / "steps" / "pretrain_source")
         run.record(undisturbed.result(PRETRAIN))
-    killed = drive(home, step, f"work/*/{place}epoch*.ckpt", count)
+    killed = drive(home, step.name, f"work/*/{place}epoch*.ckpt", count)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    with pytest.raises(MissingResultError, match=f"needs the result of {step}"):
+    with pytest.raises(MissingResultError, match=f"needs the result of {step.name}"):
         run.result(step, name)
     checkpoints = sorted(home.glob(f"work/*/{place}epoch*.ckpt"))
     assert len(checkpoints) == count
     if damaged:
         checkpoints[-1].write_bytes(checkpoints[-1].read_bytes()[:1000])
-    done = drive(home, step)
+    done = drive(home, step.name)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)[0] == count - damaged  # the first epoch that no readable checkpoint had behind it
     assert run.result(step, name).manifest == undisturbed.result(step, name).manifest
