@@ -1,7 +1,8 @@
 """One retraining DAG for each scenario, from its tables to a promoted model.
 
-This file only wires. What a task does is a function of `pipeline.steps`, imported inside the task: the file itself
-loads pydantic and pathlib only, so that parsing it stays at tenths of a second.
+This file only wires, by the graph of `pipeline.runs.graph`. What a task does is a function of `pipeline.steps`, whose
+module is imported inside the task: the file itself loads pydantic and pathlib only, so that parsing it stays at tenths
+of a second.
 """
 
 import logging
@@ -9,7 +10,6 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from importlib import import_module
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -31,9 +31,11 @@ from pipeline.config import Options, Scenario
 from pipeline.errors import CrossliftError, StorageError
 from pipeline.folders import Home
 from pipeline.privacy import keep_private, trace
-from pipeline.results import StepResult
+from pipeline.results import AUDIT, PROMOTE, StepResult
+from pipeline.runs.graph import graph_of, lanes_of, tasks_of
+from pipeline.runs.run import Run
 from pipeline.scenarios import Found, about, find_scenarios, load_scenario
-from pipeline.steps.run import Run
+from pipeline.steps import function_of
 
 DEFAULTS: dict[str, Any] = {
     "retries": 2,  # a killed training goes on from its last checkpoint
@@ -46,10 +48,9 @@ TRIAL = "A run whose strategies, seed or epochs are not the scenario's is only r
 Record = Any  # a small dict; a task annotated as dict would push one XCom for each key
 
 
-def call(step: str, function: str, *arguments: Any) -> Any:
-    """Run one step of this DAG run and give back what XCom should keep: where the results lie, not what they say."""
-    module = f"pipeline.steps.{step}"
-    found = _told(lambda: getattr(import_module(module), function)(Run.load(Home.from_env(), _run_id()), *arguments))
+def call(name: str, *arguments: Any) -> Any:
+    """Run one task of this DAG run and give back what XCom should keep: where the results lie, not what they say."""
+    found = _told(lambda: function_of(name)(Run.load(Home.from_env(), _run_id()), *arguments))
     return {name: _record(one) for name, one in found.items()} if isinstance(found, Mapping) else _record(found)
 
 
@@ -97,65 +98,65 @@ def plan() -> Record:
 @task
 def ingest() -> Record:
     """Copy what the scenario reads into an immutable, content-addressed snapshot."""
-    return call("ingest", "ingest")
+    return call("ingest")
 
 
 @task
 def validate() -> Record:
     """Check every table with Great Expectations: stop the run, or quarantine single rows and issue a passport."""
-    return call("validate", "validate", get_current_context().get("data_interval_end"))
+    return call("validate", get_current_context().get("data_interval_end"))
 
 
 @task
 def prepare() -> Record:
     """Split the rows, number users and items, and hash the words of titles, domain by domain."""
-    return call("prepare", "prepare")
+    return call("prepare")
 
 
 @task
 def audit() -> Record:
     """Mark the test rows whose answer leaks into training, and close the passport."""
-    return call("audit", "audit")
+    return call("audit")
 
 
 @task
 def pretrain_source() -> Record:
     """Train the model on the source domains."""
-    return call("pretrain", "pretrain_source")
+    return call("pretrain_source")
 
 
 @lane_task()
 def adapt_domain(lane: str) -> Record:
     """Bring the source model's features closer to the target's, without target labels."""
-    _skip_unless(lane in _planned("adapts"), f"{lane} was not chosen for this run.")
-    return call("adapt", "adapt_domain", lane)
+    _skip_unless(lane in _planned("adapt_domain"), f"{lane} was not chosen for this run.")
+    return call("adapt_domain", lane)
 
 
 @lane_task(trigger_rule=TriggerRule.ALL_DONE)
 def finetune_target(lane: str) -> Record:
     """Fit one strategy's candidate; a failed adaptation fails only its own lanes."""
-    _skip_unless(lane in _planned("strategies"), f"{lane} was not chosen for this run.")
-    audited = bool(Run.load(Home.from_env(), _run_id()).results("audit"))
+    _skip_unless(lane in _planned("finetune_target"), f"{lane} was not chosen for this run.")
+    audited = bool(Run.load(Home.from_env(), _run_id()).results(AUDIT))
     _skip_unless(audited, f"{lane} has nothing to train on, because the audit did not succeed.")
-    return call("finetune", "finetune_target", lane)
+    return call("finetune_target", lane)
 
 
 @lane_task()
 def fit_baseline(lane: str) -> Record:
     """Fit one simple strong method, tuned on validation rows."""
-    return call("baseline", "fit_baseline", lane)
+    return call("fit_baseline", lane)
 
 
 @task(trigger_rule=TriggerRule.ALL_DONE)
 def evaluate() -> Record:
     """Rank the catalogue with every candidate, compare, decide, and write the report; failed lanes are named."""
-    return call("evaluate", "evaluate")
+    return call("evaluate")
 
 
 @task
 def promote() -> Record:
     """Register the candidate and move the champion's alias if the gate says so."""
-    return call("promote", "promote")
+    return call("promote")
 
 
 @task
@@ -164,11 +165,25 @@ def champion_moved() -> None:
     from pipeline.registry.lookup import model_name
 
     name = _scenario_name()
-    facts = Run.load(Home.from_env(), _run_id()).result("promote").facts
-    own = facts["model"] == model_name(load_scenario(name))
-    _skip_unless(own and facts["outcome"] == "promoted", f"{facts['model']}: {facts['outcome']}. {facts['reason']}")
-    extra = {key: facts[key] for key in ("model", "version", "verdict")}
+    facts = Run.load(Home.from_env(), _run_id()).result(PROMOTE).facts
+    own = facts.model == model_name(load_scenario(name))
+    _skip_unless(own and facts.outcome == "promoted", f"{facts.model}: {facts.outcome}. {facts.reason}")
+    extra = facts.model_dump(include={"model", "version", "verdict"})
     get_current_context()["outlet_events"][champion(name)].extra = extra
+
+
+TASKS: dict[str, Any] = {
+    "ingest": ingest,
+    "validate": validate,
+    "prepare": prepare,
+    "audit": audit,
+    "pretrain_source": pretrain_source,
+    "adapt_domain": adapt_domain,
+    "finetune_target": finetune_target,
+    "fit_baseline": fit_baseline,
+    "evaluate": evaluate,
+    "promote": promote,
+}
 
 
 def champion(name: str) -> Asset:
@@ -200,19 +215,16 @@ def retrain_dag(scenario: Scenario) -> DAG:
         tags=["crosslift", "retrain", scenario.target, *scenario.sources],
     )
     def retrain() -> None:
-        adapts = sorted({strategy.adapt.kind for strategy in scenario.strategies} - {"none"})
-        marks = audit()
-        plan() >> ingest() >> validate() >> prepare() >> marks
-        adapted = adapt_domain.expand(lane=adapts)
-        tuned = finetune_target.expand(lane=[strategy.name for strategy in scenario.strategies])
-        fitted = fit_baseline.expand(lane=[baseline.name for baseline in scenario.baselines])
-        marks >> pretrain_source() >> adapted >> tuned
-        marks >> fitted
-        promoted = promote()
-        [tuned, fitted] >> evaluate() >> promoted >> champion_moved.override(outlets=[champion(scenario.name)])()
+        graph = graph_of(scenario)
+        lanes, waits = lanes_of(graph), tasks_of(graph)
+        made = {name: TASKS[name].expand(lane=lanes[name]) if name in lanes else TASKS[name]() for name in waits}
+        begin = plan()
+        for name, needs in waits.items():
+            ([made[need] for need in needs] or [begin]) >> made[name]
+        made["promote"] >> champion_moved.override(outlets=[champion(scenario.name)])()
         # Runs nothing. A failed lane leaves report and champion alive, but the run as a whole is not green.
         every_lane = EmptyOperator(task_id="every_lane", trigger_rule=TriggerRule.NONE_FAILED)
-        [adapted, tuned, fitted, promoted] >> every_lane
+        [made[name] for name in (*lanes, "promote")] >> every_lane
 
     return retrain()
 
@@ -275,7 +287,7 @@ def _told(step: Callable[[], Any]) -> Any:
         raise RuntimeError(f"{type(error).__name__}, which nobody expected; the lines above say where") from None
 
 
-def _record(result: StepResult) -> Record:
+def _record(result: StepResult[Any]) -> Record:
     return result.model_dump(mode="json", exclude={"facts"})
 
 

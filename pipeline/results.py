@@ -1,11 +1,29 @@
-"""What a step hands to the next one: a few hundred bytes that say where its folder lies; and how a run ended."""
+"""What a step hands to the next one: a few hundred bytes that say where its folder lies, and facts of a known shape."""
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 
-class StepResult(BaseModel):
+class Facts(BaseModel):
+    """Base of what steps tell beside their artifacts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+F = TypeVar("F", bound=Facts)
+
+
+@dataclass(frozen=True)
+class Step(Generic[F]):
+    """A step's name, and the shape of its facts."""
+
+    name: str
+    facts: type[F]
+
+
+class StepResult(BaseModel, Generic[F]):
     """One published folder of a step."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -16,7 +34,7 @@ class StepResult(BaseModel):
     folder: str  # below CROSSLIFT_HOME
     manifest: str  # hash of the manifest: equal inputs and seed, equal hash
     reused: bool
-    facts: dict[str, JsonValue] = {}
+    facts: F
 
 
 class Cost(BaseModel):
@@ -29,10 +47,103 @@ class Cost(BaseModel):
     peak_mebibytes: float
 
 
-class Outcome(BaseModel):
-    """What a run did to what serves. The gate's verdict, its word about the candidate, is another thing."""
+class IngestFacts(Facts):
+    """Rows, different users and different items of a domain, and rows of its table of items where it has one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    rows: int
+    users: int
+    items: int
+    item_rows: int | None = None
+    key: str | None = None  # id of the key that made the pseudonyms; None: ids stand as they were brought
+    ignored_rows: dict[str, dict[str, int]] = {}  # by table and domain, of the whole snapshot
+
+
+class TableCounts(Facts):
+    """Rows of a table before and after the row rules, and how many each rule took out."""
+
+    rows_read: int
+    rows: int
+    rules: dict[str, int]
+
+
+class CleanFacts(Facts):
+    """Counts of one domain, by table."""
+
+    tables: dict[str, TableCounts]
+
+
+class ValidateFacts(Facts):
+    """Failed checks by severity, all checks, rows in quarantine, and the page below the folder."""
+
+    failed: dict[str, int]
+    checks: int
+    quarantined: int
+    data_docs: str
+
+
+class PrepareFacts(Facts):
+    """Rows by part, those that training may use, those left out by reason, and what else its rows tell."""
+
+    rows: dict[str, int]
+    kept: int
+    dropped: dict[str, int]
+    known: dict[str, int] = {}
+
+
+class AuditFacts(Facts):
+    """Test rows of the target, how many carry a mark, in all and by kind, and where validation is unlike the test."""
+
+    test_rows: int
+    marked: int
+    kinds: dict[str, int]
+    differs: tuple[str, ...]
+
+
+class TrainFacts(Facts):
+    """Epochs that were fitted, and, where a metric watched them, its best value and what it could not tell."""
+
+    epochs: int
+    valid: float | None = None
+    watch: str = ""
+
+
+class LaneFacts(Facts):
+    """What validation says of a lane, on whose rows, and the settings that it chose."""
+
+    lane: str
+    valid: dict[str, float]
+    valid_domain: str
+    settings: dict[str, JsonValue]
+    watch: str = ""  # what the metric that watched the epochs could not tell
+
+
+class VerdictFacts(Facts):
+    """The gate's word in short."""
+
+    verdict: str
+    lane: str | None  # what it chose
+    candidate: str  # what validation picked
+    reason: str
+    failed: tuple[str, ...]
+    unreadable: int | None = None  # the version of a champion that had to be left out
+
+
+class ReportFacts(VerdictFacts):
+    """The same, and where the pages lie below the folder."""
+
+    html: str
+    markdown: str
+    data: str
+
+
+class PackageFacts(Facts):
+    """The lane that is packed."""
+
+    lane: str
+
+
+class Outcome(Facts):
+    """What a run did to what serves. The gate's verdict, its word about the candidate, is another thing."""
 
     outcome: Literal["promoted", "serves already", "waits for approval", "not promoted"]
     reason: str
@@ -47,3 +158,26 @@ class Outcome(BaseModel):
     def serves(self) -> bool:
         """Whether the version serves at the end."""
         return self.serving == self.version
+
+
+class PromoteFacts(Outcome):
+    """The outcome, and the gate's verdict."""
+
+    verdict: str
+
+
+INGEST = Step("ingest", IngestFacts)
+CLEAN = Step("clean", CleanFacts)
+VALIDATE = Step("validate", ValidateFacts)
+PREPARE = Step("prepare", PrepareFacts)
+AUDIT = Step("audit", AuditFacts)
+PRETRAIN = Step("pretrain_source", TrainFacts)
+ADAPT = Step("adapt_domain", TrainFacts)
+TUNE = Step("finetune_target", LaneFacts)
+BASELINE = Step("fit_baseline", LaneFacts)
+VERDICT = Step("verdict", VerdictFacts)
+REJUDGED = Step("rejudged", VerdictFacts)  # against what served later, from the ranks of the verdict
+REPORT = Step("report", ReportFacts)
+PACKAGE = Step("package", PackageFacts)
+PROMOTE = Step("promote", PromoteFacts)
+LANES: tuple[Step[LaneFacts], ...] = (TUNE, BASELINE)

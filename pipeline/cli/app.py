@@ -20,8 +20,8 @@ from pipeline.scenarios.loader import explain
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pipeline.steps.processes import Outcome
-    from pipeline.steps.run import Run
+    from pipeline.runs.processes import Outcome
+    from pipeline.runs.run import Run
 
 app = typer.Typer(
     help="Carry what was learnt on a data-rich source over to a data-poor target, and promote it only where it is "
@@ -68,15 +68,17 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     4: it does not, for the reason that stands under the outcome. 1: a step or a lane failed; the other lanes and the
     report are there all the same.
     """
-    from pipeline.steps.sequence import graph_of, run_graph
-    from pipeline.steps.summary import print_summary, summarise
+    from pipeline.runs.graph import graph_of
+    from pipeline.runs.sequence import run_graph
+    from pipeline.runs.summary import print_summary, summarise
+    from pipeline.steps import call_task
 
     options = _options(
         strategies, seed=seed, epochs=epochs, target_share=target_share, share_draw=share_draw, force=force,
         promote=promote,
     )  # fmt: skip
     with _running(scenario, run_id, options) as started:
-        outcomes = run_graph(started, graph_of(started.scenario), jobs or _cores(), _teller())
+        outcomes = run_graph(started, graph_of(started.scenario), call_task, jobs or _cores(), _teller())
         with quiet(as_json):
             summary = summarise(started)
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
@@ -102,7 +104,7 @@ def step(
     as_json: AsJson = False,
 ) -> None:
     """Run one step of a run, in this process; `plan` comes first."""
-    from pipeline.steps.sequence import call_step
+    from pipeline.steps import call_task
 
     known = load_scenario(scenario)
     if name == "plan":
@@ -112,10 +114,10 @@ def step(
         if as_json:
             print_json(planned)
         else:
-            print_table(("kind", "lanes"), [(kind, ", ".join(names)) for kind, names in planned.items()])
+            print_table(("task", "lanes"), [(task, ", ".join(names)) for task, names in planned.items()])
         return
     with quiet(as_json):
-        results = call_step(_load(run_id, scenario), name, lane)
+        results = call_task(_load(run_id, scenario), name, lane)
     if as_json:
         print_json([result.model_dump(mode="json") for result in results])
     else:
@@ -133,11 +135,14 @@ def audit(
 ) -> None:
     """Look for leaks: run ingest to audit, and count the marked rows by domain and kind."""
     from pipeline.folders import read_json
-    from pipeline.steps.sequence import data_graph, run_graph
+    from pipeline.results import AUDIT
+    from pipeline.runs.graph import data_graph
+    from pipeline.runs.sequence import run_graph
+    from pipeline.steps import call_task
 
     with _running(scenario, run_id, None if run_id else Options()) as started:
-        run_graph(started, data_graph(started.scenario), 1, _teller())
-        folder = started.path(started.result("audit"))
+        run_graph(started, data_graph(started.scenario), call_task, 1, _teller())
+        folder = started.path(started.result(AUDIT))
     report: dict[str, Any] = read_json(folder / "audit.json")
     if as_json:
         print_json({"run_id": started.run_id, "scenario": scenario, "folder": str(folder), **report})
@@ -160,7 +165,7 @@ def clean(
     copies of models that an alias names, and whatever was written within the last 24 hours, because a running task may
     need it. The registry itself, the reference passports and the curves are never touched.
     """
-    from pipeline.steps.clean import find_unneeded, remove
+    from pipeline.runs.clean import find_unneeded, remove
 
     home = Home.from_env()
     with quiet(as_json):
@@ -196,7 +201,7 @@ def _options(strategies: str | None, **values: Any) -> Options:
 @contextmanager
 def _running(scenario: str, run_id: str | None, options: Options | None) -> "Iterator[Run]":
     """A run that no other command works on meanwhile: started with these options, or an earlier one as it stands."""
-    from pipeline.steps.run import Run, alone
+    from pipeline.runs.run import Run, alone
 
     known = load_scenario(scenario)
     home = Home.from_env()
@@ -210,7 +215,7 @@ def _running(scenario: str, run_id: str | None, options: Options | None) -> "Ite
 
 
 def _load(run_id: str, scenario: str) -> "Run":
-    from pipeline.steps.run import Run
+    from pipeline.runs.run import Run
 
     found = Run.load(Home.from_env(), run_id)
     if found.scenario.name != scenario:

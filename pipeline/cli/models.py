@@ -61,7 +61,7 @@ def approve_challenger(
     as_json: AsJson = False,
 ) -> None:
     """Let the challenger serve, where the target has no labels by which the gate could judge it."""
-    from pipeline.steps.approve import approve
+    from pipeline.runs.approve import approve
 
     with quiet(as_json):
         done = approve(Home.from_env(), name, version)

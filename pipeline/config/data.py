@@ -80,6 +80,10 @@ class SplitConfig(Config):
     needs_sources: ClassVar[bool] = False  # it looks at who is known in the sources
     cold: ClassVar[bool] = False  # the test holds what no training row has
 
+    def for_sources(self) -> Self:
+        """What of it decides about a source's rows."""
+        return self
+
 
 class ShippedSplit(SplitConfig):
     """The split that the data set ships, in the column `split`; rows with other values are left out."""
@@ -96,6 +100,10 @@ class TimeSplit(SplitConfig):
     kind: Literal["time"]
     valid: Share = 0.1
     test: Share = 0.1
+
+    def for_sources(self) -> Self:
+        """What of it decides about a source's rows: not the shares, which are of the target's."""
+        return type(self)(kind=self.kind)
 
 
 class LeaveLastOutSplit(SplitConfig):
@@ -116,6 +124,10 @@ class ColdUsersSplit(SplitConfig):
     kind: Literal["cold_users"]
     valid: Share = 0.1
     test: Share = 0.1
+
+    def for_sources(self) -> Self:
+        """What of it decides about a source's rows: not the shares, which are of the target's."""
+        return type(self)(kind=self.kind)
 
 
 Split = Annotated[ShippedSplit | TimeSplit | LeaveLastOutSplit | ColdUsersSplit, Field(discriminator="kind")]

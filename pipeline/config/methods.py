@@ -29,6 +29,10 @@ class HistoryModel(Config):
     temperature: float = Field(default=0.2, gt=0, le=10)  # fixed: a larger one regularises more
     prior_weights: PriorWeights = (1.0, 0.7, 2.0, 0.5, 4.0, 8.0)  # tried on validation when a lane is fitted
 
+    def as_trained(self) -> Self:
+        """What decides about the weights: how much popularity counts is tried when they are there."""
+        return self.model_copy(update={"prior_weights": (1.0,)})
+
 
 class Training(Config):
     """How a model is fitted; early stopping looks at validation rows only."""

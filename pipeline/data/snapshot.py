@@ -7,11 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
-from pydantic import JsonValue
 
 from pipeline import columns as c
 from pipeline.data.pseudonyms import pseudonymise
 from pipeline.errors import DataError
+from pipeline.results import IngestFacts
 
 _NAMED = 20  # domains that are named where they are ignored
 
@@ -58,7 +58,7 @@ def assemble(
     return tables
 
 
-def write_domain(tables: Mapping[str, pa.Table], domain: str, folder: Path) -> dict[str, JsonValue]:
+def write_domain(tables: Mapping[str, pa.Table], domain: str, folder: Path) -> IngestFacts:
     """Write a domain's `interactions.parquet` and, where the scenario has items, `items.parquet`.
 
     Rows are sorted by user, item and the rest; a column that is not required and has no value in the domain is left
@@ -67,7 +67,7 @@ def write_domain(tables: Mapping[str, pa.Table], domain: str, folder: Path) -> d
     Returns:
         Rows, different users and different items of the interactions, and rows of the items table.
     """
-    facts: dict[str, JsonValue] = {}
+    facts: dict[str, int] = {}
     for kind, table in tables.items():
         part = table.filter(pc.equal(table[c.DOMAIN], domain))
         kept = [name for name in part.column_names if name in c.REQUIRED[kind] or part[name].null_count < part.num_rows]
@@ -80,7 +80,7 @@ def write_domain(tables: Mapping[str, pa.Table], domain: str, folder: Path) -> d
             }
         else:
             facts["item_rows"] = part.num_rows
-    return facts
+    return IngestFacts.model_validate(facts)
 
 
 def count_ignored(tables: Mapping[str, pa.Table], domains: Sequence[str]) -> dict[str, dict[str, int]]:

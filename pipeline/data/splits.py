@@ -6,6 +6,7 @@ takes interactions with `user_id` and `item_id` and gives back some of them with
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ PART = "part"
 FEWEST_ROWS = 4  # users with fewer training rows give none for validation
 
 Mask = NDArray[np.bool_]
+Border = pd.Timestamp | pd.Series | None  # what a source may know: before an instant, or by user; None: everything
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,24 @@ def user_limits(target: pd.DataFrame) -> pd.Series:
     """
     order = str(order_column(target))  # leave_last_out has refused a target without one
     return target[target[PART] != TRAIN].groupby(c.USER)[order].min()
+
+
+def write_border(border: Border, path: Path) -> None:
+    """Write what sources may know: one instant, or one time or position for each user, or no row at all."""
+    if isinstance(border, pd.Series):
+        table = border.rename_axis(c.USER).reset_index()
+    else:
+        table = pd.DataFrame({c.TIMESTAMP: [] if border is None else [border]})
+    table.to_parquet(path, index=False, compression="zstd")
+
+
+def read_border(path: Path) -> Border:
+    """Read what `write_border` wrote."""
+    table = pd.read_parquet(path)
+    if c.USER in table:
+        limits: pd.Series = table.set_index(c.USER).iloc[:, 0]
+        return limits
+    return None if table.empty else pd.Timestamp(table[c.TIMESTAMP].iloc[0])
 
 
 def source_before(rows: pd.DataFrame, limit: pd.Timestamp | pd.Series, domain: str) -> Parted:

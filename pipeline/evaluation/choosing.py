@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from pipeline import columns as c
-from pipeline.config import Scenario
+from pipeline.config import BaselineSettings, FitSettings, TuneSettings
 from pipeline.errors import DataError
 from pipeline.labels.kind import LabelKind
 from pipeline.rows.kind import Prepared
+from pipeline.tasks.labels import build_label
 from pipeline.views import ROW, UNIT, FloatArray, Predictor, View, Views
 
 
@@ -19,48 +21,47 @@ from pipeline.views import ROW, UNIT, FloatArray, Predictor, View, Views
 class Chooser:
     """Validation rows of one domain, which `prepared` has for its target."""
 
-    scenario: Scenario
     label: LabelKind
     prepared: Prepared
     view: View
 
     @classmethod
-    def of(cls, scenario: Scenario, label: LabelKind, prepared: Prepared, lane: str, marks: pd.DataFrame) -> Self:
+    def of(cls, settings: TuneSettings | BaselineSettings, prepared: Prepared, marks: Path) -> Self:
         """The target's validation rows; the first source's where the target has no labels that the lane may see.
 
         Raises:
             DataError: no row is left that the audit did not mark.
         """
-        if scenario.target_labels or lane in scenario.oracles:
-            return cls(scenario, label, prepared, _unmarked(prepared, marks))
-        found = cls.of_source(scenario, label, prepared.of_sources())
-        return replace(found, view=found.prepared.stand_in(scenario.bridges))
+        if settings.target_labels or settings.oracle:
+            return cls(build_label(settings.task), prepared, _unmarked(prepared, marks))
+        found = cls.of_source(settings, prepared.of_sources())
+        return replace(found, view=found.prepared.stand_in(settings.bridges))
 
     @classmethod
-    def of_source(cls, scenario: Scenario, label: LabelKind, sources: Prepared) -> Self:
+    def of_source(cls, settings: FitSettings, sources: Prepared) -> Self:
         """The validation rows of the first source; marks say what a target's row is worth, so they do not count here.
 
         Raises:
             DataError: there is none, and the target has no labels that could choose instead.
         """
         view = sources.held_out(c.VALID)
-        if not len(view) and not scenario.target_labels:
+        if not len(view) and not settings.target_labels:
             raise DataError(
-                f"{sources.name}: there is no validation row, and {scenario.target} has no labels that could "
+                f"{sources.name}: there is no validation row, and {settings.target} has no labels that could "
                 "choose instead: each user with four or more training rows gives one; bring more rows of the source."
             )
-        return cls(scenario, label, sources, view)
+        return cls(build_label(settings.task), sources, view)
 
     @classmethod
-    def of_sources(cls, scenario: Scenario, label: LabelKind, sources: Prepared) -> tuple[Self, ...]:
+    def of_sources(cls, settings: FitSettings, sources: Prepared) -> tuple[Self, ...]:
         """One for each source's validation rows, that source in the target's place.
 
         Raises:
             DataError: as for `of_source`.
         """
         first, *others = sources.each_placed()
-        found = cls.of_source(scenario, label, first)
-        return found, *(cls(scenario, label, one, one.held_out(c.VALID)) for one in others)
+        found = cls.of_source(settings, first)
+        return found, *(cls(found.label, one, one.held_out(c.VALID)) for one in others)
 
     @property
     def units(self) -> int:
@@ -77,13 +78,14 @@ class Chooser:
         """What may be learnt from while they choose."""
         return self.prepared.training({self.domain})
 
-    def few(self, total: int | None = None) -> Self:
+    def few(self, limit: int, total: int | None = None) -> Self:
         """Some of the rows, evenly spaced, so that every epoch is judged by the same ones.
 
         Args:
-            total: How many rows there are, with those of other choosers; of them `training.valid_users` stay at most.
+            limit: How many stay at most.
+            total: Of how many, with those of other choosers; None: of its own.
         """
-        step = max(1, -(-(len(self.view) if total is None else total) // self.scenario.training.valid_users))
+        step = max(1, -(-(len(self.view) if total is None else total) // limit))
         return replace(self, view=self.view.take(slice(None, None, step)))
 
     def predict(self, predictor: Predictor) -> tuple[View, FloatArray]:
@@ -105,9 +107,9 @@ def score_together(choosers: Sequence[Chooser], predictors: Sequence[Any]) -> fl
     return choosers[0].label.values(judged)[choosers[0].label.gated]
 
 
-def _unmarked(prepared: Prepared, marks: pd.DataFrame) -> View:
+def _unmarked(prepared: Prepared, path: Path) -> View:
     """The target's validation rows that the audit did not mark."""
-    view = prepared.held_out(c.VALID)
+    view, marks = prepared.held_out(c.VALID), pd.read_parquet(path)
     marked = marks.loc[marks["domain"] == prepared.name, "row"]
     unmarked = np.flatnonzero(~view.rows[ROW].isin(marked).to_numpy())
     if not len(unmarked):

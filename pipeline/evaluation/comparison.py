@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.config import Scenario
+from pipeline.config import JudgeSettings
 from pipeline.evaluation.bootstrap import Estimate, estimate, holm, p_value, undefined
 from pipeline.evaluation.gate import TARGET_ONLY, Terms
 from pipeline.evaluation.statistics import Resampled, Scores, resample
@@ -101,7 +101,7 @@ class Comparison(_Frozen):
     views: dict[str, View]  # ALL, and UNMARKED where any row is left
 
 
-def describe_lanes(scenario: Scenario, terms: Terms, valid: Mapping[str, Validated]) -> tuple[LaneInfo, ...]:
+def describe_lanes(scenario: JudgeSettings, terms: Terms, valid: Mapping[str, Validated]) -> tuple[LaneInfo, ...]:
     """Describe the lanes that have validation metrics, the best in the gated one first, oracles behind.
 
     A lane that uses a source has the same method on the target alone for its counterpart, unless that is an oracle.

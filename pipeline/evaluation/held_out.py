@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from pipeline import columns as c
-from pipeline.config import Scenario
+from pipeline.config import JudgeSettings
 from pipeline.errors import CrossliftError
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, LaneInfo, Part, View, view
 from pipeline.evaluation.gate import CHAMPION, Terms
 from pipeline.evaluation.statistics import Scores
 from pipeline.labels.kind import LabelKind
 from pipeline.rows.kind import Prepared, Served
+from pipeline.tasks.labels import build_label
 from pipeline.tasks.slices import slice_rows
 from pipeline.views import ROW, FloatArray, Mask, Predictor, Slice
 from pipeline.views import View as Rows
@@ -27,21 +28,21 @@ class HeldOut:
     """Test rows and how they are judged.
 
     Args:
-        scenario: The scenario of the run.
+        scenario: What a verdict may read of it.
         label: The kind of label that is gated.
         prepared: The prepared domains.
         rows: [N] the target's test rows.
         marks: What the audit marked, columns domain, row, kind.
     """
 
-    scenario: Scenario
+    scenario: JudgeSettings
     label: LabelKind
     prepared: Prepared
     rows: Rows
     marks: pd.DataFrame
 
     @classmethod
-    def of(cls, scenario: Scenario, label: LabelKind, prepared: Prepared, marks: pd.DataFrame) -> "HeldOut":
+    def of(cls, scenario: JudgeSettings, prepared: Prepared, marks: pd.DataFrame) -> "HeldOut":
         """Take the target's test rows.
 
         Raises:
@@ -53,7 +54,7 @@ class HeldOut:
                 f"{scenario.target}: expected test rows whose item is in the catalogue, got none; look at the "
                 "scenario's split and at the quarantine of `validate`."
             )
-        return cls(scenario, label, prepared, rows, marks)
+        return cls(scenario, build_label(scenario.task), prepared, rows, marks)
 
     @property
     def terms(self) -> Terms:

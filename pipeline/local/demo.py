@@ -16,8 +16,8 @@ from pipeline.local.next_commands import next_commands
 from pipeline.local.services import demo_stack
 from pipeline.local.settings import USER
 from pipeline.local.stack import Stack, StartError
-from pipeline.steps.run import Run
-from pipeline.steps.summary import print_summary
+from pipeline.runs.run import Run
+from pipeline.runs.summary import print_summary
 
 SCENARIO = "demo"
 DAG = f"retrain__{SCENARIO}"

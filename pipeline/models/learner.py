@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-from pipeline.config import Bridge, Scenario, Strategy, Training
+from pipeline.config import Bridge, Strategy, Training, TrainSettings
 from pipeline.models.network import Network
 from pipeline.models.sides import Rows
 from pipeline.views import Predictor, View, Views
@@ -25,10 +25,10 @@ class Learning:
     seed: int
 
     @classmethod
-    def of(cls, scenario: Scenario) -> Self:
-        """Those of a scenario."""
-        return cls(scenario.sources, scenario.target, scenario.bridges, scenario.target_labels, scenario.model,
-                   scenario.training, scenario.seed)  # fmt: skip
+    def of(cls, settings: TrainSettings, bridges: tuple[Bridge, ...] = ()) -> Self:
+        """Those of a step, and the bridges where it reads any."""
+        return cls(settings.sources, settings.target, bridges, settings.target_labels, settings.model,
+                   settings.training, settings.seed)  # fmt: skip
 
     @property
     def domains(self) -> tuple[str, ...]:

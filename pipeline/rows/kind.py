@@ -1,6 +1,7 @@
 """What every kind of row answers: its prepared domains as views, and how a lane of it is served."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
@@ -45,6 +46,63 @@ class Prepared(Protocol):
 
     def as_served(self, bridges: Collection[Bridge], *, target_labels: bool) -> Self:
         """As a package holds them: without labels of the target, what the sources say of it stands in for them."""
+        ...
+
+
+Tables = Mapping[str, pd.DataFrame]  # the validated tables of a domain by name
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a domain brings to be parted: its tables, and which share of its rows for training is kept."""
+
+    domain: str
+    tables: Tables
+    split: Any  # the config of the split
+    share: float
+    draw: int
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A parted domain.
+
+    Args:
+        write: Writes it into a folder; equal rows give equal bytes.
+        rows: Rows by part.
+        kept: Rows for training and validation that thinning keeps.
+        dropped: Rows that are in no part, by reason.
+        known: What else there is to tell of it.
+    """
+
+    write: Callable[[Path], None]
+    rows: dict[str, int]
+    kept: int
+    dropped: dict[str, int]
+    known: dict[str, int]
+
+
+class Parting(Protocol):
+    """How a kind of row is parted."""
+
+    def target(self, given: Given, sources: Mapping[str, Tables]) -> tuple[Parts, Any]:
+        """Part the target's rows; and the border from which sources must not know anything.
+
+        Args:
+            given: The target.
+            sources: The tables of the sources, where the split looks at them.
+
+        Raises:
+            DataError: the split needs a column that is missing.
+        """
+        ...
+
+    def source(self, given: Given, border: Any) -> Parts:
+        """Part a source's rows, those from before the border.
+
+        Raises:
+            DataError: as for `target`.
+        """
         ...
 
 

@@ -2,58 +2,63 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
-from pipeline.folders import hash_file, read_json
-from pipeline.results import StepResult
-from pipeline.steps.account import accounts
-from pipeline.steps.inputs import load_prepared, prepared_inputs
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import Facts, transact
+from pipeline.config import AuditSettings
+from pipeline.folders import read_json
+from pipeline.results import AUDIT, CLEAN, PREPARE, VALIDATE, AuditFacts, StepResult
+from pipeline.runs.account import account_of
+from pipeline.runs.inputs import MARKS, load_prepared
+from pipeline.runs.run import Folder, Run
+from pipeline.runs.transaction import facts_of, transact
 
 log = logging.getLogger(__name__)
 
-MARKS = "marks.parquet"
 
-
-def audit(run: Run) -> StepResult:
+def audit(run: Run) -> StepResult[AuditFacts]:
     """Audit the prepared splits: `marks.parquet`, `audit.json`, and the passport with the audit's result.
 
-    The fact `marks` is the hash of the marks alone, for steps that use them and not the passport.
+    Without labels of the target nothing in it was seen, so that the test may hold what no training row has.
 
     Raises:
         MissingResultError: `prepare` or `validate` did not succeed.
     """
-    passport = run.result("validate")
-    inputs = {"validate": passport.manifest, **prepared_inputs(run)}
-    config = {"sources": run.scenario.sources, "target": run.scenario.target, "cold_start": _expects_cold(run)}
-    return transact(run, "audit", partial(_audit, run, passport), inputs=inputs, config=config)
+    run.forget(AUDIT)
+    scenario = run.scenario
+    cold = scenario.cold_start or scenario.split.cold or not scenario.target_labels
+    cleaned = {f"clean.{name}": run.input(CLEAN, name) for name in scenario.domains}
+    inputs = {"validate": run.input(VALIDATE), **cleaned, **run.prepared()}
+    return transact(run, AUDIT, build, AuditSettings.of(scenario, cold_start=cold), inputs)
 
 
-def _expects_cold(run: Run) -> bool:
-    """Whether the test may hold what no training row has; without labels of the target nothing in it was seen."""
-    return run.scenario.cold_start or run.scenario.split.cold or not run.scenario.target_labels
-
-
-def _audit(run: Run, passport: StepResult, folder: Path, _work: Path) -> Facts:
+def build(settings: AuditSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> AuditFacts:
+    """Write the marks, what they count, and the closed passport."""
     from pipeline.tasks.audits import audit_rows
     from pipeline.validation.passport import PASSPORT
 
-    marks, report = audit_rows(run.scenario.task, load_prepared(run), cold_start=_expects_cold(run))
+    marks, report = audit_rows(settings.task, load_prepared(settings, inputs), cold_start=settings.cold_start)
     for difference in report["likeness"]["differs"]:
         log.warning("validation is not like the test: %s", difference)
     marks.to_parquet(folder / MARKS, index=False, compression="zstd")
     (folder / "audit.json").write_text(json.dumps(report, indent=1, sort_keys=True), encoding="utf-8")
-    rows = {account.domain: asdict(account) for account in accounts(run)}
-    closed = {**read_json(run.path(passport) / PASSPORT), "splits": prepared_inputs(run), "audit": report, "rows": rows}
-    (folder / PASSPORT).write_text(json.dumps(closed, indent=1, sort_keys=True), encoding="utf-8")
-    target = report["domains"][run.scenario.target]
-    return {
-        "marks": hash_file(folder / MARKS),
-        "test_rows": target["test_rows"],
-        "marked": target["marked"],
-        "kinds": target["kinds"],
-        "differs": report["likeness"]["differs"],
+    closed = {
+        **read_json(inputs["validate"].path / PASSPORT),
+        "splits": {key: one.identity for key, one in inputs.items() if key.startswith("prepare.")},
+        "audit": report,
+        "rows": {name: _account(name, inputs) for name in settings.domains},
     }
+    (folder / PASSPORT).write_text(json.dumps(closed, indent=1, sort_keys=True), encoding="utf-8")
+    target = report["domains"][settings.target]
+    return AuditFacts(
+        test_rows=target["test_rows"],
+        marked=target["marked"],
+        kinds=target["kinds"],
+        differs=tuple(report["likeness"]["differs"]),
+    )
+
+
+def _account(name: str, inputs: Mapping[str, Folder]) -> dict[str, object]:
+    cleaned, prepared = inputs[f"clean.{name}"].path, inputs[f"prepare.{name}"].path
+    return asdict(account_of(name, facts_of(CLEAN, cleaned), facts_of(PREPARE, prepared)))

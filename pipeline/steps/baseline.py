@@ -1,58 +1,49 @@
 """Fit a baseline: settings by validation, then once more on all training rows."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.config import Baseline
-from pipeline.results import StepResult
-from pipeline.steps.choosing import chooser_of
-from pipeline.steps.inputs import load_prepared, prepared_inputs
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import Facts, transact
+from pipeline.config import BaselineSettings
+from pipeline.results import AUDIT, BASELINE, LaneFacts, StepResult
+from pipeline.runs.inputs import MARKS, load_prepared
+from pipeline.runs.run import Folder, Run
+from pipeline.runs.transaction import transact
 
 
-def fit_baseline(run: Run, baseline: str) -> StepResult:
+def fit_baseline(run: Run, baseline: str) -> StepResult[LaneFacts]:
     """Fit the baseline of that name and save it as a candidate.
 
     Raises:
         MissingResultError: `prepare` or `audit` did not succeed in this run.
         UserError: the baseline would not fit into memory.
     """
-    run.forget("fit_baseline", baseline)  # a try that fails leaves no earlier result
-    config = next(item for item in run.scenario.baselines if item.name == baseline)
+    run.forget(BASELINE, baseline)  # a try that fails leaves no earlier result
     scenario = run.scenario
-    return transact(
-        run,
-        "fit_baseline",
-        lambda folder, work: _build(run, config, folder),  # noqa: ARG005
-        inputs={**prepared_inputs(run), "audit.marks": str(run.result("audit").facts["marks"])},
-        config={
-            "sources": list(scenario.sources),
-            "baseline": config.model_dump(mode="json"),
-            "bridges": list(scenario.bridges),
-            "target_labels": scenario.target_labels,
-            "task": scenario.task.model_dump(mode="json"),
-            "seed": scenario.seed if config.draws else None,
-        },
-        name=baseline,
-    )
+    config = next(item for item in scenario.baselines if item.name == baseline)
+    seed = scenario.seed if config.draws else 0  # so that another seed fits nothing again that draws nothing
+    settings = BaselineSettings.of(scenario, baseline=config, oracle=baseline in scenario.oracles, seed=seed)
+    inputs = {**run.prepared(), "marks": run.input(AUDIT, artifact=MARKS)}
+    return transact(run, BASELINE, build, settings, inputs, baseline)
 
 
-def _build(run: Run, config: Baseline, folder: Path) -> Facts:
+def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> LaneFacts:
+    """Write the predictor that validation picked, fitted on all training rows."""
+    from pipeline.evaluation.choosing import Chooser
     from pipeline.models.baselines import Settings, candidates, fit_baseline
 
-    scenario, prepared = run.scenario, load_prepared(run, config.name)
-    chooser = chooser_of(run, prepared, config.name)
-    on_source = chooser.domain != scenario.target  # then all that chooses is a source's
+    config, prepared = settings.baseline, load_prepared(settings, inputs, oracle=settings.oracle)
+    chooser = Chooser.of(settings, prepared, inputs["marks"].path)
+    on_source = chooser.domain != settings.target  # then all that chooses is a source's
     tried_config = config.model_copy(update={"domains": "all"}) if on_source else config
-    views, shared = chooser.training, "items" in scenario.bridges
+    views, shared = chooser.training, "items" in settings.bridges
 
-    def tried(settings: Settings) -> dict[str, float]:
-        fitted = fit_baseline(tried_config, views, chooser.domain, settings, scenario.seed, shared=shared)
+    def tried(one: Settings) -> dict[str, float]:
+        fitted = fit_baseline(tried_config, views, chooser.domain, one, settings.seed, shared=shared)
         return chooser.metrics(fitted)
 
     # Only metrics are kept of a try: the fits of the large methods take gigabytes and minutes each.
-    found = [(settings, tried(settings)) for settings in candidates(config)]
-    settings, valid = max(found, key=lambda one: one[1][chooser.label.gated])  # the first of equal ones
+    found = [(one, tried(one)) for one in candidates(config)]
+    best, valid = max(found, key=lambda one: one[1][chooser.label.gated])  # the first of equal ones
     views = prepared.training()
-    fit_baseline(config, views, scenario.target, settings, scenario.seed, shared=shared).save(folder)
-    return {"lane": config.name, "valid": dict(valid), "valid_domain": chooser.domain, "settings": dict(settings)}
+    fit_baseline(config, views, settings.target, best, settings.seed, shared=shared).save(folder)
+    return LaneFacts(lane=config.name, valid=valid, valid_domain=chooser.domain, settings=dict(best))

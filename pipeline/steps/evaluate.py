@@ -1,12 +1,12 @@
 """evaluate: the verdict on tonight's candidates, and the pages that tell it."""
 
-from pipeline.results import StepResult
+from pipeline.results import ReportFacts, StepResult
+from pipeline.runs.run import Run
 from pipeline.steps.judging import judge
 from pipeline.steps.report import publish_report
-from pipeline.steps.run import Run
 
 
-def evaluate(run: Run) -> StepResult:
+def evaluate(run: Run) -> StepResult[ReportFacts]:
     """Publish the verdict, then the report below `unhashed`, because it shows costs; `promote` adds the outcome to it.
 
     Raises:

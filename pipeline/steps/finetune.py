@@ -1,16 +1,16 @@
 """Bring what the source taught to the target: epochs are chosen by validation, then all training rows are fitted."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pipeline.config import Strategy
-from pipeline.results import StepResult
-from pipeline.steps.choosing import chooser_of
-from pipeline.steps.inputs import load_prepared, prepared_inputs, start_of
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import Facts, transact
+from pipeline.config import Strategy, TuneSettings
+from pipeline.results import AUDIT, TUNE, LaneFacts, StepResult
+from pipeline.runs.inputs import MARKS, load_prepared, start_of
+from pipeline.runs.run import Folder, Run
+from pipeline.runs.transaction import transact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,82 +23,61 @@ if TYPE_CHECKING:
     from pipeline.views import Views
 
 log = logging.getLogger(__name__)
+Inputs = Mapping[str, Folder]
 
 
-def finetune_target(run: Run, strategy: str) -> StepResult:
+def finetune_target(run: Run, strategy: str) -> StepResult[LaneFacts]:
     """Fit the strategy of that name and save it as a candidate.
 
     Raises:
         MissingResultError: a step that the strategy starts from did not succeed in this run.
     """
-    run.forget("finetune_target", strategy)  # a try that fails leaves no earlier result
-    config = next(item for item in run.scenario.strategies if item.name == strategy)
+    run.forget(TUNE, strategy)  # a try that fails leaves no earlier result
     scenario = run.scenario
-    inputs = {**prepared_inputs(run), "audit.marks": str(run.result("audit").facts["marks"])}
-    if (start := _start(run, config)) is not None:
-        inputs["start"] = start.manifest
-    return transact(
-        run,
-        "finetune_target",
-        lambda folder, work: _build(run, config, folder, work),
-        inputs=inputs,
-        config={
-            "sources": list(scenario.sources),
-            "strategy": config.model_dump(mode="json"),
-            "model": scenario.model.model_dump(mode="json"),
-            "training": scenario.training.model_dump(mode="json"),
-            "task": scenario.task.model_dump(mode="json"),
-            "bridges": list(scenario.bridges),
-            "target_labels": scenario.target_labels,
-            "seed": scenario.seed,
-        },
-        name=strategy,
-    )
+    config = next(item for item in scenario.strategies if item.name == strategy)
+    inputs = {**run.prepared(), "marks": run.input(AUDIT, artifact=MARKS)}
+    if start := start_of(config):
+        inputs["start"] = run.input(*start)
+    settings = TuneSettings.of(scenario, strategy=config, oracle=strategy in scenario.oracles)
+    return transact(run, TUNE, build, settings, inputs, strategy)
 
 
-def _start(run: Run, strategy: Strategy) -> StepResult | None:
-    """The step whose model the strategy starts from; None where it starts from random weights."""
-    start = start_of(strategy)
-    return run.result(*start) if start else None
-
-
-def _build(run: Run, strategy: Strategy, folder: Path, work: Path) -> Facts:
+def build(settings: TuneSettings, inputs: Inputs, folder: Path, work: Path) -> LaneFacts:
+    """Write the predictor, and the curve of the epochs where any chose it."""
+    from pipeline.evaluation.choosing import Chooser
     from pipeline.training.fit import fit, write_curves
     from pipeline.training.watch import Watch
 
-    scenario, prepared = run.scenario, load_prepared(run, strategy.name)
-    lane, chooser = _Lane.of(run, strategy), chooser_of(run, prepared, strategy.name)
-    few, held_back = chooser.few(), prepared.training({scenario.target})
-    rate = getattr(strategy.tune, "learning_rate", scenario.training.learning_rate)
-    training = scenario.training.model_copy(update={"learning_rate": rate})
-    settings: dict[str, Any] = {}
+    strategy, prepared = settings.strategy, load_prepared(settings, inputs, oracle=settings.oracle)
+    lane, chooser = _Lane.of(settings, inputs), Chooser.of(settings, prepared, inputs["marks"].path)
+    few, held_back = chooser.few(settings.training.valid_users), prepared.training({settings.target})
+    rate = getattr(strategy.tune, "learning_rate", settings.training.learning_rate)
+    training = settings.training.model_copy(update={"learning_rate": rate})
+    chose: dict[str, Any] = {}
     told = ""
     model, method, rows = lane.ready(held_back)
     if strategy.tune.labels:
         watch = Watch(lambda fitted: few.score(lane.learner.as_trained(fitted, few.view)), few.units)
         start = watch.ask(model)
-        chosen = fit(model, method, rows, training, work / "choose", seed=scenario.seed, watch=watch)
+        chosen = fit(model, method, rows, training, work / "choose", seed=settings.seed, watch=watch)
         write_curves(chosen.curves, folder / "metrics.csv")
         assert chosen.metric is not None
         if told := chosen.told:
             log.warning("%s: %s", strategy.name, told)
         kept = watch.few or chosen.metric > start or (told and chosen.metric == start)
-        settings = {"epochs": chosen.epochs if kept else 0}
-        if not settings["epochs"]:  # few labels can undo a good start
+        chose = {"epochs": chosen.epochs if kept else 0}
+        if not chose["epochs"]:  # few labels can undo a good start
             model, *_ = lane.ready(held_back)
     every = prepared.training()
-    finish, valid = lane.finished(chooser, model, lane.learner.finishes(every, strategy))
-    settings |= lane.learner.told(finish)
+    finish, valid = lane.finished(chooser, few, model, lane.learner.finishes(every, strategy))
+    chose |= lane.learner.told(finish)
 
     model, method, rows = lane.ready(every)
-    if settings.get("epochs"):
-        training = training.model_copy(update={"epochs": settings["epochs"]})
-        fit(model, method, rows, training, work / "final", seed=scenario.seed)
+    if chose.get("epochs"):
+        training = training.model_copy(update={"epochs": chose["epochs"]})
+        fit(model, method, rows, training, work / "final", seed=settings.seed)
     lane.learner.predictor(model, finish).save(folder)
-    return {
-        "lane": strategy.name, "valid": dict(valid), "valid_domain": chooser.domain, "settings": dict(settings),
-        "watch": told,
-    }  # fmt: skip
+    return LaneFacts(lane=strategy.name, valid=valid, valid_domain=chooser.domain, settings=chose, watch=told)
 
 
 @dataclass(frozen=True)
@@ -111,13 +90,13 @@ class _Lane:
     start: Path | None
 
     @classmethod
-    def of(cls, run: Run, strategy: Strategy) -> Self:
+    def of(cls, settings: TuneSettings, inputs: Inputs) -> Self:
         from pipeline.models.learner import Learning
         from pipeline.tasks.learners import build_learner
 
-        start = _start(run, strategy)
-        found = None if start is None else run.path(start) / "model.safetensors"
-        return cls(strategy, build_learner(Learning.of(run.scenario)), run.scenario.model.dim, found)
+        start = inputs["start"].path / "model.safetensors" if "start" in inputs else None
+        learner = build_learner(Learning.of(settings, settings.bridges))
+        return cls(settings.strategy, learner, settings.model.dim, start)
 
     def ready(self, views: "Views") -> tuple["Network", "Method", "Rows"]:
         """The model as the strategy initialises it, its method, and the rows that it is fitted on."""
@@ -133,11 +112,10 @@ class _Lane:
         return model, method, rows
 
     def finished(
-        self, chooser: "Chooser", model: "Network", finishes: "Sequence[Finish]"
+        self, chooser: "Chooser", few: "Chooser", model: "Network", finishes: "Sequence[Finish]"
     ) -> tuple["Finish", dict[str, float]]:
         """The finish that validation picks, the first of equal ones, and what validation says of the model with it."""
         if chooser.domain != model.target:  # what was learnt is judged where there are labels
             return finishes[0], chooser.metrics(self.learner.as_trained(model, chooser.view))
-        few = chooser.few()
         finish = max(finishes, key=lambda one: few.score(self.learner.predictor(model, one)))
         return finish, chooser.metrics(self.learner.predictor(model, finish))

@@ -1,27 +1,28 @@
 """ingest: the scenario's tables into one immutable snapshot a domain."""
 
-from functools import cache, partial
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config import Embedded, FileTable, Scenario, Tables
-from pipeline.data.inputs import inputs_of
+from pipeline.config import Embedded, FileTable, IngestSettings, Scenario, Tables
+from pipeline.data.inputs import Input, inputs_of
 from pipeline.data.pseudonyms import key_id, read_key
 from pipeline.folders import UNHASHED, Home, digest, exclusive, read_json, write_json, written_whole
 from pipeline.integrity import damage, set_aside
-from pipeline.results import StepResult
-from pipeline.steps.fingerprint import code_hash
-from pipeline.steps.run import Run, data_root
-from pipeline.steps.transaction import Facts, limit_threads, transact
+from pipeline.results import INGEST, IngestFacts, StepResult
+from pipeline.runs.fingerprint import code_hash
+from pipeline.runs.run import Run, data_root
+from pipeline.runs.transaction import limit_threads, transact
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-STEP = "ingest"
 _IGNORED = f"{UNHASHED}/ignored.json"  # about other domains, so it must not enter the manifest of this one
 
 
-def ingest(run: Run) -> dict[str, StepResult]:
+def ingest(run: Run) -> dict[str, StepResult[IngestFacts]]:
     """Copy each domain of the scenario into a content-addressed folder; files that did not change are not parsed.
 
     The folder has `interactions.parquet` and, where the scenario has items, `items.parquet`, with canonical columns.
@@ -34,38 +35,57 @@ def ingest(run: Run) -> dict[str, StepResult]:
     """
     scenario = run.scenario
     for domain in scenario.domains:
-        run.forget(STEP, domain)
+        run.forget(INGEST, domain)
     limit_threads()
     key = None if scenario.pseudonymous or scenario.embedded else read_key()
-    made_with = key_id(key) if key else None
-    inputs = inputs_of(*_tables(run.home, scenario), scenario.personal)
-
-    @cache  # once for all domains, and only if one of them is not there yet
-    def read() -> "dict[str, pa.Table]":
-        from pipeline.data.snapshot import assemble
-
-        parts = [(one.kind, table) for one in inputs for table in one.read()]
-        return assemble(parts, scenario.domains, key, "" if scenario.target_labels else scenario.target)
-
-    def build(domain: str, folder: Path, _work: Path) -> Facts:
-        from pipeline.data.snapshot import count_ignored, write_domain
-
-        write_json(folder / _IGNORED, count_ignored(read(), scenario.domains))
-        return {**write_domain(read(), domain, folder), "key": made_with}
-
-    hashes = {f"{place} {one.kind}": one.fingerprint for place, one in enumerate(inputs)}
-    config = {
-        "domains": sorted(scenario.domains),
-        "key": made_with,
-        "without_rows": "" if scenario.target_labels else scenario.target,
-    }
+    without_rows = "" if scenario.target_labels else scenario.target
+    inputs = tuple(inputs_of(*_tables(run.home, scenario), scenario.personal))
+    snapshot = Snapshot(inputs, scenario.domains, key, without_rows)
     results = {}
     for domain in scenario.domains:
-        result = transact(run, STEP, partial(build, domain), inputs=hashes, config=config, name=domain)
-        ignored = read_json(run.path(result) / _IGNORED)
-        results[domain] = result.model_copy(update={"facts": {**result.facts, "ignored_rows": ignored}})
+        settings = IngestSettings(
+            domain=domain,
+            domains=tuple(sorted(scenario.domains)),
+            key=key_id(key) if key else None,
+            without_rows=without_rows,
+        )
+        result = transact(run, INGEST, build, settings, {"tables": snapshot}, domain)
+        facts = result.facts.model_copy(update={"ignored_rows": read_json(run.path(result) / _IGNORED)})
+        results[domain] = result.model_copy(update={"facts": facts})
         run.record(results[domain])
     return results
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The scenario's tables as they are now: read once for all domains, and only if one of them is not there yet."""
+
+    inputs: tuple[Input, ...]
+    domains: tuple[str, ...]
+    key: bytes | None
+    without_rows: str
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of what is read; how it is read stands in the settings."""
+        return digest([[one.kind, one.fingerprint] for one in self.inputs])
+
+    @cached_property
+    def tables(self) -> "dict[str, pa.Table]":
+        """One table of each kind with the rows of all domains."""
+        from pipeline.data.snapshot import assemble
+
+        parts = [(one.kind, table) for one in self.inputs for table in one.read()]
+        return assemble(parts, self.domains, self.key, self.without_rows)
+
+
+def build(settings: IngestSettings, inputs: Mapping[str, Snapshot], folder: Path, _work: Path) -> IngestFacts:
+    """Write one domain of the snapshot."""
+    from pipeline.data.snapshot import count_ignored, write_domain
+
+    tables = inputs["tables"].tables
+    write_json(folder / _IGNORED, count_ignored(tables, settings.domains))
+    return write_domain(tables, settings.domain, folder).model_copy(update={"key": settings.key})
 
 
 def _tables(home: Home, scenario: Scenario) -> tuple[Tables, Path]:

@@ -1,19 +1,20 @@
 """The verdict: rank the test rows with every candidate, and ask the gate; again where another champion serves."""
 
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config import Scenario
+from pipeline.config import JudgeSettings, RejudgeSettings
 from pipeline.errors import CrossliftError
 from pipeline.folders import UNHASHED, read_json, write_json
-from pipeline.results import StepResult
-from pipeline.steps.champion import UNREADABLE, serving
-from pipeline.steps.inputs import LANE_STEPS, POINT, load_prepared, prepared_inputs, read_marks
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import Facts, transact
+from pipeline.results import AUDIT, REJUDGED, TUNE, VERDICT, LaneFacts, StepResult, VerdictFacts
+from pipeline.runs.champion import serving
+from pipeline.runs.inputs import MARKS, POINT, lanes_of, load_prepared
+from pipeline.runs.run import Folder, Run
+from pipeline.runs.transaction import facts_of, transact
 
 if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Comparison, Validated
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from pipeline.views import FloatArray
 
 log = logging.getLogger(__name__)
+Inputs = Mapping[str, Folder]
 
 
-def judge(run: Run) -> StepResult:
+def judge(run: Run) -> StepResult[VerdictFacts]:
     """Publish the verdict: `ranks.parquet`, `comparison.json`, `verdict.json`.
 
     It is looked up by candidates, data, marks and gate, not by the champion: for the same snapshot it is kept, also
@@ -36,19 +38,14 @@ def judge(run: Run) -> StepResult:
         CrossliftError: there is no test row, or target-only cannot score.
     """
     if run.scenario.target_labels:
-        run.result("finetune_target", "target_only")
-    lanes = _candidates(run)
-    inputs = {
-        **{f"{lane.step}.{name}": lane.manifest for name, lane in lanes.items()},
-        **prepared_inputs(run),
-        "audit.marks": str(run.result("audit").facts["marks"]),
-    }
-    kept = {"name", "title", "sources", "target", "target_labels", "task", "gate", "seed", "target_share"}
-    config = run.scenario.model_dump(mode="json", include=kept | {"strategies", "baselines"})
-    return transact(replace(run, force=False), "verdict", partial(_judge, run, lanes), inputs=inputs, config=config)
+        run.result(TUNE, "target_only")
+    settings = JudgeSettings.of(run.scenario, oracles=tuple(sorted(run.scenario.oracles)))
+    lanes = {f"lane.{name}": run.folder_of(lane) for name, lane in _candidates(run).items()}
+    build = partial(_judge, find_champion=lambda: serving(run))
+    return transact(replace(run, force=False), VERDICT, build, settings, {**lanes, **_held_out_inputs(run)})
 
 
-def judge_again(run: Run, judged: StepResult) -> StepResult:
+def judge_again(run: Run, judged: StepResult[VerdictFacts]) -> StepResult[VerdictFacts]:
     """Publish the verdict against what serves by now, from the ranks of a kept one: no candidate ranks anything again.
 
     It is kept for that verdict and that champion. Nothing but the comparison with the champion can come out otherwise.
@@ -59,65 +56,70 @@ def judge_again(run: Run, judged: StepResult) -> StepResult:
     from pipeline.registry.lookup import find_champion, model_name
 
     champion = find_champion(run.home, model_name(run.scenario))
-    return transact(
-        replace(run, force=False),
-        "rejudged",
-        partial(_judge_again, run, judged, champion),
-        inputs={"verdict": judged.manifest},
-        config={
-            "champion": champion.package if champion else None,
-            UNREADABLE: champion.version if champion and champion.damage else None,
-        },
+    settings = RejudgeSettings.of(
+        run.scenario,
+        oracles=tuple(sorted(run.scenario.oracles)),
+        champion=champion.package if champion else None,
+        unreadable=champion.version if champion and champion.damage else None,
     )
+    inputs = {"verdict": run.folder_of(judged), **_held_out_inputs(run)}
+    return transact(replace(run, force=False), REJUDGED, partial(_judge_again, champion=champion), settings, inputs)
 
 
-def _candidates(run: Run) -> dict[str, StepResult]:
+def _candidates(run: Run) -> dict[str, StepResult[LaneFacts]]:
     """Results of the lanes that succeeded, in the scenario's order."""
-    found = {name: result for step in LANE_STEPS for name, result in run.results(step).items()}
-    return {name: found[name] for name in _lane_names(run.scenario) if name in found}
+    found = lanes_of(run)
+    names = [lane.name for lane in (*run.scenario.strategies, *run.scenario.baselines)]
+    return {name: found[name] for name in names if name in found}
 
 
-def _lane_names(scenario: Scenario) -> list[str]:
-    return [lane.name for lane in (*scenario.strategies, *scenario.baselines)]
+def _held_out_inputs(run: Run) -> dict[str, Folder]:
+    return {**run.prepared(), "marks": run.input(AUDIT, artifact=MARKS)}
 
 
-def _judge(run: Run, lanes: dict[str, StepResult], folder: Path, _work: Path) -> Facts:
-    from pipeline.evaluation.comparison import UNMARKED, describe_lanes
+def _judge(
+    settings: JudgeSettings,
+    inputs: Inputs,
+    folder: Path,
+    _work: Path,
+    *,
+    find_champion: "Callable[[], Champion | None]",
+) -> VerdictFacts:
+    """Write ranks, comparison and verdict; what serves is asked for here and decides no look-up."""
+    from pipeline.evaluation.comparison import describe_lanes
     from pipeline.evaluation.curve import make_point
 
-    test, champion = _held_out(run), serving(run)
-    ranks, latencies = _rank_all(run, lanes, test)
+    test, champion = _held_out(settings, inputs), find_champion()
+    lanes = {key.removeprefix("lane."): one for key, one in inputs.items() if key.startswith("lane.")}
+    ranks, latencies = _rank_all(settings, inputs, lanes, test)
     validated = {name: _validated(lanes[name]) for name in ranks}
-    comparison = test.compare(ranks, describe_lanes(run.scenario, test.terms, validated))
-    verdict = _ask(run, test, comparison, ranks, champion)
+    comparison = test.compare(ranks, describe_lanes(settings, test.terms, validated))
+    verdict = _ask(settings, test, comparison, ranks, champion)
     _write(folder, comparison, verdict, test, ranks)
-    if run.scenario.target_labels:
+    if settings.target_labels:
         write_json(folder / POINT, make_point(comparison).model_dump(mode="json"))
     write_json(folder / UNHASHED / "latency.json", latencies)
-    view = comparison.views.get(UNMARKED)
-    return {
-        **_told(verdict, champion),
-        "failed": list(comparison.failed),
-        "test": {name: view.lanes[name][comparison.metric].value for name in view.lanes} if view else {},
-    }
+    return _told(verdict, comparison, champion)
 
 
-def _judge_again(run: Run, judged: StepResult, champion: "Champion | None", folder: Path, _work: Path) -> Facts:
+def _judge_again(
+    settings: RejudgeSettings, inputs: Inputs, folder: Path, _work: Path, *, champion: "Champion | None"
+) -> VerdictFacts:
     import pandas as pd
 
     from pipeline.evaluation.comparison import Comparison
 
-    kept = run.path(judged)
+    kept = inputs["verdict"].path
     comparison = Comparison.model_validate(read_json(kept / "comparison.json"))
     ranked = pd.read_parquet(kept / "ranks.parquet")
     ranks = {one.name: ranked.loc[ranked["lane"] == one.name, "rank"].to_numpy() for one in comparison.lanes}
-    verdict = _ask(run, _held_out(run), comparison, ranks, champion)
+    verdict = _ask(settings, _held_out(settings, inputs), comparison, ranks, champion)
     write_json(folder / "verdict.json", verdict.model_dump(mode="json"))
-    return {**_told(verdict, champion), "failed": list(comparison.failed)}
+    return _told(verdict, comparison, champion)
 
 
 def _ask(
-    run: Run,
+    settings: JudgeSettings,
     test: "HeldOut",
     comparison: "Comparison",
     ranks: dict[str, "FloatArray"],
@@ -131,7 +133,7 @@ def _ask(
     if not candidates:
         raise CrossliftError(f"no lane is left that could be promoted; failed: {', '.join(comparison.failed)}.")
     compared = dict(ranks)
-    if not run.scenario.target_labels:
+    if not settings.target_labels:
         candidates.append(Lane(CHANCE, "chance", 0.0))
         compared[CHANCE] = test.chance()
     served = _scored(champion, test, compared) if champion and not champion.damage else None
@@ -143,53 +145,54 @@ def _ask(
     return verdict
 
 
-def _told(verdict: "Verdict", champion: "Champion | None") -> Facts:
-    return {
-        "verdict": verdict.verdict,
-        "lane": verdict.lane,
-        "candidate": verdict.candidate,
-        "reason": verdict.reason,
-        **({UNREADABLE: champion.version} if champion and champion.damage else {}),
-    }
+def _told(verdict: "Verdict", comparison: "Comparison", champion: "Champion | None") -> VerdictFacts:
+    return VerdictFacts(
+        verdict=verdict.verdict,
+        lane=verdict.lane,
+        candidate=verdict.candidate,
+        reason=verdict.reason,
+        failed=comparison.failed,
+        unreadable=champion.version if champion and champion.damage else None,
+    )
 
 
-def _held_out(run: Run, lane: str = "") -> "HeldOut":
-    """Read the test rows, with what a lane may know of them."""
+def _held_out(settings: JudgeSettings, inputs: Inputs, *, oracle: bool = False) -> "HeldOut":
+    """Read the test rows, with what an oracle may know of them, or any other lane."""
+    import pandas as pd
+
     from pipeline.evaluation.held_out import HeldOut
-    from pipeline.tasks.labels import build_label
 
-    return HeldOut.of(run.scenario, build_label(run.scenario.task), load_prepared(run, lane), read_marks(run))
+    marks = pd.read_parquet(inputs["marks"].path)
+    return HeldOut.of(settings, load_prepared(settings, inputs, oracle=oracle), marks)
 
 
-def _validated(lane: StepResult) -> "Validated":
+def _validated(lane: Folder) -> "Validated":
     """What validation said of a lane when it was fitted, on rows without marks."""
     from pipeline.evaluation.comparison import Validated
 
-    found = lane.facts["valid"]
-    assert isinstance(found, dict)
-    values = {metric: round(value, 10) for metric, value in found.items() if isinstance(value, float)}
-    return Validated(values, str(lane.facts["valid_domain"]))
+    told = facts_of(TUNE, lane.path)  # a baseline's are of the same shape
+    values = {metric: round(value, 10) for metric, value in told.valid.items()}
+    return Validated(values, told.valid_domain)
 
 
 def _rank_all(
-    run: Run, lanes: dict[str, StepResult], test: "HeldOut"
+    settings: JudgeSettings, inputs: Inputs, lanes: Inputs, test: "HeldOut"
 ) -> tuple[dict[str, "FloatArray"], dict[str, float]]:
     """Ranks of the test rows by lane and seconds of one prediction; a lane that cannot score costs only itself."""
     from pipeline.models.load import load_ranker
 
     ranks: dict[str, FloatArray] = {}
     latencies: dict[str, float] = {}
-    oracles = run.scenario.oracles
-    informed = _held_out(run, next(iter(oracles))) if oracles else test
+    informed = _held_out(settings, inputs, oracle=True) if settings.oracles else test
     for name, lane in lanes.items():
-        rows = informed if name in oracles else test
-        folder = run.path(lane)  # a damaged candidate stops the step: a verdict without it would be kept
+        rows = informed if name in settings.oracles else test
+        folder = lane.path  # a damaged candidate stops the step: a verdict without it would be kept
         try:
             ranker = load_ranker(folder)
             ranks[name] = rows.predict(ranker)
             latencies[name] = rows.time(ranker)
         except CrossliftError as error:
-            if name == "target_only" and run.scenario.target_labels:
+            if name == "target_only" and settings.target_labels:
                 raise
             log.warning("lane %s cannot score the test rows and is left out: %s", name, error)
     return ranks, latencies

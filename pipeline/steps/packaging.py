@@ -1,60 +1,47 @@
 """The package of a lane: what a candidate needs to serve, published whole."""
 
-from functools import partial
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from pipeline.errors import MissingResultError
-from pipeline.results import StepResult
-from pipeline.steps.inputs import LANE_STEPS, load_prepared, prepared_inputs
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import Facts, transact
-
-
-def lanes_of(run: Run) -> dict[str, StepResult]:
-    """Find the candidates of a run by lane."""
-    return {name: result for step in LANE_STEPS for name, result in run.results(step).items()}
+from pipeline.config import PackageSettings
+from pipeline.results import INGEST, PACKAGE, PackageFacts, StepResult
+from pipeline.runs.inputs import lane_of, load_prepared
+from pipeline.runs.run import Folder, Run
+from pipeline.runs.transaction import transact
 
 
-def lane_of(run: Run, lane: str) -> StepResult:
-    """Find the candidate of one lane.
-
-    Raises:
-        MissingResultError: it did not succeed in this run.
-    """
-    if lane not in (found := lanes_of(run)):
-        raise MissingResultError(
-            f"run {run.run_id}: the verdict names the lane {lane!r}, which did not succeed in this run; there are: "
-            f"{', '.join(found) or 'none'}."
-        )
-    return found[lane]
-
-
-def packaged(run: Run, lane: str) -> StepResult:
+def packaged(run: Run, lane: str) -> StepResult[PackageFacts]:
     """Publish the package of a lane in its own folder; it is reused while candidate, data and code are the same."""
     scenario, candidate = run.scenario, lane_of(run, lane)
-    info = {
-        "scenario": scenario.name,
-        "lane": lane,
-        "task": scenario.task.kind,
-        "target": scenario.target,
-        "sources": scenario.sources,
-        "pseudonymous": scenario.pseudonymous or scenario.embedded is not None,  # as ingest decides
-        "key": run.result("ingest", scenario.target).facts.get("key"),
-        "candidate": candidate.manifest,
-        "data": prepared_inputs(run),
-        "code": version("crosslift"),
-    }
-    inputs = {"candidate": candidate.manifest, **prepared_inputs(run)}
-    return transact(run, "package", partial(_package, run, candidate, info), inputs=inputs, config=info, name=lane)
+    settings = PackageSettings.of(
+        scenario,
+        lane=lane,
+        pseudonymous=scenario.pseudonymous or scenario.embedded is not None,  # as ingest decides
+        key=run.result(INGEST, scenario.target).facts.key,
+        code=version("crosslift"),
+    )
+    inputs = {"candidate": run.folder_of(candidate), **run.prepared()}
+    return transact(run, PACKAGE, build, settings, inputs, lane)
 
 
-def _package(run: Run, candidate: StepResult, info: dict[str, Any], folder: Path, _work: Path) -> Facts:
+def build(settings: PackageSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> PackageFacts:
+    """Write the candidate with all that it needs to answer requests."""
     from pipeline.rows.kind import PackageInfo
     from pipeline.serving.package import write_package
 
-    scenario = run.scenario
-    prepared = load_prepared(run).as_served(scenario.bridges, target_labels=scenario.target_labels)
-    write_package(folder, prepared, run.path(candidate), PackageInfo.model_validate(info))
-    return {"lane": str(info["lane"])}
+    prepared = load_prepared(settings, inputs).as_served(settings.bridges, target_labels=settings.target_labels)
+    info = PackageInfo(
+        scenario=settings.name,
+        lane=settings.lane,
+        task=settings.task.kind,
+        target=settings.target,
+        sources=settings.sources,
+        pseudonymous=settings.pseudonymous,
+        key=settings.key,
+        candidate=inputs["candidate"].identity,
+        data={key: one.identity for key, one in inputs.items() if key.startswith("prepare.")},
+        code=settings.code,
+    )
+    write_package(folder, prepared, inputs["candidate"].path, info)
+    return PackageFacts(lane=settings.lane)

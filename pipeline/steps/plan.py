@@ -2,14 +2,15 @@
 
 from pipeline.config import Options, Scenario
 from pipeline.folders import Home
-from pipeline.steps.run import Run, alone
+from pipeline.runs.graph import graph_of, lanes_of
+from pipeline.runs.run import Run, alone
 
 
 def plan(run_id: str, scenario: Scenario, options: Options) -> dict[str, list[str]]:
-    """Start the run and list its lanes by name.
+    """Start the run and list its lanes.
 
     Returns:
-        `adapts`, `strategies` and `baselines`, each a list of names that the mapped tasks expand over.
+        Task -> lanes, of each task that has several.
 
     Raises:
         ConfigError: the options name what the scenario does not have.
@@ -17,14 +18,4 @@ def plan(run_id: str, scenario: Scenario, options: Options) -> dict[str, list[st
     """
     home = Home.from_env()
     with alone(home, run_id):
-        return lanes(Run.start(home, run_id, scenario, options).scenario)
-
-
-def lanes(scenario: Scenario) -> dict[str, list[str]]:
-    """The names of the mapped tasks of a scenario."""
-    adapts = [strategy.adapt.kind for strategy in scenario.strategies if strategy.start == "adapted"]
-    return {
-        "adapts": list(dict.fromkeys(adapts)),
-        "strategies": [strategy.name for strategy in scenario.strategies],
-        "baselines": [baseline.name for baseline in scenario.baselines],
-    }
+        return lanes_of(graph_of(Run.start(home, run_id, scenario, options).scenario))

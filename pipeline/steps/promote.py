@@ -5,24 +5,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.errors import CrossliftError, StorageError
-from pipeline.folders import digest, exclusive, read_json, write_json
-from pipeline.results import Outcome, StepResult
-from pipeline.steps.champion import UNREADABLE, serving
+from pipeline.folders import digest, exclusive, read_json
+from pipeline.results import PROMOTE, VERDICT, Outcome, PackageFacts, PromoteFacts, StepResult, VerdictFacts
+from pipeline.runs.champion import serving
+from pipeline.runs.logged import candidate_of, run_log, run_tags
+from pipeline.runs.reference import keep_reference
+from pipeline.runs.run import Run
 from pipeline.steps.judging import judge_again
-from pipeline.steps.logged import candidate_of, run_log, run_tags
 from pipeline.steps.packaging import packaged
 from pipeline.steps.report import publish_report
-from pipeline.steps.run import Run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from pipeline.registry.promote import Serving
 
-Packages = Mapping[str, StepResult]  # by lane: the candidate, then what stands in for it, if anything does
+Packages = Mapping[
+    str, StepResult[PackageFacts]
+]  # by lane: the candidate, then what stands in for it, if anything does
 
 
-def promote(run: Run) -> StepResult:
+def promote(run: Run) -> StepResult[PromoteFacts]:
     """Log the run, register what validation picked as challenger, and make champion what the gate chose.
 
     The candidate is registered whatever the verdict says, so that a rejected one can be looked up with its reason. If
@@ -38,8 +41,8 @@ def promote(run: Run) -> StepResult:
         StorageError: MLflow cannot be reached; the champion is untouched.
         CrossliftError: the registered model does not serve in a fresh process; the champion is untouched.
     """
-    run.forget("promote")
-    judged = run.result("verdict")
+    run.forget(PROMOTE)
+    judged = run.result(VERDICT)
     packages = _packages(run, judged)
     champion = serving(run)  # what is damaged is put back first, perhaps from one of these packages
     unreadable = champion.version if champion and champion.damage else None
@@ -63,13 +66,13 @@ def promote(run: Run) -> StepResult:
         registry.tell(final, versions, outcome, logged)
         package = packages[outcome.lane]
         news = changed or outcome.outcome == "promoted" or not (final is judged or final.reused)
-        result = StepResult(
-            step="promote",
+        result = StepResult[PromoteFacts](
+            step=PROMOTE.name,
             fingerprint=digest([name, final.manifest, package.manifest])[:32],
             folder=package.folder,
             manifest=package.manifest,
             reused=not news,
-            facts={"verdict": final.facts["verdict"], **outcome.model_dump(mode="json")},
+            facts=PromoteFacts(verdict=final.facts.verdict, **outcome.model_dump()),
         )
         run.record(result)
         if outcome.outcome == "promoted":
@@ -77,12 +80,12 @@ def promote(run: Run) -> StepResult:
     return result
 
 
-def _lanes(judged: StepResult) -> list[str]:
+def _lanes(judged: StepResult[VerdictFacts]) -> list[str]:
     """Name the candidate, and what the gate chose in its place."""
-    return [str(lane) for lane in dict.fromkeys((judged.facts["candidate"], judged.facts["lane"])) if lane]
+    return [lane for lane in dict.fromkeys((judged.facts.candidate, judged.facts.lane)) if lane]
 
 
-def _packages(run: Run, judged: StepResult) -> Packages:
+def _packages(run: Run, judged: StepResult[VerdictFacts]) -> Packages:
     return {lane: packaged(run, lane) for lane in _lanes(judged)}
 
 
@@ -95,7 +98,9 @@ class _Registry:
     name: str
     serving: "Serving | None"
 
-    def judged_by_now(self, judged: StepResult, packages: Packages, unreadable: int | None) -> tuple[StepResult, str]:
+    def judged_by_now(
+        self, judged: StepResult[VerdictFacts], packages: Packages, unreadable: int | None
+    ) -> tuple[StepResult[VerdictFacts], str]:
         """Give the verdict that counts, and why there is none against what serves by now, if there is none.
 
         The kept verdict counts if what serves is what it was made against or a package of this very run, or if the
@@ -104,14 +109,14 @@ class _Registry:
         """
         from pipeline.registry.promote import find_version
         from pipeline.registry.tracking import reached
-        from pipeline.steps.outcome import has_served, named
+        from pipeline.runs.outcome import has_served, named
 
         kept = read_json(self.run.path(judged) / "verdict.json")["champion"]
         identities = [package.manifest for package in packages.values()]
         by_now = self.serving.package if self.serving else None
         if unreadable is None and (by_now == (kept["package"] if kept else None) or by_now in identities):
             return judged, ""
-        if unreadable is not None and judged.facts.get(UNREADABLE) == unreadable:
+        if unreadable is not None and judged.facts.unreadable == unreadable:
             return judged, ""
         with reached(self.client.tracking_uri):
             about = find_version(self.client, self.name, identities[-1])
@@ -126,7 +131,7 @@ class _Registry:
                 f"could not be judged against that: {error}"
             )
 
-    def register(self, final: StepResult, packages: Packages, logged: str) -> tuple[dict[str, int], bool]:
+    def register(self, final: StepResult[VerdictFacts], packages: Packages, logged: str) -> tuple[dict[str, int], bool]:
         """Register the candidate as challenger, then what stands in for it.
 
         Returns:
@@ -150,13 +155,13 @@ class _Registry:
             if damage := "" if new else mend(self.client, self.run.home, self.name, versions[lane], save_predictor):
                 raise StorageError(f"{self.name} version {versions[lane]}: {damage}. No alias was moved.")
         with reached(self.client.tracking_uri):
-            changed |= self._challenge(versions[str(final.facts["candidate"])])
+            changed |= self._challenge(versions[final.facts.candidate])
         return versions, changed
 
     def _challenge(self, version: int) -> bool:
         """Make the candidate challenger; a trial leaves the place to a candidate that waits for a person there."""
         from pipeline.registry.promote import CHALLENGER, NO_TRIAL, TRIAL, aliases, point
-        from pipeline.steps.approve import NEEDED
+        from pipeline.runs.approve import NEEDED
 
         now = aliases(self.client, self.name).get(CHALLENGER)
         if not self.run.may_promote and now is not None and (self.serving is None or self.serving.version != now):
@@ -165,18 +170,18 @@ class _Registry:
                 return False
         return point(self.client, self.name, CHALLENGER, version)
 
-    def conclude(self, final: StepResult, versions: dict[str, int], unjudged: str) -> Outcome:
+    def conclude(self, final: StepResult[VerdictFacts], versions: dict[str, int], unjudged: str) -> Outcome:
         """Make the last of the versions champion unless something holds it back, and say what came of it."""
         from pipeline.registry.promote import CHALLENGER, CHAMPION, Move, aliases, promote_version
         from pipeline.registry.tracking import reached
-        from pipeline.steps.outcome import Place, held_back, moved, overtaken
+        from pipeline.runs.outcome import Place, held_back, moved, overtaken
 
         lane, version = [*versions.items()][-1]
         with reached(self.client.tracking_uri):
             tags = self.client.get_model_version(self.name, str(version)).tags
             challenger = aliases(self.client, self.name).get(CHALLENGER) == version
         place = Place(self.name, version, lane, tags, challenger, self.serving)
-        held = held_back(self.run, place, bool(final.facts["lane"]), str(final.facts["verdict"]), unjudged)
+        held = held_back(self.run, place, bool(final.facts.lane), final.facts.verdict, unjudged)
         if held is None:
             before = self.serving.version if self.serving else None
             move = Move(self.name, version, before, run_id=self.run.run_id)
@@ -190,15 +195,15 @@ class _Registry:
             trial=self.run.trial,
         )  # fmt: skip
 
-    def tell(self, final: StepResult, versions: dict[str, int], outcome: Outcome, logged: str) -> None:
+    def tell(self, final: StepResult[VerdictFacts], versions: dict[str, int], outcome: Outcome, logged: str) -> None:
         """Publish the report again, and say in MLflow how the run ended and what came of its versions."""
         from pipeline.registry.outcome import tell_run, tell_version
         from pipeline.registry.promote import NO_TRIAL, TRIAL
         from pipeline.registry.tracking import reached
-        from pipeline.steps.outcome import has_served
+        from pipeline.runs.outcome import has_served
 
         report = publish_report(self.run, final, outcome)
-        pages = [self.run.path(report) / str(report.facts[kind]) for kind in ("html", "markdown")]
+        pages = [self.run.path(report) / page for page in (report.facts.html, report.facts.markdown)]
         with reached(self.client.tracking_uri):
             for version in versions.values():
                 tags = self.client.get_model_version(self.name, str(version)).tags
@@ -212,14 +217,3 @@ class _Registry:
                 tell_version(self.client, self.name, version, word, reason)
             pages.append(self.run.path(final) / "verdict.json")
             tell_run(self.client, logged, run_tags(final, outcome, report), pages)
-
-
-def keep_reference(run: Run) -> None:
-    """Keep the passport of what serves: the next night's volumes are held against it; not for thinned experiments."""
-    audited = run.results("audit").get("")
-    if audited is None or run.scenario.target_share != 1:
-        return
-    kept = run.home.root / "reference" / run.scenario.name / "passport.json"
-    passport = read_json(run.path(audited) / "passport.json")
-    if not kept.exists() or read_json(kept) != passport:
-        write_json(kept, passport)

@@ -1,23 +1,45 @@
 """The pages of a run: published by `evaluate` with the verdict, and again by `promote` with the outcome."""
 
 import logging
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pipeline.config import ReportSettings
 from pipeline.errors import StorageError
 from pipeline.folders import UNHASHED, digest, read_json, write_json
-from pipeline.results import Outcome, StepResult
-from pipeline.steps.inputs import LANE_STEPS, POINT, start_of
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import Facts, cost_of, transact
+from pipeline.results import (
+    ADAPT,
+    AUDIT,
+    CLEAN,
+    INGEST,
+    LANES,
+    PREPARE,
+    PRETRAIN,
+    REPORT,
+    VALIDATE,
+    VERDICT,
+    Outcome,
+    ReportFacts,
+    Step,
+    StepResult,
+    VerdictFacts,
+)
+from pipeline.runs.inputs import POINT, start_of
+from pipeline.runs.run import Folder, Run
+from pipeline.runs.transaction import cost_of, facts_of, transact
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.report import StepCost
 
 log = logging.getLogger(__name__)
 
-STEPS = ("ingest", "validate", "prepare", "audit", "pretrain_source", "adapt_domain", *LANE_STEPS, "verdict")
+STEPS: tuple[Step[Any], ...] = (INGEST, CLEAN, VALIDATE, PREPARE, AUDIT, PRETRAIN, ADAPT, *LANES, VERDICT)
 
 
-def publish_report(run: Run, judged: StepResult, outcome: Outcome | None = None) -> StepResult:
+def publish_report(
+    run: Run, judged: StepResult[VerdictFacts], outcome: Outcome | None = None
+) -> StepResult[ReportFacts]:
     """Publish `report.html`, `report.md` and `report.json` of a run.
 
     Args:
@@ -26,79 +48,73 @@ def publish_report(run: Run, judged: StepResult, outcome: Outcome | None = None)
         outcome: What became of it; None while nobody knows.
     """
     curve = _keep_point(run) if run.scenario.target_labels else None
-    points = {name: digest(point) for name, point in _points(curve).items()}
-    told = outcome.model_dump(mode="json") if outcome else None
-    return transact(
-        run,
-        "report",
-        partial(_report, run, judged, outcome, curve),
-        inputs={"ranked": run.result("verdict").manifest, "verdict": judged.manifest, **points},
-        config={"shares": run.scenario.shares, "outcome": told},
-    )
+    settings = ReportSettings.of(run.scenario, points=_points(curve), outcome=outcome)
+    told = {f"{step.name}.{name}": run.folder_of(one) for step in STEPS for name, one in run.results(step).items()}
+    inputs = {**told, "ranked": run.input(VERDICT), "verdict": run.folder_of(judged)}
+    return transact(run, REPORT, build, settings, inputs)
 
 
 def _keep_point(run: Run) -> Path:
     """Put this run's point beside those of other shares of the same scenario and data; gives their folder."""
     same = run.scenario.model_dump(mode="json", exclude={"target_share", "strategies", "shares", "title", "schedule"})
-    data = {name: run.result("ingest", name).manifest for name in run.scenario.domains}
+    data = {name: run.result(INGEST, name).manifest for name in run.scenario.domains}
     folder = run.home.root / "curves" / digest([same, data])[:32]
-    write_json(folder / f"{run.scenario.target_share:g}.json", read_json(run.path(run.result("verdict")) / POINT))
+    write_json(folder / f"{run.scenario.target_share:g}.json", read_json(run.input(VERDICT).path / POINT))
     return folder
 
 
-def _points(curve: Path | None) -> dict[str, Any]:
-    """The curve's points by file; one that cannot be read is left out until its share is run again."""
-    found = {}
+def _points(curve: Path | None) -> tuple[Any, ...]:
+    """The curve's points; one that cannot be read is left out until its share is run again."""
+    found = []
     for path in sorted(curve.glob("*.json")) if curve else ():
         try:
-            found[path.name] = read_json(path)
+            found.append(read_json(path))
         except StorageError as error:
             log.warning("a point of the curve is left out: %s", error)
-    return found
+    return tuple(found)
 
 
-def _report(
-    run: Run, judged: StepResult, outcome: Outcome | None, curve: Path | None, folder: Path, _work: Path
-) -> Facts:
+def build(settings: ReportSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> ReportFacts:
+    """Write the three pages."""
     from pipeline.evaluation.comparison import Comparison
     from pipeline.evaluation.curve import CurvePoint
     from pipeline.evaluation.gate import Verdict
     from pipeline.evaluation.report import Report, write_report
     from pipeline.labels.items import ITEMS
 
-    ranked = run.path(run.result("verdict"))
-    points = [CurvePoint.model_validate(point) for point in _points(curve).values()]
+    ranked, judged = inputs["ranked"].path, inputs["verdict"].path
+    points = [CurvePoint.model_validate(point) for point in settings.points]
     report = Report(
         comparison=Comparison.model_validate(read_json(ranked / "comparison.json")),
-        verdict=Verdict.model_validate(read_json(run.path(judged) / "verdict.json")),
-        outcome=outcome,
+        verdict=Verdict.model_validate(read_json(judged / "verdict.json")),
+        outcome=settings.outcome,
         curve=tuple(sorted(points, key=lambda point: point.share)),
-        shares=run.scenario.shares,
-        costs=_costs(run),
+        shares=settings.shares,
+        costs=_costs(settings, inputs),
         latencies=read_json(ranked / UNHASHED / "latency.json"),
     )
     (folder / UNHASHED).mkdir()
     write_report(folder / UNHASHED, report, ITEMS)
-    facts = {key: judged.facts[key] for key in ("verdict", "lane", "candidate", "reason", "failed")}
-    return {
-        **facts,
-        "html": f"{UNHASHED}/report.html",
-        "markdown": f"{UNHASHED}/report.md",
-        "json": f"{UNHASHED}/report.json",
-    }
+    return ReportFacts(
+        **facts_of(VERDICT, judged).model_dump(),
+        html=f"{UNHASHED}/report.html",
+        markdown=f"{UNHASHED}/report.md",
+        data=f"{UNHASHED}/report.json",
+    )
 
 
-def _costs(run: Run) -> tuple[Any, ...]:
+def _costs(settings: ReportSettings, inputs: Mapping[str, Folder]) -> "tuple[StepCost, ...]":
     """Cost of each step's folder when it was computed; a lane also names the shared steps that it needed."""
     from pipeline.evaluation.report import StepCost
 
     needs = {
-        strategy.name: tuple(dict.fromkeys((("pretrain_source", ""), start)))
-        for strategy in run.scenario.strategies
+        strategy.name: tuple(dict.fromkeys(((PRETRAIN.name, ""), (start[0].name, start[1]))))
+        for strategy in settings.strategies
         if (start := start_of(strategy))
     }
-    return tuple(
-        StepCost(step=step, name=name, cost=cost_of(run.place(result)), needs=needs.get(name, ()))
-        for step in STEPS
-        for name, result in run.results(step).items()
-    )
+    costs = []
+    for key, one in inputs.items():
+        step, there, name = key.partition(".")
+        if there:
+            costs.append(StepCost(step=step, name=name, cost=cost_of(one.place), needs=needs.get(name, ())))
+    return tuple(costs)

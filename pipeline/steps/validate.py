@@ -3,25 +3,30 @@
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from pipeline.folders import UNHASHED, storage_errors
-from pipeline.results import StepResult
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import Facts, transact
+from pipeline.config import CheckSettings, CleanSettings
+from pipeline.errors import RefusedError
+from pipeline.folders import UNHASHED, storage_errors, vanish
+from pipeline.results import CLEAN, INGEST, VALIDATE, CleanFacts, StepResult, TableCounts, ValidateFacts
+from pipeline.runs.run import Folder, Run
+from pipeline.runs.transaction import facts_of, transact
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pipeline.validation.checking import Outcome
     from pipeline.validation.data_docs import Volume
     from pipeline.validation.passport import Reference
 
 DATA_DOCS = "data_docs"
+TABLES = ("interactions", "items")
 
 
-def validate(run: Run, as_of: datetime | None = None) -> StepResult:
+def validate(run: Run, as_of: datetime | None = None) -> StepResult[ValidateFacts]:
     """Clean each domain, check all tables, and issue the passport.
 
     Args:
@@ -33,88 +38,123 @@ def validate(run: Run, as_of: datetime | None = None) -> StepResult:
             is left, so that no later step can use the tables.
         MissingResultError: `ingest` did not succeed.
     """
-    names = run.scenario.domains
-    for name in ("", *names):
-        run.forget("validate", name)
-    cleaned = {name: _clean_domain(run, name, as_of) for name in names}
+    scenario = run.scenario
+    run.forget(VALIDATE)
+    for name in scenario.domains:
+        run.forget(CLEAN, name)
+    until = as_of.isoformat() if as_of else None
+    settings = CleanSettings(as_of=until, needs_time=scenario.split.kind == "time")
+    snapshots = {name: run.input(INGEST, name) for name in scenario.domains}
+    cleaned = {name: transact(run, CLEAN, clean, settings, {"ingest": one}, name) for name, one in snapshots.items()}
     reference = _reference(run, cleaned)
-    config = {
-        "scenario": run.scenario.model_dump(
-            mode="json", include={"name", "title", "sources", "target", "bridges", "personal", "split", "target_labels"}
-        ),
-        "as_of": as_of.isoformat() if as_of else None,
-        "reference": {"content": reference.content, "rows": dict(reference.rows)},
-    }
-    inputs = {
-        f"{result.step}.{name}": result.manifest
-        for name in names
-        for result in (run.result("ingest", name), cleaned[name])
-    }
+    checks = CheckSettings.of(
+        scenario, as_of=until, reference_content=reference.content, reference_rows=dict(reference.rows)
+    )
+    inputs = {f"ingest.{name}": one for name, one in snapshots.items()}
+    inputs |= {f"clean.{name}": run.input(CLEAN, name) for name in cleaned}
     try:
-        return transact(run, "validate", partial(_check, run, as_of, reference), inputs=inputs, config=config)
-    except BaseException:
-        for name in names:
-            run.forget("validate", name)
+        return transact(run, VALIDATE, check, checks, inputs)
+    except BaseException as error:
+        for name in cleaned:
+            run.forget(CLEAN, name)
+        if isinstance(error, _BrokenRulesError):
+            docs = _keep(error.work / DATA_DOCS, run.folder / DATA_DOCS) / "index.html"
+            vanish(error.work)
+            raise RefusedError(f"{error}\nData Docs: {docs}") from None
         raise
 
 
-def _check(run: Run, as_of: datetime | None, reference: "Reference", folder: Path, _work: Path) -> Facts:
+class _BrokenRulesError(RefusedError):
+    """A critical rule failed; the pages lie in the folder `work` until the run keeps them."""
+
+    def __init__(self, message: str, work: Path) -> None:
+        super().__init__(message)
+        self.work = work
+
+
+def clean(settings: CleanSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> CleanFacts:
+    """Part a domain's rows by the row rules: `interactions.parquet`, `items.parquet`, `quarantine.parquet`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from pipeline.validation.quarantine import row_rules, sort_rows
+
+    removed: list[pa.Table] = []
+    counts = {}
+    for table in TABLES:
+        path = inputs["ingest"].path / f"{table}.parquet"
+        if path.exists():
+            rows = pq.read_table(path)
+            parts = sort_rows(rows, row_rules(table, _instant(settings.as_of), settings.needs_time))
+            pq.write_table(parts.clean, folder / path.name, compression="zstd")
+            removed.append(parts.removed.append_column("table", pa.array([table] * len(parts.removed), pa.string())))
+            counts[table] = TableCounts(rows_read=len(rows), rows=len(parts.clean), rules=parts.counts)
+    quarantine = pa.concat_tables(removed, promote_options="permissive")
+    pq.write_table(quarantine, folder / "quarantine.parquet", compression="zstd")
+    return CleanFacts(tables=counts)
+
+
+def check(settings: CheckSettings, inputs: Mapping[str, Folder], folder: Path, work: Path) -> ValidateFacts:
+    """Run the suites and issue the passport.
+
+    Raises:
+        RefusedError: a critical rule failed; the Data Docs lie in `work`.
+    """
     from pipeline.validation.checking import refusal
     from pipeline.validation.data_docs import write_data_docs
-    from pipeline.validation.passport import PASSPORT, write_passport
+    from pipeline.validation.passport import PASSPORT, Reference, write_passport
 
-    scenario = run.scenario
-    volumes = _volumes(run)
-    outcomes = _outcomes(run, as_of, reference)
+    reference = Reference(settings.reference_content, settings.reference_rows)
+    volumes = _volumes(settings, inputs)
+    outcomes = _outcomes(settings, inputs)
     docs = folder / UNHASHED / DATA_DOCS
-    write_data_docs(docs, scenario.name, scenario.title, outcomes, volumes, scenario.personal)
+    write_data_docs(docs, settings.name, settings.title, outcomes, volumes, settings.personal)
     failed = [outcome for outcome in outcomes if not outcome.success and outcome.check.severity == "critical"]
     if failed:
-        raise refusal(scenario.name, failed, str(_keep(docs, run.folder / DATA_DOCS) / "index.html"))
-    manifests = {name: run.result("ingest", name).manifest for name in scenario.domains}
-    passport = write_passport(scenario.name, manifests, reference, outcomes, volumes)
-    passport["as_of"] = as_of.isoformat() if as_of else None
+        _keep(docs, work / DATA_DOCS)
+        raise _BrokenRulesError(refusal(settings.name, failed), work)
+    manifests = {name: inputs[f"ingest.{name}"].identity for name in settings.domains}
+    passport = write_passport(settings.name, manifests, reference, outcomes, volumes)
+    passport["as_of"] = settings.as_of
     (folder / PASSPORT).write_text(json.dumps(passport, indent=1, sort_keys=True), encoding="utf-8")
-    return {
-        "failed": passport["failed"],
-        "checks": len(outcomes),
-        "quarantined": sum(sum(volume.rules.values()) for volume in volumes),
-        "data_docs": f"{UNHASHED}/{DATA_DOCS}/index.html",
-    }
+    return ValidateFacts(
+        failed=passport["failed"],
+        checks=len(outcomes),
+        quarantined=sum(sum(volume.rules.values()) for volume in volumes),
+        data_docs=f"{UNHASHED}/{DATA_DOCS}/index.html",
+    )
 
 
-def _outcomes(run: Run, as_of: datetime | None, reference: "Reference") -> "list[Outcome]":
-    import pandas as pd
+def _outcomes(settings: CheckSettings, inputs: Mapping[str, Folder]) -> "list[Outcome]":
     import pyarrow.parquet as pq
 
     from pipeline.validation.checking import run_suite
     from pipeline.validation.crossings import DomainTables, crossing_checks
     from pipeline.validation.suites import interaction_checks, item_checks
 
-    personal, needs_time = run.scenario.personal, run.scenario.split.kind == "time"
+    personal, needs_time, as_of = settings.personal, settings.split.kind == "time", _instant(settings.as_of)
     outcomes: list[Outcome] = []
     domains = {}
-    for name in run.scenario.domains:
-        result = run.result("validate", name)
+    for name in settings.domains:
+        counts, folder = _counts(inputs, name), inputs[f"clean.{name}"].path
         frames: dict[str, pd.DataFrame] = {
-            table: pq.read_table(run.path(result) / f"{table}.parquet").to_pandas() for table in result.facts
+            table: pq.read_table(folder / f"{table}.parquet").to_pandas() for table in counts
         }
         rows, items = frames["interactions"], frames.get("items")
-        any_number = name == run.scenario.target and not run.scenario.target_labels
-        suite = interaction_checks(rows, name, None if any_number else reference.rows[name], as_of, needs_time)
-        outcomes += run_suite(rows, suite, "interactions", name, personal)
+        any_number = name == settings.target and not settings.target_labels
+        volume = None if any_number else settings.reference_rows[name]
+        outcomes += run_suite(
+            rows, interaction_checks(rows, name, volume, as_of, needs_time), "interactions", name, personal
+        )
         if items is not None:
             outcomes += run_suite(items, item_checks(items, name), "items", name, personal)
-        facts = [_facts(result, table) for table in result.facts]
-        share = max(
-            1 - counts["rows"] / max(counts["rows_read"], 1) if counts["rows_read"] else 0.0 for counts in facts
-        )
+        share = max(1 - one.rows / one.rows_read if one.rows_read else 0.0 for one in counts.values())
         domains[name] = DomainTables(rows, items, share)
-    figures, checks = crossing_checks(run.scenario, domains)
-    return [*outcomes, *run_suite(figures, checks, "domains", run.scenario.name, ())]
+    figures, checks = crossing_checks(settings, domains)
+    return [*outcomes, *run_suite(figures, checks, "domains", settings.name, ())]
 
 
-def _volumes(run: Run) -> "list[Volume]":
+def _volumes(settings: CheckSettings, inputs: Mapping[str, Folder]) -> "list[Volume]":
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
@@ -122,20 +162,22 @@ def _volumes(run: Run) -> "list[Volume]":
     from pipeline.validation.quarantine import row_rules
 
     volumes = []
-    for name in run.scenario.domains:
-        result = run.result("validate", name)
-        removed = pq.read_table(run.path(result) / "quarantine.parquet")
-        for table in result.facts:
-            facts = _facts(result, table)
+    for name in settings.domains:
+        removed = pq.read_table(inputs[f"clean.{name}"].path / "quarantine.parquet")
+        for table, counts in _counts(inputs, name).items():
             columns = {rule.name: rule.column for rule in row_rules(table)}
             rows = removed.filter(pc.equal(removed.column("table"), table))
-            examples = rule_examples(rows, columns, run.scenario.personal)
-            volumes.append(Volume(name, table, facts["rows_read"], facts["rows"], facts["rules"], examples))
+            examples = rule_examples(rows, columns, settings.personal)
+            volumes.append(Volume(name, table, counts.rows_read, counts.rows, counts.rules, examples))
     return volumes
 
 
+def _counts(inputs: Mapping[str, Folder], name: str) -> dict[str, TableCounts]:
+    return facts_of(CLEAN, inputs[f"clean.{name}"].path).tables
+
+
 def _keep(docs: Path, final: Path) -> Path:
-    """Keep the Data Docs of a refused run, whose folder is not published, beside the run's records."""
+    """Keep the Data Docs of a refused run, whose folder is not published."""
     with storage_errors(final.parent):
         final.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=".docs-", suffix=".tmp"))
@@ -145,43 +187,13 @@ def _keep(docs: Path, final: Path) -> Path:
     return final
 
 
-def _clean_domain(run: Run, name: str, as_of: datetime | None) -> StepResult:
-    source = run.result("ingest", name)
-    needs_time = run.scenario.split.kind == "time"
-
-    def build(folder: Path, _work: Path) -> Facts:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        from pipeline.validation.quarantine import row_rules, sort_rows
-
-        removed: list[pa.Table] = []
-        facts: Facts = {}
-        for table in ("interactions", "items"):
-            path = run.path(source) / f"{table}.parquet"
-            if path.exists():
-                rows = pq.read_table(path)
-                parts = sort_rows(rows, row_rules(table, as_of, needs_time))
-                pq.write_table(parts.clean, folder / path.name, compression="zstd")
-                removed.append(
-                    parts.removed.append_column("table", pa.array([table] * len(parts.removed), pa.string()))
-                )
-                facts[table] = {"rows_read": len(rows), "rows": len(parts.clean), "rules": {**parts.counts}}
-        quarantine = pa.concat_tables(removed, promote_options="permissive")
-        pq.write_table(quarantine, folder / "quarantine.parquet", compression="zstd")
-        return facts
-
-    config = {"as_of": as_of.isoformat() if as_of else None, "needs_time": needs_time}
-    return transact(run, "validate", build, inputs={"ingest": source.manifest}, config=config, name=name)
-
-
-def _reference(run: Run, cleaned: dict[str, StepResult]) -> "Reference":
+def _reference(run: Run, cleaned: Mapping[str, StepResult[CleanFacts]]) -> "Reference":
     from pipeline.validation.passport import find_reference
 
-    manifests = {name: run.result("ingest", name).manifest for name in cleaned}
-    rows = {name: _facts(result, "interactions")["rows"] for name, result in cleaned.items()}
+    manifests = {name: run.result(INGEST, name).manifest for name in cleaned}
+    rows = {name: result.facts.tables["interactions"].rows for name, result in cleaned.items()}
     return find_reference(run.home, run.scenario.name, manifests, rows)
 
 
-def _facts(result: StepResult, table: str) -> dict[str, Any]:
-    return cast("dict[str, Any]", result.facts[table])
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

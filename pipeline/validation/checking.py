@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.errors import RefusedError
 from pipeline.validation.suites import Check
 
 EXAMPLES = 5  # values shown of a column that broke a rule
@@ -78,17 +77,15 @@ def run_suite(
     ]
 
 
-def refusal(scenario: str, outcomes: Iterable[Outcome], docs: str) -> RefusedError:
-    """The error that stops a run: each critical rule that failed, where, what was expected, and what to do."""
+def refusal(scenario: str, outcomes: Iterable[Outcome]) -> str:
+    """What stops a run: each critical rule that failed, where, what was expected, and what to do."""
     lines = [
         f"- {outcome.table} of {outcome.domain}{_where(outcome.check)}: {outcome.check.rule}: expected "
         f"{outcome.check.expected}, got {outcome.observed}. To do: {outcome.check.remedy}."
         for outcome in outcomes
     ]
     rules = "1 critical rule" if len(lines) == 1 else f"{len(lines)} critical rules"
-    return RefusedError(
-        "\n".join([f"{scenario}: validation refused the data: {rules} failed.", *lines, f"Data Docs: {docs}"])
-    )
+    return "\n".join([f"{scenario}: validation refused the data: {rules} failed.", *lines])
 
 
 def _where(check: Check) -> str:

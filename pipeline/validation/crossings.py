@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import columns as c
-from pipeline.config import Bridge, ColdUsersSplit, Scenario, ShippedSplit
+from pipeline.config import Bridge, CheckSettings, ColdUsersSplit, ShippedSplit
 from pipeline.validation.suites import Check, Severity
 
 MAX_QUARANTINED = 0.2  # share of a domain's rows: with more, the rules or the delivery are wrong, not the rows
@@ -22,7 +22,9 @@ class DomainTables:
     quarantined: float
 
 
-def crossing_checks(scenario: Scenario, domains: Mapping[str, DomainTables]) -> tuple[pd.DataFrame, tuple[Check, ...]]:
+def crossing_checks(
+    settings: CheckSettings, domains: Mapping[str, DomainTables]
+) -> tuple[pd.DataFrame, tuple[Check, ...]]:
     """One row of figures about the domains together, and the checks on them.
 
     Returns:
@@ -46,55 +48,55 @@ def crossing_checks(scenario: Scenario, domains: Mapping[str, DomainTables]) -> 
             "look at the rules in the Data Docs: so many broken rows point to a wrong mapping or a broken delivery",
             max_value=MAX_QUARANTINED,
         )  # fmt: skip
-    target = domains[scenario.target]
-    for name in scenario.sources:
+    target = domains[settings.target]
+    for name in settings.sources:
         expect(
-            f"rows of {name} per row of {scenario.target}",
+            f"rows of {name} per row of {settings.target}",
             len(domains[name].interactions) / max(len(target.interactions), 1), "warning", "richer_source",
             "a source with at least as many rows as the target",
             "expect little of the transfer, or swap the domains", min_value=1,
         )  # fmt: skip
-    for bridge, (what, count) in _bridges(scenario, domains).items():
-        if bridge in scenario.bridges:
-            unknown = bridge == "users" and not scenario.target_labels and target.interactions.empty
+    for bridge, (what, count) in _bridges(settings, domains).items():
+        if bridge in settings.bridges:
+            unknown = bridge == "users" and not settings.target_labels and target.interactions.empty
             severity: Severity = "warning" if unknown else "critical"  # customers of a shop without rows are not known
             expect(
                 what, count, severity, f"bridge_{bridge}", f"at least 1, because bridges names {bridge!r}",
                 f"look whether the domains write their ids alike, or take {bridge!r} out of the scenario's bridges",
                 min_value=1,
             )  # fmt: skip
-    for part, count in _labels(scenario, target.interactions).items():
-        if scenario.target_labels:
+    for part, count in _labels(settings, target.interactions).items():
+        if settings.target_labels:
             expect(
-                f"{part} rows of {scenario.target}", count, "critical", f"{part}_labels",
-                f"at least 1 {part} row of the target by the split {scenario.split.kind!r}",
+                f"{part} rows of {settings.target}", count, "critical", f"{part}_labels",
+                f"at least 1 {part} row of the target by the split {settings.split.kind!r}",
                 "deliver target rows of that part, or choose another split", min_value=1,
             )  # fmt: skip
         elif part == c.TEST:
             expect(
-                f"{part} rows of {scenario.target}", count, "warning", f"{part}_labels",
+                f"{part} rows of {settings.target}", count, "warning", f"{part}_labels",
                 "at least 1 test row of the target, so that the gate can judge without a person",
                 "deliver test rows, or approve what comes out by hand", min_value=1,
             )  # fmt: skip
     return pd.DataFrame([figures], dtype="float64"), tuple(checks)
 
 
-def _bridges(scenario: Scenario, domains: Mapping[str, DomainTables]) -> dict[Bridge, tuple[str, int]]:
+def _bridges(settings: CheckSettings, domains: Mapping[str, DomainTables]) -> dict[Bridge, tuple[str, int]]:
     """What each bridge stands on, and how much of it there is between the sources together and the target."""
     titled = min(
-        max((_titled(domains[name]) for name in scenario.sources), default=0), _titled(domains[scenario.target])
+        max((_titled(domains[name]) for name in settings.sources), default=0), _titled(domains[settings.target])
     )
     return {
-        "users": ("users of the target who are in a source", _common(scenario, domains, c.USER)),
-        "items": ("items of the target that are in a source", _common(scenario, domains, c.ITEM)),
+        "users": ("users of the target who are in a source", _common(settings, domains, c.USER)),
+        "items": ("items of the target that are in a source", _common(settings, domains, c.ITEM)),
         "item_features": ("items with a title, in the poorer of source and target", titled),
     }
 
 
-def _common(scenario: Scenario, domains: Mapping[str, DomainTables], column: str) -> int:
-    ids = {name: _ids(domains[name], column) for name in scenario.domains}
-    sources = np.concatenate([ids[name] for name in scenario.sources])
-    return int(pd.Index(ids[scenario.target]).isin(pd.Index(sources)).sum())
+def _common(settings: CheckSettings, domains: Mapping[str, DomainTables], column: str) -> int:
+    ids = {name: _ids(domains[name], column) for name in settings.domains}
+    sources = np.concatenate([ids[name] for name in settings.sources])
+    return int(pd.Index(ids[settings.target]).isin(pd.Index(sources)).sum())
 
 
 def _ids(tables: DomainTables, column: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
@@ -108,9 +110,9 @@ def _titled(tables: DomainTables) -> int:
     return int(items[c.TITLE].notna().sum()) if items is not None and c.TITLE in items else 0
 
 
-def _labels(scenario: Scenario, target: pd.DataFrame) -> dict[str, int]:
+def _labels(settings: CheckSettings, target: pd.DataFrame) -> dict[str, int]:
     """Rows that can be trained on and tested with, by the scenario's split."""
-    split = scenario.split
+    split = settings.split
     if isinstance(split, ShippedSplit):
         parts = target[c.SPLIT] if c.SPLIT in target else pd.Series([], dtype="str")
         return {c.TRAIN: int(parts.isin(split.train).sum()), c.TEST: int(parts.isin(split.test).sum())}

@@ -13,22 +13,21 @@ import pipeline.registry.lookup
 import pipeline.registry.mend
 import pipeline.registry.tracking
 import pipeline.serving.package
-from pipeline.config import Gate, Options, RankingTask, Scenario
+from pipeline.config import BaselineSettings, Gate, JudgeSettings, Options, RankingTask, Scenario
 from pipeline.errors import CrossliftError, DataError, MissingResultError, StorageError
 from pipeline.evaluation.choosing import Chooser
 from pipeline.evaluation.held_out import HeldOut
-from pipeline.folders import UNHASHED, Home, digest, read_json
+from pipeline.folders import UNHASHED, Home, read_json
 from pipeline.labels.items import Items
 from pipeline.labels.ranking_metrics import user_metrics
 from pipeline.models.ranker import Ranker
 from pipeline.registry.lookup import Champion
+from pipeline.results import AUDIT, BASELINE, INGEST, PREPARE, TUNE, VERDICT, Step
 from pipeline.rows.interactions.prepared import DomainData
-from pipeline.steps.choosing import chooser_of
+from pipeline.runs.run import Run
 from pipeline.steps.evaluate import evaluate
-from pipeline.steps.inputs import load_prepared
 from pipeline.steps.judging import judge_again
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import transact
+from tests.publishing import domains_of, nothing, publish
 
 USERS, ITEMS, TASTES = 120, 60, 6
 
@@ -74,9 +73,9 @@ def make_domain(name: str, seed: int) -> DomainData:
 
 
 LANES = {
-    "target_only": ("finetune_target", 0.2),
-    "joint": ("finetune_target", 5.0),
-    "popularity": ("fit_baseline", 0.0),
+    "target_only": (TUNE, 0.2),
+    "joint": (TUNE, 5.0),
+    "popularity": (BASELINE, 0.0),
 }
 
 
@@ -88,7 +87,7 @@ def run(tmp_path, monkeypatch) -> Run:
     return start(tmp_path, LANES)
 
 
-def start(home, lanes: dict[str, tuple[str, float]], marked: int = 10, share: float = 1.0) -> Run:
+def start(home, lanes: dict[str, tuple[Step, float]], marked: int = 10, share: float = 1.0) -> Run:
     value = {
         "name": "toy", "title": "A toy", "sources": ["a"], "target": "b", "bridges": ["users"], "embedded": {},
         "split": {"kind": "leave_last_out"}, "gate": Gate(resamples=1000),
@@ -97,50 +96,39 @@ def start(home, lanes: dict[str, tuple[str, float]], marked: int = 10, share: fl
     }  # fmt: skip
     run = Run.start(Home(home), f"toy{share:g}", Scenario.model_validate(value), Options(target_share=share))
     for seed, name in enumerate(("a", "b")):
-        transact(run, "ingest", lambda folder, work: {}, inputs={}, config={}, name=name)
-        transact(run, "prepare", writer(make_domain(name, seed)), inputs={}, config={"share": share}, name=name)
-    transact(run, "audit", marks_of(run, marked), inputs={}, config={"marked": marked})
+        publish(run, INGEST, nothing, name=name)
+        publish(run, PREPARE, make_domain(name, seed).write, key=share, name=name)
+    publish(run, AUDIT, marks_of(run, marked), key=marked)
     for name, (step, strength) in lanes.items():
-        transact(run, step, candidate(run, strength), inputs={}, config={"strength": strength}, name=name)
+        compete(run, step, name, strength)
     return run
 
 
-def writer(domain: DomainData):
-    def build(folder, work):
-        domain.write(folder)
-        return {}
-
-    return build
-
-
 def marks_of(run: Run, count: int):
-    def build(folder, work):
-        rows = load_prepared(run).held_out("test").rows["row"].to_numpy()[:count]
+    def write(folder):
+        rows = domains_of(run).held_out("test").rows["row"].to_numpy()[:count]
         marks = pd.DataFrame({"domain": "b", "row": rows, "kind": "twin"}).astype({"domain": str, "kind": str})
         marks.to_parquet(folder / "marks.parquet")
-        return {"marks": digest(rows.tolist())}
 
-    return build
+    return write
 
 
-def candidate(run: Run, strength: float):
-    def build(folder, work):
-        Taste(strength).save(folder)
-        view = load_prepared(run).held_out("valid")
-        rows = pd.DataFrame({"user": view.units, "item": view.label.value})
-        ranks = np.full(len(rows), 1 + 20 / (1 + np.nan_to_num(strength)))
-        return {"valid": user_metrics(rows, ranks, (10, 20)).mean().to_dict(), "valid_domain": "b"}
-
-    return build
+def compete(run: Run, step: Step, name: str, strength: float) -> None:
+    """Publish a candidate."""
+    view = domains_of(run).held_out("valid")
+    rows = pd.DataFrame({"user": view.units, "item": view.label.value})
+    ranks = np.full(len(rows), 1 + 20 / (1 + np.nan_to_num(strength)))
+    valid = user_metrics(rows, ranks, (10, 20)).mean().to_dict()
+    publish(run, step, Taste(strength).save, {"valid": valid, "valid_domain": "b"}, key=strength, name=name)
 
 
 def test_the_verdict_and_the_report_are_published(run):
     """The best lane on validation wins on the test, and all artifacts are there."""
     result = evaluate(run)
-    assert result.facts["lane"] == "joint"
-    assert result.facts["verdict"] == "passed"
-    assert result.facts["failed"] == ["ease"]
-    judged = run.path(run.result("verdict"))
+    assert result.facts.lane == "joint"
+    assert result.facts.verdict == "passed"
+    assert result.facts.failed == ("ease",)
+    judged = run.path(run.result(VERDICT))
     ranks = pd.read_parquet(judged / "ranks.parquet")
     assert ranks.groupby("lane", observed=True).size().to_dict() == dict.fromkeys(LANES, USERS)
     assert {path.name for path in (run.path(result) / UNHASHED).iterdir()} == {
@@ -156,7 +144,7 @@ def test_what_differs_between_equal_runs_is_not_hashed(run, tmp_path):
     first = evaluate(run)
     second = evaluate(start(tmp_path / "elsewhere", LANES))
     assert first.manifest == second.manifest
-    assert run.result("verdict").manifest == Run.load(Home(tmp_path / "elsewhere"), "toy1").result("verdict").manifest
+    assert run.result(VERDICT).manifest == Run.load(Home(tmp_path / "elsewhere"), "toy1").result(VERDICT).manifest
 
 
 def test_the_verdict_is_kept_and_not_asked_again(run, monkeypatch):
@@ -164,67 +152,65 @@ def test_the_verdict_is_kept_and_not_asked_again(run, monkeypatch):
     evaluate(run)
     monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: pytest.fail("asked again"))
     again = evaluate(Run(run.home, run.run_id, run.scenario, force=True))
-    assert run.result("verdict").reused
+    assert run.result(VERDICT).reused
     assert not again.reused
 
 
 def test_target_only_is_needed(run):
     """Without the reference of every gain there is no evaluation."""
-    run.forget("finetune_target", "target_only")
+    run.forget(TUNE, "target_only")
     with pytest.raises(MissingResultError, match="needs the result of finetune_target of target_only"):
         evaluate(run)
 
 
 def test_a_lane_that_cannot_score_costs_only_itself(run):
     """A diverged lane is left out and named; the others are judged."""
-    transact(run, "finetune_target", candidate(run, float("nan")), inputs={}, config={"strength": "nan"}, name="joint")
+    compete(run, TUNE, "joint", float("nan"))
     result = evaluate(run)
-    assert result.facts["failed"] == ["joint", "ease"]
-    assert "joint" not in result.facts["reason"]
+    assert result.facts.failed == ("joint", "ease")
+    assert "joint" not in result.facts.reason
 
 
 def test_a_target_only_lane_that_cannot_score_is_an_error(run):
     """Nothing can be measured against a model that diverged."""
-    build = candidate(run, float("nan"))
-    transact(run, "finetune_target", build, inputs={}, config={"strength": "nan"}, name="target_only")
+    compete(run, TUNE, "target_only", float("nan"))
     with pytest.raises(CrossliftError, match="score that is NaN"):
         evaluate(run)
 
 
 def test_marked_validation_rows_do_not_pick(run):
     """Only validation rows without marks score a lane; where all are marked, nothing can be chosen."""
-    domains = load_prepared(run)
+    domains = domains_of(run)
     rows = domains.held_out("valid").rows
 
-    def marks(count):
-        def build(folder, work):
+    def chooser(count):
+        def write(folder):
             marked = pd.DataFrame({"domain": "b", "row": rows["row"].to_numpy()[:count], "kind": "twin"})
             marked.to_parquet(folder / "marks.parquet")
-            return {"marks": str(count)}
 
-        return build
+        publish(run, AUDIT, write, key=count)
+        [_, ease] = run.scenario.baselines
+        settings = BaselineSettings.of(run.scenario, baseline=ease, oracle=False)
+        return Chooser.of(settings, domains, run.input(AUDIT, artifact="marks.parquet").path)
 
-    assert len(chooser_of(run, domains, "ease").view) == len(rows)
-    transact(run, "audit", marks(USERS // 2), inputs={}, config={"marked": "half"})
-    chooser = chooser_of(run, domains, "ease")
-    assert chooser.view.rows["row"].tolist() == rows["row"].tolist()[USERS // 2 :]
-    transact(run, "audit", marks(len(rows)), inputs={}, config={"marked": "all"})
+    assert len(chooser(0).view) == len(rows)
+    assert chooser(USERS // 2).view.rows["row"].tolist() == rows["row"].tolist()[USERS // 2 :]
     with pytest.raises(DataError, match=f"no validation row is left that the audit did not mark \\({len(rows)} are"):
-        chooser_of(run, domains, "ease")
+        chooser(len(rows))
 
 
 def test_no_test_row_is_an_error(run):
     """A target whose test rows are all outside the catalogue cannot be evaluated."""
     domain = make_domain("b", 1)
     without = DomainData("b", domain.users, domain.items, domain.rows[domain.rows["part"] < 2].reset_index(drop=True))
-    transact(run, "prepare", writer(without), inputs={}, config={"rows": "none"}, name="b")
+    publish(run, PREPARE, without.write, key="none", name="b")
     with pytest.raises(CrossliftError, match="b: expected test rows whose item is in the catalogue, got none"):
         evaluate(run)
 
 
 def test_the_champion_is_judged_on_rows_that_it_did_not_learn(run, monkeypatch, tmp_path):
     """Test rows in the champion's training data are left out of its comparison, and a far better one stays."""
-    domains = load_prepared(run)
+    domains = domains_of(run)
     test = domains.held_out("test")
     learnt = np.isin(np.arange(len(test)), np.arange(20, 70))
 
@@ -240,7 +226,7 @@ def test_the_champion_is_judged_on_rows_that_it_did_not_learn(run, monkeypatch, 
     evaluate(run)
     [compared] = [
         found
-        for found in read_json(run.path(run.result("verdict")) / "verdict.json")["comparisons"]
+        for found in read_json(run.path(run.result(VERDICT)) / "verdict.json")["comparisons"]
         if found["role"] == "champion"
     ]
     assert compared["reference"] == "version 3"
@@ -264,16 +250,16 @@ def verdict_of(run: Run, result) -> dict[str, Any]:
 def test_a_verdict_names_the_champion_that_it_was_made_against(run, monkeypatch):
     """Its version and what it is, or nothing."""
     evaluate(run)
-    assert verdict_of(run, run.result("verdict"))["champion"] is None
+    assert verdict_of(run, run.result(VERDICT))["champion"] is None
     serve(monkeypatch, 7, 0.1)
-    evaluate(start(run.home.root, {**LANES, "ease": ("fit_baseline", 0.1)}))
-    assert verdict_of(run, run.result("verdict"))["champion"] == {"version": 7, "package": "package 7"}
+    evaluate(start(run.home.root, {**LANES, "ease": (BASELINE, 0.1)}))
+    assert verdict_of(run, run.result(VERDICT))["champion"] == {"version": 7, "package": "package 7"}
 
 
 def test_judged_again_only_the_champion_is_new(run, monkeypatch):
     """No candidate ranks a row again; all comparisons but that with the champion come out to the last bit."""
     evaluate(run)
-    kept = run.result("verdict")
+    kept = run.result(VERDICT)
     first = verdict_of(run, kept)
     monkeypatch.setattr(pipeline.models.load, "load_ranker", lambda folder: pytest.fail("ranked again"))
     serve(monkeypatch, 4, 5.0)
@@ -284,7 +270,7 @@ def test_judged_again_only_the_champion_is_new(run, monkeypatch):
     last = second["comparisons"][-1]
     assert (last["role"], last["reference"], last["difference"], second["verdict"]) == (
         "champion", "version 4", 0.0, "passed")  # fmt: skip
-    assert run.result("verdict") == kept
+    assert run.result(VERDICT) == kept
     assert judge_again(Run(run.home, run.run_id, run.scenario, force=True), kept).reused
     serve(monkeypatch, 5, 500.0)
     third = verdict_of(run, judge_again(run, kept))
@@ -294,14 +280,14 @@ def test_judged_again_only_the_champion_is_new(run, monkeypatch):
 
 def test_judged_again_a_better_champion_keeps_the_candidate_out(run, monkeypatch):
     """What passed while nothing served is rejected against a champion that ranks the test rows far better."""
-    weak = start(run.home.root, {**LANES, "target_only": ("finetune_target", 0.0), "joint": ("finetune_target", 0.1)})
+    weak = start(run.home.root, {**LANES, "target_only": (TUNE, 0.0), "joint": (TUNE, 0.1)})
     evaluate(weak)
-    kept = weak.result("verdict")
-    assert kept.facts["verdict"] == "passed"
+    kept = weak.result(VERDICT)
+    assert kept.facts.verdict == "passed"
     serve(monkeypatch, 4, 5.0)
     again = judge_again(weak, kept)
-    assert (again.facts["verdict"], again.facts["lane"]) == ("rejected", None)
-    assert "version 4" in str(again.facts["reason"])
+    assert (again.facts.verdict, again.facts.lane) == ("rejected", None)
+    assert "version 4" in again.facts.reason
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:mlflow")  # of its own type hints, while it is imported
@@ -310,27 +296,27 @@ def test_a_champion_that_cannot_be_read_is_left_out_and_said_so(run, tmp_path, m
     champion = Champion(3, "joint", "three", "", 1.0, tmp_path, "weights.safetensors: expected 8 bytes, found 7 bytes")
     before = evaluate(run)
     monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
-    judged = judge_again(run, run.result("verdict"))
+    judged = judge_again(run, run.result(VERDICT))
     assert not judged.reused
-    assert judged.facts["unreadable"] == 3
+    assert judged.facts.unreadable == 3
     told = f"The champion, version 3, cannot be read and was left out: {champion.damage}. "
     verdict = read_json(run.path(judged) / "verdict.json")
-    assert verdict["reason"] == judged.facts["reason"] == told + str(before.facts["reason"])
+    assert verdict["reason"] == judged.facts.reason == told + before.facts.reason
     assert [one["role"] for one in verdict["comparisons"]] == ["target-only", "best baseline"]
     assert verdict["champion"] is None
-    assert judge_again(run, run.result("verdict")).reused
+    assert judge_again(run, run.result(VERDICT)).reused
 
 
 def test_a_damaged_candidate_stops_the_evaluation(run):
     """A verdict without it would be kept; so none is made, and the message says which file it is."""
-    weights = next(run.place(run.result("finetune_target", "joint")).glob("ranker.json"))
+    weights = next(run.place(run.result(TUNE, "joint")).glob("ranker.json"))
     content = weights.read_bytes()
     weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(StorageError, match=r"of finetune_target joint was damaged .* ranker\.json: expected"):
         evaluate(run)
-    assert run.results("verdict") == {}
+    assert run.results(VERDICT) == {}
     weights.write_bytes(content)
-    assert evaluate(run).facts["failed"] == ["ease"]
+    assert evaluate(run).facts.failed == ("ease",)
 
 
 def test_a_point_of_the_curve_that_cannot_be_read_is_left_out(run, tmp_path, caplog):
@@ -354,7 +340,7 @@ def test_another_share_joins_the_curve(run, tmp_path):
     assert [point["share"] for point in value["curve"]] == [0.3, 1.0]
     again = evaluate(run)
     assert not again.reused
-    assert run.result("verdict").reused
+    assert run.result(VERDICT).reused
 
 
 class Constant(Taste):
@@ -366,13 +352,13 @@ class Constant(Taste):
 
 def test_what_thinning_took_away_is_no_wrong_answer(run):
     """With no row kept, the items that a user took are still left out: five for validation rows, six for test rows."""
-    domains = load_prepared(run)
+    domains = domains_of(run)
     rows = domains.target.rows
     bare = replace(domains, target=replace(domains.target, rows=rows.assign(kept=rows["part"] == 2)))
     assert bare.histories(("train", "valid"))["b"].nnz == 0
     marks = pd.DataFrame({"domain": [], "row": [], "kind": []})
-    test = HeldOut.of(run.scenario, Items(run.scenario.task), bare, marks)
+    test = HeldOut.of(JudgeSettings.of(run.scenario, oracles=()), bare, marks)
     assert (test.predict(Constant(0.0)) == (ITEMS - 6 + 1) / 2).all()
-    deep = run.scenario.model_copy(update={"task": RankingTask(cutoffs=(ITEMS,))})
-    choosing = Chooser(deep, Items(deep.task), bare, bare.with_all_rows().held_out("valid")).metrics(Constant(0.0))
+    deep = Items(RankingTask(cutoffs=(ITEMS,)))
+    choosing = Chooser(deep, bare, domains.held_out("valid")).metrics(Constant(0.0))
     assert choosing[f"mrr@{ITEMS}"] == pytest.approx(2 / (ITEMS - 5 + 1))  # each row's rank

@@ -195,11 +195,12 @@ from types import SimpleNamespace as Made
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.context import OutletEventAccessors
 import dags.retrain as retrain
+from pipeline.results import PromoteFacts
 facts = FACTS
 events = OutletEventAccessors()
 context = {"dag": Made(dag_id="retrain__demo"), "dag_run": Made(run_id="r"), "outlet_events": events}
 retrain.get_current_context = lambda: context
-retrain.Run = Made(load=lambda home, run_id: Made(result=lambda step: Made(facts=facts)))
+retrain.Run = Made(load=lambda home, run_id: Made(result=lambda step: Made(facts=PromoteFacts(**facts))))
 try:
     retrain.champion_moved.function()
     print(json.dumps([event.extra for event in events.values()]))
@@ -221,7 +222,8 @@ def test_only_a_moved_alias_is_an_event(
     run_python: Callable[..., str], tmp_path: Path, model: str, outcome: str, told: str
 ) -> None:
     """The asset is that of the scenario's own model; what moved nothing there is skipped, with the reason."""
-    facts = {"model": model, "outcome": outcome, "version": 3, "verdict": "passed", "reason": "Why."}
+    facts = {"model": model, "outcome": outcome, "version": 3, "verdict": "passed", "reason": "Why.", "lane": "joint",
+             "alias": "champion", "serving": 3, "trial": ""}  # fmt: skip
     code = MOVED.replace("FACTS", repr(facts))
     assert run_python(code, AIRFLOW_HOME=str(tmp_path)).splitlines()[-1] == told
 

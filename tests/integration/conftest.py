@@ -17,10 +17,11 @@ from pipeline.evaluation.gate import Verdict
 from pipeline.folders import Home, write_json
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker
 from pipeline.models.stack import Stack
+from pipeline.results import AUDIT, BASELINE, CLEAN, INGEST, PREPARE, TUNE, VALIDATE, LaneFacts, Step
 from pipeline.rows.interactions.prepared import DomainData, Domains
+from pipeline.runs.run import Run
 from pipeline.steps.evaluate import evaluate
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import transact
+from tests.publishing import nothing, publish
 
 
 def scenario(name: str) -> Scenario:
@@ -75,37 +76,36 @@ class Night:
         domains = Domains((domain("books", self.seed, 40, 20),), domain("films", self.seed + 1, 30, 25))
         for data in domains.all:
             self.step(
-                run, "ingest", data.name, lambda folder, text=data.name: (folder / "x").write_text(text),
-                {"ignored_rows": {}},
+                run, INGEST, data.name, lambda folder, text=data.name: (folder / "x").write_text(text)
             )  # fmt: skip
             data.items[c.TITLE] = "Title of " + data.items[c.ITEM]
             titles = data.items[[c.ITEM, c.TITLE]]
             counts = {"rows_read": len(data.rows), "rows": len(data.rows), "rules": {}}
             self.step(
-                run, "validate", data.name, lambda folder, table=titles: table.to_parquet(folder / "items.parquet"),
-                {"interactions": counts},
+                run, CLEAN, data.name, lambda folder, table=titles: table.to_parquet(folder / "items.parquet"),
+                {"tables": {"interactions": counts}},
             )  # fmt: skip
-            self.step(run, "prepare", data.name, data.write, {"rows": {"all": len(data.rows)}, "dropped": {}})
-        self.step(run, "validate", "", lambda folder: None, {"data_docs": "unhashed/data_docs/index.html"})
+            self.step(run, PREPARE, data.name, data.write, {"rows": {"all": len(data.rows)}})
+        self.step(run, VALIDATE, "", nothing)
         histories = domains.histories((c.TRAIN, c.VALID))
         stack = Stack.of(histories, "films")
         knn = ItemKnnRanker.fit(histories, stack, neighbours=10, shrinkage=run.scenario.seed)
-        self.lane(run, "fit_baseline", knn, "item_knn")
-        self.lane(run, "fit_baseline", PopularityRanker.fit(histories, stack), "popularity")
-        self.lane(run, "finetune_target", PopularityRanker.fit(histories, stack), "target_only")
+        self.lane(run, BASELINE, knn, "item_knn")
+        self.lane(run, BASELINE, PopularityRanker.fit(histories, stack), "popularity")
+        self.lane(run, TUNE, PopularityRanker.fit(histories, stack), "target_only")
 
         def audit(folder: Path) -> None:
             write_json(folder / "passport.json", {"seed": self.seed})
             marks = pd.DataFrame({"domain": [], "row": [], "kind": []}, dtype=object)
             marks.to_parquet(folder / "marks.parquet")
 
-        self.step(run, "audit", "", audit, {"marks": "none"})
+        self.step(run, AUDIT, "", audit)
 
         with deciding(verdict, lane, picked, approvable=self.approvable):
             evaluate(run)
         return run
 
-    def lane(self, run: Run, step: str, ranker: ItemKnnRanker | PopularityRanker, lane: str) -> None:
+    def lane(self, run: Run, step: Step[LaneFacts], ranker: ItemKnnRanker | PopularityRanker, lane: str) -> None:
         def build(folder: Path) -> None:
             ranker.save(folder)
             curve = pd.DataFrame({"epoch": [1, 1], "step": [1, 2], "key": "valid/ndcg@10", "value": [0.1, 0.2]})
@@ -115,13 +115,9 @@ class Night:
         facts = {"lane": lane, "valid": valid, "valid_domain": "films", "settings": {"neighbours": 10}}
         self.step(run, step, lane, build, facts)
 
-    def step(self, run: Run, step: str, name: str, write, facts=None) -> None:  # type: ignore[no-untyped-def]
-        def build(folder: Path, work: Path) -> dict:  # type: ignore[type-arg]
-            write(folder)
-            return facts or {}
-
-        config = {"night": self.seed, "seed": run.scenario.seed if name == "item_knn" else 0}
-        transact(run, step, build, inputs={}, config=config, name=name)
+    def step(self, run: Run, step: Step[Any], name: str, write, facts=None) -> None:  # type: ignore[no-untyped-def]
+        key = (self.seed, run.scenario.seed if name == "item_knn" else 0)
+        publish(run, step, write, facts, key=key, name=name)
 
 
 @pytest.fixture(scope="session", name="deciding")

@@ -13,16 +13,16 @@ import pandas as pd
 import pytest
 import yaml
 
+from pipeline import steps
 from pipeline.results import StepResult
-from pipeline.steps import sequence
-from pipeline.steps.run import Run
+from pipeline.runs.run import Run
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 KEY = "canary-key-of-more-than-sixteen-characters"
 USERS = [f"canary-{place:02}@example.com" for place in range(30)]
-REAL = sequence.call_step
+REAL = steps.call_task
 SCENARIO: dict[str, Any] = {
     "title": "Canaries",
     "sources": ["here"],
@@ -199,14 +199,15 @@ def test_tables_that_cannot_be_read_name_nobody(tmp_path: Path, own_home: Path, 
         "from pipeline.errors import DataError\n"
         "from pipeline.folders import Home\n"
         "from pipeline.scenarios import load_scenario\n"
-        "from pipeline.steps import processes, sequence\n"
-        "from pipeline.steps.run import Run\n"
+        "from pipeline import steps\n"
+        "from pipeline.runs import processes\n"
+        "from pipeline.runs.run import Run\n"
         "from pipeline.privacy import keep_private\n"
         "home = Home.from_env()\n"
         "keep_private(home.root)\n"
         f"for name in {[case.__name__ for case in CASES]}:\n"
         "    Run.start(home, name, load_scenario(name), Options())\n"
-        "    told = processes._try(home, name, ('ingest', ''), sequence.call_step)\n"
+        "    told = processes._try(home, name, ('ingest', ''), steps.call_task)\n"
         "    (home.root / 'told').open('a').write(f'{name} {told}\\n')\n"
         "sys.exit(0)\n"
     )
@@ -243,9 +244,9 @@ def test_an_error_deep_in_a_step_names_nobody(tmp_path: Path, own_home: Path, st
     """What a library quotes stays out of every file; whoever runs the command sees it on the terminal."""
     write(tmp_path, "deep", write_csv(tmp_path, rows()))
     patch = (
-        "from pipeline.steps import sequence\n"
+        "from pipeline import steps\n"
         "from tests.integration.test_canaries import broken_step\n"
-        "sequence.call_step = broken_step\n"
+        "steps.call_task = broken_step\n"
     )
     done = start("audit", "deep", patch=patch)
     assert done.returncode == 1, done.stderr

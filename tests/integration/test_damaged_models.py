@@ -24,8 +24,8 @@ from pipeline.registry.mend import mend
 from pipeline.registry.rollback import rollback
 from pipeline.rows.interactions.prepared import DomainData, Domains
 from pipeline.rows.kind import PackageInfo
+from pipeline.runs.approve import approve
 from pipeline.serving.package import write_package
-from pipeline.steps.approve import approve
 
 # MLflow itself uses what SQLAlchemy will remove.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]

@@ -13,12 +13,13 @@ import pytest
 from pipeline.config import Options, Scenario
 from pipeline.errors import MissingResultError, RefusedError
 from pipeline.folders import Home
+from pipeline.results import CLEAN, INGEST, PREPARE, VALIDATE
 from pipeline.rows.interactions.prepared import DomainData
+from pipeline.runs.run import Run
 from pipeline.steps.audit import audit
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import transact
 from pipeline.steps.validate import validate
 from pipeline.validation.passport import reference_path
+from tests.publishing import publish
 
 pytestmark = pytest.mark.slow
 
@@ -45,13 +46,12 @@ def ingested(run: Run, tables: dict[str, dict[str, pa.Table]]) -> Run:
     """The run with these tables as what `ingest` published."""
     for domain, parts in tables.items():
 
-        def build(folder: Path, _work: Path, parts: dict[str, pa.Table] = parts) -> dict:
+        def write(folder: Path, parts: dict[str, pa.Table] = parts) -> None:
             for name, table in parts.items():
                 pq.write_table(table, folder / f"{name}.parquet")
-            return {}
 
         content = {name: str(table.to_pydict()) for name, table in parts.items()}
-        transact(run, "ingest", build, inputs=content, config={}, name=domain)
+        publish(run, INGEST, write, key=content, name=domain)
     return run
 
 
@@ -78,7 +78,7 @@ def test_passport_says_what_was_checked_over_which_content(tmp_path):
     result = validate(run)
     passport = json.loads((run.path(result) / "passport.json").read_text())
 
-    assert passport["snapshot"] == {name: run.result("ingest", name).manifest for name in ("source", "target")}
+    assert passport["snapshot"] == {name: run.result(INGEST, name).manifest for name in ("source", "target")}
     assert passport["tables"]["target"]["interactions"] == {"rows_read": ROWS, "rows": ROWS, "quarantined": {}}
     assert passport["failed"] == {"critical": 0, "warning": 0, "info": 0}
     assert {"column_exists", "not_null", "two_users", "volume_fell", "bridge_users"} <= {
@@ -120,14 +120,14 @@ def test_broken_rows_go_to_quarantine_with_the_rules_name(tmp_path):
     run = run_of(tmp_path, sound(**with_value("item_id", "a\0b")), "after")
     result = validate(run)
 
-    folder = run.path(run.result("validate", "target"))
+    folder = run.path(run.result(CLEAN, "target"))
     quarantine = pq.read_table(folder / "quarantine.parquet").to_pylist()
     assert [(row["rule"], row["item_id"], row["table"]) for row in quarantine] == [
         ("control_characters_in_item_id", "a\0b", "interactions")
     ]
     assert pq.read_metadata(folder / "interactions.parquet").num_rows == ROWS - 1
-    assert run.result("validate", "source").manifest == before.result("validate", "source").manifest
-    assert result.facts["quarantined"] == 1
+    assert run.result(CLEAN, "source").manifest == before.result(CLEAN, "source").manifest
+    assert result.facts.quarantined == 1
 
 
 MANY = [f"x{place:02}" for place in range(ROWS)]
@@ -167,9 +167,10 @@ def test_table_rules_stop_the_run(tmp_path, columns, message):
     with pytest.raises(RefusedError, match=message):
         validate(run)
 
-    for name in ("", "source", "target"):
-        with pytest.raises(MissingResultError, match="needs the result of validate"):
-            run.result("validate", name)
+    for step, name in ((VALIDATE, ""), (CLEAN, "source"), (CLEAN, "target")):
+        with pytest.raises(MissingResultError, match=f"needs the result of {step.name}"):
+            run.result(step, name)
+    assert not list((tmp_path / "work").glob("*"))
     assert not list((tmp_path / "steps" / "validate").glob("*/passport.json"))
 
 
@@ -219,14 +220,14 @@ def test_times_after_the_data_interval_are_quarantined(tmp_path):
         for name, parts in sound().items()
     }
 
-    assert validate(run_of(tmp_path, tables, "a")).facts["quarantined"] == 0
-    assert validate(run_of(tmp_path, tables, "b"), datetime(2024, 1, 5, tzinfo=UTC)).facts["quarantined"] == 2
+    assert validate(run_of(tmp_path, tables, "a")).facts.quarantined == 0
+    assert validate(run_of(tmp_path, tables, "b"), datetime(2024, 1, 5, tzinfo=UTC)).facts.quarantined == 2
 
 
 def prepared(run: Run) -> None:
     """What `prepare` would publish, by the plainest code."""
     for name in run.scenario.domains:
-        frame = pd.read_parquet(run.path(run.result("validate", name)) / "interactions.parquet")
+        frame = pd.read_parquet(run.path(run.result(CLEAN, name)) / "interactions.parquet")
         users, items = (np.unique(frame[column].to_numpy(dtype=object)) for column in ("user_id", "item_id"))
         rows = pd.DataFrame(
             {
@@ -237,13 +238,7 @@ def prepared(run: Run) -> None:
             }
         ).sort_values(["user", "item"], ignore_index=True)
         data = DomainData(name, pd.DataFrame({"user_id": users}), pd.DataFrame({"item_id": items}), rows)
-        facts = {"rows": {"all": len(rows)}, "dropped": {}}
-
-        def build(folder, _work, data=data, facts=facts):
-            data.write(folder)
-            return facts
-
-        transact(run, "prepare", build, inputs={}, config={}, name=name)
+        publish(run, PREPARE, data.write, {"rows": {"all": len(rows)}}, name=name)
 
 
 def test_audit_closes_the_passport(tmp_path):
@@ -263,4 +258,4 @@ def test_audit_closes_the_passport(tmp_path):
     assert results[0].manifest == results[1].manifest
     assert list(pd.read_parquet(folder / "marks.parquet").columns) == ["domain", "row", "kind"]
     assert report["domains"]["target"]["test_rows"] == 4
-    assert results[1].facts["marked"] == report["domains"]["target"]["marked"]
+    assert results[1].facts.marked == report["domains"]["target"]["marked"]

@@ -17,9 +17,10 @@ from pipeline.data import snapshot
 from pipeline.data.pseudonyms import key_id, pseudonym
 from pipeline.errors import ConfigError, DataError, MissingResultError, StorageError
 from pipeline.folders import Home
+from pipeline.results import INGEST, IngestFacts
+from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
 from pipeline.steps.ingest import ingest
-from pipeline.steps.run import Run
 
 pytestmark = pytest.mark.slow
 
@@ -97,14 +98,8 @@ def test_a_snapshot_holds_the_domain_sorted_and_typed(data, start):
     }
     assert str(books["value"].to_pylist()) == "[1.5, 0.0, nan]"
     assert books.schema.field("timestamp").type == pa.timestamp("us", tz="UTC")
-    assert results["books"].facts == {
-        "rows": 3,
-        "users": 2,
-        "items": 2,
-        "key": None,
-        "ignored_rows": {"interactions": {"games": 1}},
-    }
-    assert run.result("ingest", "books") == results["books"]
+    assert results["books"].facts == IngestFacts(rows=3, users=2, items=2, ignored_rows={"interactions": {"games": 1}})
+    assert run.result(INGEST, "books") == results["books"]
 
 
 def write_all_formats(data):
@@ -144,7 +139,7 @@ def test_items_are_split_by_domain_and_hold_canonical_columns_only(data, start):
     )
     books = table_of(run, results["books"], "items")
     assert books.to_pydict() == {"item_id": ["1", "2"], "domain": ["books"] * 2, "title": [titles[0], "plain"]}
-    assert results["films"].facts["item_rows"] == 1
+    assert results["films"].facts.item_rows == 1
 
 
 def test_unchanged_files_are_not_read(data, start, monkeypatch):
@@ -175,7 +170,7 @@ def test_rows_of_other_domains_leave_a_snapshot_alone(data, start):
     _, after = start(scenario({"path": "rows.csv"}), run_id="two")
     assert after["books"].manifest == before["books"].manifest
     assert after["films"].manifest != before["films"].manifest
-    assert after["books"].facts["ignored_rows"] == {"interactions": {"games": 2}}
+    assert after["books"].facts.ignored_rows == {"interactions": {"games": 2}}
 
 
 def test_a_changed_query_result_is_noticed(data, start):
@@ -197,7 +192,7 @@ def test_user_ids_are_pseudonymised_before_anything_is_written(data, start, tmp_
     people = ROWS.assign(user_id=ROWS["user_id"].replace("ann", "ann@example.com"))
     people.to_csv(data / "rows.csv", index=False)
     run, results = start(scenario({"path": "rows.csv"}, pseudonymous=False))
-    assert {result.facts["key"] for result in results.values()} == {key_id(KEY.encode())}
+    assert {result.facts.key for result in results.values()} == {key_id(KEY.encode())}
     for domain in ("books", "films"):
         expected = {pseudonym(name, KEY.encode()) for name in people.loc[people["domain"] == domain, "user_id"]}
         assert set(table_of(run, results[domain])["user_id"].to_pylist()) == expected
@@ -237,7 +232,7 @@ def test_a_missing_domain_is_refused_and_earlier_snapshots_stay(data, start, tmp
     assert sorted((tmp_path / "home/steps/ingest").iterdir()) == folders
     assert table_of(run, before["films"]).num_rows == 3
     with pytest.raises(MissingResultError):
-        run.result("ingest", "films")
+        run.result(INGEST, "films")
 
 
 def test_a_full_disk_publishes_nothing(data, start, tmp_path, monkeypatch):
@@ -295,7 +290,7 @@ def test_real_tables_shuffled_are_the_same_snapshot(start, tmp_path, monkeypatch
     run, first = start(chosen)
     source, target = (table_of(run, first[domain]) for domain in chosen.domains)
     assert set(source["user_id"].to_pylist()) == set(target["user_id"].to_pylist()) == set(map(str, range(users)))
-    assert first[chosen.target].facts["items"] == target_items
+    assert first[chosen.target].facts.items == target_items
     assert source.num_rows + target.num_rows == len(rows)
     copy = tmp_path / "copy" / path
     copy.parent.mkdir(parents=True)

@@ -13,18 +13,19 @@ from pipeline.errors import MissingResultError
 from pipeline.folders import Home
 from pipeline.labels.items import Items
 from pipeline.models.load import load_ranker
+from pipeline.results import ADAPT, PRETRAIN
+from pipeline.runs.graph import graph_of, lanes_of
+from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
 from pipeline.steps.adapt import adapt_domain
 from pipeline.steps.audit import audit
 from pipeline.steps.baseline import fit_baseline
 from pipeline.steps.finetune import finetune_target
 from pipeline.steps.ingest import ingest
-from pipeline.steps.inputs import load_prepared
-from pipeline.steps.plan import lanes
 from pipeline.steps.prepare import prepare
 from pipeline.steps.pretrain import pretrain_source
-from pipeline.steps.run import Run
 from pipeline.steps.validate import validate
+from tests.publishing import domains_of
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +38,7 @@ def scenario() -> Scenario:
     return Scenario.model_validate(value)
 
 
-LANES = lanes(scenario())
+LANES = lanes_of(graph_of(scenario()))
 
 
 def prepared(home: Path, run_id: str = "night", **options: object) -> Run:
@@ -62,28 +63,28 @@ def run(ready, tmp_path_factory) -> Run:
     shutil.copytree(ready, home)
     found = Run.load(Home(home), "night")
     pretrain_source(found)
-    for adapt in LANES["adapts"]:
+    for adapt in LANES["adapt_domain"]:
         adapt_domain(found, adapt)
     return found
 
 
 @pytest.mark.parametrize(
     ("step", "lane"),
-    [(finetune_target, name) for name in LANES["strategies"]] + [(fit_baseline, name) for name in LANES["baselines"]],
+    [(step, name) for step in (finetune_target, fit_baseline) for name in LANES[step.__name__]],
 )
 def test_a_lane_publishes_a_candidate(run, step, lane):
     """A ranker that scores the catalogue, and its metrics on the target's validation rows and its settings."""
     result = step(run, lane)
-    folder, domains = run.path(result), load_prepared(run)
+    folder, domains = run.path(result), domains_of(run)
     scores = load_ranker(folder).scores(domains.histories(("train", "valid")))
     assert scores.shape == (len(domains.users), len(domains.target.items))
     assert np.isfinite(scores).all()
-    assert result.facts["valid_domain"] == domains.target.name
-    assert result.facts["lane"] == lane
-    assert 0 <= result.facts["valid"]["ndcg@10"] <= 1
+    assert result.facts.valid_domain == domains.target.name
+    assert result.facts.lane == lane
+    assert 0 <= result.facts.valid["ndcg@10"] <= 1
     trains = step is finetune_target and lane != "direct"
     assert (folder / "metrics.csv").exists() == trains
-    assert ("epochs" in result.facts["settings"]) == trains
+    assert ("epochs" in result.facts.settings) == trains
 
 
 def test_training_that_only_harms_is_not_done(run, monkeypatch):
@@ -104,9 +105,9 @@ def test_training_that_only_harms_is_not_done(run, monkeypatch):
     wild = Scenario.model_validate(run.scenario.model_dump(mode="json") | {"strategies": strategies})
     found = finetune_target(replace(run, scenario=wild), "fine_tune")
     assert asked == [True]  # chosen once, and not fitted again
-    assert found.facts["settings"]["epochs"] == 0
+    assert found.facts.settings["epochs"] == 0
     curve = pd.read_csv(run.path(found) / "metrics.csv")
-    assert curve.loc[curve["key"] == "valid/metric", "value"].max() < found.facts["valid"]["ndcg@10"]
+    assert curve.loc[curve["key"] == "valid/metric", "value"].max() < found.facts.valid["ndcg@10"]
 
 
 def test_a_metric_that_cannot_move_stops_nothing(ready, tmp_path, monkeypatch, caplog):
@@ -116,9 +117,9 @@ def test_a_metric_that_cannot_move_stops_nothing(ready, tmp_path, monkeypatch, c
     monkeypatch.setattr("pipeline.training.watch.MIN_UNITS", 1)
     run, told = Run.load(Home(tmp_path / "home"), "night"), "the metric is 0.0036 after every epoch: it stopped nothing"
     source, lane = pretrain_source(run), finetune_target(run, "target_only")
-    assert source.facts["epochs"] == lane.facts["settings"]["epochs"] == scenario().training.epochs == 2
-    assert str(source.facts["watch"]).startswith(told)
-    assert {source.facts["watch"], f"target_only: {lane.facts['watch']}"} <= set(caplog.messages)
+    assert source.facts.epochs == lane.facts.settings["epochs"] == scenario().training.epochs == 2
+    assert source.facts.watch.startswith(told)
+    assert {source.facts.watch, f"target_only: {lane.facts.watch}"} <= set(caplog.messages)
 
 
 @pytest.mark.parametrize("lane", ["target_only", "frozen"])
@@ -130,8 +131,8 @@ def test_validation_weighs_what_is_popular_against_what_was_learnt(run, lane):
         found = finetune_target(replace(run, scenario=run.scenario.model_copy(update={"model": model})), lane)
         served = load_ranker(run.path(found))
         return (
-            found.facts["valid"]["ndcg@10"],
-            found.facts["settings"]["prior_weight"],
+            found.facts.valid["ndcg@10"],
+            found.facts.settings["prior_weight"],
             served.network.head.prior("florist").numpy(),
         )
 
@@ -165,7 +166,7 @@ def test_thinning_the_target_costs_no_pretraining(run):
     thinned = prepared(run.home.root, "thin", target_share=0.5)
     again = pretrain_source(thinned)
     assert again.reused
-    assert again.manifest == run.result("pretrain_source").manifest
+    assert again.manifest == run.result(PRETRAIN).manifest
     assert not finetune_target(thinned, "target_only").reused
 
 
@@ -174,5 +175,5 @@ def test_a_repeated_run_gives_equal_hashes(ready, run, tmp_path):
     shutil.copytree(ready, tmp_path / "home")
     other = Run.load(Home(tmp_path / "home"), "night")
     pretrain_source(other)
-    assert adapt_domain(other, "dann").manifest == run.result("adapt_domain", "dann").manifest
+    assert adapt_domain(other, "dann").manifest == run.result(ADAPT, "dann").manifest
     assert finetune_target(other, "dann+fine_tune").manifest == finetune_target(run, "dann+fine_tune").manifest

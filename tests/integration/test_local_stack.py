@@ -25,9 +25,10 @@ from pipeline.local.services import recall
 from pipeline.local.settings import USER
 from pipeline.local.stack import Stack
 from pipeline.local.supervisor import deaths
+from pipeline.runs.graph import graph_of
+from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
-from pipeline.steps.run import Run
-from pipeline.steps.sequence import call_step, graph_of
+from pipeline.steps import call_task
 
 Found = TypeVar("Found")
 ROOT = Path(__file__).parents[2]
@@ -147,7 +148,7 @@ def undisturbed(home: Home) -> dict[str, str]:
     """Run the same steps one after the other, without Airflow."""
     run = Run.start(home, "undisturbed", load_scenario("demo"), Options())
     for step, lane in TopologicalSorter(graph_of(run.scenario)).static_order():
-        call_step(run, step, lane)
+        call_task(run, step, lane)
     return manifests(run.folder)
 
 

@@ -15,12 +15,13 @@ from pipeline.folders import Home, read_json
 from pipeline.registry import lookup, tracking
 from pipeline.registry import promote as registry
 from pipeline.registry.rollback import rollback
+from pipeline.results import PROMOTE, REJUDGED
+from pipeline.runs.approve import approve
+from pipeline.runs.run import Run
+from pipeline.runs.summary import summarise
 from pipeline.serving.package import ServedModel
 from pipeline.steps import promote as step
-from pipeline.steps.approve import approve
 from pipeline.steps.promote import promote
-from pipeline.steps.run import Run
-from pipeline.steps.summary import summarise
 
 # MLflow itself uses what SQLAlchemy will remove.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]
@@ -53,8 +54,8 @@ def told(run: Run) -> tuple[str, str]:
     """Give outcome and reason of a promoted run, after a look that all places say the same."""
     summary = summarise(run)
     word, reason = summary["outcome"], summary["outcome_reason"]
-    facts = run.result("promote").facts
-    assert (facts["outcome"], facts["reason"], facts["verdict"]) == (word, reason, summary["verdict"])
+    facts = run.result(PROMOTE).facts
+    assert (facts.outcome, facts.reason, facts.verdict) == (word, reason, summary["verdict"])
     client = tracking.connect(run.home)
     experiment = client.get_experiment_by_name(f"crosslift/{run.scenario.name}").experiment_id
     [logged] = client.search_runs([experiment], f"tags.`crosslift.run_id` = '{run.run_id}'")
@@ -105,7 +106,7 @@ def test_a_trial_does_not_take_over(home: Home, night: Nights, deciding: Callabl
     repeat = night(home, "trial-5", name="tried").run()
     promote(repeat)
     word, reason = told(repeat)
-    assert (word, repeat.result("promote").facts["verdict"]) == ("not promoted", "passed")
+    assert (word, repeat.result(PROMOTE).facts.verdict) == ("not promoted", "passed")
     assert reason.startswith(
         "Version 2 (item_knn) served before, and no run brings the same package back; version 1 (item_knn) stayed in "
         "service. Replaced by version 1 on 20"
@@ -149,7 +150,7 @@ def test_a_repeat_after_a_rollback_says_so(home: Home, night: Nights) -> None:
     again = night(home, "back-3", name="back", seed=2).run()
     promote(again)
     word, reason = told(again)
-    assert (word, again.result("promote").facts["verdict"]) == ("not promoted", "passed")
+    assert (word, again.result(PROMOTE).facts.verdict) == ("not promoted", "passed")
     assert reason.startswith(
         "Version 2 (item_knn) was rolled back, and no run brings the same package back; version 1 (item_knn) stayed in "
         "service. Rolled back on 20"
@@ -211,10 +212,10 @@ def test_the_second_of_two_is_judged_against_the_first(
         promote(second)
     assert told(second)[0] == outcome
     assert summarise(second)["judged_against"] == 1
-    judged = read_json(second.path(second.result("rejudged")) / "verdict.json")
-    identity = registry.find_version(tracking.connect(home), f"crosslift.{name}", first.result("promote").manifest)
+    judged = read_json(second.path(second.result(REJUDGED)) / "verdict.json")
+    identity = registry.find_version(tracking.connect(home), f"crosslift.{name}", first.result(PROMOTE).manifest)
     assert identity is not None
-    assert judged["champion"] == {"version": int(identity.version), "package": first.result("promote").manifest}
+    assert judged["champion"] == {"version": int(identity.version), "package": first.result(PROMOTE).manifest}
     assert [one["role"] for one in judged["comparisons"]][-1] == "champion"
     assert tags(home, name, 2)["judged_against"] == "version 1"
     assert tags(home, name, 2)["verdict"] == verdict
@@ -259,9 +260,9 @@ def test_the_alias_moves_only_if_it_is_where_it_was(home: Home, night: Nights, m
         registry, "check_serves", lambda *_: client.set_registered_model_alias("crosslift.cas", "champion", "1")
     )
     promote(second)
-    facts = second.result("promote").facts
-    assert (facts["outcome"], facts["serving"]) == ("not promoted", 1)
-    assert "was judged against version 2 (popularity), but the champion was another one" in str(facts["reason"])
+    facts = second.result(PROMOTE).facts
+    assert (facts.outcome, facts.serving) == ("not promoted", 1)
+    assert "was judged against version 2 (popularity), but the champion was another one" in str(facts.reason)
     assert named(home, "cas") == {"champion": 1, "challenger": 3}
 
 
@@ -276,19 +277,19 @@ def test_a_promotion_that_a_crash_cut_short_is_completed(
         with pytest.raises(KeyboardInterrupt):
             promote(second)
     assert named(home, "crash") == {"champion": 2, "challenger": 2, "previous": 1}
-    assert promote(second).facts["outcome"] == "promoted"
+    assert promote(second).facts.outcome == "promoted"
     assert told(second)[0] == "promoted"
     assert named(home, "crash") == {"champion": 2, "challenger": 2, "previous": 1}
-    assert promote(second).facts["outcome"] == "serves already"
+    assert promote(second).facts.outcome == "serves already"
 
 
-PROMOTE = """
+DRIVER = """
 import json, sys
 from pathlib import Path
 from pipeline.folders import Home
 from pipeline.steps.promote import promote
-from pipeline.steps.run import Run
-from pipeline.steps.summary import summarise
+from pipeline.runs.run import Run
+from pipeline.runs.summary import summarise
 run = Run.load(Home(Path(sys.argv[1])), sys.argv[2])
 promote(run)
 print(json.dumps(summarise(run)))
@@ -300,7 +301,7 @@ def test_two_processes_at_once(home: Home, night: Nights) -> None:
     runs = [night(home, f"both-{seed}", name="both", seed=seed).run() for seed in (1, 2)]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", PROMOTE, str(home.root), run.run_id],
+            [sys.executable, "-c", DRIVER, str(home.root), run.run_id],
             env=dict(os.environ),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

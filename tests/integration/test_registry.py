@@ -22,12 +22,13 @@ from pipeline.models.stack import Stack
 from pipeline.registry import lookup, tracking
 from pipeline.registry import promote as registry
 from pipeline.registry.rollback import rollback
+from pipeline.results import BASELINE, PREPARE, REJUDGED, VERDICT
 from pipeline.rows.interactions.prepared import Domains
 from pipeline.rows.kind import PackageInfo
+from pipeline.runs.run import Run
 from pipeline.serving import package
 from pipeline.serving.package import ServedModel, write_package
 from pipeline.steps.promote import promote
-from pipeline.steps.run import Run
 from tests.integration.conftest import domain
 
 # MLflow itself uses what SQLAlchemy will remove.
@@ -65,7 +66,7 @@ def first(home: Home, night: Nights) -> Run:
     assert lookup.list_models(home) == []
     run = night(home, "night-1").run()
     result = promote(run)
-    assert result.facts == {
+    assert result.facts.model_dump() == {
         "verdict": "passed", "outcome": "promoted", "reason": "Version 1 (item_knn) became the first champion.",
         "model": NAME, "version": 1, "lane": "item_knn", "alias": "champion", "serving": 1, "trial": "",
     }  # fmt: skip
@@ -78,16 +79,16 @@ def test_the_promoted_model_is_found_with_its_tags(home: Home, first: Run) -> No
     champion = lookup.find_champion(home, NAME)
     assert champion is not None
     assert (champion.version, champion.lane) == (1, "item_knn")
-    assert champion.candidate == first.result("fit_baseline", "item_knn").manifest
+    assert champion.candidate == first.result(BASELINE, "item_knn").manifest
     assert 0 <= champion.age_days < 1
     tags = lookup.show_model(home, NAME).versions[0].tags
     assert (tags["verdict"], tags["outcome"], tags["trial"]) == ("passed", "promoted", "none")
     assert tags["outcome_reason"].startswith("Champion since 20")
     assert tags["judged_against"] == "nothing that served"
-    compared = read_json(first.path(first.result("verdict")) / "comparison.json")["views"]["all rows"]
+    compared = read_json(first.path(first.result(VERDICT)) / "comparison.json")["views"]["all rows"]
     low = compared["lanes"]["item_knn"]["ndcg@10"]["low"]
     assert (tags["valid_ndcg_at_10"], tags["test_ndcg_at_10_low"]) == ("0.25", f"{low:.6g}")
-    assert tags["data.prepare.films"] == first.result("prepare", "films").manifest
+    assert tags["data.prepare.films"] == first.result(PREPARE, "films").manifest
     assert (tags["seed"], tags["target_share"], tags["source_model"]) == ("0", "1", "none")
     assert tags["code"].startswith("0.1.0")
     assert read_json(home.root / "reference" / "toy" / "passport.json") == {"seed": 0}
@@ -169,7 +170,7 @@ def test_a_repeat_changes_nothing(home: Home, first: Run, monkeypatch: pytest.Mo
     client = tracking.connect(home)
     runs = {run.info.run_id for run in client.search_runs(["1"])}
     again = promote(first)
-    assert (again.reused, again.facts["version"], again.facts["outcome"]) == (True, 1, "serves already")
+    assert (again.reused, again.facts.version, again.facts.outcome) == (True, 1, "serves already")
     assert named(home) == {"champion": 1, "challenger": 1}
     assert {run.info.run_id for run in client.search_runs(["1"])} == runs
 
@@ -216,19 +217,19 @@ def test_a_crash_in_the_middle_of_logging_is_completed(
 def test_nights_that_reject_promote_and_roll_back(home: Home, first: Run, night: Nights, trusted: None) -> None:
     """A rejected candidate is only the challenger; a promoted one is the champion; a rollback undoes it for good."""
     rejected = promote(night(home, "night-2", seed=10).run("rejected", None))
-    assert rejected.facts == {
+    assert rejected.facts.model_dump() == {
         "verdict": "rejected", "outcome": "not promoted", "model": NAME, "version": 2, "lane": "item_knn",
         "reason": "The gate chose nothing, its word about version 2 (item_knn) is rejected; version 1 (item_knn) "
         "stayed in service.", "alias": "challenger", "serving": 1, "trial": "",
     }  # fmt: skip
     assert named(home) == {"champion": 1, "challenger": 2}
     third = night(home, "night-3", seed=20).run("passed")
-    assert promote(third).facts["version"] == 3
+    assert promote(third).facts.version == 3
     assert named(home) == {"champion": 3, "challenger": 3, "previous": 1}
     back = rollback(home, NAME)
     assert (back.champion, back.previous) == (1, 3)
     again = promote(third)
-    assert (again.facts["outcome"], again.facts["alias"]) == ("not promoted", "challenger")
+    assert (again.facts.outcome, again.facts.alias) == ("not promoted", "challenger")
     assert named(home) == {"champion": 1, "challenger": 3, "previous": 3}
     assert rollback(home, NAME).champion == 3
     assert named(home) == {"champion": 3, "challenger": 3, "previous": 1}
@@ -239,9 +240,9 @@ def test_a_safe_lane_serves_where_the_candidate_does_not_pass(
 ) -> None:
     """Picked and promoted lane may differ: each is registered, with a verdict of its own."""
     result = promote(night(home, "night-4", seed=30).run("undecided", "popularity", picked="item_knn"))
-    assert result.facts["outcome"] == "promoted"
+    assert result.facts.outcome == "promoted"
     found = {version.version: version for version in lookup.show_model(home, NAME).versions}
-    version = int(str(result.facts["version"]))
+    version = result.facts.version
     assert (found[version].tags["lane"], found[version].tags["verdict"]) == ("popularity", "fallback")
     assert (found[version - 1].tags["verdict"], found[version - 1].aliases) == ("undecided", ("challenger",))
 
@@ -258,7 +259,7 @@ def test_a_kill_before_the_alias_moved_can_be_repeated(
             promote(third)
     assert named(home)["champion"] == before
     versions = len(lookup.show_model(home, NAME).versions)
-    assert promote(third).facts["outcome"] == "promoted"
+    assert promote(third).facts.outcome == "promoted"
     assert len(lookup.show_model(home, NAME).versions) == versions
     assert named(home)["previous"] == before
 
@@ -302,7 +303,7 @@ def test_the_next_night_puts_a_damaged_champion_back(
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(StorageError, match=rf"{NAME} version {serving}, the champion, is damaged .*weights"):
         lookup.model_folder(home, NAME)
-    assert promote(night(home, "night-7", seed=60).run("rejected", None)).facts["outcome"] == "not promoted"
+    assert promote(night(home, "night-7", seed=60).run("rejected", None)).facts.outcome == "not promoted"
     assert weights.read_bytes() == whole
     assert lookup.model_folder(home, NAME) == weights.parents[2]
     assert "weights.safetensors" in caplog.text
@@ -316,7 +317,7 @@ def test_a_champion_that_is_lost_is_judged_without(
     serving = lookup.find_champion(home, NAME)
     assert serving is not None
     tonight = night(home, "night-8", seed=70).run("rejected", None)
-    assert read_json(tonight.path(tonight.result("verdict")) / "verdict.json")["champion"]["version"] == serving.version
+    assert read_json(tonight.path(tonight.result(VERDICT)) / "verdict.json")["champion"]["version"] == serving.version
     broken = {}
     for folder in (serving.folder, *(home.root / "steps" / "package").glob("*")):
         if (folder / "weights.safetensors").exists():
@@ -325,10 +326,10 @@ def test_a_champion_that_is_lost_is_judged_without(
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with deciding("rejected", None):
         result = promote(tonight)
-    judged = read_json(tonight.path(tonight.result("rejudged")) / "verdict.json")
+    judged = read_json(tonight.path(tonight.result(REJUDGED)) / "verdict.json")
     assert judged["champion"] is None
     assert judged["reason"].startswith(f"The champion, version {serving.version}, cannot be read and was left out: ")
-    assert (result.facts["outcome"], named(home)["champion"]) == ("not promoted", serving.version)
+    assert (result.facts.outcome, named(home)["champion"]) == ("not promoted", serving.version)
     for path, content in broken.items():
         path.write_bytes(content)
     assert lookup.model_folder(home, NAME)

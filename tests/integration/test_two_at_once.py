@@ -14,8 +14,9 @@ import yaml
 
 from pipeline.config import Options, Scenario
 from pipeline.folders import Home, run_folder
+from pipeline.results import INGEST
+from pipeline.runs.run import Run, alone
 from pipeline.scenarios import load_scenario
-from pipeline.steps.run import Run, alone
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -23,13 +24,13 @@ RUN = "night"
 
 # Ingests for one of two runs. Who generates the tables waits until the other one has begun too; each call of the
 # generator leaves a file.
-INGEST = """
+DRIVER = """
 import sys, time
 from pathlib import Path
 from pipeline.data import generator
 from pipeline.folders import Home
 from pipeline.steps import ingest
-from pipeline.steps.run import Run
+from pipeline.runs.run import Run
 
 me, signs, generate = sys.argv[1], Path(sys.argv[2]), generator.generate
 
@@ -67,13 +68,13 @@ def test_two_first_ingests(own_home: Path, tmp_path: Path) -> None:
         Run.start(home, name, Scenario.model_validate(small()), Options())
     (signs := tmp_path / "signs").mkdir()
     processes = [
-        subprocess.Popen([sys.executable, "-c", INGEST, name, str(signs)], stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", DRIVER, name, str(signs)], stderr=subprocess.PIPE, text=True)
         for name in names
     ]
     told = [process.communicate(timeout=300)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], told
     assert len(list(signs.glob("generated-*"))) == 1
-    found = [{at: one.manifest for at, one in Run.load(home, name).results("ingest").items()} for name in names]
+    found = [{at: one.manifest for at, one in Run.load(home, name).results(INGEST).items()} for name in names]
     assert found[0] == found[1]
     assert set(found[0]) == {"grocer", "florist"}
 
@@ -132,5 +133,5 @@ def test_tasks_of_one_run_work_beside_each_other(start: Callable[..., subprocess
     with alone(home, RUN):
         both = [start("step", "ingest", "small", "--run", RUN) for _ in range(2)]
         assert [end(one)[0] for one in both] == [0, 0]
-    assert set(Run.load(home, RUN).results("ingest")) == {"grocer", "florist"}
+    assert set(Run.load(home, RUN).results(INGEST)) == {"grocer", "florist"}
     assert (home.root / "locks" / f"run-{run_folder(RUN)}").read_bytes() == b""

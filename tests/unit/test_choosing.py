@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.config import FitSettings
 from pipeline.evaluation.choosing import Chooser, score_together
-from pipeline.labels.items import Items
 from pipeline.labels.ranking_metrics import user_metrics
 from pipeline.models.neighbours import PopularityRanker
 from pipeline.models.stack import Stack
@@ -24,13 +24,11 @@ def domain(name: str, users: int) -> DomainData:
     return DomainData.build(name, rows, None, 1.0)
 
 
-def choosers(limit: int = 4000) -> tuple[Chooser, ...]:
+def choosers() -> tuple[Chooser, ...]:
     value = load_scenario("demo").model_dump(mode="json")
     value |= {"sources": ["films", "music", "games"], "target": "books"}
-    value["training"]["valid_users"] = limit
     sources = Domains((domain("music", 30), domain("games", 10)), domain("films", 60))
-    scenario = type(load_scenario("demo")).model_validate(value)
-    return Chooser.of_sources(scenario, Items(scenario.task), sources)
+    return Chooser.of_sources(FitSettings.of(type(load_scenario("demo")).model_validate(value)), sources)
 
 
 def test_every_source_is_watched():
@@ -50,10 +48,10 @@ def test_every_source_is_watched():
 
 def test_the_limit_is_of_all_together():
     """Of a hundred rows some fifty stay, from each source its share."""
-    every = choosers(50)
-    few = [one.few(sum(len(one.view) for one in every)) for one in every]
+    every = choosers()
+    few = [one.few(50, sum(len(one.view) for one in every)) for one in every]
     assert [len(one.view) for one in few] == [30, 15, 5]
-    assert [len(one.few().view) for one in every] == [30, 30, 10]
+    assert [len(one.few(50).view) for one in every] == [30, 30, 10]
 
 
 def test_a_metric_is_the_mean_over_users():

@@ -13,7 +13,7 @@ from pipeline.errors import StorageError
 from pipeline.folders import Home, manifest_hash, write_json, written_whole
 from pipeline.registry import lookup
 from pipeline.registry.lookup import ModelDetails, ModelSummary, VersionDetails
-from pipeline.steps.clean import DAY, Unneeded, find_unneeded, remove
+from pipeline.runs.clean import DAY, Unneeded, find_unneeded, remove
 
 NOW = 1_800_000_000.0
 

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import cli
+from pipeline import cli, steps
 from pipeline.errors import CrossliftError, ExitCode, RefusedError, StorageError
-from pipeline.steps import sequence
 
 Crosslift = Callable[..., tuple[int, str, str]]
 
@@ -126,7 +125,7 @@ def test_registry_that_is_empty(crosslift: Crosslift, own_home: Path) -> None:
 def test_steps_by_hand(crosslift: Crosslift) -> None:
     """`plan` starts a run and lists its lanes; a step that lacks its input, or its lane, says so."""
     planned = json.loads(crosslift("step", "plan", "demo", "--run", "r", "--json")[1])
-    assert planned["adapts"] == ["coral", "dann"]
+    assert planned["adapt_domain"] == ["coral", "dann"]
     code, _, err = crosslift("step", "validate", "demo", "--run", "r")
     assert (code, err) == (
         1,
@@ -150,7 +149,7 @@ def test_exit_codes_of_errors(
     crosslift: Crosslift, monkeypatch: pytest.MonkeyPatch, error: CrossliftError, code: int
 ) -> None:
     """Each error of ours ends with its exit code and its message alone."""
-    monkeypatch.setattr(sequence, "call_step", raiser(error))
+    monkeypatch.setattr(steps, "call_task", raiser(error))
     crosslift("step", "plan", "demo", "--run", "r")
     assert crosslift("step", "ingest", "demo", "--run", "r") == (code, "", f"crosslift: {error}\n")
 
@@ -166,14 +165,14 @@ def raiser(error: BaseException) -> Callable[..., Any]:
 
 def test_unexpected_errors(crosslift: Crosslift, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that nobody foresaw is one line; the trace lies in the file that the line names."""
-    monkeypatch.setattr(sequence, "call_step", raiser(ZeroDivisionError("what\nelse")))
+    monkeypatch.setattr(steps, "call_task", raiser(ZeroDivisionError("what\nelse")))
     crosslift("step", "plan", "demo", "--run", "r")
     code, out, err = crosslift("step", "ingest", "demo", "--run", "r")
     log = own_home / "logs" / "crosslift.log"
     assert (code, out) == (1, "")
     assert err == f"crosslift: ZeroDivisionError: what (unexpected; the trace is in {log})\n"
     assert log.read_text().startswith("$ crosslift step\nTraceback (most recent call last)")
-    assert "in call_step" in log.read_text() or "in fail" in log.read_text()
+    assert "in call_task" in log.read_text() or "in fail" in log.read_text()
 
 
 def test_the_log_of_an_unexpected_error_names_nobody(
@@ -208,7 +207,7 @@ def test_everything_is_for_the_owner_alone(
     before = os.umask(0o022)
     try:
         crosslift("step", "plan", "demo", "--run", "r")
-        monkeypatch.setattr(sequence, "call_step", raiser(ZeroDivisionError()))
+        monkeypatch.setattr(steps, "call_task", raiser(ZeroDivisionError()))
         crosslift("step", "ingest", "demo", "--run", "r")
         assert modes(own_home) == set()
         own_home.chmod(0o755)
@@ -227,7 +226,7 @@ def test_unexpected_error_and_no_place_for_its_trace(
     crosslift: Crosslift, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the log cannot be written the line says that too."""
-    monkeypatch.setattr(sequence, "call_step", raiser(ZeroDivisionError("what")))
+    monkeypatch.setattr(steps, "call_task", raiser(ZeroDivisionError("what")))
     crosslift("step", "plan", "demo", "--run", "r")
     (own_home / "logs").write_text("mine")
     code, _, err = crosslift("step", "ingest", "demo", "--run", "r")
@@ -237,7 +236,7 @@ def test_unexpected_error_and_no_place_for_its_trace(
 
 def test_interrupted(crosslift: Crosslift, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends with 130 and no trace."""
-    monkeypatch.setattr(sequence, "call_step", raiser(KeyboardInterrupt()))
+    monkeypatch.setattr(steps, "call_task", raiser(KeyboardInterrupt()))
     crosslift("step", "plan", "demo", "--run", "r")
     code, _, err = crosslift("step", "ingest", "demo", "--run", "r")
     assert code == 130

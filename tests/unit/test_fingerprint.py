@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.steps import fingerprint
+from pipeline.runs import fingerprint
 
 STEPS = (
     "ingest",
@@ -33,7 +33,15 @@ def hashes() -> dict[str, str]:
     ("edited", "again"),
     [
         ("cli/app.py", set()),
-        ("steps/transaction.py", set()),
+        ("runs/transaction.py", set()),
+        ("runs/sequence.py", set()),
+        ("runs/graph.py", set()),
+        ("runs/logged.py", set()),
+        ("runs/outcome.py", set()),
+        ("runs/champion.py", {"judging"}),
+        ("runs/account.py", {"audit"}),
+        ("evaluation/choosing.py", {"pretrain", "finetune", "baseline"}),
+        ("steps/promote.py", set()),
         ("registry/rollback.py", set()),
         ("registry/lookup.py", {"judging"}),
         ("evaluation/report.html", {"report"}),

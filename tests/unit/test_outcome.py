@@ -6,9 +6,9 @@ import pytest
 
 from pipeline.folders import Home
 from pipeline.registry.promote import Serving
+from pipeline.runs.outcome import Place, held_back, moved
+from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
-from pipeline.steps.outcome import Place, held_back, moved
-from pipeline.steps.run import Run
 
 SERVING = Serving(version=2, lane="ease", package="two")
 SERVED = {"crosslift.promoted": "true", "outcome_reason": "Replaced by version 2 on Monday."}

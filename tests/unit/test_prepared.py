@@ -12,13 +12,13 @@ from pipeline.config import Options
 from pipeline.data.splits import is_kept
 from pipeline.errors import DataError
 from pipeline.folders import Home
+from pipeline.results import CLEAN
 from pipeline.rows.interactions.prepared import DomainData
+from pipeline.runs.account import Account, accounts
+from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
-from pipeline.steps.account import Account, accounts
-from pipeline.steps.inputs import load_prepared
 from pipeline.steps.prepare import prepare
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import transact
+from tests.publishing import domains_of, publish
 
 
 def scenario(split, base="cross_category"):
@@ -28,19 +28,18 @@ def scenario(split, base="cross_category"):
 
 
 def validated(tmp_path, settings, tables, share=1.0, force=False):
-    """A run whose step `validate` published these tables: domain -> (interactions, items or None)."""
+    """A run whose step `clean` published these tables: domain -> (interactions, items or None)."""
     run = Run.start(Home(tmp_path), f"share-{share}", settings, Options(target_share=share, force=force))
     for name, (interactions, items) in tables.items():
 
-        def build(folder, work, interactions=interactions, items=items):
+        def write(folder, interactions=interactions, items=items):
             interactions.to_parquet(folder / "interactions.parquet", index=False)
             if items is not None:
                 items.to_parquet(folder / "items.parquet", index=False)
-            counts = {"rows_read": len(interactions), "rows": len(interactions), "rules": {}}
-            return {"interactions": counts}
 
+        counts = {"rows_read": len(interactions), "rows": len(interactions), "rules": {}}
         content = interactions.to_csv() + ("" if items is None else items.to_csv())
-        transact(run, "validate", build, inputs={}, config={"content": content}, name=name)
+        publish(run, CLEAN, write, {"tables": {"interactions": counts}}, key=content, name=name)
     return run
 
 
@@ -87,7 +86,7 @@ def test_cold_users_train_nothing_and_hang_on_the_sources_users(tmp_path):
     """None of the rows of who chooses or tests trains; a source with other users is another split."""
     run = validated(tmp_path, scenario({"kind": "cold_users", "valid": 0.2, "test": 0.3}), TABLES)
     prepare(run)
-    rows = load_prepared(run).target.rows
+    rows = domains_of(run).target.rows
     users = [set(rows.loc[rows["part"] == part, "user"]) for part in (0, 1, 2)]
     assert all(users)
     assert not users[0] & users[1] | users[1] & users[2] | users[0] & users[2]
@@ -107,14 +106,14 @@ def test_the_catalogue_is_what_was_trained_on_or_is_described(tmp_path):
     goods = pd.DataFrame({"item_id": ["described", "never"], "title": ["Oak tea", None], "category": ["Tea", "Tea"]})
     run = validated(tmp_path, scenario({"kind": "shipped"}), {**TABLES, "target": (target, goods)})
     facts = prepare(run)["target"].facts
-    data = load_prepared(run).target
+    data = domains_of(run).target
     assert data.items["item_id"].tolist() == ["c0", "c1", "c2", "c3", "described", "k", "l", "never"]
     assert data.items["train_count"].tolist() == [1, 1, 1, 1, 0, 1, 1, 0]
     assert data.items["title"].dropna().to_dict() == {4: "Oak tea"}
     assert data.items["category"].dropna().to_dict() == {4: "Tea", 7: "Tea"}
     assert data.users["user_id"].tolist() == ["a", "b", "c"]
-    assert facts["dropped"]["outside_catalogue"] == 1
-    assert facts["rows"] == {"train": 5, "valid": 1, "test": 2}
+    assert facts.dropped["outside_catalogue"] == 1
+    assert facts.rows == {"train": 5, "valid": 1, "test": 2}
     held = data.rows[data.rows["part"] == 2]
     assert held[["user", "item"]].to_numpy().tolist() == [[0, 4], [1, 5]]
 
@@ -144,7 +143,7 @@ def test_every_share_leaves_the_same_items_to_rank(tmp_path):
     for share in (1.0, 0.3):
         run = validated(tmp_path, scenario({"kind": "shipped"}), TABLES, share)
         prepare(run)
-        domains = load_prepared(run)
+        domains = domains_of(run)
         seen[share] = domains.seen(domains.target, ("train", "valid"))
         trained[share] = domains.histories(("train", "valid"))["target"]
     assert (seen[1.0] != trained[1.0]).nnz == 0
@@ -156,7 +155,7 @@ def test_a_poor_target_chooses_by_few_rows(tmp_path):
     """Thinning takes validation rows too, by the same hash, and never a test row; an oracle sees all of them."""
     run = validated(tmp_path, scenario({"kind": "time"}), TABLES, 0.3)
     prepare(run)
-    domains = load_prepared(run)
+    domains = domains_of(run)
     rows = domains.target.rows
     valid = rows[rows["part"] == 1]
     assert domains.held_out("valid").rows["row"].tolist() == valid.index[valid["kept"]].tolist()
@@ -218,22 +217,20 @@ def test_nothing_in_the_source_is_later_than_what_is_predicted(tmp_path):
     """By time: every row of the source lies before the target's first validation row, and no source row tests."""
     run = validated(tmp_path, scenario({"kind": "time"}), TABLES)
     facts = prepare(run)["source"].facts
-    domains = load_prepared(run)
+    domains = domains_of(run)
     held = domains.target.rows.loc[domains.target.rows["part"] > 0, "timestamp"]
     source = domains.sources[0].rows
     assert source["timestamp"].max() < held.min()
     assert set(source["part"]) == {0, 1}
-    assert facts["dropped"]["later_than_target"] > 0
+    assert facts.dropped["later_than_target"] > 0
 
 
 def test_a_shipped_source_keeps_its_own_test_rows_apart(tmp_path):
     """They are in the folder as test rows and in no history."""
     run = validated(tmp_path, scenario({"kind": "shipped"}), TABLES)
     facts = prepare(run)["source"].facts
-    assert (
-        facts["rows"]["test"] == (TABLES["source"][0]["split"] == "test").sum() - facts["dropped"]["outside_catalogue"]
-    )
-    assert load_prepared(run).histories()["source"].nnz == facts["rows"]["train"] + facts["rows"]["valid"]
+    assert facts.rows["test"] == (TABLES["source"][0]["split"] == "test").sum() - facts.dropped["outside_catalogue"]
+    assert domains_of(run).histories()["source"].nnz == facts.rows["train"] + facts.rows["valid"]
 
 
 def test_a_split_that_leaves_a_part_empty_is_refused(tmp_path):
@@ -272,7 +269,7 @@ def test_the_real_tables_have_the_published_sizes(name, table, catalogue, parts,
     started = time.process_time()
     facts = prepare(run)[settings.target].facts
     assert time.process_time() - started < 10
-    assert (facts["catalogue"], facts["rows"]) == (catalogue, parts)
+    assert (facts.known["catalogue"], facts.rows) == (catalogue, parts)
     thin = prepare(validated(tmp_path, settings, tables, 0.1))
-    assert thin[settings.target].facts["kept"] / facts["kept"] == pytest.approx(0.1, abs=0.005)
+    assert thin[settings.target].facts.kept / facts.kept == pytest.approx(0.1, abs=0.005)
     assert all(thin[source].reused for source in settings.sources)

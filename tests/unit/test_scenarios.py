@@ -14,8 +14,8 @@ import yaml
 from pipeline.config import Options, Scenario
 from pipeline.errors import ConfigError
 from pipeline.folders import Home
+from pipeline.runs.run import Run
 from pipeline.scenarios import apply_options, check_file, find_scenarios, json_schema, load_scenario, loader
-from pipeline.steps.run import Run
 
 BUILT_IN = ("demo", "cross_category", "cross_category_phones", "cold_start", "new_shop")
 MINIMAL: dict[str, Any] = {

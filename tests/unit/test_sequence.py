@@ -10,18 +10,22 @@ from collections.abc import Callable, Iterator
 from graphlib import TopologicalSorter
 from multiprocessing import active_children
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
+from pipeline import results
 from pipeline.config import Options
 from pipeline.errors import ExitCode, RefusedError, StorageError
 from pipeline.folders import Home
-from pipeline.results import StepResult
-from pipeline.scenarios import load_scenario
-from pipeline.steps import processes, sequence
-from pipeline.steps.processes import Task, end_tasks, log_file, start_task
-from pipeline.steps.run import Run
+from pipeline.results import AUDIT, BASELINE, VERDICT, StepResult, TrainFacts
+from pipeline.runs import graph as tasks
+from pipeline.runs import processes, sequence
+from pipeline.runs.processes import Task, end_tasks, log_file, start_task
+from pipeline.runs.run import Run
+from pipeline.scenarios import apply_options, load_scenario
+from pipeline.steps import function_of
+from tests.publishing import result_of
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 900  # seconds; waits end when something happens, this only bounds what never does
@@ -29,7 +33,7 @@ PATIENCE = 900  # seconds; waits end when something happens, this only bounds wh
 
 def test_graph_has_the_dags_order() -> None:
     """Every task waits for what it reads; baselines and what starts from random weights wait for the audit alone."""
-    graph = sequence.graph_of(load_scenario("demo"))
+    graph = tasks.graph_of(load_scenario("demo"))
     order = list(TopologicalSorter(graph).static_order())
     assert len(order) == len(set(order)) == len(graph) == 4 + 1 + 2 + 7 + 8 + 2
     assert graph["finetune_target", "coral+fine_tune"] == (("adapt_domain", "coral"),)
@@ -38,13 +42,34 @@ def test_graph_has_the_dags_order() -> None:
         assert graph[lane] == (("audit", ""),)
     assert len(graph["evaluate", ""]) == 1 + 2 + 7 + 8
     assert graph["promote", ""] == (("evaluate", ""),)
-    assert list(sequence.data_graph(load_scenario("demo"))) == [(step, "") for step in sequence.DATA]
+    assert list(tasks.data_graph(load_scenario("demo"))) == [(step, "") for step in tasks.DATA]
+
+
+def test_every_task_has_a_function_and_tells_what_it_records() -> None:
+    """Whoever reads the graph finds what runs a task, and which records a repeat must drop."""
+    graph = tasks.graph_of(load_scenario("demo"))
+    assert set(tasks.tasks_of(graph)) == set(tasks.RECORDS)
+    assert all(getattr(function_of(task), "__name__", "") == task for task in tasks.RECORDS)
+    recorded = [step.name for steps in tasks.RECORDS.values() for step in steps]
+    assert sorted(recorded) == sorted(one.name for one in vars(results).values() if isinstance(one, results.Step))
+
+
+def test_without_lanes_the_graph_is_that_of_the_tasks() -> None:
+    """Of what a task waits for only the last tasks are named, and what a scenario has not is not there."""
+    demo = tasks.graph_of(load_scenario("demo"))
+    assert tasks.tasks_of(demo)["evaluate"] == ["finetune_target", "fit_baseline"]
+    assert tasks.tasks_of(demo)["finetune_target"] == ["adapt_domain"]
+    assert tasks.lanes_of(demo)["adapt_domain"] == ["coral", "dann"]
+    kept = Options(strategies=("target_only", "fine_tune"))
+    plain = tasks.graph_of(apply_options(load_scenario("demo"), kept))
+    assert tasks.tasks_of(plain)["finetune_target"] == ["pretrain_source"]
+    assert set(tasks.lanes_of(plain)) == {"finetune_target", "fit_baseline"}
 
 
 DETAILS = "of a library\nwith details"
 
 
-def stub(run: Run, step: str, lane: str) -> list[StepResult]:
+def stub(run: Run, step: str, lane: str) -> list[StepResult[Any]]:
     """Be any step: some lanes fail in their own way."""
     print("printed by a library")
     if lane == "ials":
@@ -62,13 +87,13 @@ def stub(run: Run, step: str, lane: str) -> list[StepResult]:
     if run.run_id == "slow" and step == "ingest":
         (run.folder / "child").write_text(str(os.getpid()))
         time.sleep(2 * PATIENCE)
-    return [StepResult(step=step, name=lane, fingerprint="f", folder="x", manifest="m", reused=lane == "ease+source")]
+    told = {"step": step, "name": lane, "fingerprint": "f", "folder": "x", "manifest": "m"}
+    return [StepResult[Any](**told, reused=lane == "ease+source", facts=TrainFacts(epochs=0))]
 
 
 @pytest.fixture
 def stubbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let every step be the stub, load nothing ahead of it, and leave no task behind where a test fails."""
-    monkeypatch.setattr(sequence, "call_step", stub)
+    """Load nothing ahead of the tasks, and leave none behind where a test fails."""
     monkeypatch.setattr(processes, "PRELOADED", ())
     yield
     for process in active_children():
@@ -85,7 +110,7 @@ def test_a_lane_that_dies_costs_only_itself(capfd: pytest.CaptureFixture[str]) -
     """A lane that is killed, fails or vanishes is named with its reason; the others and the evaluation go on."""
     run = started("r")
     told: list[str] = []
-    outcomes = sequence.run_graph(run, sequence.graph_of(run.scenario), 3, lambda one: told.append(one.name))
+    outcomes = sequence.run_graph(run, tasks.graph_of(run.scenario), stub, 3, lambda one: told.append(one.name))
     assert told == [outcome.name for outcome in outcomes]
     failed = {outcome.lane: outcome.message for outcome in outcomes if outcome.state == "failed"}
     assert set(failed) == {"ials", "joint", "frozen", "ease"}
@@ -102,7 +127,7 @@ def test_a_lane_that_dies_costs_only_itself(capfd: pytest.CaptureFixture[str]) -
         "prepare": ("a folder was damaged",)
     }
     assert "a folder was damaged" in log_file(run.home, "r", ("prepare", "")).read_text()
-    assert [outcome.step for outcome in outcomes[:4]] == list(sequence.DATA)
+    assert [outcome.step for outcome in outcomes[:4]] == list(tasks.DATA)
     assert outcomes[-1].step == "promote"
     assert {outcome.lane for outcome in outcomes if outcome.state == "reused"} == {"ease+source"}
     assert capfd.readouterr().out == ""
@@ -114,7 +139,7 @@ def test_a_step_that_all_need() -> None:
     run = started("refused")
     told: list[str] = []
     with pytest.raises(sequence.StepFailedError, match="validate: a rule") as raised:
-        sequence.run_graph(run, sequence.graph_of(run.scenario), 3, lambda one: told.append(one.name))
+        sequence.run_graph(run, tasks.graph_of(run.scenario), stub, 3, lambda one: told.append(one.name))
     assert raised.value.exit_code == ExitCode.REFUSED
     assert told == ["ingest", "validate"]
 
@@ -123,10 +148,11 @@ def test_a_step_that_all_need() -> None:
 def test_an_earlier_try_leaves_no_results() -> None:
     """Results of the steps that run again are dropped first, so that none is taken for tonight's; others stay."""
     run = started("refused")
-    for step in ("fit_baseline", "verdict", "other"):
-        run.record(StepResult(step=step, fingerprint="f", folder="x", manifest="m", reused=False))
+    for step in (BASELINE, VERDICT):
+        run.record(result_of(step))
+    run.record(result_of(AUDIT).model_copy(update={"step": "other"}))
     with pytest.raises(sequence.StepFailedError):
-        sequence.run_graph(run, sequence.graph_of(run.scenario), 1, lambda _: None)
+        sequence.run_graph(run, tasks.graph_of(run.scenario), stub, 1, lambda _: None)
     assert [path.name for path in (run.folder / "results").iterdir()] == ["other..json"]
 
 
@@ -134,10 +160,10 @@ def test_what_ran_before_is_known() -> None:
     """A run of the same plan that came to a verdict says that there may be nothing to do; force says otherwise."""
     run = started("one")
     assert not sequence.ran_before(run)
-    run.record(StepResult(step="verdict", fingerprint="f", folder="x", manifest="m", reused=False))
+    run.record(result_of(VERDICT))
     assert sequence.ran_before(started("two"))
     (started("damaged").folder / "plan.json").write_text("{")
-    Run(run.home, "damaged", run.scenario).record(run.result("verdict"))
+    Run(run.home, "damaged", run.scenario).record(run.result(VERDICT))
     assert sequence.ran_before(started("two"))
     assert not sequence.ran_before(Run.start(run.home, "three", run.scenario, Options(force=True)))
     assert not sequence.ran_before(Run.start(run.home, "four", run.scenario, Options(seed=9)))
@@ -149,9 +175,9 @@ def test_no_process_is_left(own_home: Path, number: signal.Signals) -> None:
     code = (
         "import sys\n"
         "from pipeline.cli import main\n"
-        "from pipeline.steps import sequence\n"
+        "import pipeline.steps\n"
         "from tests.unit.test_sequence import stub\n"
-        "sequence.call_step = stub\n"
+        "pipeline.steps.call_task = stub\n"
         "sys.exit(main())\n"
     )
     home = Home(own_home)
@@ -180,7 +206,7 @@ def test_an_interrupt_while_a_task_starts(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sequence, "start_task", interrupted)
     run = started("slow")
     with pytest.raises(KeyboardInterrupt):
-        sequence.run_graph(run, sequence.graph_of(run.scenario), 1, lambda _: None)
+        sequence.run_graph(run, tasks.graph_of(run.scenario), stub, 1, lambda _: None)
     assert active_children() == []
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config import Scenario
+from pipeline.config import Scenario, TrainSettings
 from pipeline.errors import CrossliftError
 from pipeline.models.batches import InputRows
 from pipeline.models.lanes import HistoryLearner, copy_shared_items, place_by_takers, shared_items
@@ -35,7 +35,7 @@ NEAR = domain("near", ["c y", "c q", "d q", "e z", "e y"])  # other users; y and
 
 
 def learner(given: Scenario, *sources: str) -> HistoryLearner:
-    return HistoryLearner(replace(Learning.of(given), sources=sources or ("far",)))
+    return HistoryLearner(replace(Learning.of(TrainSettings.of(given), given.bridges), sources=sources or ("far",)))
 
 
 def new_network(bridge: str, domains: Domains) -> Network:

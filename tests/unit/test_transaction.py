@@ -2,23 +2,23 @@
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline import folders
-from pipeline.config import Options
+from pipeline.config import Options, Settings
 from pipeline.errors import MissingResultError, StorageError
-from pipeline.folders import Home, read_json
+from pipeline.folders import Home, hash_file, read_json, write_json
 from pipeline.integrity import damage
-from pipeline.results import StepResult
+from pipeline.results import TUNE, LaneFacts, StepResult
+from pipeline.runs import transaction
+from pipeline.runs.fingerprint import device_class
+from pipeline.runs.run import Run
+from pipeline.runs.transaction import cost_of, transact
 from pipeline.scenarios import load_scenario
-from pipeline.steps import transaction
-from pipeline.steps.fingerprint import device_class
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import Facts, cost_of, transact
 
 
 @pytest.fixture
@@ -27,23 +27,40 @@ def run(own_home: Path) -> Run:
     return Run.start(Home(own_home), "one", load_scenario("demo"), Options())
 
 
+class Dim(Settings):
+    """Settings of a step."""
+
+    dim: int = 8
+    seed: int = 0
+
+
+class Content:
+    """An input."""
+
+    def __init__(self, identity: str) -> None:
+        self.identity = identity
+
+
+FACTS = LaneFacts(lane="lane", valid={"ndcg@10": 0.5}, valid_domain="films", settings={})
+
+
 class Step:
     """A step that counts how often it computes."""
 
     def __init__(self) -> None:
         self.times = 0
 
-    def __call__(self, folder: Path, work: Path) -> Facts:
+    def __call__(self, settings: Dim, inputs: Mapping[str, Content], folder: Path, work: Path) -> LaneFacts:
         """Write one artifact, as a step does."""
         self.times += 1
         (folder / "table").write_text("abc")
-        return {"rows": 3}
+        return FACTS
 
 
-def do(run: Run, step: Callable[[Path, Path], Facts], **changes: Any) -> StepResult:
+def do(run: Run, step: Callable[..., LaneFacts], **changes: Any) -> StepResult[LaneFacts]:
     """Run a step with settings of which some are changed."""
-    settings: dict[str, Any] = {"inputs": {"ingest.a": "hash"}, "config": {"dim": 8, "seed": 0}, "name": "lane"}
-    return transact(run, "finetune_target", step, **{**settings, **changes})
+    given: dict[str, Any] = {"inputs": {"ingest.a": Content("hash")}, "settings": Dim(), "name": "lane"}
+    return transact(run, TUNE, step, **{**given, **changes})
 
 
 def test_computed_once(run: Run) -> None:
@@ -53,8 +70,8 @@ def test_computed_once(run: Run) -> None:
     assert step.times == 1
     assert (first.reused, second.reused) == (False, True)
     assert second == first.model_copy(update={"reused": True})
-    assert first.facts == {"rows": 3}
-    assert run.result("finetune_target", "lane") == second
+    assert first.facts == FACTS
+    assert run.result(TUNE, "lane") == second
     assert not damage(run.path(first))
     assert cost_of(run.path(first)).wall_seconds >= 0
     assert read_json(run.path(first) / "meta.json")["run_id"] == "one"
@@ -63,10 +80,10 @@ def test_computed_once(run: Run) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"inputs": {"ingest.a": "other"}},
-        {"inputs": {"ingest.b": "hash"}},
-        {"config": {"dim": 9, "seed": 0}},
-        {"config": {"dim": 8, "seed": 1}},
+        {"inputs": {"ingest.a": Content("other")}},
+        {"inputs": {"ingest.b": Content("hash")}},
+        {"settings": Dim(dim=9)},
+        {"settings": Dim(seed=1)},
         {"name": "other"},
     ],
 )
@@ -114,7 +131,7 @@ DAMAGES: dict[str, tuple[str, str | None]] = {  # file, and what it holds then; 
     "cut": ("table", "a"),
     "longer": ("table", "abcd"),
     "gone": ("table", None),
-    "facts flipped": ("facts.json", '{\n  "rows": 2\n}'),
+    "facts flipped": ("facts.json", '{"lane": "other", "valid": {}, "valid_domain": "films", "settings": {}}'),
     "facts broken": ("facts.json", "{"),
     "facts gone": ("facts.json", None),
     "manifest broken": ("manifest.json", "{"),
@@ -164,6 +181,27 @@ def test_a_folder_that_another_run_made_otherwise_is_no_input(run: Run) -> None:
         run.path(forged)
 
 
+def test_an_artifact_is_an_input_by_its_own_hash(run: Run) -> None:
+    """Who reads one file hangs on that file and on no other; its folder must be what was published all the same."""
+    first = do(run, Step())
+    whole, table = run.input(TUNE, "lane"), run.input(TUNE, "lane", "table")
+    assert (whole.identity, whole.path) == (first.manifest, run.place(first))
+    assert (table.identity, table.path) == (hash_file(run.place(first) / "table"), run.place(first) / "table")
+    (run.place(first) / "manifest.json").write_text("{}")
+    for read in (lambda: run.input(TUNE, "lane", "table").identity, lambda: run.input(TUNE, "lane", "table").path):
+        with pytest.raises(StorageError, match="the folder of finetune_target lane was damaged"):
+            read()
+
+
+def test_a_record_with_facts_of_an_older_version_is_read(run: Run) -> None:
+    """What nobody asks for any more is left out."""
+    first = do(run, Step())
+    record = run.folder / "results" / "finetune_target.lane.json"
+    value = read_json(record)
+    write_json(record, {**value, "facts": {**value["facts"], "seconds": 3}})
+    assert run.result(TUNE, "lane") == first
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"step": 3}', ""])
 def test_a_damaged_record_is_told(run: Run, content: str) -> None:
     """A record that cannot be read is one message, and the step writes it anew."""
@@ -171,11 +209,11 @@ def test_a_damaged_record_is_told(run: Run, content: str) -> None:
     first = do(run, step)
     record = run.folder / "results" / "finetune_target.lane.json"
     record.write_text(content)
-    for read in (lambda: run.result("finetune_target", "lane"), lambda: run.results("finetune_target")):
+    for read in (lambda: run.result(TUNE, "lane"), lambda: run.results(TUNE)):
         with pytest.raises(StorageError, match=r"finetune_target.lane.json: expected the record of a step, .*Repeat"):
             read()
     do(run, step)
-    assert run.result("finetune_target", "lane").manifest == first.manifest
+    assert run.result(TUNE, "lane").manifest == first.manifest
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"run_id": "one"}', '{"scenario": {"name": 1}, "force": 0}'])
@@ -186,7 +224,7 @@ def test_a_damaged_plan_is_told(run: Run, content: str) -> None:
     with pytest.raises(StorageError, match=r"plan.json: expected the plan of a run, .*Start another run"):
         Run.load(run.home, "one")
     again = Run.start(run.home, "one", run.scenario, Options())
-    assert again.results("finetune_target") == {}
+    assert again.results(TUNE) == {}
     assert Run.load(run.home, "one").scenario == run.scenario
 
 
@@ -198,7 +236,7 @@ def test_error_leaves_no_result_and_keeps_the_checkpoints(run: Run) -> None:
     table.unlink()
     works: list[Path] = []
 
-    def fail(folder: Path, work: Path) -> Facts:
+    def fail(_settings: Dim, _inputs: Mapping[str, Content], folder: Path, work: Path) -> LaneFacts:
         works.append(work)
         work.mkdir(parents=True)
         (work / "checkpoint").write_text("epoch 3")
@@ -208,7 +246,7 @@ def test_error_leaves_no_result_and_keeps_the_checkpoints(run: Run) -> None:
     with pytest.raises(ValueError, match="no memory"):
         do(run, fail)
     with pytest.raises(MissingResultError, match="run one: needs the result of finetune_target of lane"):
-        run.result("finetune_target", "lane")
+        run.result(TUNE, "lane")
     assert not table.exists()
     assert (works[0] / "checkpoint").read_text() == "epoch 3"
     do(run, step)
@@ -219,13 +257,13 @@ def test_error_leaves_no_result_and_keeps_the_checkpoints(run: Run) -> None:
 def test_trouble_with_the_disk(run: Run, number: int, told: str) -> None:
     """A full or unwritable disk is told as such; nothing is published and no result is left."""
 
-    def fail(folder: Path, _work: Path) -> Facts:
+    def fail(_settings: Dim, _inputs: Mapping[str, Content], folder: Path, _work: Path) -> LaneFacts:
         (folder / "table").write_text("half")
         raise OSError(number, os.strerror(number), str(folder / "table"))
 
     with pytest.raises(StorageError, match=told):
         do(run, fail)
-    assert run.results("finetune_target") == {}
+    assert run.results(TUNE) == {}
     assert list((run.home.root / "steps" / "finetune_target").iterdir()) == []
 
 
@@ -234,34 +272,35 @@ def test_disk_fills_while_the_manifest_is_written(run: Run, monkeypatch: pytest.
     monkeypatch.setattr(folders, "_sync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
     with pytest.raises(StorageError, match="Nothing was published"):
         do(run, Step())
-    assert run.results("finetune_target") == {}
+    assert run.results(TUNE) == {}
 
 
 def test_killed_in_the_middle(own_home: Path, run_python: Callable[..., str]) -> None:
     """A process killed while it computes leaves no folder and no result; the next try finds its checkpoint."""
     code = (
         "import os, signal\n"
-        "from pipeline.config import Options\n"
+        "from pipeline.config import Options, Settings\n"
+        "from pipeline.results import PRETRAIN, TrainFacts\n"
         "from pipeline.folders import Home\n"
         "from pipeline.scenarios import load_scenario\n"
-        "from pipeline.steps.run import Run\n"
-        "from pipeline.steps.transaction import transact\n"
+        "from pipeline.runs.run import Run\n"
+        "from pipeline.runs.transaction import transact\n"
         "run = Run.start(Home.from_env(), 'one', load_scenario('demo'), Options())\n"
-        "def build(folder, work):\n"
+        "def build(settings, inputs, folder, work):\n"
         "    seen = (work / 'checkpoint').exists()\n"
         "    work.mkdir(parents=True, exist_ok=True)\n"
         "    (work / 'checkpoint').write_text('epoch 3')\n"
         "    (folder / 'table').write_text('abc')\n"
         "    if not seen:\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return {'seen': seen}\n"
+        "    return TrainFacts(epochs=int(seen))\n"
         "if os.fork() == 0:\n"
-        "    transact(run, 'audit', build, inputs={}, config={})\n"
-        "print(os.waitstatus_to_exitcode(os.wait()[1]), run.results('audit'))\n"
-        "print(transact(run, 'audit', build, inputs={}, config={}).facts)\n"
+        "    transact(run, PRETRAIN, build, Settings(), {})\n"
+        "print(os.waitstatus_to_exitcode(os.wait()[1]), run.results(PRETRAIN))\n"
+        "print(transact(run, PRETRAIN, build, Settings(), {}).facts.epochs)\n"
     )
     told = run_python(code, CROSSLIFT_HOME=str(own_home)).splitlines()
-    assert told == ["-9 {}", "{'seen': True}"]
+    assert told == ["-9 {}", "1"]
     assert list((own_home / "work").iterdir()) == []
 
 
@@ -269,9 +308,9 @@ def test_run_that_changes_forgets_its_results(run: Run) -> None:
     """The same run id with other options starts anew; with the same options it keeps what it has."""
     do(run, Step())
     kept = Run.start(run.home, "one", load_scenario("demo"), Options())
-    assert set(kept.results("finetune_target")) == {"lane"}
+    assert set(kept.results(TUNE)) == {"lane"}
     changed = Run.start(run.home, "one", load_scenario("demo"), Options(seed=5))
-    assert changed.results("finetune_target") == {}
+    assert changed.results(TUNE) == {}
     assert Run.load(run.home, "one").scenario.seed == 5
 
 
@@ -285,14 +324,15 @@ def test_looked_up_before_any_heavy_import(own_home: Path, run_python: Callable[
     """Finding a published folder loads no library that computes."""
     code = (
         "import sys\n"
-        "from pipeline.config import Options\n"
+        "from pipeline.config import Options, Settings\n"
+        "from pipeline.results import PRETRAIN, TrainFacts\n"
         "from pipeline.folders import Home\n"
         "from pipeline.scenarios import load_scenario\n"
-        "from pipeline.steps.run import Run\n"
-        "from pipeline.steps.transaction import transact\n"
+        "from pipeline.runs.run import Run\n"
+        "from pipeline.runs.transaction import transact\n"
         "run = Run.start(Home.from_env(), 'one', load_scenario('demo'), Options())\n"
         "for _ in range(2):\n"
-        "    result = transact(run, 'audit', lambda folder, work: {}, inputs={}, config={})\n"
+        "    result = transact(run, PRETRAIN, lambda *_: TrainFacts(epochs=0), Settings(), {})\n"
         "print(result.reused, *{'torch', 'pandas', 'numpy', 'mlflow'} & set(sys.modules))\n"
     )
     assert run_python(code, CROSSLIFT_HOME=str(own_home)).split() == ["True"]

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from pipeline.folders import read_json
-from pipeline.steps.account import accounts, ignored
-from pipeline.steps.run import Run
+from pipeline.results import AUDIT, REPORT, VALIDATE
+from pipeline.runs.account import accounts, ignored
+from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +33,7 @@ def summarise(run: Run) -> dict[str, Any]:
     """
     from pipeline.evaluation.report import lane_rows
 
-    result, checked, report = run.result("report"), run.result("validate"), read_report(run)
+    result, checked, report = run.result(REPORT), run.result(VALIDATE), read_report(run)
     verdict, comparison = report.verdict, report.comparison
     summary: dict[str, Any] = {
         "run_id": run.run_id,
@@ -46,13 +47,13 @@ def summarise(run: Run) -> dict[str, Any]:
         "lane": verdict.lane,
         "reason": verdict.reason,
         "judged_against": verdict.champion.version if verdict.champion else None,
-        "report": str(run.place(result) / str(result.facts["html"])),
-        "data_docs": str(run.place(checked) / str(checked.facts["data_docs"])),
+        "report": str(run.place(result) / result.facts.html),
+        "data_docs": str(run.place(checked) / checked.facts.data_docs),
     }
     summary["rows"] = [str(account) for account in accounts(run)]
     summary["ignored"] = list(ignored(run))
-    audited = run.results("audit").get("")
-    summary["differs"] = audited.facts.get("differs", []) if audited else []
+    audited = run.results(AUDIT).get("")
+    summary["differs"] = list(audited.facts.differs) if audited else []
     if (outcome := report.outcome) is not None:
         summary |= {"outcome": outcome.outcome, "outcome_reason": outcome.reason, "serves": outcome.serves}
         summary |= outcome.model_dump(include={"model", "version", "alias", "serving", "trial"})
@@ -67,8 +68,8 @@ def read_report(run: Run) -> "Report":
     """
     from pipeline.evaluation.report import Report
 
-    result = run.result("report")
-    return Report.model_validate(read_json(run.path(result) / str(result.facts["json"])))
+    result = run.result(REPORT)
+    return Report.model_validate(read_json(run.path(result) / result.facts.data))
 
 
 def print_summary(run: Run, console: "Console") -> None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
 
-from pipeline.steps.run import Run
+from pipeline.results import CLEAN, INGEST, PREPARE, CleanFacts, PrepareFacts
+from pipeline.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -33,23 +33,24 @@ class Account:
         return f"{self.domain}: {self.read:,} rows read = {' + '.join(told)}"
 
 
+def account_of(domain: str, cleaned: CleanFacts, prepared: PrepareFacts) -> Account:
+    """The account of one domain."""
+    table = cleaned.tables["interactions"]
+    dropped = {reason: count for reason, count in prepared.dropped.items() if count}
+    return Account(domain, table.rows_read, prepared.rows, table.rules, dropped)
+
+
 def accounts(run: Run) -> list[Account]:
     """The account of each domain, the sources' first; domains whose rows were not prepared in this run are left out."""
-    cleaned, prepared = run.results("validate"), run.results("prepare")
-    found = []
-    for name in run.scenario.domains:
-        if name in cleaned and name in prepared:
-            table = cast("dict[str, Any]", cleaned[name].facts["interactions"])
-            facts = cast("dict[str, Any]", prepared[name].facts)
-            dropped = {reason: count for reason, count in facts["dropped"].items() if count}
-            found.append(Account(name, table["rows_read"], facts["rows"], table["rules"], dropped))
-    return found
+    cleaned, prepared = run.results(CLEAN), run.results(PREPARE)
+    there = [name for name in run.scenario.domains if name in cleaned and name in prepared]
+    return [account_of(name, cleaned[name].facts, prepared[name].facts) for name in there]
 
 
 def ignored(run: Run) -> Iterator[str]:
     """Say which rows belong to no domain of the scenario; a domain that is spelt almost like one is pointed out."""
-    snapshot = next(iter(run.results("ingest").values()), None)
-    counted = cast("dict[str, dict[str, int]]", snapshot.facts["ignored_rows"]) if snapshot else {}
+    snapshot = next(iter(run.results(INGEST).values()), None)
+    counted = snapshot.facts.ignored_rows if snapshot else {}
     names = {name.casefold(): name for name in run.scenario.domains}
     for table, counts in counted.items():
         for domain, count in counts.items():

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from pipeline.config import Settings
 from pipeline.errors import StorageError
 from pipeline.folders import (
     META,
@@ -23,12 +24,12 @@ from pipeline.folders import (
     written_whole,
 )
 from pipeline.integrity import damage, set_aside
-from pipeline.results import Cost, StepResult
-from pipeline.steps.fingerprint import code_hash, device_class
-from pipeline.steps.run import Run
+from pipeline.results import Cost, F, Step, StepResult
+from pipeline.runs.fingerprint import code_hash, device_class
+from pipeline.runs.run import Run
 
 THREADS = 1  # one BLAS thread a worker: lanes run beside each other, and one thread sums in one order
-_FACTS = "facts.json"
+FACTS = "facts.json"
 
 
 class _Meta(BaseModel):
@@ -38,29 +39,34 @@ class _Meta(BaseModel):
     finished: float  # seconds since 1970
 
 
-Facts = dict[str, JsonValue]
-Build = Callable[[Path, Path], Facts]  # (folder to write to, folder for checkpoints) -> facts
+class Identified(Protocol):
+    """Something that a step reads; equal identities mean equal content."""
+
+    @property
+    def identity(self) -> str: ...  # noqa: D102
+
+
+I = TypeVar("I", bound=Identified)  # noqa: E741
+S = TypeVar("S", bound=Settings)
+
+# (settings, inputs, folder to write to, folder for checkpoints) -> facts
+Build = Callable[[S, Mapping[str, I], Path, Path], F]
 
 
 def transact(
-    run: Run,
-    step: str,
-    build: Build,
-    *,
-    inputs: Mapping[str, str],
-    config: Mapping[str, Any],
-    name: str = "",
-) -> StepResult:
+    run: Run, step: Step[F], build: Build[S, I, F], settings: S, inputs: Mapping[str, I], name: str = ""
+) -> StepResult[F]:
     """Publish a step's folder, or reuse the one that equal inputs, settings, code and seed gave before.
 
     A folder is reused only if every file in it is still what was published; a damaged one is set aside.
 
     Args:
         run: The run that gets the result.
-        step: The step's name.
-        build: Writes the artifacts. Imports what is heavy only when called.
-        inputs: What the step reads, as hashes of manifests.
-        config: What else decides the result: the step's part of the scenario and the seed.
+        step: Which step.
+        build: Writes the artifacts; a function of a module, which imports what is heavy only when called. What it gets
+            is what the fingerprint is made of, and it reads nothing else.
+        settings: What it may read of the scenario.
+        inputs: What it reads of earlier steps or from outside.
         name: The lane or domain.
 
     Raises:
@@ -68,27 +74,33 @@ def transact(
     """
     run.forget(step, name)
     fingerprint = digest(
-        {"step": step, "name": name, "inputs": dict(inputs), "config": dict(config), "code": code_hash(_module(build)),
-         "threads": THREADS, "device": device_class()}
+        {"step": step.name, "name": name, "inputs": {key: one.identity for key, one in inputs.items()},
+         "settings": settings.model_dump(mode="json"), "code": code_hash(_module(build)), "threads": THREADS,
+         "device": device_class()}
     )[:32]  # fmt: skip
-    final = run.home.step(step, fingerprint)
+    final = run.home.step(step.name, fingerprint)
     reused = final.exists() and not run.force and not _damage(final)
     if not reused:
         with exclusive(run.home.lock(fingerprint)):
             reused = not run.force and _is_whole(final)  # another run may have been first
             if not reused:
-                _compute(run, step, name, build, final)
-    result = StepResult(
-        step=step,
+                _compute(run, step, name, partial(build, settings, inputs), final)
+    result = StepResult[Any](
+        step=step.name,
         name=name,
         fingerprint=fingerprint,
         folder=final.relative_to(run.home.root).as_posix(),
         manifest=manifest_hash(final),
         reused=reused,
-        facts=read_json(final / _FACTS),
+        facts=facts_of(step, final),
     )
     run.record(result)
     return result
+
+
+def facts_of(step: Step[F], folder: Path) -> F:
+    """What a step told beside the artifacts of a published folder."""
+    return step.facts.model_validate(read_json(folder / FACTS))
 
 
 def cost_of(folder: Path) -> Cost:
@@ -116,14 +128,14 @@ def _damage(final: Path) -> str:
     return ""
 
 
-def _compute(run: Run, step: str, name: str, build: Build, final: Path) -> None:
+def _compute(run: Run, step: Step[F], name: str, build: Callable[[Path, Path], F], final: Path) -> None:
     limit_threads()
     work = run.home.work(final.name)
-    meta: dict[str, Any] = {"step": step, "name": name, "run_id": run.run_id, "scenario": run.scenario.name}
+    meta: dict[str, Any] = {"step": step.name, "name": name, "run_id": run.run_id, "scenario": run.scenario.name}
     started = time.monotonic(), time.process_time()
     with written_whole(final, meta) as folder:
         facts = build(folder, work)
-        write_json(folder / _FACTS, facts)
+        write_json(folder / FACTS, facts.model_dump(mode="json"))
         cost = Cost(
             cpu_seconds=round(time.process_time() - started[1], 3),
             wall_seconds=round(time.monotonic() - started[0], 3),
@@ -140,6 +152,6 @@ def limit_threads() -> None:
         os.environ[name] = str(THREADS)
 
 
-def _module(build: Build) -> str:
+def _module(build: Callable[..., object]) -> str:
     """Where the function that computes is defined."""
     return _module(build.func) if isinstance(build, partial) else str(build.__module__)

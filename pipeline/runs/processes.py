@@ -20,14 +20,14 @@ from pipeline.errors import CrossliftError, ExitCode
 from pipeline.folders import Home, run_folder, storage_errors
 from pipeline.privacy import trace
 from pipeline.results import StepResult
-from pipeline.steps.run import Run
+from pipeline.runs.graph import Node
+from pipeline.runs.run import Run
 
 # Loaded once by the server that training tasks are forked from, where most of them have something to compute.
 PRELOADED = ("pandas", "pyarrow.parquet", "scipy.sparse", "torch", "pytorch_lightning", "implicit.als")
 GRACE = 10.0  # seconds between asking a process to end and ending it
 
-Node = tuple[str, str]  # a step and its lane; the lane is empty where a run has one such task
-Call = Callable[[Run, str, str], list[StepResult]]
+Call = Callable[[Run, str, str], list[StepResult[Any]]]
 
 
 class Outcome(BaseModel):

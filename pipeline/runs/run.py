@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from pipeline.config import Options, Scenario
 from pipeline.errors import ConfigError, MissingResultError, StorageError, UserError
-from pipeline.folders import Home, exclusive, manifest_hash, read_json, run_folder, write_json
+from pipeline.folders import MANIFEST, Home, exclusive, manifest_hash, read_json, run_folder, write_json
 from pipeline.integrity import damage
 from pipeline.locks import HeldError
-from pipeline.results import StepResult
+from pipeline.results import PREPARE, F, Step, StepResult
 from pipeline.scenarios import apply_options, differences
 
 
@@ -81,62 +81,122 @@ class Run:
         """The folder of this run's records."""
         return self.home.run(self.run_id)
 
-    def record(self, result: StepResult) -> None:
+    def record(self, result: StepResult[Any]) -> None:
         """Keep a step's result under its name."""
         write_json(self._record(result.step, result.name), result.model_dump(mode="json"))
 
-    def forget(self, step: str, name: str = "") -> None:
+    def forget(self, step: Step[Any], name: str = "") -> None:
         """Drop a result before its step is tried again, so that a failed try leaves no result behind."""
-        self._record(step, name).unlink(missing_ok=True)
+        self._record(step.name, name).unlink(missing_ok=True)
 
-    def result(self, step: str, name: str = "") -> StepResult:
+    def result(self, step: Step[F], name: str = "") -> StepResult[F]:
         """The result of a step of this run.
 
         Raises:
             MissingResultError: the step did not succeed in this run.
             StorageError: its record is damaged.
         """
-        path = self._record(step, name)
+        path = self._record(step.name, name)
         if not path.exists():
-            what = f"{step} of {name}" if name else step
+            what = f"{step.name} of {name}" if name else step.name
             raise MissingResultError(
                 f"run {self.run_id}: needs the result of {what}, which did not succeed in this run."
             )
-        return read_record(path)
+        return read_record(step, path)
 
-    def results(self, step: str) -> dict[str, StepResult]:
+    def results(self, step: Step[F]) -> dict[str, StepResult[F]]:
         """The results of a step by name, of those that succeeded.
 
         Raises:
             StorageError: a record is damaged.
         """
-        found = [read_record(path) for path in sorted(self.folder.glob(f"results/{step}.*.json"))]
+        found = [read_record(step, path) for path in sorted(self.folder.glob(f"results/{step.name}.*.json"))]
         return {result.name: result for result in found}
 
-    def path(self, result: StepResult) -> Path:
+    def path(self, result: StepResult[Any]) -> Path:
         """Where a result's folder lies, after every file in it was held against what the record and the manifest say.
 
         Raises:
             StorageError: a file is not what was published; it is named.
         """
-        folder = self.place(result)
-        why = damage(folder)
-        if not why and manifest_hash(folder) != result.manifest:
-            why = "its manifest is not the one that this run recorded"
-        if why:
-            step = f"{result.step} {result.name}".rstrip()
-            raise StorageError(
-                f"{folder}: the folder of {step} was damaged since it was published, and nothing was made of it: "
-                f"{why}. Repeat the command (in Airflow clear the task that made it): {step} then makes it again."
-            )
-        return folder
+        return self.folder_of(result).path
 
-    def place(self, result: StepResult) -> Path:
+    def place(self, result: StepResult[Any]) -> Path:
         """Where a result's folder lies, to be told or to be looked at; nothing in it was checked."""
         return self.home.root / result.folder
 
+    def folder_of(self, result: StepResult[Any]) -> "Folder":
+        """A result's folder, as a later step reads it."""
+        return Folder(self.place(result), result.manifest, f"{result.step} {result.name}".rstrip())
+
+    def input(self, step: Step[Any], name: str = "", artifact: str = "") -> "Folder":
+        """What a later step reads of an earlier one: its folder, or one artifact of it and then nothing else.
+
+        Raises:
+            MissingResultError: the step did not succeed in this run.
+        """
+        return replace(self.folder_of(self.result(step, name)), artifact=artifact)
+
+    def prepared(self, *names: str) -> "dict[str, Folder]":
+        """The prepared domains of these names; those of the scenario where none is named."""
+        return {f"prepare.{name}": self.input(PREPARE, name) for name in names or self.scenario.domains}
+
     def _record(self, step: str, name: str) -> Path:
         return self.folder / "results" / f"{step}.{name}.json"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A published folder, or one artifact of it, as a later step reads it.
+
+    Args:
+        place: Where the folder lies; nothing in it was checked.
+        manifest: Hash that its manifest must have.
+        step: What made it, for messages.
+        artifact: The one file that may be read; empty: all of them.
+    """
+
+    place: Path
+    manifest: str
+    step: str
+    artifact: str = ""
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of what may be read: of the manifest, or of the artifact alone.
+
+        Raises:
+            StorageError: the manifest is not what was published.
+        """
+        if not self.artifact:
+            return self.manifest
+        self._refuse(self._other_manifest())
+        return str(read_json(self.place / MANIFEST)[self.artifact]["sha256"])
+
+    @cached_property
+    def path(self) -> Path:
+        """Where it lies, after every file of the folder was held against what record and manifest say.
+
+        Raises:
+            StorageError: a file is not what was published; it is named.
+        """
+        self._refuse(damage(self.place) or self._other_manifest())
+        return self.place / self.artifact
+
+    def _other_manifest(self) -> str:
+        try:
+            same = manifest_hash(self.place) == self.manifest
+        except StorageError as error:
+            return str(error)
+        return "" if same else "its manifest is not the one that this run recorded"
+
+    def _refuse(self, why: str) -> None:
+        if why:
+            raise StorageError(
+                f"{self.place}: the folder of {self.step} was damaged since it was published, and nothing was made of "
+                f"it: {why}. Repeat the command (in Airflow clear the task that made it): {self.step} then makes it "
+                "again."
+            )
 
 
 @contextmanager
@@ -157,14 +217,15 @@ def alone(home: Home, run_id: str) -> Iterator[None]:
         yield
 
 
-def read_record(path: Path) -> StepResult:
-    """The record of a step in a run's folder.
+def read_record(step: Step[F], path: Path) -> StepResult[F]:
+    """The record of a step in a run's folder; facts of another version that nobody asks for any more are left out.
 
     Raises:
         StorageError: it is damaged.
     """
+    shape: type[StepResult[F]] = StepResult[step.facts]  # type: ignore[name-defined]
     try:
-        return StepResult.model_validate(read_json(path))
+        return shape.model_validate(read_json(path), extra="ignore")
     except (StorageError, ValidationError) as error:
         raise StorageError(
             f"{path}: expected the record of a step, which is damaged ({_first_line(error)}). Repeat the command (in "

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pipeline.registry.outcome import OUTCOME_REASON
 from pipeline.registry.promote import APPROVED, PROMOTED, ROLLED_BACK, Serving
-from pipeline.steps.approve import NEEDED
-from pipeline.steps.run import Run
+from pipeline.runs.approve import NEEDED
+from pipeline.runs.run import Run
 
 Held = Literal["serves already", "waits for approval", "not promoted"]
 

@@ -4,12 +4,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.folders import exclusive
-from pipeline.steps.run import Run
+from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
     from pipeline.registry.lookup import Champion
-
-UNREADABLE = "unreadable"  # the fact of a verdict: the version of a champion that had to be left out
 
 
 def serving(run: Run) -> "Champion | None":

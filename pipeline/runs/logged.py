@@ -6,11 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.folders import META, digest, read_json
-from pipeline.results import Outcome, StepResult
-from pipeline.steps.inputs import prepared_inputs
-from pipeline.steps.packaging import lane_of, lanes_of
-from pipeline.steps.run import Run
-from pipeline.steps.transaction import cost_of
+from pipeline.results import (
+    INGEST,
+    PREPARE,
+    PRETRAIN,
+    VERDICT,
+    LaneFacts,
+    Outcome,
+    PackageFacts,
+    ReportFacts,
+    StepResult,
+    VerdictFacts,
+)
+from pipeline.runs.inputs import lane_of, lanes_of
+from pipeline.runs.run import Run
+from pipeline.runs.transaction import cost_of
 
 if TYPE_CHECKING:
     from pipeline.registry.promote import Candidate
@@ -19,14 +29,17 @@ if TYPE_CHECKING:
 _UNMARKED, _ALL = "without marked rows", "all rows"  # the views of comparison.json
 
 
-def candidate_of(run: Run, lane: str, package: StepResult, verdict: dict[str, Any], logged: str) -> "Candidate":
+def candidate_of(
+    run: Run, lane: str, package: StepResult[PackageFacts], verdict: dict[str, Any], logged: str
+) -> "Candidate":
     """Describe a lane's package to the registry; `logged` is the MLflow run that it came from."""
     from pipeline.registry.lookup import model_name
     from pipeline.registry.promote import NO_TRIAL, TRIAL, Candidate
 
     scenario, candidate = run.scenario, lane_of(run, lane)
-    source = run.results("pretrain_source").get("")
-    data = {**{f"ingest.{at}": result.manifest for at, result in run.results("ingest").items()}, **prepared_inputs(run)}
+    source = run.results(PRETRAIN).get("")
+    data = {f"ingest.{at}": result.manifest for at, result in run.results(INGEST).items()}
+    data |= {f"prepare.{at}": run.result(PREPARE, at).manifest for at in scenario.domains}
     metrics, champion = _metrics(run, lane, candidate), verdict["champion"]
     tags = {
         "scenario": scenario.name,
@@ -57,7 +70,7 @@ def run_log(run: Run) -> "RunLog":
     """Describe the run with its lanes; what became of it is told when it is known."""
     from pipeline.registry.tracking import RunLog
 
-    scenario, lanes, judged = run.scenario, lanes_of(run), run.result("verdict")
+    scenario, lanes, judged = run.scenario, lanes_of(run), run.result(VERDICT)
     manifests = {lane: result.manifest for lane, result in lanes.items()}
     return RunLog(
         experiment=_experiment(run),
@@ -72,14 +85,14 @@ def run_log(run: Run) -> "RunLog":
     )  # fmt: skip
 
 
-def run_tags(final: StepResult, outcome: Outcome, report: StepResult) -> dict[str, str]:
+def run_tags(final: StepResult[VerdictFacts], outcome: Outcome, report: StepResult[ReportFacts]) -> dict[str, str]:
     """Tell how the run ended: the gate's word about the candidate, and what came of it."""
     from pipeline.registry.outcome import OUTCOME, OUTCOME_REASON, told
     from pipeline.registry.promote import NO_TRIAL, TRIAL
 
-    verdict, reason = str(final.facts["verdict"]), str(final.facts["reason"])
+    verdict, reason = final.facts.verdict, final.facts.reason
     return {
-        "candidate": str(final.facts["candidate"]),
+        "candidate": final.facts.candidate,
         "verdict": verdict,
         "reason": reason,
         OUTCOME: outcome.outcome,
@@ -90,15 +103,14 @@ def run_tags(final: StepResult, outcome: Outcome, report: StepResult) -> dict[st
     }
 
 
-def _lane_log(run: Run, lane: str, result: StepResult) -> "LaneLog":
+def _lane_log(run: Run, lane: str, result: StepResult[LaneFacts]) -> "LaneLog":
     from pipeline.registry.tracking import LaneLog
 
     folder = run.place(result)
     cost = cost_of(folder)
-    settings = result.facts.get("settings")
     return LaneLog(
         name=lane,
-        params={"step": result.step, **(settings if isinstance(settings, dict) else {})},
+        params={"step": result.step, **result.facts.settings},
         metrics={**_metrics(run, lane, result), **cost.model_dump()},
         finished=float(read_json(folder / META)["finished"]),
         seconds=cost.wall_seconds,
@@ -106,13 +118,12 @@ def _lane_log(run: Run, lane: str, result: StepResult) -> "LaneLog":
     )
 
 
-def _metrics(run: Run, lane: str, result: StepResult) -> dict[str, float]:
+def _metrics(run: Run, lane: str, result: StepResult[LaneFacts]) -> dict[str, float]:
     """Collect a lane's validation metrics, and its test metrics with interval on rows without marks (else on all)."""
     from pipeline.registry.tracking import metric_key
 
-    valid = result.facts.get("valid")
-    found = {f"valid_{metric_key(key)}": value for key, value in valid.items()} if isinstance(valid, dict) else {}
-    views = read_json(run.path(run.result("verdict")) / "comparison.json").get("views", {})
+    found = {f"valid_{metric_key(key)}": value for key, value in result.facts.valid.items()}
+    views = read_json(run.path(run.result(VERDICT)) / "comparison.json").get("views", {})
     view = views.get(_UNMARKED) or views.get(_ALL) or {"lanes": {}}
     for key, estimate in view["lanes"].get(lane, {}).items():
         name = f"test_{metric_key(key)}"

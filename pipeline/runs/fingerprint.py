@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # What a run is, how it is looked up and how a process starts decides no result.
 _HANDS_ON = frozenset(
-    f"{pipeline.__name__}.steps.{name}" for name in ("fingerprint", "processes", "run", "sequence", "transaction")
+    f"{pipeline.__name__}.runs.{name}" for name in ("fingerprint", "processes", "run", "sequence", "transaction")
 )
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from pipeline.errors import StorageError, UserError
 from pipeline.folders import Home, exclusive
-from pipeline.steps.run import Run
+from pipeline.runs.reference import keep_reference
+from pipeline.runs.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +78,6 @@ def _person() -> str:
 
 def _keep_reference(home: Home, run_id: str) -> None:
     """Hold the next night's volumes against those of the run, where it still lies in this home."""
-    from pipeline.steps.promote import keep_reference
-
     if run_id and (home.run(run_id) / "plan.json").exists():
         try:
             keep_reference(Run.load(home, run_id))

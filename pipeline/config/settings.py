@@ -1,0 +1,172 @@
+"""What each step may read of a scenario: one frozen value a step, which its fingerprint hashes as a whole.
+
+What computes a step gets its settings and its inputs, and never the scenario: nothing that could change a result can go
+unseen when the result is looked up again.
+"""
+
+from typing import Any, Self
+
+from pydantic import JsonValue, SerializeAsAny
+
+from pipeline.config.base import Bridge, Config, Name, Share
+from pipeline.config.baselines import BaselineConfig
+from pipeline.config.data import Split
+from pipeline.config.methods import Adaptation, HistoryModel, RankingTask, Strategy, Training
+from pipeline.config.scenario import Gate, Scenario
+from pipeline.results import Outcome
+
+
+class Settings(Config):
+    """Base of the settings of all steps."""
+
+    @classmethod
+    def of(cls, scenario: Scenario, **more: Any) -> Self:
+        """Take what a scenario has of the fields, and the rest as given."""
+        own = {name: getattr(scenario, name) for name in cls.model_fields if name not in more}
+        return cls(**own, **more)
+
+
+class DomainSettings(Settings):
+    """Who is source and who is target, and whether the target has labels."""
+
+    sources: tuple[Name, ...]
+    target: Name
+    target_labels: bool
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The sources, then the target."""
+        return (*self.sources, self.target)
+
+
+class IngestSettings(Settings):
+    """`key` names the key of the pseudonyms, None where ids stay; `without_rows` is a domain that may have none."""
+
+    domain: Name
+    domains: tuple[str, ...]  # sorted: which of them is the target does not matter
+    key: str | None
+    without_rows: str
+
+
+class CleanSettings(Settings):
+    """`as_of` is the end of the run's data interval, None where only the wide range of times counts."""
+
+    as_of: str | None
+    needs_time: bool
+
+
+class CheckSettings(DomainSettings):
+    """`reference_...`: the snapshot that volumes are held against, and its rows by domain."""
+
+    name: Name
+    title: str
+    bridges: tuple[Bridge, ...]
+    personal: tuple[str, ...]
+    split: Split
+    as_of: str | None
+    reference_content: str
+    reference_rows: dict[str, int]
+
+
+class PrepareSettings(Settings):
+    """One domain; `share` of its rows for training is kept, and the parts that it `needs` must not be empty."""
+
+    domain: Name
+    task: RankingTask
+    split: Split
+    share: float
+    draw: int
+    needs: tuple[str, ...]
+
+
+class PreparedSettings(DomainSettings):
+    """What reads prepared domains knows whose rows they are."""
+
+    task: RankingTask
+
+
+class AuditSettings(PreparedSettings):
+    """`cold_start`: the test may hold what no training row has."""
+
+    cold_start: bool
+
+
+class FitSettings(PreparedSettings):
+    """What every fit reads, and what judges it."""
+
+    seed: int
+
+
+class TrainSettings(FitSettings):
+    """What every fit of a network reads."""
+
+    model: HistoryModel
+    training: Training
+
+
+class PretrainSettings(TrainSettings):
+    """`wanted`: a strategy starts from the source's model."""
+
+    wanted: bool
+
+
+class AdaptSettings(TrainSettings):
+    """One adaptation."""
+
+    bridges: tuple[Bridge, ...]
+    adapt: SerializeAsAny[Adaptation]
+
+
+class TuneSettings(TrainSettings):
+    """One strategy; `oracle`: it sees labels that the target is declared not to have."""
+
+    bridges: tuple[Bridge, ...]
+    strategy: Strategy
+    oracle: bool
+
+
+class BaselineSettings(FitSettings):
+    """One baseline; the seed is 0 where the method draws nothing, so that another seed fits nothing again."""
+
+    bridges: tuple[Bridge, ...]
+    baseline: BaselineConfig
+    oracle: bool
+
+
+class JudgeSettings(FitSettings):
+    """What the verdict hangs on, beside candidates, rows and marks."""
+
+    name: Name
+    title: str
+    target_share: Share
+    strategies: tuple[Strategy, ...]
+    baselines: tuple[BaselineConfig, ...]
+    gate: Gate
+    oracles: tuple[str, ...]
+
+
+class RejudgeSettings(JudgeSettings):
+    """`champion`: the package that serves by now; `unreadable`: its version, where it had to be left out."""
+
+    champion: str | None
+    unreadable: int | None
+
+
+class ReportSettings(Settings):
+    """`points`: those of the curve over shares; `outcome`: None while nobody knows what became of the run."""
+
+    shares: tuple[Share, ...]
+    strategies: tuple[Strategy, ...]
+    points: tuple[JsonValue, ...]
+    outcome: Outcome | None
+
+
+class PackageSettings(PreparedSettings):
+    """One lane; `pseudonymous`: user ids stand as they were brought, else `key` names what made them."""
+
+    name: Name
+    lane: str
+    bridges: tuple[Bridge, ...]
+    pseudonymous: bool
+    key: str | None
+    code: str  # version of Crosslift

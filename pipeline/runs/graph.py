@@ -1,0 +1,88 @@
+"""The one graph of a run's tasks, which the DAG, the command line and `plan` share."""
+
+from typing import Any
+
+from pipeline.config import Scenario
+from pipeline.results import (
+    ADAPT,
+    AUDIT,
+    BASELINE,
+    CLEAN,
+    INGEST,
+    PACKAGE,
+    PREPARE,
+    PRETRAIN,
+    PROMOTE,
+    REJUDGED,
+    REPORT,
+    TUNE,
+    VALIDATE,
+    VERDICT,
+    Step,
+)
+from pipeline.runs.inputs import start_of
+
+Node = tuple[str, str]  # a task and its lane; the lane is empty where a run has one such task
+Graph = dict[Node, tuple[Node, ...]]  # what must have ended before
+
+EVALUATE = "evaluate"
+RECORDS: dict[str, tuple[Step[Any], ...]] = {  # task -> the steps whose results it records
+    INGEST.name: (INGEST,),
+    VALIDATE.name: (CLEAN, VALIDATE),
+    PREPARE.name: (PREPARE,),
+    AUDIT.name: (AUDIT,),
+    PRETRAIN.name: (PRETRAIN,),
+    ADAPT.name: (ADAPT,),
+    TUNE.name: (TUNE,),
+    BASELINE.name: (BASELINE,),
+    EVALUATE: (VERDICT, REPORT),
+    PROMOTE.name: (REJUDGED, PACKAGE, PROMOTE),
+}
+DATA = (INGEST.name, VALIDATE.name, PREPARE.name, AUDIT.name)
+TRAINING = (PRETRAIN.name, ADAPT.name, TUNE.name, BASELINE.name)  # a failure costs only what needs it
+
+
+def graph_of(scenario: Scenario) -> Graph:
+    """List the tasks of a run, each with what must have ended before it; the longest chain stands first."""
+    before: tuple[Node, ...] = ()
+    graph: Graph = {}
+    for name in DATA:
+        graph[name, ""] = before
+        before = ((name, ""),)
+    pretrain = (PRETRAIN.name, "")
+    graph[pretrain] = before
+    for strategy in scenario.strategies:
+        begins = start_of(strategy)
+        start = ((begins[0].name, begins[1]),) if begins else before
+        graph.setdefault(start[0], (pretrain,))  # an adaptation
+        graph[TUNE.name, strategy.name] = start
+    graph |= {(BASELINE.name, baseline.name): before for baseline in scenario.baselines}
+    graph[EVALUATE, ""] = tuple(node for node in graph if node[0] in TRAINING)
+    graph[PROMOTE.name, ""] = ((EVALUATE, ""),)
+    return graph
+
+
+def data_graph(scenario: Scenario) -> Graph:
+    """List the tasks from `ingest` to `audit`."""
+    return {node: needs for node, needs in graph_of(scenario).items() if node[0] in DATA}
+
+
+def lanes_of(graph: Graph) -> dict[str, list[str]]:
+    """The lanes of each task that has any."""
+    found: dict[str, list[str]] = {}
+    for task, lane in graph:
+        if lane:
+            found.setdefault(task, []).append(lane)
+    return found
+
+
+def tasks_of(graph: Graph) -> dict[str, list[str]]:
+    """The graph without its lanes: each task with those that it waits for, but for what these wait for anyway."""
+    needs: dict[str, set[str]] = {}
+    for (task, _), before in graph.items():
+        needs.setdefault(task, set()).update(name for name, _ in before)
+
+    def above(task: str) -> set[str]:
+        return needs[task].union(*(above(need) for need in needs[task]))
+
+    return {task: sorted(own - set().union(*(above(need) for need in own))) for task, own in needs.items()}

@@ -1,0 +1,49 @@
+"""What steps read of earlier ones."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pipeline.config import PreparedSettings, Strategy
+from pipeline.errors import MissingResultError
+from pipeline.results import ADAPT, LANES, PRETRAIN, LaneFacts, Step, StepResult, TrainFacts
+from pipeline.runs.run import Folder, Run
+
+if TYPE_CHECKING:
+    from pipeline.rows.kind import Prepared
+
+MARKS = "marks.parquet"  # an artifact of `audit`, for steps that use the marks and not the passport
+POINT = "point.json"  # of the curve over shares, beside a verdict
+
+
+def start_of(strategy: Strategy) -> tuple[Step[TrainFacts], str] | None:
+    """The step, and its lane, whose model a strategy begins with; None where its weights are drawn at random."""
+    starts = {"random": None, "source": (PRETRAIN, ""), "adapted": (ADAPT, strategy.adapt.kind)}
+    return starts[strategy.start]
+
+
+def lanes_of(run: Run) -> dict[str, StepResult[LaneFacts]]:
+    """Find the candidates of a run by lane."""
+    return {name: result for step in LANES for name, result in run.results(step).items()}
+
+
+def lane_of(run: Run, lane: str) -> StepResult[LaneFacts]:
+    """Find the candidate of one lane.
+
+    Raises:
+        MissingResultError: it did not succeed in this run.
+    """
+    if lane not in (found := lanes_of(run)):
+        raise MissingResultError(
+            f"run {run.run_id}: the verdict names the lane {lane!r}, which did not succeed in this run; there are: "
+            f"{', '.join(found) or 'none'}."
+        )
+    return found[lane]
+
+
+def load_prepared(settings: PreparedSettings, inputs: Mapping[str, Folder], *, oracle: bool = False) -> "Prepared":
+    """The prepared domains; an oracle's with the labels that the target is declared not to have."""
+    from pipeline.tasks.prepared import read_prepared
+
+    folders = {name: inputs[f"prepare.{name}"].path for name in settings.domains}
+    prepared = read_prepared(settings.task, folders, settings.target)
+    return prepared.with_all_rows() if oracle else prepared
