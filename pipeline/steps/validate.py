@@ -87,11 +87,13 @@ def _outcomes(run: Run, as_of: datetime | None, reference: "Reference") -> "list
     import pandas as pd
     import pyarrow.parquet as pq
 
+    from pipeline.data.rules import Times
+    from pipeline.data.tables import kind_of
     from pipeline.validation.checking import run_suite
     from pipeline.validation.crossings import DomainTables, crossing_checks
-    from pipeline.validation.suites import interaction_checks, item_checks
+    from pipeline.validation.suites import suite
 
-    personal, needs_time = run.scenario.personal, run.scenario.split.kind == "time"
+    times = Times(as_of, run.scenario.split.kind == "time")
     outcomes: list[Outcome] = []
     domains = {}
     for name in run.scenario.domains:
@@ -99,17 +101,15 @@ def _outcomes(run: Run, as_of: datetime | None, reference: "Reference") -> "list
         frames: dict[str, pd.DataFrame] = {
             table: pq.read_table(run.path(result) / f"{table}.parquet").to_pandas() for table in result.facts
         }
-        rows, items = frames["interactions"], frames.get("items")
         any_number = name == run.scenario.target and not run.scenario.target_labels
-        suite = interaction_checks(rows, name, None if any_number else reference.rows[name], as_of, needs_time)
-        outcomes += run_suite(rows, suite, "interactions", name, personal)
-        if items is not None:
-            outcomes += run_suite(items, item_checks(items, name), "items", name, personal)
+        for table, frame in frames.items():
+            checks = suite(kind_of(table), frame, name, times, None if any_number else reference.rows[name])
+            outcomes += run_suite(frame, checks, table, name, run.scenario.personal)
         facts = [_facts(result, table) for table in result.facts]
         share = max(
             1 - counts["rows"] / max(counts["rows_read"], 1) if counts["rows_read"] else 0.0 for counts in facts
         )
-        domains[name] = DomainTables(rows, items, share)
+        domains[name] = DomainTables(frames["interactions"], frames.get("items"), share)
     figures, checks = crossing_checks(run.scenario, domains)
     return [*outcomes, *run_suite(figures, checks, "domains", run.scenario.name, ())]
 
@@ -118,8 +118,9 @@ def _volumes(run: Run) -> "list[Volume]":
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    from pipeline.data.rules import Times
+    from pipeline.data.tables import kind_of
     from pipeline.validation.data_docs import Volume, rule_examples
-    from pipeline.validation.quarantine import row_rules
 
     volumes = []
     for name in run.scenario.domains:
@@ -127,7 +128,7 @@ def _volumes(run: Run) -> "list[Volume]":
         removed = pq.read_table(run.path(result) / "quarantine.parquet")
         for table in result.facts:
             facts = _facts(result, table)
-            columns = {rule.name: rule.column for rule in row_rules(table)}
+            columns = {rule.name: rule.column for rule in kind_of(table).rules(Times())}
             rows = removed.filter(pc.equal(removed.column("table"), table))
             examples = rule_examples(rows, columns, run.scenario.personal)
             volumes.append(Volume(name, table, facts["rows_read"], facts["rows"], facts["rules"], examples))
@@ -153,15 +154,18 @@ def _clean_domain(run: Run, name: str, as_of: datetime | None) -> StepResult:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        from pipeline.validation.quarantine import row_rules, sort_rows
+        from pipeline.data.rules import Times
+        from pipeline.data.tables import KINDS
+        from pipeline.validation.quarantine import sort_rows
 
+        times = Times(as_of, needs_time)
         removed: list[pa.Table] = []
         facts: Facts = {}
-        for table in ("interactions", "items"):
+        for table, kind in KINDS.items():
             path = run.path(source) / f"{table}.parquet"
             if path.exists():
                 rows = pq.read_table(path)
-                parts = sort_rows(rows, row_rules(table, as_of, needs_time))
+                parts = sort_rows(rows, kind.rules(times))
                 pq.write_table(parts.clean, folder / path.name, compression="zstd")
                 removed.append(
                     parts.removed.append_column("table", pa.array([table] * len(parts.removed), pa.string()))

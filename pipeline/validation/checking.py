@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.data.rules import Check
 from pipeline.errors import RefusedError
-from pipeline.validation.suites import Check
 
 EXAMPLES = 5  # values shown of a column that broke a rule
 
