@@ -41,7 +41,7 @@ def assemble(
     by_kind: dict[str, list[pa.Table]] = {}
     for kind, part in parts:
         by_kind.setdefault(kind, []).append(part)
-    tables = {kind: pa.concat_tables(those, promote_options="default") for kind, those in by_kind.items()}
+    tables = {kind: _joined(kind, those) for kind, those in by_kind.items()}
     for kind, table in tables.items():
         found = sorted(pc.unique(table[c.DOMAIN]).drop_null().to_pylist())
         needed = [domain for domain in domains if domain != without_rows or not kind_of(kind).main]
@@ -93,6 +93,12 @@ def count_ignored(tables: Mapping[str, pa.Table], domains: Sequence[str]) -> dic
         if rest := sum(count for _, count in others[_NAMED:]):
             found[kind][f"{len(others) - _NAMED} more"] = rest
     return found
+
+
+def _joined(kind: str, parts: list[pa.Table]) -> pa.Table:
+    """The parts under each other, their columns in the order of the kind, whichever part came first."""
+    joined = pa.concat_tables(parts, promote_options="default")
+    return joined.select([name for name in kind_of(kind).by_name if name in joined.column_names])
 
 
 def _shown(domain: str | None) -> str:
