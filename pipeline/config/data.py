@@ -62,6 +62,15 @@ class Tables(Config):
     interactions: tuple[Table, ...] = Field(min_length=1)
     items: tuple[Table, ...] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _are_known(cls, given: Any) -> Any:
+        """Name the kinds that there are: nobody can guess them from a near miss."""
+        unknown = [str(name) for name in given if name not in cls.model_fields] if isinstance(given, dict) else []
+        if unknown:
+            raise ValueError(f"expected tables called {' or '.join(cls.model_fields)}, got {', '.join(unknown)}")
+        return given
+
 
 class Embedded(Config):
     """The built-in generator: two shops whose customers share tastes, or one shop on two devices."""

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import columns as c
+from pipeline.data.tables import ARROW_TYPES, Type
 from pipeline.errors import DataError
 
-IDS = (c.USER, c.ITEM, c.DOMAIN)
 _EXACT_FLOATS = 2**53  # beyond it a floating-point number does not hold each whole number
 _YEAR_1 = -62_135_596_800
 _SECONDS = (100_000_000, 253_402_300_799)  # 1973 to 9999; milliseconds and 20240131 fall outside
@@ -33,8 +32,8 @@ class Place:
         return DataError(f"{self.file}: column {self.column!r}, row {row + 1}: expected {expected}{got}.")
 
 
-def cast(column: pa.ChunkedArray, name: str, place: Place) -> pa.Array:
-    """The values [N] of a column in the type of the canonical column `name`.
+def cast(column: pa.ChunkedArray, wanted: Type, place: Place) -> pa.Array:
+    """The values [N] of a column in the wanted type.
 
     Texts keep their characters; an empty text is no value. Whole numbers as ids keep their digits. A time without a
     zone is UTC. NaN and infinite numbers stay, for validation to judge.
@@ -47,14 +46,14 @@ def cast(column: pa.ChunkedArray, name: str, place: Place) -> pa.Array:
         values = values.cast(values.type.value_type)
     if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
         values = values.cast(pa.string())
-    if name == c.TIMESTAMP:
-        return _as_time(values, place)
-    if name in c.ARROW_TYPES:
-        return _as_number(values, pa.type_for_alias(c.ARROW_TYPES[name]), place)
-    return _as_text(values, name in IDS, place)
+    return _CASTS[wanted](values, place)
 
 
-def _as_text(values: pa.Array, is_id: bool, place: Place) -> pa.Array:
+def _as_id(values: pa.Array, place: Place) -> pa.Array:
+    return _as_text(values, place, is_id=True)
+
+
+def _as_text(values: pa.Array, place: Place, is_id: bool = False) -> pa.Array:
     if pa.types.is_floating(values.type) or pa.types.is_decimal(values.type):
         values = _whole_numbers(values, is_id, place)
     expected = "a whole number or a text in UTF-8"
@@ -82,7 +81,11 @@ def _whole_numbers(values: pa.Array, is_id: bool, place: Place) -> pa.Array:
         return values
 
 
-def _as_number(values: pa.Array, kind: pa.DataType, place: Place) -> pa.Array:
+def _as_whole(values: pa.Array, place: Place) -> pa.Array:
+    return _as_number(values, place, ARROW_TYPES["whole number"])
+
+
+def _as_number(values: pa.Array, place: Place, kind: pa.DataType = ARROW_TYPES["number"]) -> pa.Array:
     if _is_text(values):
         values = _no_blanks(values)
     expected = "a whole number" if pa.types.is_integer(kind) else "a number with a decimal point, such as 12.5"
@@ -93,7 +96,7 @@ def _as_number(values: pa.Array, kind: pa.DataType, place: Place) -> pa.Array:
 
 
 def _as_time(values: pa.Array, place: Place) -> pa.Array:
-    utc = pa.timestamp("us", tz="UTC")
+    utc = ARROW_TYPES["time"]
     expected = "a date and time such as 2026-01-31T12:00:00+01:00, or whole seconds since 1970 (1973 to 9999)"
     if _is_text(values):
         text = _no_blanks(values)
@@ -172,3 +175,12 @@ def _converted(values: pa.Array, convert: Callable[[pa.Array], pa.Array], place:
             except pa.ArrowInvalid:
                 bad = middle
         raise place.refuse(values, good, expected) from None
+
+
+_CASTS: dict[Type, Callable[[pa.Array, Place], pa.Array]] = {
+    "id": _as_id,
+    "text": _as_text,
+    "time": _as_time,
+    "whole number": _as_whole,
+    "number": _as_number,
+}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline import columns as c
 from pipeline.config import Embedded
+from pipeline.data.tables import ARROW_TYPES, INTERACTIONS, ITEMS, TableKind
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -108,9 +109,9 @@ def generate(config: Embedded, source: str, target: str, folder: Path) -> None:
     interactions = pd.concat(
         [part.assign(**{c.DOMAIN: name}) for part, name in zip(rows, (source, target), strict=True)]
     )
-    _write(interactions.sort_values([c.TIMESTAMP, c.USER, c.ITEM, c.DOMAIN]), folder / "interactions.parquet")
+    _write(interactions.sort_values([c.TIMESTAMP, c.USER, c.ITEM, c.DOMAIN]), INTERACTIONS, folder)
     goods = ((source_goods, source), (target_goods, target))
-    _write(pd.concat([part.table.assign(**{c.DOMAIN: name}) for part, name in goods]), folder / "items.parquet")
+    _write(pd.concat([part.table.assign(**{c.DOMAIN: name}) for part, name in goods]), ITEMS, folder)
 
 
 def _random(config: Embedded, what: str) -> np.random.Generator:
@@ -209,13 +210,9 @@ def _ids(prefix: str, numbers: Ints) -> pd.Series:
     return prefix + pd.Series(numbers).astype(str).str.zfill(5)
 
 
-def _write(table: pd.DataFrame, path: Path) -> None:
+def _write(table: pd.DataFrame, kind: TableKind, folder: Path) -> None:
     """Parquet with settings of our own, so that the bytes do not hang on a library's defaults."""
-    names = [name for name in dict.fromkeys((*c.INTERACTIONS, *c.ITEMS)) if name in table.columns]  # canonical order
-    arrow = pa.table({name: pa.array(table[name].to_numpy()).cast(_arrow_type(name)) for name in names})
+    types = {column.name: ARROW_TYPES[column.type] for column in kind.columns if column.name in table.columns}
+    arrow = pa.table({name: pa.array(table[name].to_numpy()).cast(wanted) for name, wanted in types.items()})
+    path = folder / f"{kind.name}.parquet"
     pq.write_table(arrow, path, compression="zstd", version="2.6", row_group_size=1 << 20)
-
-
-def _arrow_type(column: str) -> pa.DataType:
-    name = c.ARROW_TYPES.get(column, "string")
-    return pa.timestamp("us", tz="UTC") if name.startswith("timestamp") else pa.type_for_alias(name)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Input(Protocol):
-    """One table of a scenario: `kind` is interactions or items; equal fingerprints mean equal tables."""
+    """One table of a scenario: `kind` is the name of its kind; equal fingerprints mean equal tables."""
 
     @property
     def kind(self) -> str: ...  # noqa: D102
@@ -36,7 +36,7 @@ def inputs_of(tables: Tables, root: Path, personal: tuple[str, ...]) -> list[Inp
         root: The data folder, resolved.
         personal: Canonical columns whose values must not appear in a message.
     """
-    named = [("interactions", spec) for spec in tables.interactions] + [("items", spec) for spec in tables.items]
+    named = [(kind, spec) for kind in Tables.model_fields for spec in getattr(tables, kind)]
     return [
         Query(kind, spec, root, personal) if isinstance(spec, SqlTable) else Files(kind, spec, root, personal)
         for kind, spec in named
@@ -120,8 +120,9 @@ class Query:
 
 def _mapper(kind: str, spec: Table, personal: tuple[str, ...]) -> "Mapper":
     from pipeline.data.mapping import Mapper
+    from pipeline.data.tables import kind_of
 
-    return Mapper(kind, spec, frozenset(personal))
+    return Mapper(kind_of(kind), spec, frozenset(personal))
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pipeline import columns as c
 from pipeline.config import Table
-from pipeline.data.casting import IDS, Place, cast
+from pipeline.data.casting import Place, cast
+from pipeline.data.tables import TableKind
 from pipeline.errors import ConfigError, DataError
-
-KINDS = {"interactions": c.INTERACTIONS, "items": c.ITEMS}
 
 
 @dataclass(frozen=True)
@@ -22,20 +20,23 @@ class Mapper:
         ConfigError: the scenario maps to a name that is not canonical, or gives a column twice.
     """
 
-    kind: str  # interactions or items
+    kind: TableKind
     spec: Table
     personal: frozenset[str] = frozenset()  # canonical columns whose values must not appear in a message
 
     def __post_init__(self) -> None:
         for part in ("columns", "constants"):
             for name in getattr(self.spec, part):
-                if name not in KINDS[self.kind]:
+                if name not in self.kind.by_name:
+                    known = list(self.kind.by_name)
                     raise ConfigError(
-                        f"tables.{self.kind}.{part}: {name!r} is no canonical column.{_near(name, KINDS[self.kind])} "
-                        f"There are: {', '.join(KINDS[self.kind])}."
+                        f"tables.{self.kind.name}.{part}: {name!r} is no canonical column.{_near(name, known)} "
+                        f"There are: {', '.join(known)}."
                     )
         if twice := sorted(set(self.spec.columns) & set(self.spec.constants)):
-            raise ConfigError(f"tables.{self.kind}: {', '.join(twice)} stands in columns and in constants; keep one.")
+            raise ConfigError(
+                f"tables.{self.kind.name}: {', '.join(twice)} stands in columns and in constants; keep one."
+            )
 
     def choose(self, available: Sequence[str], file: str) -> dict[str, str]:
         """Canonical name -> name in the file, for each canonical column that the file gives.
@@ -44,7 +45,7 @@ class Mapper:
             DataError: a mapped or required column is missing, or its name stands there twice.
         """
         chosen = {}
-        for name in KINDS[self.kind]:
+        for name, column in self.kind.by_name.items():
             raw = self.spec.columns.get(name, name)
             if name in self.spec.constants:
                 continue
@@ -52,7 +53,7 @@ class Mapper:
                 raise DataError(f"{file}: column {raw!r} stands there {available.count(raw)} times; expected once.")
             if raw in available:
                 chosen[name] = raw
-            elif name in self.spec.columns or name in c.REQUIRED[self.kind]:
+            elif name in self.spec.columns or column.required:
                 raise DataError(
                     f"{file}: column {raw!r}, needed for {name}, is missing.{_near(raw, available)} The table has: "
                     f"{', '.join(available)}. Name the right one in the scenario: `columns: {{{name}: ...}}`, or give "
@@ -62,11 +63,11 @@ class Mapper:
 
     def knows_any(self, available: Sequence[str]) -> bool:
         """Whether the scenario reads one of these columns."""
-        return any(self.spec.columns.get(name, name) in available for name in KINDS[self.kind])
+        return any(self.spec.columns.get(name, name) in available for name in self.kind.by_name)
 
     def exact(self, chosen: dict[str, str]) -> frozenset[str]:
         """Names in the file of the columns whose digits must not be lost."""
-        return frozenset(raw for name, raw in chosen.items() if name in IDS)
+        return frozenset(raw for name, raw in chosen.items() if self.kind.by_name[name].type == "id")
 
     def canonical(self, raw: pa.Table, file: str) -> pa.Table:
         """The canonical table of a user's table, in the canonical order of columns; rows keep their order.
@@ -76,13 +77,13 @@ class Mapper:
         """
         chosen = self.choose(raw.column_names, file)
         hidden = {chosen[name] for name in self.personal & set(chosen)}  # also where it is taken for another one
-        arrays = {
-            name: cast(raw[chosen[name]], name, Place(file, chosen[name], chosen[name] in hidden)) for name in chosen
-        }
+        types = {column.name: column.type for column in self.kind.columns}
+        arrays = {name: cast(raw[own], types[name], Place(file, own, own in hidden)) for name, own in chosen.items()}
         for name, value in self.spec.constants.items():
-            constant = cast(pa.chunked_array([[value]]), name, Place(f"tables.{self.kind}.constants", name))
+            place = Place(f"tables.{self.kind.name}.constants", name)
+            constant = cast(pa.chunked_array([[value]]), types[name], place)
             arrays[name] = constant.take(pa.repeat(pa.scalar(0, pa.int64()), raw.num_rows))
-        return pa.table({name: arrays[name] for name in KINDS[self.kind] if name in arrays})
+        return pa.table({name: arrays[name] for name in types if name in arrays})
 
 
 def _near(name: str, among: Sequence[str]) -> str:

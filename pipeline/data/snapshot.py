@@ -10,6 +10,7 @@ from pyarrow import parquet
 
 from pipeline import columns as c
 from pipeline.data.pseudonyms import pseudonymise
+from pipeline.data.tables import kind_of
 from pipeline.errors import DataError
 from pipeline.results import IngestFacts
 
@@ -26,13 +27,13 @@ def content_hash(table: pa.Table) -> str:
 def assemble(
     parts: Iterable[tuple[str, pa.Table]], domains: Sequence[str], key: bytes | None, without_rows: str = ""
 ) -> dict[str, pa.Table]:
-    """One table of each kind, interactions or items: the inputs under each other, with pseudonyms if there is a key.
+    """One table of each kind: the inputs under each other, with pseudonyms if there is a key.
 
     Args:
-        parts: Kind and rows of each input.
+        parts: Name of the kind and rows of each input.
         domains: Those of the scenario.
         key: Of the pseudonyms, or None.
-        without_rows: The domain that may have no interactions.
+        without_rows: The domain that may have no rows in the main table.
 
     Raises:
         DataError: a domain of the scenario has no rows in one of the tables.
@@ -40,10 +41,10 @@ def assemble(
     by_kind: dict[str, list[pa.Table]] = {}
     for kind, part in parts:
         by_kind.setdefault(kind, []).append(part)
-    tables = {kind: pa.concat_tables(those, promote_options="default") for kind, those in by_kind.items()}
+    tables = {kind: _joined(kind, those) for kind, those in by_kind.items()}
     for kind, table in tables.items():
         found = sorted(pc.unique(table[c.DOMAIN]).drop_null().to_pylist())
-        needed = [domain for domain in domains if kind != "interactions" or domain != without_rows]
+        needed = [domain for domain in domains if domain != without_rows or not kind_of(kind).main]
         if missing := [domain for domain in needed if domain not in found]:
             # a column of hundreds of values is no column of domains, and may be one of people
             there = ", ".join(map(repr, found)) if len(found) <= 20 else f"{len(found)} others"
@@ -59,27 +60,25 @@ def assemble(
 
 
 def write_domain(tables: Mapping[str, pa.Table], domain: str, folder: Path) -> IngestFacts:
-    """Write a domain's `interactions.parquet` and, where the scenario has items, `items.parquet`.
+    """Write each table of a domain, such as `interactions.parquet`.
 
-    Rows are sorted by user, item and the rest; a column that is not required and has no value in the domain is left
+    Rows are sorted by the columns in their order; a column that is not required and has no value in the domain is left
     out. Equal content gives equal bytes.
 
     Returns:
-        Rows, different users and different items of the interactions, and rows of the items table.
+        Rows of the main table and how many different things it counts, such as users; rows of the others.
     """
     facts: dict[str, int] = {}
-    for kind, table in tables.items():
+    for kind, table in ((kind_of(name), table) for name, table in tables.items()):
         part = table.filter(pc.equal(table[c.DOMAIN], domain))
-        kept = [name for name in part.column_names if name in c.REQUIRED[kind] or part[name].null_count < part.num_rows]
-        _write(_ordered(part.select(kept)), folder / f"{kind}.parquet")
-        if kind == "interactions":
-            facts |= {
-                "rows": part.num_rows,
-                "users": pc.count_distinct(part[c.USER]).as_py(),
-                "items": pc.count_distinct(part[c.ITEM]).as_py(),
-            }
+        kept = [name for name in part.column_names if name in kind.required or part[name].null_count < part.num_rows]
+        _write(_ordered(part.select(kept)), folder / f"{kind.name}.parquet")
+        if kind.main:
+            counted = [column for column in kind.columns if column.things]
+            facts |= {column.things: pc.count_distinct(part[column.name]).as_py() for column in counted}
+            facts["rows"] = part.num_rows
         else:
-            facts["item_rows"] = part.num_rows
+            facts[f"{kind.row}_rows"] = part.num_rows
     return IngestFacts.model_validate(facts)
 
 
@@ -96,14 +95,18 @@ def count_ignored(tables: Mapping[str, pa.Table], domains: Sequence[str]) -> dic
     return found
 
 
+def _joined(kind: str, parts: list[pa.Table]) -> pa.Table:
+    """The parts under each other, their columns in the order of the kind, whichever part came first."""
+    joined = pa.concat_tables(parts, promote_options="default")
+    return joined.select([name for name in kind_of(kind).by_name if name in joined.column_names])
+
+
 def _shown(domain: str | None) -> str:
     return "(none)" if domain is None else domain[:60]
 
 
 def _ordered(table: pa.Table) -> pa.Table:
-    first = [name for name in (c.USER, c.ITEM) if name in table.column_names]
-    keys = [*first, *(name for name in table.column_names if name not in first)]
-    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in keys])
+    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in table.column_names])
     return table.take(order).combine_chunks()
 
 

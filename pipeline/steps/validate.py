@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pipeline.validation.passport import Reference
 
 DATA_DOCS = "data_docs"
-TABLES = ("interactions", "items")
 
 
 def validate(run: Run, as_of: datetime | None = None) -> StepResult[ValidateFacts]:
@@ -77,15 +76,18 @@ def clean(settings: CleanSettings, inputs: Mapping[str, Folder], folder: Path, _
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from pipeline.validation.quarantine import row_rules, sort_rows
+    from pipeline.data.rules import Times
+    from pipeline.data.tables import KINDS
+    from pipeline.validation.quarantine import sort_rows
 
+    times = Times(_instant(settings.as_of), settings.needs_time)
     removed: list[pa.Table] = []
     counts = {}
-    for table in TABLES:
+    for table, kind in KINDS.items():
         path = inputs["ingest"].path / f"{table}.parquet"
         if path.exists():
             rows = pq.read_table(path)
-            parts = sort_rows(rows, row_rules(table, _instant(settings.as_of), settings.needs_time))
+            parts = sort_rows(rows, kind.rules(times))
             pq.write_table(parts.clean, folder / path.name, compression="zstd")
             removed.append(parts.removed.append_column("table", pa.array([table] * len(parts.removed), pa.string())))
             counts[table] = TableCounts(rows_read=len(rows), rows=len(parts.clean), rules=parts.counts)
@@ -128,11 +130,13 @@ def check(settings: CheckSettings, inputs: Mapping[str, Folder], folder: Path, w
 def _outcomes(settings: CheckSettings, inputs: Mapping[str, Folder]) -> "list[Outcome]":
     import pyarrow.parquet as pq
 
+    from pipeline.data.rules import Times
+    from pipeline.data.tables import kind_of
     from pipeline.validation.checking import run_suite
     from pipeline.validation.crossings import DomainTables, crossing_checks
-    from pipeline.validation.suites import interaction_checks, item_checks
+    from pipeline.validation.suites import suite
 
-    personal, needs_time, as_of = settings.personal, settings.split.kind == "time", _instant(settings.as_of)
+    times = Times(_instant(settings.as_of), settings.split.kind == "time")
     outcomes: list[Outcome] = []
     domains = {}
     for name in settings.domains:
@@ -140,32 +144,30 @@ def _outcomes(settings: CheckSettings, inputs: Mapping[str, Folder]) -> "list[Ou
         frames: dict[str, pd.DataFrame] = {
             table: pq.read_table(folder / f"{table}.parquet").to_pandas() for table in counts
         }
-        rows, items = frames["interactions"], frames.get("items")
         any_number = name == settings.target and not settings.target_labels
         volume = None if any_number else settings.reference_rows[name]
-        outcomes += run_suite(
-            rows, interaction_checks(rows, name, volume, as_of, needs_time), "interactions", name, personal
-        )
-        if items is not None:
-            outcomes += run_suite(items, item_checks(items, name), "items", name, personal)
+        for table, frame in frames.items():
+            checks = suite(kind_of(table), frame, name, times, volume)
+            outcomes += run_suite(frame, checks, table, name, settings.personal)
         share = max(1 - one.rows / one.rows_read if one.rows_read else 0.0 for one in counts.values())
-        domains[name] = DomainTables(rows, items, share)
-    figures, checks = crossing_checks(settings, domains)
-    return [*outcomes, *run_suite(figures, checks, "domains", settings.name, ())]
+        domains[name] = DomainTables(frames["interactions"], frames.get("items"), share)
+    figures, found = crossing_checks(settings, domains)
+    return [*outcomes, *run_suite(figures, found, "domains", settings.name, ())]
 
 
 def _volumes(settings: CheckSettings, inputs: Mapping[str, Folder]) -> "list[Volume]":
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    from pipeline.data.rules import Times
+    from pipeline.data.tables import kind_of
     from pipeline.validation.data_docs import Volume, rule_examples
-    from pipeline.validation.quarantine import row_rules
 
     volumes = []
     for name in settings.domains:
         removed = pq.read_table(inputs[f"clean.{name}"].path / "quarantine.parquet")
         for table, counts in _counts(inputs, name).items():
-            columns = {rule.name: rule.column for rule in row_rules(table)}
+            columns = {rule.name: rule.column for rule in kind_of(table).rules(Times())}
             rows = removed.filter(pc.equal(removed.column("table"), table))
             examples = rule_examples(rows, columns, settings.personal)
             volumes.append(Volume(name, table, counts.rows_read, counts.rows, counts.rules, examples))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.validation.suites import Check
+from pipeline.data.rules import Check
 
 EXAMPLES = 5  # values shown of a column that broke a rule
 

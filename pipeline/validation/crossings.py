@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline import columns as c
 from pipeline.config import Bridge, CheckSettings, ColdUsersSplit, ShippedSplit
-from pipeline.validation.suites import Check, Severity
+from pipeline.data.rules import Check, Severity
 
 MAX_QUARANTINED = 0.2  # share of a domain's rows: with more, the rules or the delivery are wrong, not the rows
 

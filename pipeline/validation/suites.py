@@ -3,122 +3,72 @@
 Nothing here loads Great Expectations; `checking` turns the values into its expectations.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from pipeline import columns as c
-from pipeline.validation.quarantine import CONTROL_CHARACTERS, EARLIEST, LATEST, MAX_ID_LENGTH
+from pipeline.data.rules import Check, Times
+from pipeline.data.tables import TableKind, Type
 
-Severity = Literal["critical", "warning", "info"]
 MIN_ROWS = 10
 OUTLIER_FACTOR = 10.0  # times the 99.9 % quantile
 VOLUME_RANGE = (0.5, 2.0)  # of the reference snapshot's rows: below is critical, above a warning
-_PANDAS_TYPES = {c.TIMESTAMP: "Timestamp", c.POSITION: "int64", c.VALUE: "float64", c.PRICE: "float64"}
+_PANDAS_TYPES: dict[Type, str] = {
+    "id": "str",
+    "text": "str",
+    "time": "Timestamp",
+    "whole number": "int64",
+    "number": "float64",
+}
 
 
-@dataclass(frozen=True)
-class Check:
-    """One expectation on one table; `expected` and `remedy` are for people."""
-
-    rule: str
-    severity: Severity
-    expectation: str  # the name of a class in great_expectations.expectations
-    expected: str
-    remedy: str
-    arguments: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns whose values the expectation reads; none where it looks at the table as a whole."""
-        one = self.arguments.get("column")
-        return (one,) if one else tuple(self.arguments.get("column_list", ()))
-
-
-def interaction_checks(
-    frame: pd.DataFrame, domain: str, reference_rows: int | None, as_of: datetime | None = None,
-    needs_time: bool = False,
-) -> tuple[Check, ...]:  # fmt: skip
-    """The suite of a domain's interactions, after the row rules.
+def suite(
+    kind: TableKind, frame: pd.DataFrame, domain: str, times: Times, reference_rows: int | None
+) -> tuple[Check, ...]:
+    """The suite of a domain's table, after the row rules.
 
     Args:
+        kind: What kind of table it is.
         frame: The clean table; checks on columns that it lacks are left out, but for the required ones.
         domain: The one value that the column `domain` may have.
-        reference_rows: Rows of the reference snapshot, for the volume; None where any number will do, also none.
-        as_of: End of the run's data interval, None where it is not known.
-        needs_time: Whether the split is made by time.
+        times: What the run expects of times.
+        reference_rows: Rows of the reference snapshot, for the volume of a main table; None where any number will do,
+            also none.
     """
     checks = [
-        *_schema(frame, c.REQUIRED["interactions"]),
-        *_ids(frame, (c.USER, c.ITEM)),
+        *_schema(kind, frame),
+        *_rules(kind, frame, times),
         *_domain(frame, domain),
-        *_numbers(frame, c.VALUE),
+        *_outlook(kind, frame, times),
+        *_key(kind, frame),
     ]
-    if c.TIMESTAMP in frame:
-        checks += _times(as_of or LATEST, "critical" if needs_time else "info")
-    key = [name for name in (c.USER, c.ITEM, c.TIMESTAMP, c.POSITION, c.EVENT, c.SPLIT) if name in frame]
-    if {c.USER, c.ITEM} <= set(key):
-        checks.append(
-            Check("unique_key", "warning", "ExpectCompoundColumnsToBeUnique", f"one row for each {', '.join(key)}",
-                  "decide which of the values counts and deliver one row for each key", {"column_list": key})
-        )  # fmt: skip
-    if reference_rows is not None:
+    if kind.main and reference_rows is not None:
         checks += _volume(reference_rows)
-        both = ((c.USER, "users"), (c.ITEM, "items"))
-        checks += [_at_least_two(name, what) for name, what in both if name in frame]
+    if not kind.main or reference_rows is not None:
+        checks += [_at_least_two(one.name, one.things) for one in kind.columns if one.things and one.name in frame]
     return tuple(checks)
 
 
-def item_checks(frame: pd.DataFrame, domain: str) -> tuple[Check, ...]:
-    """The suite of a domain's items, after the row rules; columns as in `interaction_checks`."""
-    checks = [*_schema(frame, c.REQUIRED["items"]), *_ids(frame, (c.ITEM,)), *_domain(frame, domain)]
-    if c.ITEM in frame:
-        checks.append(
-            Check("unique_key", "critical", "ExpectColumnValuesToBeUnique", "one row for each item_id",
-                  "keep one row of each item; two titles for one item cannot both be right", {"column": c.ITEM})
-        )  # fmt: skip
-        checks.append(_at_least_two(c.ITEM, "items"))
-    if c.TITLE in frame:
-        checks.append(
-            Check("titles_present", "info", "ExpectColumnValuesToNotBeNull", "a title for each item",
-                  "an item without a title gets no word features; deliver the titles", {"column": c.TITLE})
-        )  # fmt: skip
-    if c.PRICE in frame:
-        checks.append(
-            Check("price_not_negative", "critical", "ExpectColumnValuesToBeBetween", "prices of zero or more",
-                  "correct the prices at their source", {"column": c.PRICE, "min_value": 0})
-        )  # fmt: skip
-    return (*checks, *_numbers(frame, c.PRICE))
-
-
-def _schema(frame: pd.DataFrame, required: Iterable[str]) -> Iterator[Check]:
-    for name in required:
+def _schema(kind: TableKind, frame: pd.DataFrame) -> Iterator[Check]:
+    for name in kind.required:
         yield Check("column_exists", "critical", "ExpectColumnToExist", f"a column {name}",
                     f"map a column to {name} in the scenario's `columns`", {"column": name})  # fmt: skip
-    for name in (*c.INTERACTIONS, *c.ITEMS[2:]):
-        if name in frame:
-            kind = _PANDAS_TYPES.get(name, "str")
-            yield Check("column_type", "critical", "ExpectColumnValuesToBeOfType", f"type {kind}",
+    for column in kind.columns:
+        if column.name in frame:
+            wanted = _PANDAS_TYPES[column.type]
+            yield Check("column_type", "critical", "ExpectColumnValuesToBeOfType", f"type {wanted}",
                         "correct the column's type in the table that is read",
-                        {"column": name, "type_": kind})  # fmt: skip
+                        {"column": column.name, "type_": wanted})  # fmt: skip
 
 
-def _ids(frame: pd.DataFrame, names: Iterable[str]) -> Iterator[Check]:
-    for name in names:
-        if name in frame:
-            yield Check("not_null", "critical", "ExpectColumnValuesToNotBeNull", "an id in each row",
-                        "deliver the missing ids", {"column": name})  # fmt: skip
-        if name in frame and isinstance(frame[name].dtype, pd.StringDtype):
-            yield Check("id_length", "critical", "ExpectColumnValueLengthsToBeBetween",
-                        f"1 to {MAX_ID_LENGTH} characters", "deliver ids, not texts",
-                        {"column": name, "min_value": 1, "max_value": MAX_ID_LENGTH})  # fmt: skip
-            yield Check("id_characters", "critical", "ExpectColumnValuesToNotMatchRegex", "no control characters",
-                        "deliver ids of printable characters",
-                        {"column": name, "regex": CONTROL_CHARACTERS})  # fmt: skip
+def _rules(kind: TableKind, frame: pd.DataFrame, times: Times) -> Iterator[Check]:
+    """What the quarantine should have left nothing of."""
+    for rule in kind.rules(times):
+        if rule.column in frame and rule.applies(pa.chunked_array(frame[rule.column].iloc[:0]).type):
+            yield from rule.checks
 
 
 def _domain(frame: pd.DataFrame, domain: str) -> Iterator[Check]:
@@ -126,6 +76,14 @@ def _domain(frame: pd.DataFrame, domain: str) -> Iterator[Check]:
         yield Check("one_domain", "critical", "ExpectColumnValuesToBeInSet", f"the value {domain!r} in each row",
                     "correct the column or constant `domain` in the scenario's tables",
                     {"column": c.DOMAIN, "value_set": [domain]})  # fmt: skip
+
+
+def _outlook(kind: TableKind, frame: pd.DataFrame, times: Times) -> Iterator[Check]:
+    """What is only told: how new the data is, and what lies far out."""
+    for column in kind.columns:
+        if column.name in frame and column.type in _OUTLOOKS:
+            yield from _OUTLOOKS[column.type](frame[column.name], column.name, times)
+    yield from (check for check in kind.told if set(check.columns) <= set(frame.columns))
 
 
 def _volume(reference_rows: int) -> Iterator[Check]:
@@ -141,27 +99,16 @@ def _volume(reference_rows: int) -> Iterator[Check]:
                 "look for rows that were delivered twice", {"max_value": high})  # fmt: skip
 
 
-def _times(latest: datetime, missing: Severity) -> Iterator[Check]:
-    yield Check("time_present", missing, "ExpectColumnValuesToNotBeNull", "a time in each row",
-                "deliver the missing times", {"column": c.TIMESTAMP})  # fmt: skip
-    yield Check("time_range", "critical", "ExpectColumnValuesToBeBetween",
-                f"times from {EARLIEST:%Y-%m-%d} to {latest:%Y-%m-%d %H:%M}",
-                "look at the unit of the times (seconds, milliseconds) and at the clock that wrote them",
-                {"column": c.TIMESTAMP, "min_value": EARLIEST, "max_value": latest})  # fmt: skip
+def _newest(_values: pd.Series, name: str, times: Times) -> Iterator[Check]:
     yield Check("newest_time", "info", "ExpectColumnMaxToBeBetween",
-                f"the newest time is before {latest:%Y-%m-%d %H:%M}", "nothing: this line shows how new the data is",
-                {"column": c.TIMESTAMP, "max_value": latest})  # fmt: skip
+                f"the newest time is before {times.latest:%Y-%m-%d %H:%M}",
+                "nothing: this line shows how new the data is",
+                {"column": name, "max_value": times.latest})  # fmt: skip
 
 
-def _numbers(frame: pd.DataFrame, name: str) -> Iterator[Check]:
-    """Finite, and an outlook on outliers: beyond ten times the 99.9 % quantile of the absolute values."""
-    if name not in frame or not pd.api.types.is_float_dtype(frame[name]):
-        return
-    largest = float(np.finfo(np.float64).max)
-    yield Check("finite", "critical", "ExpectColumnValuesToBeBetween", "finite numbers",
-                "correct the infinite values at their source",
-                {"column": name, "min_value": -largest, "max_value": largest})  # fmt: skip
-    sizes = frame[name].abs().to_numpy()
+def _outliers(values: pd.Series, name: str, _times: Times) -> Iterator[Check]:
+    """Beyond ten times the 99.9 % quantile of the absolute values."""
+    sizes = values.abs().to_numpy() if pd.api.types.is_float_dtype(values) else np.empty(0)
     sizes = sizes[np.isfinite(sizes)]
     if len(sizes):
         bound = OUTLIER_FACTOR * float(np.quantile(sizes, 0.999))
@@ -169,6 +116,21 @@ def _numbers(frame: pd.DataFrame, name: str) -> Iterator[Check]:
                     f"from {-bound:g} to {bound:g}: ten times the 99.9 % quantile",
                     "look at the extreme values",
                     {"column": name, "min_value": -bound, "max_value": bound})  # fmt: skip
+
+
+_OUTLOOKS: dict[Type, Callable[[pd.Series, str, Times], Iterator[Check]]] = {"time": _newest, "number": _outliers}
+
+
+def _key(kind: TableKind, frame: pd.DataFrame) -> Iterator[Check]:
+    """One row for each value of the key, as far as the table has its columns."""
+    key = [name for name in kind.key.columns if name in frame]
+    if not set(kind.key.columns) & set(kind.required) <= set(key):
+        return  # a missing column is told already
+    alone = len(key) == 1
+    yield Check("unique_key", kind.key.severity,
+                "ExpectColumnValuesToBeUnique" if alone else "ExpectCompoundColumnsToBeUnique",
+                f"one row for each {', '.join(key)}", kind.key.remedy,
+                {"column": key[0]} if alone else {"column_list": key})  # fmt: skip
 
 
 def _at_least_two(name: str, what: str) -> Check:

@@ -14,6 +14,7 @@ import pytest
 from pipeline.config import SqlTable
 from pipeline.data import sql
 from pipeline.data.mapping import Mapper
+from pipeline.data.tables import INTERACTIONS
 from pipeline.errors import DataError
 
 pytestmark = pytest.mark.slow
@@ -82,7 +83,7 @@ def owner(server: str) -> Iterator["psycopg2.extensions.cursor"]:
 def query(url: str, text: str, tmp_path: Path) -> int:
     """Count the rows of a query's result."""
     table = SqlTable(url=url, query=text, constants={"domain": "shop"})
-    return int(sql.read_query(table, tmp_path, Mapper("interactions", table)).num_rows)
+    return int(sql.read_query(table, tmp_path, Mapper(INTERACTIONS, table)).num_rows)
 
 
 def state(cursor: "psycopg2.extensions.cursor") -> list[tuple[object, ...]]:

@@ -6,12 +6,14 @@ import pyarrow as pa
 import pytest
 
 from pipeline.data.casting import Place, cast
+from pipeline.data.tables import INTERACTIONS
 from pipeline.errors import DataError
 
 
 def one(values, name):
     """The canonical values of one column of a file; user ids are personal."""
-    return cast(pa.chunked_array([values]), name, Place("a.parquet", name, hidden=name == "user_id")).to_pylist()
+    place = Place("a.parquet", name, hidden=name == "user_id")
+    return cast(pa.chunked_array([values]), INTERACTIONS.by_name[name].type, place).to_pylist()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pipeline.config import FileTable
 from pipeline.data.files import data_format, find_files
 from pipeline.data.mapping import Mapper
 from pipeline.data.reading import read_file
+from pipeline.data.tables import KINDS
 from pipeline.errors import ConfigError, DataError
 
 CSV = "user_id,item_id,domain,value\n007,NA,shop,1.5\n12345678901234567890,i😀,shop,nan\n"
@@ -44,7 +45,7 @@ def read(root, name, content=None, kind="interactions", personal=("user_id",), *
     """What read_file makes of a file."""
     path = root / name if content is None else write(root, name, content)
     table = FileTable(path=name, **spec)
-    return read_file(path, name, data_format(name, table.format), Mapper(kind, table, frozenset(personal)))
+    return read_file(path, name, data_format(name, table.format), Mapper(KINDS[kind], table, frozenset(personal)))
 
 
 def column(values, name, **more):

@@ -101,6 +101,10 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "misspelt baseline": ({"baselines": [{"kind": "als"}]}, r"baselines\.0: input tag 'als'.*'ials'"),
     "no such bridge": ({"bridges": ["user"]}, r"bridges\.0: input should be 'users', 'items'.*got 'user'"),
     "target among sources": ({"target": "a"}, r"sources and target must be different domains, got a, a"),
+    "another table": (
+        {"embedded": None, "tables": {"interactions": [{"path": "x.csv"}], "clicks": [{"path": "y.csv"}]}},
+        r"mine\.yaml: tables: expected tables called interactions or items, got clicks\.$",
+    ),
     "no data": ({"embedded": None}, r"expected exactly one of 'tables' \(your data\) and 'embedded'"),
     "two kinds of data": (
         {"tables": {"interactions": [{"path": "x.csv"}]}},

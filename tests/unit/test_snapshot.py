@@ -43,6 +43,20 @@ def test_inputs_stand_under_each_other(tmp_path):
     assert parquet.read_table(tmp_path / "interactions.parquet").to_pydict() == books.to_pydict()
 
 
+def test_the_order_of_inputs_never_shows(tmp_path):
+    """Files that do not have the same columns are read in the order of their names, which decides nothing."""
+    rated = interactions(("b", "1", "d"), ("a", "1", "d"), value=[2.0, 1.0])
+    seen = interactions(("a", "1", "d"), event=["view"])
+    written = []
+    for place, parts in enumerate(([rated, seen], [seen, rated])):
+        tables = snapshot.assemble([("interactions", part) for part in parts], ["d"], None)
+        (tmp_path / str(place)).mkdir()
+        snapshot.write_domain(tables, "d", tmp_path / str(place))
+        written.append((tmp_path / str(place) / "interactions.parquet").read_bytes())
+    assert written[0] == written[1]
+    assert parquet.read_schema(tmp_path / "0" / "interactions.parquet").names[3:] == ["event", "value"]
+
+
 def test_each_table_must_have_each_domain():
     """A misspelt domain in the items would cost the features without a word."""
     rows = interactions(("a", "1", "books"))

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from pipeline.config import SqlTable
 from pipeline.data.mapping import Mapper
 from pipeline.data.sql import read_query
+from pipeline.data.tables import INTERACTIONS
 from pipeline.errors import ConfigError, DataError
 
 
@@ -33,7 +34,7 @@ def shop(root):
 def query(root, sql, url="sqlite:///shop.db", **spec):
     """What read_query makes of a query."""
     table = SqlTable(url=url, query=sql, constants={"domain": "shop"}, **spec)
-    return read_query(table, root, Mapper("interactions", table))
+    return read_query(table, root, Mapper(INTERACTIONS, table))
 
 
 def test_a_query_gives_a_canonical_table(shop):

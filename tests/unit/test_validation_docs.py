@@ -10,13 +10,15 @@ import pyarrow as pa
 import pytest
 
 from pipeline.config import Scenario
+from pipeline.data.rules import Check, Times
+from pipeline.data.tables import INTERACTIONS, ITEMS
 from pipeline.errors import RefusedError, StorageError
 from pipeline.folders import Home
 from pipeline.validation.checking import Outcome, refusal
 from pipeline.validation.crossings import DomainTables, crossing_checks
 from pipeline.validation.data_docs import Volume, rule_examples, shown, write_data_docs
 from pipeline.validation.passport import content_of, find_reference, reference_path, write_passport
-from pipeline.validation.suites import Check, interaction_checks, item_checks
+from pipeline.validation.suites import suite
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -184,7 +186,7 @@ def test_a_target_without_labels_needs_no_rows(columns, failed):
     assert failed_rules(what, closed) == {"test_labels": "warning", "bridge_users": "warning"}
     empty = titled["t"].interactions.iloc[:0]
     assert not {"enough_rows", "two_users", "two_items", "volume_fell"} & {
-        check.rule for check in interaction_checks(empty, "t", None)
+        check.rule for check in suite(INTERACTIONS, empty, "t", Times(), None)
     }
 
 
@@ -211,12 +213,12 @@ def test_suites_fit_the_table():
     """Checks of absent columns are left out, but for the required ones; ids of another type get no text checks."""
     frame = pd.DataFrame({"user_id": [1, 2], "price": [1.0, 2.0]})
 
-    rules = {(check.rule, check.columns) for check in interaction_checks(frame, "shop", 2)}
+    rules = {(check.rule, check.columns) for check in suite(INTERACTIONS, frame, "shop", Times(), 2)}
     assert ("column_exists", ("item_id",)) in rules
     assert ("two_users", ("user_id",)) in rules
     assert not any(columns == ("timestamp",) or rule == "id_length" for rule, columns in rules)
     assert not any(columns[1:] for _, columns in rules)
-    assert {"price_not_negative", "outliers"} <= {check.rule for check in item_checks(frame, "shop")}
+    assert {"price_not_negative", "outliers"} <= {check.rule for check in suite(ITEMS, frame, "shop", Times(), 2)}
 
 
 def test_first_snapshot_is_its_own_reference_and_a_promoted_one_is_read(tmp_path):

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.validation.quarantine import row_rules, sort_rows
+from pipeline.data.rules import Times
+from pipeline.data.tables import INTERACTIONS, ITEMS
+from pipeline.validation.quarantine import sort_rows
 
 GOOD = datetime(2024, 5, 1, tzinfo=UTC)
 
@@ -50,7 +52,7 @@ def test_each_row_rule_removes_its_row_alone(column, value, rule):
     good = {"user_id": ("g", "h"), "item_id": ("g", "h"), "timestamp": (GOOD, GOOD), "value": (0.0, 0.0)}[column]
     table = interactions(**{column: [good[0], value, good[1]]})
 
-    parts = sort_rows(table, row_rules("interactions"))
+    parts = sort_rows(table, INTERACTIONS.rules(Times()))
 
     assert parts.counts == {rule: 1}
     assert parts.removed.column("rule").to_pylist() == [rule]
@@ -72,21 +74,21 @@ def test_unusual_but_sound_values_stay(column, value):
     """Emoji, markup, the longest id and optional values that are absent break no row rule."""
     table = interactions(**{column: [value]})
 
-    assert sort_rows(table, row_rules("interactions")).clean.equals(table)
+    assert sort_rows(table, INTERACTIONS.rules(Times())).clean.equals(table)
 
 
 def test_time_split_needs_times():
     """A row without a time leaves only where the split is made by time."""
     table = interactions(timestamp=[None, GOOD])
 
-    assert sort_rows(table, row_rules("interactions", needs_time=True)).counts == {"bad_timestamp": 1}
+    assert sort_rows(table, INTERACTIONS.rules(Times(needs_time=True))).counts == {"bad_timestamp": 1}
 
 
 def test_future_is_measured_from_the_data_interval():
     """With the end of the data interval given, a time after it leaves and the end itself stays."""
     table = interactions(timestamp=[datetime(2024, 5, 1, 0, 0, 1, tzinfo=UTC), GOOD])
 
-    parts = sort_rows(table, row_rules("interactions", as_of=GOOD))
+    parts = sort_rows(table, INTERACTIONS.rules(Times(as_of=GOOD)))
 
     assert parts.clean.column("user_id").to_pylist() == ["u1"]
 
@@ -95,7 +97,7 @@ def test_first_broken_rule_names_the_row_and_equal_rows_keep_their_first():
     """A row that breaks several rules is counted once; of equal rows one stays."""
     table = interactions(user_id=[None, "a", "a", "a"], item_id=["\0", "i", "i", "j"])
 
-    parts = sort_rows(table, row_rules("interactions"))
+    parts = sort_rows(table, INTERACTIONS.rules(Times()))
 
     assert parts.counts == {"missing_user_id": 1, "duplicate_row": 1}
     assert parts.clean.column("item_id").to_pylist() == ["i", "j"]
@@ -105,7 +107,7 @@ def test_item_rules():
     """A negative price and a price of NaN leave; no price and price zero stay."""
     table = pa.table({"item_id": ["a", "b", "c", "d"], "price": pa.array([-0.01, float("nan"), None, 0.0])})
 
-    parts = sort_rows(table, row_rules("items"))
+    parts = sort_rows(table, ITEMS.rules(Times()))
 
     assert parts.counts == {"negative_price": 1, "non_finite_price": 1}
     assert parts.clean.column("item_id").to_pylist() == ["c", "d"]
@@ -115,8 +117,8 @@ def test_tables_of_other_types_and_without_rows_pass():
     """Rules for texts and floats leave columns of other types to the suites; an empty table stays empty."""
     wrong = pa.table({"user_id": pa.array([1, 2]), "item_id": pa.array([1, 1]), "value": pa.array(["x", "y"])})
 
-    assert sort_rows(wrong, row_rules("interactions")).clean.equals(wrong)
-    assert len(sort_rows(interactions(user_id=[]), row_rules("interactions")).clean) == 0
+    assert sort_rows(wrong, INTERACTIONS.rules(Times())).clean.equals(wrong)
+    assert len(sort_rows(interactions(user_id=[]), INTERACTIONS.rules(Times())).clean) == 0
 
 
 @settings(max_examples=40)
@@ -130,8 +132,8 @@ def test_rows_are_parted_without_loss(rows):
     """Clean and removed rows together are all rows, the counts add up, and cleaning again removes nothing."""
     table = interactions(user_id=[user for user, _ in rows], value=[value for _, value in rows])
 
-    parts = sort_rows(table, row_rules("interactions"))
-    again = sort_rows(parts.clean, row_rules("interactions"))
+    parts = sort_rows(table, INTERACTIONS.rules(Times()))
+    again = sort_rows(parts.clean, INTERACTIONS.rules(Times()))
 
     assert len(parts.clean) + len(parts.removed) == len(rows)
     assert sum(parts.counts.values()) == len(parts.removed)
