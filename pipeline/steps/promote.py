@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
     from pipeline.registry.promote import Serving
 
-Packages = Mapping[
-    str, StepResult[PackageFacts]
-]  # by lane: the candidate, then what stands in for it, if anything does
+# By lane: the candidate, then what stands in for it, if anything does.
+Packages = Mapping[str, StepResult[PackageFacts]]
 
 
 def promote(run: Run) -> StepResult[PromoteFacts]:
