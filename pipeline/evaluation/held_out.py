@@ -16,11 +16,11 @@ from pipeline.config import Scenario
 from pipeline.data.prepared import Domains, Histories
 from pipeline.errors import CrossliftError
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, LaneInfo, Part, View, view
-from pipeline.evaluation.gate import CHAMPION, Terms
 from pipeline.evaluation.metrics import gated_metric, metric_names, per_user
 from pipeline.evaluation.ranking import FloatArray, Score, latency, ranks
 from pipeline.evaluation.slices import Slice, make_slices
 from pipeline.evaluation.statistics import Means, Scores
+from pipeline.evaluation.terms import CHAMPION, Terms
 from pipeline.labels.items import ITEMS
 
 _TIMED_USERS = 9

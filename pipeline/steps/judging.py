@@ -12,12 +12,14 @@ from pipeline.folders import UNHASHED, read_json, write_json
 from pipeline.results import StepResult
 from pipeline.steps.champion import UNREADABLE, serving
 from pipeline.steps.inputs import LANE_STEPS, POINT, load_domains, prepared_inputs
+from pipeline.steps.recipes import recipe_of
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import Facts, transact
 
 if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Comparison, Validated
-    from pipeline.evaluation.gate import ChampionScores, Verdict
+    from pipeline.evaluation.gate import Verdict
+    from pipeline.evaluation.hearing import ChampionScores, Lane
     from pipeline.evaluation.held_out import HeldOut
     from pipeline.evaluation.ranking import FloatArray
     from pipeline.registry.lookup import Champion
@@ -124,16 +126,16 @@ def _ask(
     champion: "Champion | None",
 ) -> "Verdict":
     """Ask the gate about the candidate that validation picks, with the champion scored on tonight's rows."""
-    from pipeline.evaluation.gate import CHANCE, Lane, decide
+    from pipeline.evaluation.gate import decide
+    from pipeline.evaluation.hearing import Lane
+    from pipeline.evaluation.terms import CHANCE
 
-    metric = comparison.metric
-    candidates = [Lane(lane.name, lane.kind, lane.valid[metric]) for lane in comparison.lanes if not lane.oracle]
+    candidates = _candidate_lanes(run.scenario, comparison)
     if not candidates:
         raise CrossliftError(f"no lane is left that could be promoted; failed: {', '.join(comparison.failed)}.")
-    compared = dict(ranks)
+    compared = {**ranks, CHANCE: test.chance()}
     if not run.scenario.target_labels:
         candidates.append(Lane(CHANCE, "chance", 0.0))
-        compared[CHANCE] = test.chance()
     served = _scored(champion, test, compared) if champion and not champion.damage else None
     verdict = decide(test.terms, candidates, test.scores(compared), served)
     if champion is not None and champion.damage:
@@ -141,6 +143,23 @@ def _ask(
         verdict = verdict.model_copy(update={"reason": f"{told} {verdict.reason}"})
     log.info("verdict: %s. %s", verdict.verdict, verdict.reason)
     return verdict
+
+
+def _candidate_lanes(scenario: Scenario, comparison: "Comparison") -> list["Lane"]:
+    """List the lanes that may serve, with what the gate has to know of each."""
+    from pipeline.evaluation.hearing import Lane
+
+    return [
+        Lane(
+            lane.name,
+            lane.kind,
+            lane.valid[comparison.metric],
+            transfer=lane.domains != (scenario.target,),
+            recipe=recipe_of(scenario, lane.name),
+        )
+        for lane in comparison.lanes
+        if not lane.oracle
+    ]
 
 
 def _told(verdict: "Verdict", champion: "Champion | None") -> Facts:
@@ -199,12 +218,14 @@ def _rank_all(
 
 def _scored(champion: "Champion", test: "HeldOut", ranks: dict[str, "FloatArray"]) -> "ChampionScores":
     """Score what serves on tonight's catalogue and on the unmarked rows that its training data did not hold."""
-    from pipeline.evaluation.gate import ChampionScores
+    from pipeline.evaluation.hearing import ChampionScores
     from pipeline.serving.package import ServedModel
 
     served = ServedModel.read(champion.folder)
     scores = test.scores_beside(ranks, served.on_catalogue(test.domains), served.trained_pairs())
-    return ChampionScores(champion.version, champion.package, champion.age_days, scores)
+    return ChampionScores(
+        champion.version, champion.package, champion.age_days, scores, champion.recipe, champion.creep
+    )
 
 
 def _write(

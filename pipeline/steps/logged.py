@@ -9,6 +9,7 @@ from pipeline.folders import META, digest, read_json
 from pipeline.results import Outcome, StepResult
 from pipeline.steps.inputs import prepared_inputs
 from pipeline.steps.packaging import lane_of, lanes_of
+from pipeline.steps.recipes import recipe_of
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import cost_of
 
@@ -22,7 +23,7 @@ _UNMARKED, _ALL = "without marked rows", "all rows"  # the views of comparison.j
 def candidate_of(run: Run, lane: str, package: StepResult, verdict: dict[str, Any], logged: str) -> "Candidate":
     """Describe a lane's package to the registry; `logged` is the MLflow run that it came from."""
     from pipeline.registry.lookup import model_name
-    from pipeline.registry.promote import NO_TRIAL, TRIAL, Candidate
+    from pipeline.registry.promote import CREEP, NO_TRIAL, RECIPE, TRIAL, Candidate
 
     scenario, candidate = run.scenario, lane_of(run, lane)
     source = run.results("pretrain_source").get("")
@@ -31,6 +32,8 @@ def candidate_of(run: Run, lane: str, package: StepResult, verdict: dict[str, An
     tags = {
         "scenario": scenario.name,
         "lane": lane,
+        RECIPE: recipe_of(scenario, lane),
+        CREEP: f"{verdict['creep'] if lane == verdict['lane'] else 0.0:.10g}",
         "verdict": verdict["verdict"] if lane == verdict["candidate"] else "fallback",
         "reason": verdict["reason"],
         "judged_against": f"version {champion['version']}" if champion else "nothing that served",

@@ -1,6 +1,7 @@
 """The evaluate step on a toy: transactions, failed lanes, marks and the champion."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -25,6 +26,7 @@ from pipeline.steps.choosing import Chooser
 from pipeline.steps.evaluate import evaluate
 from pipeline.steps.inputs import load_domains
 from pipeline.steps.judging import judge_again
+from pipeline.steps.recipes import recipe_of
 from pipeline.steps.run import Run
 from pipeline.steps.transaction import transact
 
@@ -81,7 +83,7 @@ LANES = {
 @pytest.fixture
 def run(tmp_path, monkeypatch) -> Run:
     """Make a run whose earlier steps have succeeded, but for the lane `ease`."""
-    monkeypatch.setitem(pipeline.models.load.RANKERS, "taste", Taste)
+    monkeypatch.setitem(pipeline.models.load.RANKERS, "taste", lambda: Taste)
     monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: None)
     return start(tmp_path, LANES)
 
@@ -237,7 +239,7 @@ def test_the_champion_is_judged_on_rows_that_it_did_not_learn(run, monkeypatch, 
         return np.where(Taste(5.0).scores(histories) > 3, 1.0, scores).astype(np.float32)
 
     served = SimpleNamespace(on_catalogue=lambda _: oracle, trained_pairs=lambda: pairs)
-    champion = SimpleNamespace(version=3, package="three", age_days=1.0, folder=tmp_path, damage="")
+    champion = Champion(3, "joint", "three", "", 1.0, tmp_path, recipe=recipe_of(run.scenario, "joint"))
     monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
     monkeypatch.setattr(pipeline.serving.package.ServedModel, "read", lambda folder: served)
     evaluate(run)
@@ -246,17 +248,15 @@ def test_the_champion_is_judged_on_rows_that_it_did_not_learn(run, monkeypatch, 
         for found in read_json(run.path(run.result("verdict")) / "verdict.json")["comparisons"]
         if found["role"] == "champion"
     ]
-    assert compared["reference"] == "version 3"
+    assert (compared["reference"], compared["demand"]) == ("version 3", "not worse")  # the recipe is the same
     assert compared["units"] == USERS - 10 - 50
 
 
-def serve(monkeypatch, version: int, strength: float) -> None:
+def serve(monkeypatch, version: int, strength: float, recipe: str = "") -> None:
     """Let a model of that strength serve, which learnt from none of the test rows."""
     learnt = pd.DataFrame({"user_id": [], "item_id": []}, dtype=object)
     served = SimpleNamespace(on_catalogue=lambda _: Taste(strength).scores, trained_pairs=lambda: learnt)
-    champion = SimpleNamespace(
-        version=version, package=f"package {version}", age_days=1.0, folder=f"/{version}", damage=""
-    )
+    champion = Champion(version, "joint", f"package {version}", "", 1.0, Path(f"/{version}"), recipe=recipe)
     monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
     monkeypatch.setattr(pipeline.serving.package.ServedModel, "read", lambda folder: served)
 
@@ -280,17 +280,18 @@ def test_judged_again_only_the_champion_is_new(run, monkeypatch):
     kept = run.result("verdict")
     first = verdict_of(run, kept)
     monkeypatch.setattr(pipeline.models.load, "load_ranker", lambda folder: pytest.fail("ranked again"))
-    serve(monkeypatch, 4, 5.0)
+    own = recipe_of(run.scenario, "joint")
+    serve(monkeypatch, 4, 5.0, own)
     equal = judge_again(run, kept)
     second = verdict_of(run, equal)
     assert second["champion"] == {"version": 4, "package": "package 4"}
     assert second["comparisons"][:-1] == first["comparisons"]
     last = second["comparisons"][-1]
-    assert (last["role"], last["reference"], last["difference"], second["verdict"]) == (
+    assert (last["role"], last["reference"], last["difference"]["value"], second["verdict"]) == (
         "champion", "version 4", 0.0, "passed")  # fmt: skip
     assert run.result("verdict") == kept
     assert judge_again(Run(run.home, run.run_id, run.scenario, force=True), kept).reused
-    serve(monkeypatch, 5, 500.0)
+    serve(monkeypatch, 5, 500.0, own)
     third = verdict_of(run, judge_again(run, kept))
     assert third["champion"]["version"] == 5
     assert third["comparisons"][:-1] == first["comparisons"]
@@ -311,7 +312,8 @@ def test_judged_again_a_better_champion_keeps_the_candidate_out(run, monkeypatch
 @pytest.mark.filterwarnings("ignore::UserWarning:mlflow")  # of its own type hints, while it is imported
 def test_a_champion_that_cannot_be_read_is_left_out_and_said_so(run, tmp_path, monkeypatch):
     """The candidate is judged by the other references; a verdict that was made with the champion is made once more."""
-    champion = Champion(3, "joint", "three", "", 1.0, tmp_path, "weights.safetensors: expected 8 bytes, found 7 bytes")
+    damage = "weights.safetensors: expected 8 bytes, found 7 bytes"
+    champion = Champion(3, "joint", "three", "", 1.0, tmp_path, damage=damage)
     before = evaluate(run)
     monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
     judged = judge_again(run, run.result("verdict"))
