@@ -18,6 +18,7 @@ class Incumbent(BaseModel):
 
     version: int
     package: str
+    new_rows: int | None  # test rows without marks that were none on its night; None: that is not at hand
 
 
 class Verdict(BaseModel):
@@ -47,8 +48,8 @@ def decide(terms: Terms, lanes: Sequence[Lane], test: Scores, champion: Champion
 
     It must be better than target-only, or be target-only or a baseline itself, and not worse than each reference;
     `Rule.compare` tells when a comparison passes. One that failed rejects the candidate; else one that is undecided
-    makes the verdict undecided, unless nothing serves and the candidate passes on weak evidence. With too few test rows
-    nothing that learnt from a source passes.
+    makes the verdict undecided, unless the candidate passes on weak evidence. With too few test rows nothing that
+    learnt from a source passes.
 
     Over nights: the champion's own recipe, fitted to tonight's data, replaces it where it is not worse, also where
     validation picked another lane that does not pass. Another recipe replaces it only where it is better than the
@@ -84,8 +85,12 @@ def decide(terms: Terms, lanes: Sequence[Lane], test: Scores, champion: Champion
         creep=round(chosen.creep, 10) if chosen else 0.0, metric=terms.metric, level=terms.level, units=test.units,
         positives=test.positives, reason=why(terms, heard, renewed, lane), comparisons=heard.comparisons,
         renewal=renewed.comparisons if renewed else (), approvable=unlabelled and heard.word == "undecided",
-        champion=Incumbent(version=champion.version, package=champion.package) if champion else None,
+        champion=_incumbent(champion) if champion else None,
     )  # fmt: skip
+
+
+def _incumbent(champion: ChampionScores) -> Incumbent:
+    return Incumbent(version=champion.version, package=champion.package, new_rows=champion.new_rows)
 
 
 def _safe(court: Court, heard: Hearing) -> str | None:

@@ -41,6 +41,7 @@ class ChampionScores:
     scores: Scores
     recipe: str = ""
     creep: float = 0.0  # what may have been lost since one was promoted as better than what served; at most 0
+    new_rows: int | None = None  # test rows without marks that were none on its night; None: that is not at hand
 
 
 @dataclass(frozen=True)
@@ -91,16 +92,16 @@ class Hearing:
 
     @property
     def weak(self) -> bool:
-        """Whether it passes on weak evidence, which is for the first night alone: nothing serves, so nothing can creep.
+        """Whether it passes on weak evidence, which never stands in against what serves.
 
         It does where some reference is left of which the rows could not have shown that the lane is not worse, and the
         lane is better than target-only beyond doubt and in point not below any reference.
         """
         open_ones = [compared for compared in self.comparisons if compared.outcome == "undecided"]
         return (
-            self.champion is None
-            and bool(open_ones)
+            bool(open_ones)
             and all(compared.demand == "not worse" and compared.powerless for compared in open_ones)
+            and all(compared.role != "champion" for compared in open_ones)
             and any(compared.role == "target-only" and compared.better for compared in self.comparisons)
             and all(compared.outcome != "failed" and compared.difference.value >= 0 for compared in self.comparisons)
         )

@@ -98,13 +98,16 @@ class HeldOut:
             score: The champion on tonight's catalogue.
             learnt: user_id and item_id of the target's rows that the champion was trained on.
         """
-        users = self.domains.users.to_numpy()[self.rows["user"].to_numpy()]
-        items = self.domains.target.items[c.ITEM].to_numpy()[self.rows["item"].to_numpy()]
         known = pd.MultiIndex.from_frame(learnt[[c.USER, c.ITEM]])
-        allowed = self.unmarked & ~pd.MultiIndex.from_arrays([users, items]).isin(known)
+        allowed = self.unmarked & ~_named(self.domains, self.rows).isin(known)
         own = np.ones(len(self.rows))
         own[allowed] = ranks(score, self.histories, self.rows[allowed], self.seen)
         return self._scores({**lane_ranks, CHAMPION: own}, allowed, (self.terms.metric,))
+
+    def count_new(self, before: Domains) -> int:
+        """Count the unmarked rows that were no test rows of an earlier night."""
+        told = _named(before, before.held_out(c.TEST))
+        return int((self.unmarked & ~_named(self.domains, self.rows).isin(told)).sum())
 
     def compare(self, lane_ranks: Mapping[str, FloatArray], lanes: tuple[LaneInfo, ...]) -> Comparison:
         """Put all lanes side by side; lanes of the scenario that are not among `lanes` have failed."""
@@ -160,6 +163,13 @@ class HeldOut:
         users = per_user(self.rows, lane_ranks, self.scenario.task.cutoffs, chosen)
         lanes = {name: Means(table[list(metrics)].to_numpy()) for name, table in users.items()}
         return Scores(metrics, lanes, rows=int(chosen.sum()))
+
+
+def _named(domains: Domains, rows: pd.DataFrame) -> pd.MultiIndex:
+    """Name rows [N] of the target by user_id and item_id, which are the same every night."""
+    users = domains.users.to_numpy()[rows["user"].to_numpy()]
+    items = domains.target.items[c.ITEM].to_numpy()[rows["item"].to_numpy()]
+    return pd.MultiIndex.from_arrays([users, items])
 
 
 def _by_kind(marks: pd.DataFrame) -> dict[str, int]:

@@ -27,8 +27,7 @@ def why(terms: Terms, heard: Hearing, renewed: Hearing | None, lane: str | None)
             f"than the {terms.gate.max_age_days} after which it gives way to such a candidate."
         )
     against = ", ".join(f"{_name(one)} ({_interval(terms, one)})" for one in heard.comparisons)
-    weak = f" This is weak evidence: {_power(terms, heard.comparisons)}." if heard.weak else ""
-    return f"{best} and, on test rows without marks, holds against {against}.{weak}"
+    return f"{best} and, on test rows without marks, holds against {against}.{_weak(terms, heard)}"
 
 
 def _then(terms: Terms, heard: Hearing, renewed: Hearing | None, lane: str | None) -> str:
@@ -40,7 +39,12 @@ def _then(terms: Terms, heard: Hearing, renewed: Hearing | None, lane: str | Non
     own = f"the champion's own recipe, {renewed.lane.name} fitted anew"
     if renewed.word != "passed":
         return f" Nor does {own}, pass: {_but(terms, renewed)}."
-    return f" The gate chose {own}: it is not worse ({_interval(terms, renewed.comparisons[-1])})."
+    beside = _interval(terms, renewed.comparisons[-1])
+    return f" The gate chose {own}: it is not worse ({beside}).{_weak(terms, renewed)}"
+
+
+def _weak(terms: Terms, heard: Hearing) -> str:
+    return f" This is weak evidence: {_power(terms, heard.comparisons)}." if heard.weak else ""
 
 
 def _but(terms: Terms, heard: Hearing) -> str:
@@ -51,13 +55,13 @@ def _but(terms: Terms, heard: Hearing) -> str:
     if heard.creeps:
         words, margin = terms.words, heard.comparisons[-1].margin
         told.append(
-            "what may have been lost since a champion was promoted as better would add up to "
+            "what may have been lost since a champion was better than the one before would add up to "
             f"{words.number(heard.creep, '+')}{words.points}, and the margin is {words.number(margin)}"
         )
     if heard.few:
         told.append(
             f"with fewer than {FEWEST_UNITS} {terms.words.units} or {FEWEST_POSITIVES} positives in the test nothing "
-            "that learnt from a source is promoted"
+            "that learnt from a source passes"
         )
     return "; ".join(told)
 

@@ -25,9 +25,9 @@ _DAY = 24 * 60 * 60
 class Champion:
     """What serves now. `package` is its identity, `candidate` the hash of the candidate's manifest; `folder` holds it.
 
-    `recipe` is the lane with its settings, empty where the version is from before that was noted; `creep` is what may
-    have been lost since the last promotion as better. `damage` says what of its files is not what was registered; empty
-    where it can serve.
+    `run_id` is the run that registered it; `recipe` is the lane with its settings, empty where the version is from
+    before that was noted; `creep` is what may have been lost since the last promotion as better. `damage` says what of
+    its files is not what was registered; empty where it can serve.
     """
 
     version: int
@@ -36,6 +36,7 @@ class Champion:
     candidate: str
     age_days: float
     folder: Path
+    run_id: str = ""
     recipe: str = ""
     creep: float = 0.0
     damage: str = ""
@@ -103,6 +104,7 @@ def find_champion(home: Home, name: str) -> Champion | None:
         candidate=version.tags.get("candidate", ""),
         age_days=max(0.0, time.time() - version.creation_timestamp / 1000) / _DAY,
         folder=model if damage else package_of(model),
+        run_id=version.tags.get("run_id", ""),
         recipe=version.tags.get(RECIPE, ""),
         creep=float(version.tags.get(CREEP, "0")),
         damage=damage,

@@ -136,7 +136,7 @@ def _ask(
     compared = {**ranks, CHANCE: test.chance()}
     if not run.scenario.target_labels:
         candidates.append(Lane(CHANCE, "chance", 0.0))
-    served = _scored(champion, test, compared) if champion and not champion.damage else None
+    served = _scored(run, champion, test, compared) if champion and not champion.damage else None
     verdict = decide(test.terms, candidates, test.scores(compared), served)
     if champion is not None and champion.damage:
         told = f"The champion, version {champion.version}, cannot be read and was left out: {champion.damage}."
@@ -216,7 +216,7 @@ def _rank_all(
     return ranks, latencies
 
 
-def _scored(champion: "Champion", test: "HeldOut", ranks: dict[str, "FloatArray"]) -> "ChampionScores":
+def _scored(run: Run, champion: "Champion", test: "HeldOut", ranks: dict[str, "FloatArray"]) -> "ChampionScores":
     """Score what serves on tonight's catalogue and on the unmarked rows that its training data did not hold."""
     from pipeline.evaluation.hearing import ChampionScores
     from pipeline.serving.package import ServedModel
@@ -224,8 +224,21 @@ def _scored(champion: "Champion", test: "HeldOut", ranks: dict[str, "FloatArray"
     served = ServedModel.read(champion.folder)
     scores = test.scores_beside(ranks, served.on_catalogue(test.domains), served.trained_pairs())
     return ChampionScores(
-        champion.version, champion.package, champion.age_days, scores, champion.recipe, champion.creep
-    )
+        champion.version, champion.package, champion.age_days, scores, champion.recipe, champion.creep,
+        _new_rows(run, champion, test),
+    )  # fmt: skip
+
+
+def _new_rows(run: Run, champion: "Champion", test: "HeldOut") -> int | None:
+    """Count the test rows that were none on the champion's night; None where its run is not at hand any more."""
+    try:
+        night = Run.load(run.home, champion.run_id)
+        fitted = _candidates(night).get(champion.lane)
+        if fitted is None or fitted.manifest != champion.candidate:
+            return None
+        return test.count_new(load_domains(night))
+    except CrossliftError:
+        return None
 
 
 def _write(

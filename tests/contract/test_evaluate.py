@@ -252,12 +252,12 @@ def test_the_champion_is_judged_on_rows_that_it_did_not_learn(run, monkeypatch, 
     assert compared["units"] == USERS - 10 - 50
 
 
-def serve(monkeypatch, version: int, strength: float, recipe: str = "") -> None:
+def serve(monkeypatch, version: int, strength: float, **more: str) -> None:
     """Let a model of that strength serve, which learnt from none of the test rows."""
     learnt = pd.DataFrame({"user_id": [], "item_id": []}, dtype=object)
     served = SimpleNamespace(on_catalogue=lambda _: Taste(strength).scores, trained_pairs=lambda: learnt)
-    champion = Champion(version, "joint", f"package {version}", "", 1.0, Path(f"/{version}"), recipe=recipe)
-    monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
+    champion = Champion(version, "joint", f"package {version}", "", 1.0, Path(f"/{version}"))
+    monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: replace(champion, **more))
     monkeypatch.setattr(pipeline.serving.package.ServedModel, "read", lambda folder: served)
 
 
@@ -271,7 +271,24 @@ def test_a_verdict_names_the_champion_that_it_was_made_against(run, monkeypatch)
     assert verdict_of(run, run.result("verdict"))["champion"] is None
     serve(monkeypatch, 7, 0.1)
     evaluate(start(run.home.root, {**LANES, "ease": ("fit_baseline", 0.1)}))
-    assert verdict_of(run, run.result("verdict"))["champion"] == {"version": 7, "package": "package 7"}
+    assert verdict_of(run, run.result("verdict"))["champion"] == {
+        "version": 7, "package": "package 7", "new_rows": None}  # fmt: skip
+
+
+def test_a_verdict_says_how_many_test_rows_are_new_since_the_champions_night(run, monkeypatch):
+    """Those that had another user or item on that night; nothing where its run holds another candidate by now."""
+    then, rows = make_domain("b", 1), make_domain("b", 1).rows
+    now_new = rows.index[rows["part"] == 2][5:45]  # the first ten carry a mark tonight
+    transact(run, "prepare", writer(replace(then, rows=rows.drop(index=now_new))), inputs={}, config={}, name="b")
+    fitted = run.result("finetune_target", "joint").manifest
+    tonight = start(run.home.root, LANES, share=0.5)
+    serve(monkeypatch, 4, 5.0, run_id=run.run_id, candidate=fitted)
+    evaluate(tonight)
+    assert verdict_of(tonight, tonight.result("verdict"))["champion"]["new_rows"] == 35
+    later = start(run.home.root, {**LANES, "ease": ("fit_baseline", 0.1)}, share=0.5)
+    serve(monkeypatch, 5, 5.0, run_id=run.run_id, candidate="another")
+    evaluate(later)
+    assert verdict_of(later, later.result("verdict"))["champion"]["new_rows"] is None
 
 
 def test_judged_again_only_the_champion_is_new(run, monkeypatch):
@@ -281,17 +298,17 @@ def test_judged_again_only_the_champion_is_new(run, monkeypatch):
     first = verdict_of(run, kept)
     monkeypatch.setattr(pipeline.models.load, "load_ranker", lambda folder: pytest.fail("ranked again"))
     own = recipe_of(run.scenario, "joint")
-    serve(monkeypatch, 4, 5.0, own)
+    serve(monkeypatch, 4, 5.0, recipe=own)
     equal = judge_again(run, kept)
     second = verdict_of(run, equal)
-    assert second["champion"] == {"version": 4, "package": "package 4"}
+    assert second["champion"]["version"] == 4
     assert second["comparisons"][:-1] == first["comparisons"]
     last = second["comparisons"][-1]
     assert (last["role"], last["reference"], last["difference"]["value"], second["verdict"]) == (
         "champion", "version 4", 0.0, "passed")  # fmt: skip
     assert run.result("verdict") == kept
     assert judge_again(Run(run.home, run.run_id, run.scenario, force=True), kept).reused
-    serve(monkeypatch, 5, 500.0, own)
+    serve(monkeypatch, 5, 500.0, recipe=own)
     third = verdict_of(run, judge_again(run, kept))
     assert third["champion"]["version"] == 5
     assert third["comparisons"][:-1] == first["comparisons"]

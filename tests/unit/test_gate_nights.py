@@ -1,5 +1,6 @@
 """The gate over nights: recipes, the budget against creep, and the age of the champion."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -131,8 +132,19 @@ def test_weak_evidence_does_not_replace_what_serves(age):
     for recipe in ("joint 1", "gone 1"):
         verdict = decide(TERMS, LANES, few, ChampionScores(4, "four", age, few, recipe, 0.0))
         assert (verdict.verdict, verdict.weak, verdict.lane) == ("undecided", False, None)
+        assert re.search("cannot tell whether it is .* than the champion, version 4", verdict.reason)
     first = decide(TERMS, LANES, few, None)
     assert (first.verdict, first.weak, first.lane, first.creep) == ("passed", True, "joint", 0.0)
+
+
+def test_weak_evidence_stands_in_against_a_baseline_while_something_serves():
+    """Proved not to be worse than the champion, a refit is held up by no baseline that the rows cannot tell from it."""
+    few = scores(n=300, noise=0.2, target_only=0.1, ease=0.245, joint=0.25)
+    lanes = {**few.lanes, "champion": Means(few.lanes["joint"].values - 0.001)}
+    beside = Scores(few.metrics, lanes, rows=300)
+    verdict = decide(TERMS, LANES, few, ChampionScores(4, "four", 1.0, beside, "joint 1", 0.0))
+    assert [c.outcome for c in verdict.comparisons] == ["passed", "undecided", "passed"]
+    assert (verdict.verdict, verdict.weak, verdict.lane) == ("passed", True, "joint")
 
 
 def test_a_champion_of_an_unknown_recipe_has_no_refit():

@@ -242,7 +242,7 @@ HELD = {
 
 def test_verdict_and_outcome_are_told_apart(report):
     """A candidate that passed and does not serve is called promoted nowhere, and nothing is said to serve instead."""
-    against = {**report.verdict.model_dump(), "champion": {"version": 2, "package": "two"}}
+    against = {**report.verdict.model_dump(), "champion": {"version": 2, "package": "two", "new_rows": None}}
     told = {"verdict": Verdict.model_validate(against), "outcome": Outcome.model_validate(HELD)}
     page, text = (render(report.model_copy(update=told), ITEMS) for render in (render_html, render_markdown))
     for said in (page, text):
@@ -344,6 +344,17 @@ def test_what_is_not_defined_is_counted_or_left_out(report):
     for text in (render_html(report.model_copy(update={"comparison": comparison}), ITEMS),
                  render_markdown(report.model_copy(update={"comparison": comparison}), ITEMS)):  # fmt: skip
         assert "MRR@10 is not defined on 12 of 1,000 resamples; they are left out." in text
+
+
+def test_new_rows_are_told_where_they_are_known(report):
+    """How many of the test rows that count are new since the champion's night."""
+    incumbent = {"version": 2, "package": "two", "new_rows": 17}
+    verdict = Verdict.model_validate({**report.verdict.model_dump(), "champion": incumbent})
+    told = (
+        f"Made when version 2 served; 17 of the {clean(report).rows} test rows without marks are new since its night."
+    )
+    for render in (render_html, render_markdown):
+        assert told in render(report.model_copy(update={"verdict": verdict}), ITEMS)
 
 
 def test_a_refit_that_was_heard_has_its_own_lines(report):
