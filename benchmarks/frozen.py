@@ -85,7 +85,7 @@ def hash_ranks(path: Path) -> dict[str, str]:
 
 def decisions(verdict: dict[str, Any]) -> dict[str, Any]:
     """Keep what was decided, and against what, with the points and their intervals."""
-    kept = ("role", "reference", "difference", "low", "high", "demand", "outcome")
+    kept = ("role", "reference", "difference", "with_margin", "demand", "outcome")
     return {
         **{key: verdict[key] for key in ("verdict", "candidate", "lane")},
         "comparisons": [{key: one[key] for key in kept} for one in verdict["comparisons"]],

@@ -17,8 +17,9 @@ import pandas as pd
 from quality import interval, run, table
 
 from pipeline.evaluation.bootstrap import estimate
-from pipeline.evaluation.statistics import Means, resample
+from pipeline.evaluation.statistics import resample
 from pipeline.labels.ranking_metrics import user_metrics
+from pipeline.labels.statistic import Means
 
 RESAMPLES = 2000
 

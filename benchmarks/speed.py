@@ -27,8 +27,9 @@ from typing import Any
 import numpy as np
 import psutil
 
-from pipeline.evaluation.statistics import Recomputed, resample
+from pipeline.evaluation.statistics import resample
 from pipeline.labels.classes import auprc, auroc
+from pipeline.labels.statistic import Recomputed
 
 ROOT = Path(__file__).parents[1]
 EVERY = 0.5  # seconds between two looks at the memory

@@ -139,6 +139,9 @@ class JudgeSettings(FitSettings):
     name: Name
     title: str
     target_share: Share
+    bridges: tuple[Bridge, ...]
+    model: HistoryModel
+    training: Training
     strategies: tuple[Strategy, ...]
     baselines: tuple[BaselineConfig, ...]
     gate: Gate
@@ -155,6 +158,7 @@ class RejudgeSettings(JudgeSettings):
 class ReportSettings(Settings):
     """`points`: those of the curve over shares; `outcome`: None while nobody knows what became of the run."""
 
+    task: RankingTask
     shares: tuple[Share, ...]
     strategies: tuple[Strategy, ...]
     points: tuple[JsonValue, ...]

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.config import JudgeSettings
 from pipeline.evaluation.bootstrap import Estimate, estimate, holm, p_value, undefined
-from pipeline.evaluation.gate import TARGET_ONLY, Terms
 from pipeline.evaluation.statistics import Resampled, Scores, resample
+from pipeline.evaluation.terms import TARGET_ONLY, Terms
 
 ALL, UNMARKED = "all rows", "without marked rows"
 _FEWEST = 10  # units below which a slice gets no interval

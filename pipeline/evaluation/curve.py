@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, LaneInfo, View
-from pipeline.evaluation.gate import TARGET_ONLY
+from pipeline.evaluation.terms import TARGET_ONLY
 
 
 class Transfer(BaseModel):

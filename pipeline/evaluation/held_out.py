@@ -13,8 +13,8 @@ from pipeline import columns as c
 from pipeline.config import JudgeSettings
 from pipeline.errors import CrossliftError
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, LaneInfo, Part, View, view
-from pipeline.evaluation.gate import CHAMPION, Terms
 from pipeline.evaluation.statistics import Scores
+from pipeline.evaluation.terms import CHAMPION, Terms
 from pipeline.labels.kind import LabelKind
 from pipeline.rows.kind import Prepared, Served
 from pipeline.tasks.labels import build_label
@@ -93,6 +93,11 @@ class HeldOut:
         own = np.ones(len(self.rows))
         own[allowed] = self.label.predict(served.on(self.prepared), self.rows.take(allowed))
         return self._scores({**predicted, CHAMPION: own}, allowed, (self.terms.metric,))
+
+    def count_new(self, before: Prepared) -> int:
+        """Count the unmarked rows that were no test rows of an earlier night."""
+        told = before.named(before.held_out(c.TEST))
+        return int((self.unmarked & ~self.prepared.named(self.rows).isin(told)).sum())
 
     def compare(self, predicted: Mapping[str, FloatArray], lanes: tuple[LaneInfo, ...]) -> Comparison:
         """Put all lanes side by side; lanes of the scenario that are not among `lanes` have failed."""

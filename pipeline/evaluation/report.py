@@ -12,7 +12,8 @@ from pipeline.evaluation import figures
 from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, Gain, LaneInfo
 from pipeline.evaluation.curve import CurvePoint
-from pipeline.evaluation.gate import TARGET_ONLY, Verdict
+from pipeline.evaluation.gate import Verdict
+from pipeline.evaluation.terms import TARGET_ONLY
 from pipeline.labels.words import Words
 from pipeline.results import Cost, Outcome
 

@@ -24,6 +24,7 @@ class Scores:
     metrics: tuple[str, ...]  # the names of the M
     lanes: Mapping[str, Statistic]
     rows: int
+    positives: int | None = None  # rows of the class that is looked for; None where the label kind has none
 
     @property
     def units(self) -> int:

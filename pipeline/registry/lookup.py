@@ -11,7 +11,7 @@ from pipeline.config import Scenario
 from pipeline.errors import StorageError, UserError
 from pipeline.folders import Home
 from pipeline.registry.files import PACKAGE, model_files, package_of
-from pipeline.registry.promote import CHALLENGER, CHAMPION, PREVIOUS, aliases
+from pipeline.registry.promote import CHALLENGER, CHAMPION, CREEP, PREVIOUS, RECIPE, aliases
 from pipeline.registry.tracking import connect, reached, store_exists
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ _DAY = 24 * 60 * 60
 class Champion:
     """What serves now. `package` is its identity, `candidate` the hash of the candidate's manifest; `folder` holds it.
 
-    `damage` says what of its files is not what was registered; empty where it can serve.
+    `run_id` is the run that registered it; `recipe` is the lane with its settings, empty where the version is from
+    before that was noted; `creep` is what may have been lost since the last promotion as better. `damage` says what of
+    its files is not what was registered; empty where it can serve.
     """
 
     version: int
@@ -34,6 +36,9 @@ class Champion:
     candidate: str
     age_days: float
     folder: Path
+    run_id: str = ""
+    recipe: str = ""
+    creep: float = 0.0
     damage: str = ""
 
 
@@ -99,6 +104,9 @@ def find_champion(home: Home, name: str) -> Champion | None:
         candidate=version.tags.get("candidate", ""),
         age_days=max(0.0, time.time() - version.creation_timestamp / 1000) / _DAY,
         folder=model if damage else package_of(model),
+        run_id=version.tags.get("run_id", ""),
+        recipe=version.tags.get(RECIPE, ""),
+        creep=float(version.tags.get(CREEP, "0")),
         damage=damage,
     )
 

@@ -27,6 +27,8 @@ CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 PROMOTED = "crosslift.promoted"  # this version was the champion; set last, when all is said that follows from it
 ROLLED_BACK = "crosslift.rolled_back"  # a person took this version out of service
 APPROVED = "crosslift.approved"  # a person let this version serve: who, and when
+RECIPE = "recipe"  # the lane with its settings: the gate lets a recipe renew itself
+CREEP = "creep"  # what may have been lost since the last promotion as better: the gate lets it grow no further
 TRIAL, NO_TRIAL = "trial", "none"  # how the options of the run differed from the scenario's
 VERIFY_SECONDS = 600
 

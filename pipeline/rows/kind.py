@@ -44,6 +44,10 @@ class Prepared(Protocol):
         """The target's validation rows, met as those of a domain without labels are met over these bridges."""
         ...
 
+    def named(self, view: View) -> pd.Index:
+        """Name the rows [N] of a view of the target by what they are, the same every night."""
+        ...
+
     def as_served(self, bridges: Collection[Bridge], *, target_labels: bool) -> Self:
         """As a package holds them: without labels of the target, what the sources say of it stands in for them."""
         ...

@@ -19,6 +19,7 @@ from pipeline.results import (
     VerdictFacts,
 )
 from pipeline.runs.inputs import lane_of, lanes_of
+from pipeline.runs.recipes import recipe_of
 from pipeline.runs.run import Run
 from pipeline.runs.transaction import cost_of
 
@@ -34,7 +35,7 @@ def candidate_of(
 ) -> "Candidate":
     """Describe a lane's package to the registry; `logged` is the MLflow run that it came from."""
     from pipeline.registry.lookup import model_name
-    from pipeline.registry.promote import NO_TRIAL, TRIAL, Candidate
+    from pipeline.registry.promote import CREEP, NO_TRIAL, RECIPE, TRIAL, Candidate
 
     scenario, candidate = run.scenario, lane_of(run, lane)
     source = run.results(PRETRAIN).get("")
@@ -44,6 +45,8 @@ def candidate_of(
     tags = {
         "scenario": scenario.name,
         "lane": lane,
+        RECIPE: recipe_of(scenario, lane),
+        CREEP: f"{verdict['creep'] if lane == verdict['lane'] else 0.0:.10g}",
         "verdict": verdict["verdict"] if lane == verdict["candidate"] else "fallback",
         "reason": verdict["reason"],
         "judged_against": f"version {champion['version']}" if champion else "nothing that served",

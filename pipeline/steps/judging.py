@@ -7,21 +7,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config import JudgeSettings, RejudgeSettings
+from pipeline.config import JudgeSettings, PreparedSettings, RejudgeSettings
 from pipeline.errors import CrossliftError
 from pipeline.folders import UNHASHED, read_json, write_json
 from pipeline.results import AUDIT, REJUDGED, TUNE, VERDICT, LaneFacts, StepResult, VerdictFacts
 from pipeline.runs.champion import serving
 from pipeline.runs.inputs import MARKS, POINT, lanes_of, load_prepared
+from pipeline.runs.recipes import recipe_of
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import facts_of, transact
 
 if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Comparison, Validated
-    from pipeline.evaluation.gate import ChampionScores, Verdict
+    from pipeline.evaluation.gate import Verdict
+    from pipeline.evaluation.hearing import ChampionScores, Lane
     from pipeline.evaluation.held_out import HeldOut
     from pipeline.registry.lookup import Champion
+    from pipeline.rows.kind import Prepared
     from pipeline.views import FloatArray
+
+    Night = Callable[[Champion], Prepared | None]  # finds what was prepared when a champion was made
 
 log = logging.getLogger(__name__)
 Inputs = Mapping[str, Folder]
@@ -41,7 +46,7 @@ def judge(run: Run) -> StepResult[VerdictFacts]:
         run.result(TUNE, "target_only")
     settings = JudgeSettings.of(run.scenario, oracles=tuple(sorted(run.scenario.oracles)))
     lanes = {f"lane.{name}": run.folder_of(lane) for name, lane in _candidates(run).items()}
-    build = partial(_judge, find_champion=lambda: serving(run))
+    build = partial(_judge, find_champion=lambda: serving(run), night=partial(_night, run))
     return transact(replace(run, force=False), VERDICT, build, settings, {**lanes, **_held_out_inputs(run)})
 
 
@@ -63,7 +68,8 @@ def judge_again(run: Run, judged: StepResult[VerdictFacts]) -> StepResult[Verdic
         unreadable=champion.version if champion and champion.damage else None,
     )
     inputs = {"verdict": run.folder_of(judged), **_held_out_inputs(run)}
-    return transact(replace(run, force=False), REJUDGED, partial(_judge_again, champion=champion), settings, inputs)
+    build = partial(_judge_again, champion=champion, night=partial(_night, run))
+    return transact(replace(run, force=False), REJUDGED, build, settings, inputs)
 
 
 def _candidates(run: Run) -> dict[str, StepResult[LaneFacts]]:
@@ -84,6 +90,7 @@ def _judge(
     _work: Path,
     *,
     find_champion: "Callable[[], Champion | None]",
+    night: "Night",
 ) -> VerdictFacts:
     """Write ranks, comparison and verdict; what serves is asked for here and decides no look-up."""
     from pipeline.evaluation.comparison import describe_lanes
@@ -94,7 +101,7 @@ def _judge(
     ranks, latencies = _rank_all(settings, inputs, lanes, test)
     validated = {name: _validated(lanes[name]) for name in ranks}
     comparison = test.compare(ranks, describe_lanes(settings, test.terms, validated))
-    verdict = _ask(settings, test, comparison, ranks, champion)
+    verdict = _ask(settings, test, comparison, ranks, champion, night)
     _write(folder, comparison, verdict, test, ranks)
     if settings.target_labels:
         write_json(folder / POINT, make_point(comparison).model_dump(mode="json"))
@@ -103,7 +110,7 @@ def _judge(
 
 
 def _judge_again(
-    settings: RejudgeSettings, inputs: Inputs, folder: Path, _work: Path, *, champion: "Champion | None"
+    settings: RejudgeSettings, inputs: Inputs, folder: Path, _work: Path, *, champion: "Champion | None", night: "Night"
 ) -> VerdictFacts:
     import pandas as pd
 
@@ -113,7 +120,7 @@ def _judge_again(
     comparison = Comparison.model_validate(read_json(kept / "comparison.json"))
     ranked = pd.read_parquet(kept / "ranks.parquet")
     ranks = {one.name: ranked.loc[ranked["lane"] == one.name, "rank"].to_numpy() for one in comparison.lanes}
-    verdict = _ask(settings, _held_out(settings, inputs), comparison, ranks, champion)
+    verdict = _ask(settings, _held_out(settings, inputs), comparison, ranks, champion, night)
     write_json(folder / "verdict.json", verdict.model_dump(mode="json"))
     return _told(verdict, comparison, champion)
 
@@ -124,25 +131,43 @@ def _ask(
     comparison: "Comparison",
     ranks: dict[str, "FloatArray"],
     champion: "Champion | None",
+    night: "Night",
 ) -> "Verdict":
     """Ask the gate about the candidate that validation picks, with the champion scored on tonight's rows."""
-    from pipeline.evaluation.gate import CHANCE, Lane, decide
+    from pipeline.evaluation.gate import decide
+    from pipeline.evaluation.hearing import Lane
+    from pipeline.evaluation.terms import CHANCE
 
-    metric = comparison.metric
-    candidates = [Lane(lane.name, lane.kind, lane.valid[metric]) for lane in comparison.lanes if not lane.oracle]
+    candidates = _candidate_lanes(settings, comparison)
     if not candidates:
         raise CrossliftError(f"no lane is left that could be promoted; failed: {', '.join(comparison.failed)}.")
-    compared = dict(ranks)
+    compared = {**ranks, CHANCE: test.chance()}
     if not settings.target_labels:
         candidates.append(Lane(CHANCE, "chance", 0.0))
-        compared[CHANCE] = test.chance()
-    served = _scored(champion, test, compared) if champion and not champion.damage else None
+    served = _scored(champion, night, test, compared) if champion and not champion.damage else None
     verdict = decide(test.terms, candidates, test.scores(compared), served)
     if champion is not None and champion.damage:
         told = f"The champion, version {champion.version}, cannot be read and was left out: {champion.damage}."
         verdict = verdict.model_copy(update={"reason": f"{told} {verdict.reason}"})
     log.info("verdict: %s. %s", verdict.verdict, verdict.reason)
     return verdict
+
+
+def _candidate_lanes(settings: JudgeSettings, comparison: "Comparison") -> list["Lane"]:
+    """List the lanes that may serve, with what the gate has to know of each."""
+    from pipeline.evaluation.hearing import Lane
+
+    return [
+        Lane(
+            lane.name,
+            lane.kind,
+            lane.valid[comparison.metric],
+            transfer=lane.domains != (settings.target,),
+            recipe=recipe_of(settings, lane.name),
+        )
+        for lane in comparison.lanes
+        if not lane.oracle
+    ]
 
 
 def _told(verdict: "Verdict", comparison: "Comparison", champion: "Champion | None") -> VerdictFacts:
@@ -198,13 +223,29 @@ def _rank_all(
     return ranks, latencies
 
 
-def _scored(champion: "Champion", test: "HeldOut", ranks: dict[str, "FloatArray"]) -> "ChampionScores":
+def _scored(champion: "Champion", night: "Night", test: "HeldOut", ranks: dict[str, "FloatArray"]) -> "ChampionScores":
     """Score what serves on tonight's catalogue and on the unmarked rows that its training data did not hold."""
-    from pipeline.evaluation.gate import ChampionScores
+    from pipeline.evaluation.hearing import ChampionScores
     from pipeline.serving.package import ServedModel
 
-    scores = test.scores_beside(ranks, ServedModel.read(champion.folder).served)
-    return ChampionScores(champion.version, champion.package, champion.age_days, scores)
+    before = night(champion)
+    return ChampionScores(
+        champion.version, champion.package, champion.age_days,
+        test.scores_beside(ranks, ServedModel.read(champion.folder).served),
+        champion.recipe, champion.creep, test.count_new(before) if before else None,
+    )  # fmt: skip
+
+
+def _night(run: Run, champion: "Champion") -> "Prepared | None":
+    """Find the prepared rows of the champion's night; None where its run is not at hand any more."""
+    try:
+        night = Run.load(run.home, champion.run_id)
+        fitted = _candidates(night).get(champion.lane)
+        if fitted is None or fitted.manifest != champion.candidate:
+            return None
+        return load_prepared(PreparedSettings.of(night.scenario), night.prepared())
+    except CrossliftError:
+        return None
 
 
 def _write(

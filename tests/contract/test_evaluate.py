@@ -1,6 +1,7 @@
 """The evaluate step on a toy: transactions, failed lanes, marks and the champion."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -24,6 +25,7 @@ from pipeline.models.ranker import Ranker
 from pipeline.registry.lookup import Champion
 from pipeline.results import AUDIT, BASELINE, INGEST, PREPARE, TUNE, VERDICT, Step
 from pipeline.rows.interactions.prepared import DomainData
+from pipeline.runs.recipes import recipe_of
 from pipeline.runs.run import Run
 from pipeline.steps.evaluate import evaluate
 from pipeline.steps.judging import judge_again
@@ -220,7 +222,7 @@ def test_the_champion_is_judged_on_rows_that_it_did_not_learn(run, monkeypatch, 
         return np.where(Taste(5.0).scores(histories) > 3, 1.0, scores).astype(np.float32)
 
     served = SimpleNamespace(on=lambda _: SimpleNamespace(scores=oracle), learnt=lambda *_: learnt)
-    champion = SimpleNamespace(version=3, package="three", age_days=1.0, folder=tmp_path, damage="")
+    champion = Champion(3, "joint", "three", "", 1.0, tmp_path, recipe=recipe_of(run.scenario, "joint"))
     monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
     monkeypatch.setattr(pipeline.serving.package.ServedModel, "read", lambda folder: SimpleNamespace(served=served))
     evaluate(run)
@@ -229,17 +231,15 @@ def test_the_champion_is_judged_on_rows_that_it_did_not_learn(run, monkeypatch, 
         for found in read_json(run.path(run.result(VERDICT)) / "verdict.json")["comparisons"]
         if found["role"] == "champion"
     ]
-    assert compared["reference"] == "version 3"
+    assert (compared["reference"], compared["demand"]) == ("version 3", "not worse")  # the recipe is the same
     assert compared["units"] == USERS - 10 - 50
 
 
-def serve(monkeypatch, version: int, strength: float) -> None:
+def serve(monkeypatch, version: int, strength: float, **more: str) -> None:
     """Let a model of that strength serve, which learnt from none of the test rows."""
     served = SimpleNamespace(on=lambda _: Taste(strength), learnt=lambda _, view: np.zeros(len(view), dtype=bool))
-    champion = SimpleNamespace(
-        version=version, package=f"package {version}", age_days=1.0, folder=f"/{version}", damage=""
-    )
-    monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
+    champion = Champion(version, "joint", f"package {version}", "", 1.0, Path(f"/{version}"))
+    monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: replace(champion, **more))
     monkeypatch.setattr(pipeline.serving.package.ServedModel, "read", lambda folder: SimpleNamespace(served=served))
 
 
@@ -253,7 +253,24 @@ def test_a_verdict_names_the_champion_that_it_was_made_against(run, monkeypatch)
     assert verdict_of(run, run.result(VERDICT))["champion"] is None
     serve(monkeypatch, 7, 0.1)
     evaluate(start(run.home.root, {**LANES, "ease": (BASELINE, 0.1)}))
-    assert verdict_of(run, run.result(VERDICT))["champion"] == {"version": 7, "package": "package 7"}
+    assert verdict_of(run, run.result(VERDICT))["champion"] == {
+        "version": 7, "package": "package 7", "new_rows": None}  # fmt: skip
+
+
+def test_a_verdict_says_how_many_test_rows_are_new_since_the_champions_night(run, monkeypatch):
+    """Those that had another user or item on that night; nothing where its run holds another candidate by now."""
+    then, rows = make_domain("b", 1), make_domain("b", 1).rows
+    now_new = rows.index[rows["part"] == 2][5:45]  # the first ten carry a mark tonight
+    publish(run, PREPARE, replace(then, rows=rows.drop(index=now_new)).write, key="then", name="b")
+    fitted = run.result(TUNE, "joint").manifest
+    tonight = start(run.home.root, LANES, share=0.5)
+    serve(monkeypatch, 4, 5.0, run_id=run.run_id, candidate=fitted)
+    evaluate(tonight)
+    assert verdict_of(tonight, tonight.result(VERDICT))["champion"]["new_rows"] == 35
+    later = start(run.home.root, {**LANES, "ease": (BASELINE, 0.1)}, share=0.5)
+    serve(monkeypatch, 5, 5.0, run_id=run.run_id, candidate="another")
+    evaluate(later)
+    assert verdict_of(later, later.result(VERDICT))["champion"]["new_rows"] is None
 
 
 def test_judged_again_only_the_champion_is_new(run, monkeypatch):
@@ -262,17 +279,18 @@ def test_judged_again_only_the_champion_is_new(run, monkeypatch):
     kept = run.result(VERDICT)
     first = verdict_of(run, kept)
     monkeypatch.setattr(pipeline.models.load, "load_ranker", lambda folder: pytest.fail("ranked again"))
-    serve(monkeypatch, 4, 5.0)
+    own = recipe_of(run.scenario, "joint")
+    serve(monkeypatch, 4, 5.0, recipe=own)
     equal = judge_again(run, kept)
     second = verdict_of(run, equal)
-    assert second["champion"] == {"version": 4, "package": "package 4"}
+    assert second["champion"]["version"] == 4
     assert second["comparisons"][:-1] == first["comparisons"]
     last = second["comparisons"][-1]
-    assert (last["role"], last["reference"], last["difference"], second["verdict"]) == (
+    assert (last["role"], last["reference"], last["difference"]["value"], second["verdict"]) == (
         "champion", "version 4", 0.0, "passed")  # fmt: skip
     assert run.result(VERDICT) == kept
     assert judge_again(Run(run.home, run.run_id, run.scenario, force=True), kept).reused
-    serve(monkeypatch, 5, 500.0)
+    serve(monkeypatch, 5, 500.0, recipe=own)
     third = verdict_of(run, judge_again(run, kept))
     assert third["champion"]["version"] == 5
     assert third["comparisons"][:-1] == first["comparisons"]
@@ -293,7 +311,8 @@ def test_judged_again_a_better_champion_keeps_the_candidate_out(run, monkeypatch
 @pytest.mark.filterwarnings("ignore::UserWarning:mlflow")  # of its own type hints, while it is imported
 def test_a_champion_that_cannot_be_read_is_left_out_and_said_so(run, tmp_path, monkeypatch):
     """The candidate is judged by the other references; a verdict that was made with the champion is made once more."""
-    champion = Champion(3, "joint", "three", "", 1.0, tmp_path, "weights.safetensors: expected 8 bytes, found 7 bytes")
+    damage = "weights.safetensors: expected 8 bytes, found 7 bytes"
+    champion = Champion(3, "joint", "three", "", 1.0, tmp_path, damage=damage)
     before = evaluate(run)
     monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
     judged = judge_again(run, run.result(VERDICT))

@@ -45,13 +45,13 @@ def domain(name: str, seed: int, users: int, items: int) -> DomainData:
 
 
 @contextmanager
-def deciding(verdict: str, lane: str | None, picked: str = "item_knn", *, approvable: bool = False) -> Iterator[None]:
+def deciding(verdict: str, lane: str | None, picked: str = "item_knn", **more: Any) -> Iterator[None]:
     """Let the gate compare for real and then say this."""
     real = gate.decide
 
     def decide(*asked: Any) -> Verdict:
         said = {"verdict": verdict, "candidate": picked, "lane": lane, "reason": f"{picked} is {verdict}."}
-        return real(*asked).model_copy(update={**said, "approvable": approvable})
+        return real(*asked).model_copy(update={**said, **more})
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gate, "decide", decide)
@@ -66,6 +66,7 @@ class Night:
     run_id: str
     seed: int = 0
     approvable: bool = False
+    creep: float = 0.0
     name: str = "toy"
 
     def run(
@@ -101,7 +102,7 @@ class Night:
 
         self.step(run, AUDIT, "", audit)
 
-        with deciding(verdict, lane, picked, approvable=self.approvable):
+        with deciding(verdict, lane, picked, approvable=self.approvable, creep=self.creep):
             evaluate(run)
         return run
 

@@ -25,6 +25,7 @@ from pipeline.registry.rollback import rollback
 from pipeline.results import BASELINE, PREPARE, REJUDGED, VERDICT
 from pipeline.rows.interactions.prepared import Domains
 from pipeline.rows.kind import PackageInfo
+from pipeline.runs.recipes import recipe_of
 from pipeline.runs.run import Run
 from pipeline.serving import package
 from pipeline.serving.package import ServedModel, write_package
@@ -59,6 +60,13 @@ def named(home: Home) -> dict[str, int]:
     return registry.aliases(tracking.connect(home), NAME)
 
 
+def told(home: Home) -> tuple[str, float]:
+    """Give what the registry says of the champion over nights."""
+    champion = lookup.find_champion(home, NAME)
+    assert champion is not None
+    return champion.recipe, champion.creep
+
+
 @pytest.fixture(scope="module")
 def first(home: Home, night: Nights) -> Run:
     os.environ.pop("MLFLOW_TRACKING_URI", None)
@@ -81,6 +89,7 @@ def test_the_promoted_model_is_found_with_its_tags(home: Home, first: Run) -> No
     assert (champion.version, champion.lane) == (1, "item_knn")
     assert champion.candidate == first.result(BASELINE, "item_knn").manifest
     assert 0 <= champion.age_days < 1
+    assert (champion.recipe, champion.creep) == (recipe_of(first.scenario, "item_knn"), 0.0)
     tags = lookup.show_model(home, NAME).versions[0].tags
     assert (tags["verdict"], tags["outcome"], tags["trial"]) == ("passed", "promoted", "none")
     assert tags["outcome_reason"].startswith("Champion since 20")
@@ -223,16 +232,23 @@ def test_nights_that_reject_promote_and_roll_back(home: Home, first: Run, night:
         "stayed in service.", "alias": "challenger", "serving": 1, "trial": "",
     }  # fmt: skip
     assert named(home) == {"champion": 1, "challenger": 2}
-    third = night(home, "night-3", seed=20).run("passed")
+    third = night(home, "night-3", seed=20, creep=-0.001).run("passed")
     assert promote(third).facts.version == 3
     assert named(home) == {"champion": 3, "challenger": 3, "previous": 1}
+    assert told(home) == (recipe_of(third.scenario, "item_knn"), -0.001)
     back = rollback(home, NAME)
     assert (back.champion, back.previous) == (1, 3)
+    assert told(home) == (recipe_of(third.scenario, "item_knn"), 0.0)
     again = promote(third)
     assert (again.facts.outcome, again.facts.alias) == ("not promoted", "challenger")
     assert named(home) == {"champion": 1, "challenger": 3, "previous": 3}
     assert rollback(home, NAME).champion == 3
     assert named(home) == {"champion": 3, "challenger": 3, "previous": 1}
+    assert told(home) == (recipe_of(third.scenario, "item_knn"), -0.001)
+    client = tracking.connect(home)
+    for tag in ("recipe", "creep"):  # a version from before they were noted
+        client.delete_model_version_tag(NAME, "3", tag)
+    assert told(home) == ("", 0.0)
 
 
 def test_a_safe_lane_serves_where_the_candidate_does_not_pass(

@@ -12,9 +12,11 @@ from pipeline.evaluation import figures
 from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, Part, Validated, View, describe_lanes, view
 from pipeline.evaluation.curve import make_point
-from pipeline.evaluation.gate import Lane, Terms, Verdict, decide
+from pipeline.evaluation.gate import Verdict, decide
+from pipeline.evaluation.hearing import Lane
 from pipeline.evaluation.report import Report, StepCost, lane_rows, render_html, render_markdown, write_report
 from pipeline.evaluation.statistics import Scores
+from pipeline.evaluation.terms import Terms
 from pipeline.labels.items import ITEMS
 from pipeline.labels.statistic import Means
 from pipeline.labels.words import Words
@@ -47,7 +49,8 @@ def make_report(share: float = 1.0, words: Words = ITEMS, **changes) -> Report:
     lanes = describe_lanes(chosen, terms, valid)
 
     def scores(rows) -> Scores:
-        values = {name: np.stack([1 / np.log2(1 + rank), 1 / rank], axis=1) for name, rank in ranks.items()}
+        all_ranks = {**ranks, "chance": np.full(USERS, 2500.0)}
+        values = {name: np.stack([1 / np.log2(1 + rank), 1 / rank], axis=1) for name, rank in all_ranks.items()}
         return Scores(METRICS, {name: Means(found[rows]) for name, found in values.items()}, rows=int(rows.sum()))
 
     place = np.arange(USERS)
@@ -240,7 +243,7 @@ HELD = {
 
 def test_verdict_and_outcome_are_told_apart(report):
     """A candidate that passed and does not serve is called promoted nowhere, and nothing is said to serve instead."""
-    against = {**report.verdict.model_dump(), "champion": {"version": 2, "package": "two"}}
+    against = {**report.verdict.model_dump(), "champion": {"version": 2, "package": "two", "new_rows": None}}
     told = {"verdict": Verdict.model_validate(against), "outcome": Outcome.model_validate(HELD)}
     page, text = (render(report.model_copy(update=told), ITEMS) for render in (render_html, render_markdown))
     for said in (page, text):
@@ -342,3 +345,33 @@ def test_what_is_not_defined_is_counted_or_left_out(report):
     for text in (render_html(report.model_copy(update={"comparison": comparison}), ITEMS),
                  render_markdown(report.model_copy(update={"comparison": comparison}), ITEMS)):  # fmt: skip
         assert "MRR@10 is not defined on 12 of 1,000 resamples; they are left out." in text
+
+
+def test_new_rows_are_told_where_they_are_known(report):
+    """How many of the test rows that count are new since the champion's night."""
+    incumbent = {"version": 2, "package": "two", "new_rows": 17}
+    verdict = Verdict.model_validate({**report.verdict.model_dump(), "champion": incumbent})
+    told = (
+        f"Made when version 2 served; 17 of the {clean(report).rows} test rows without marks are new since its night."
+    )
+    for render in (render_html, render_markdown):
+        assert told in render(report.model_copy(update={"verdict": verdict}), ITEMS)
+
+
+def test_a_refit_that_was_heard_has_its_own_lines(report):
+    """The lines of the refit follow those of the candidate, and only where it was heard."""
+    verdict = report.verdict.model_copy(update={"renewal": report.verdict.comparisons[:1]})
+    both = report.model_copy(update={"verdict": verdict})
+    assert "the refit of the champion&#39;s recipe against" in render_html(both, ITEMS)
+    assert "the refit of the champion&#39;s recipe against" not in render_html(report, ITEMS)
+    assert "| refit against target-only: target\\_only |" in render_markdown(both, ITEMS)
+
+
+def test_margin_and_power_are_told(report):
+    """Beside each reference stand the margin, the difference with it, and what the rows can show."""
+    compared = report.verdict.comparisons[0]
+    for text in (render_html(report, ITEMS), render_markdown(report, ITEMS)):
+        for value in (compared.margin, compared.visible):
+            assert f"{100 * value:.2f}" in text
+        assert f"{100 * compared.with_margin.value:+.2f}" in text
+        assert "the rows" in text

@@ -125,7 +125,7 @@ def test_a_builder_gets_settings_and_inputs_and_nothing_else(cls: type[Settings]
     assert settings.annotation is cls
     assert "Mapping" in str(inputs.annotation)
     assert [one.annotation for one in paths if one.kind is not one.KEYWORD_ONLY] == [Path, Path]
-    assert {one.name for one in paths if one.kind is one.KEYWORD_ONLY} <= {"champion", "find_champion"}
+    assert {one.name for one in paths if one.kind is one.KEYWORD_ONLY} <= {"champion", "find_champion", "night"}
     assert inspect.isfunction(build)
     assert build.__closure__ is None
     assert not {"Run", "Scenario", "load_scenario"} & set(build.__code__.co_names)

@@ -5,8 +5,8 @@ import pytest
 
 from pipeline.config import Gate
 from pipeline.evaluation.comparison import LaneInfo, Part, view
-from pipeline.evaluation.gate import Terms
 from pipeline.evaluation.statistics import Scores, draws, resample
+from pipeline.evaluation.terms import Terms
 from pipeline.labels.items import ITEMS
 from pipeline.labels.statistic import Means, Recomputed
 

@@ -214,6 +214,11 @@ class Domains:
             return replace(view, fields={PAST: view.fields[PAST].emptied()})
         return view
 
+    def named(self, view: View) -> pd.MultiIndex:
+        """Name rows by user_id and item_id."""
+        users = self.users.to_numpy(dtype=object)[view.units]
+        return pd.MultiIndex.from_arrays([users, view.label.catalogue[c.ITEM].to_numpy(dtype=object)[view.label.value]])
+
     def as_served(self, bridges: Collection[Bridge], *, target_labels: bool) -> "Domains":
         """The same; where nothing of the target was learnt from, an item is as popular as the sources have it."""
         if target_labels or "items" not in bridges:

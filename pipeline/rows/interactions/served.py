@@ -103,9 +103,7 @@ class ServedInteractions:
         taken = self.histories[self.info.target].tocoo()
         ids = self.items[self.info.target][c.ITEM].to_numpy(dtype=object)
         known = pd.MultiIndex.from_arrays([self.users.to_numpy(dtype=object)[taken.row], ids[taken.col]])
-        users = prepared.users.to_numpy(dtype=object)[view.units]
-        items = view.label.catalogue[c.ITEM].to_numpy(dtype=object)[view.label.value]
-        return np.asarray(pd.MultiIndex.from_arrays([users, items]).isin(known))
+        return np.asarray(prepared.named(view).isin(known))
 
     def examples(self) -> list[dict[str, Any]]:
         """Make the three ways of being served: a known user, a history that belongs to nobody, and nothing at all."""

@@ -1,0 +1,195 @@
+"""One lane before the gate: what it is held against, and what came out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from pipeline.evaluation.contrast import Compared, Demand, Drawn, Role, Rule
+from pipeline.evaluation.statistics import Scores
+from pipeline.evaluation.terms import CHAMPION, CHANCE, TARGET_ONLY, Terms
+
+FEWEST_UNITS = 100  # with fewer, or with fewer positives, no transfer is promoted
+FEWEST_POSITIVES = 30
+
+Word = Literal["passed", "rejected", "undecided"]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A candidate: its name, what it is, and its metric on the validation rows; or chance, which is none."""
+
+    name: str
+    kind: Literal["strategy", "baseline", "chance"]
+    valid: float
+    transfer: bool = False  # it learnt from a source
+    recipe: str = ""  # the lane with its settings: equal ones differ by the data alone
+
+    @property
+    def must_win(self) -> bool:
+        """Whether it has to be better than target-only, and not only not worse."""
+        return self.kind == "strategy" and self.name != TARGET_ONLY
+
+
+@dataclass(frozen=True)
+class ChampionScores:
+    """The champion, scored again beside all lanes, on test rows without marks that its training data did not hold."""
+
+    version: int
+    package: str  # what it is: two versions of one package are the same model
+    age_days: float
+    scores: Scores
+    recipe: str = ""
+    creep: float = 0.0  # what may have been lost since one was promoted as better than what served; at most 0
+    new_rows: int | None = None  # test rows without marks that were none on its night; None: that is not at hand
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What came out for one lane."""
+
+    lane: Lane
+    comparisons: tuple[Compared, ...]
+    few: bool  # it learnt from a source, and the test rows are too few to promote any such lane
+    champion: ChampionScores | None
+    aged: bool  # the champion is so old that it gives way to what is not worse
+
+    @property
+    def word(self) -> Word:
+        """What the gate says of the lane."""
+        if self.suffices and not self.few and not self.creeps:
+            return "passed"
+        failed = not self.suffices and any(compared.outcome == "failed" for compared in self.comparisons)
+        return "rejected" if failed else "undecided"
+
+    @property
+    def suffices(self) -> bool:
+        """Whether what came out would do, were it not for too few rows or the sum over nights."""
+        return self.holds or self.gives_way
+
+    @property
+    def holds(self) -> bool:
+        """Whether it holds against all that it was held against, if only on weak evidence."""
+        return self.weak or all(compared.outcome == "passed" for compared in self.comparisons)
+
+    @property
+    def creep(self) -> float:
+        """What may have been lost with this lane since the last promotion as better: lower bounds, summed over nights.
+
+        Zero where it is better than what serves, or where nothing does. A champion above the age limit ends the sum.
+        """
+        beside = [compared for compared in self.comparisons if compared.role == "champion"]
+        if self.champion is None or beside[0].better:
+            return 0.0
+        may_lose = beside[0].with_margin.low - beside[0].margin
+        return may_lose + (0.0 if self.aged else self.champion.creep)
+
+    @property
+    def creeps(self) -> bool:
+        """Whether it would do for this night alone, but many such nights could add up to worse by the margin."""
+        beside = [compared for compared in self.comparisons if compared.role == "champion"]
+        return self.suffices and any(self.creep < -compared.margin for compared in beside)
+
+    @property
+    def weak(self) -> bool:
+        """Whether it passes on weak evidence, which never stands in against what serves.
+
+        It does where some reference is left of which the rows could not have shown that the lane is not worse, and the
+        lane is better than target-only beyond doubt and in point not below any reference.
+        """
+        open_ones = [compared for compared in self.comparisons if compared.outcome == "undecided"]
+        return (
+            bool(open_ones)
+            and all(compared.demand == "not worse" and compared.powerless for compared in open_ones)
+            and all(compared.role != "champion" for compared in open_ones)
+            and any(compared.role == "target-only" and compared.better for compared in self.comparisons)
+            and all(compared.outcome != "failed" and compared.difference.value >= 0 for compared in self.comparisons)
+        )
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether an old champion gives way to it; chance has to be beaten all the same."""
+        proved = all(compared.outcome == "passed" for compared in self.comparisons if compared.role == "chance")
+        return self.aged and proved and all(compared.not_worse for compared in self.comparisons)
+
+
+@dataclass(frozen=True)
+class Court:
+    """All that a lane is heard with; `lanes` holds chance where the target has no labels."""
+
+    terms: Terms
+    lanes: Sequence[Lane]
+    test: Scores
+    champion: ChampionScores | None
+
+    @property
+    def few(self) -> bool:
+        """Whether the test rows are too few to promote what learnt from a source."""
+        positives = self.test.positives
+        return self.test.units < FEWEST_UNITS or (positives is not None and positives < FEWEST_POSITIVES)
+
+    @cached_property
+    def drawn(self) -> Drawn:
+        """All lanes on the test rows."""
+        return Drawn.of(self.terms, self.test)
+
+    @cached_property
+    def drawn_beside(self) -> Drawn:
+        """All lanes on the rows that the champion did not learn from."""
+        assert self.champion is not None
+        return Drawn.of(self.terms, self.champion.scores)
+
+    def best(self, lanes: Sequence[Lane]) -> Lane:
+        """Pick by validation."""
+        return min(lanes, key=lambda lane: (-self.terms.sign * lane.valid, lane.name))
+
+    @property
+    def refit(self) -> Lane | None:
+        """The champion's own recipe, fitted to tonight's data."""
+        recipe = self.champion.recipe if self.champion else ""
+        return next((lane for lane in self.lanes if recipe and lane.recipe == recipe), None)
+
+    def references(self, candidate: Lane) -> list[tuple[Role, Lane]]:
+        """Target-only or chance, the best baseline and the refit, but for the candidate itself; none twice."""
+        found: list[tuple[Role, Lane]] = [("target-only", lane) for lane in self.lanes if lane.name == TARGET_ONLY]
+        found += [("chance", lane) for lane in self.lanes if lane.kind == "chance"]
+        if baselines := [lane for lane in self.lanes if lane.kind == "baseline"]:
+            found.append(("best baseline", self.best(baselines)))
+        if self.refit and self.refit not in (lane for _, lane in found):
+            found.append(("refit", self.refit))
+        return [(role, lane) for role, lane in found if lane != candidate]
+
+    def hear(self, candidate: Lane) -> Hearing:
+        """Hold a lane against its references, and against the champion on the rows that that did not learn from.
+
+        The champion's own recipe replaces it where it is not worse; another has to be better, also than that recipe.
+        """
+        references, champion = self.references(candidate), self.champion
+        names = [lane.name for role, lane in references if role != "chance"]
+        anchors = self._anchors(candidate)
+        rule = Rule(self.terms, self.drawn, names, anchors)
+        comparisons = []
+        for role, reference in references:
+            wins = role == "chance" or (candidate.must_win and role == "target-only") or reference == self.refit
+            demand: Demand = "better" if wins else "not worse"
+            comparisons.append(rule.compare(candidate.name, reference.name, role, demand))
+        if champion is not None:
+            beside = Rule(self.terms, self.drawn_beside, [*names, CHAMPION], anchors)
+            demand = "not worse" if candidate == self.refit else "better"
+            found = beside.compare(candidate.name, CHAMPION, "champion", demand)
+            comparisons.append(found.model_copy(update={"reference": f"version {champion.version}"}))
+        aged = champion is not None and champion.age_days > self.terms.gate.max_age_days
+        return Hearing(candidate, tuple(comparisons), candidate.transfer and self.few, champion, aged)
+
+    def _anchors(self, candidate: Lane) -> tuple[str, str]:
+        """Two lanes whose difference says what the rows can show: target-only and the best baseline.
+
+        The next best baseline stands in for the candidate; chance, then the candidate itself, only if nothing is left.
+        """
+        baselines = sorted(
+            (lane for lane in self.lanes if lane.kind == "baseline"),
+            key=lambda lane: (-self.terms.sign * lane.valid, lane.name),
+        )
+        known = [lane.name for lane in self.lanes if lane.name == TARGET_ONLY] + [lane.name for lane in baselines]
+        first, second = [*(name for name in known if name != candidate.name), CHANCE, candidate.name][:2]
+        return first, second

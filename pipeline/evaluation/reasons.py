@@ -1,0 +1,100 @@
+"""The gate's verdict in plain words."""
+
+from collections.abc import Sequence
+
+from pipeline.evaluation.contrast import Compared
+from pipeline.evaluation.hearing import FEWEST_POSITIVES, FEWEST_UNITS, Hearing
+from pipeline.evaluation.terms import Terms
+
+
+def why(terms: Terms, heard: Hearing, renewed: Hearing | None, lane: str | None) -> str:
+    """Say what decided about the candidate, and what the gate chose where it did not pass.
+
+    Args:
+        terms: By what was judged.
+        heard: The candidate.
+        renewed: The refit of the champion's recipe, if that was heard as well.
+        lane: What the gate chose.
+    """
+    name, best = heard.lane.name, f"{heard.lane.name} is the best on validation rows"
+    if heard.word != "passed":
+        return f"{best}, but {_but(terms, heard)}.{_then(terms, heard, renewed, lane)}"
+    if not heard.comparisons:
+        return f"{best}, and there is nothing to hold it against."
+    if heard.champion and heard.gives_way and not heard.holds:
+        return (
+            f"{name} is not worse than any reference, and the champion is {heard.champion.age_days:.0f} days old, more "
+            f"than the {terms.gate.max_age_days} after which it gives way to such a candidate."
+        )
+    against = ", ".join(f"{_name(one)} ({_interval(terms, one)})" for one in heard.comparisons)
+    return f"{best} and, on test rows without marks, holds against {against}.{_weak(terms, heard)}"
+
+
+def _then(terms: Terms, heard: Hearing, renewed: Hearing | None, lane: str | None) -> str:
+    """Say what the gate chose instead of a candidate that did not pass."""
+    if heard.champion is None:
+        return f" Nothing served yet, so the gate chose {lane}." if lane else ""
+    if renewed is None:
+        return ""
+    own = f"the champion's own recipe, {renewed.lane.name} fitted anew"
+    if renewed.word != "passed":
+        return f" Nor does {own}, pass: {_but(terms, renewed)}."
+    beside = _interval(terms, renewed.comparisons[-1])
+    return f" The gate chose {own}: it is not worse ({beside}).{_weak(terms, renewed)}"
+
+
+def _weak(terms: Terms, heard: Hearing) -> str:
+    return f" This is weak evidence: {_power(terms, heard.comparisons)}." if heard.weak else ""
+
+
+def _but(terms: Terms, heard: Hearing) -> str:
+    """Say what kept a lane from passing."""
+    wanted = "failed" if heard.word == "rejected" else "undecided"
+    deciding = () if heard.suffices else heard.comparisons
+    told = [_why_not(terms, compared) for compared in deciding if compared.outcome == wanted]
+    if heard.creeps:
+        words, margin = terms.words, heard.comparisons[-1].margin
+        told.append(
+            "what may have been lost since a champion was better than the one before would add up to "
+            f"{words.number(heard.creep, '+')}{words.points}, and the margin is {words.number(margin)}"
+        )
+    if heard.few:
+        told.append(
+            f"with fewer than {FEWEST_UNITS} {terms.words.units} or {FEWEST_POSITIVES} positives in the test nothing "
+            "that learnt from a source passes"
+        )
+    return "; ".join(told)
+
+
+def _why_not(terms: Terms, compared: Compared) -> str:
+    name = _name(compared)
+    if not compared.enough:
+        return f"there are not enough test rows to compare it with {name}"
+    margin = f" by {terms.words.number(compared.margin)}{terms.words.points}" if compared.demand == "not worse" else ""
+    demand = f"{compared.demand}{margin}"
+    if compared.outcome == "failed":
+        return f"it had to be {demand} than {name} and is not ({_interval(terms, compared)})"
+    return (
+        f"the test rows cannot tell whether it is {demand} than {name} ({_interval(terms, compared)}; "
+        f"{_power(terms, [compared])})"
+    )
+
+
+def _power(terms: Terms, comparisons: Sequence[Compared]) -> str:
+    """Say what the rows could have shown at best, of the comparisons that are open."""
+    least = max((one for one in comparisons if one.outcome == "undecided"), key=lambda one: one.visible)
+    words = terms.words
+    return f"a difference below {words.number(least.visible)}{words.points} cannot be seen"
+
+
+def _name(compared: Compared) -> str:
+    if compared.role == "champion":
+        return f"the champion, {compared.reference}"
+    if compared.role == "refit":
+        return f"the champion's own recipe, {compared.reference} fitted anew"
+    return f"the best baseline {compared.reference}" if compared.role == "best baseline" else compared.reference
+
+
+def _interval(terms: Terms, compared: Compared) -> str:
+    found = compared.difference
+    return terms.words.difference(found.value, found.low, found.high)
