@@ -56,7 +56,7 @@ def freeze(home: Path, records: Path) -> dict[str, Any]:
     comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
     return {
         "weights": lanes,
-        "ranks": hash_ranks(folder / "ranks.parquet"),
+        "ranks": hash_ranks(folder / "predictions.parquet"),
         "valid": {lane["name"]: lane["valid"] for lane in comparison["lanes"]},
         "test": {
             name: {lane: values[comparison["metric"]]["value"] for lane, values in view["lanes"].items()}
@@ -76,9 +76,9 @@ def hash_weights(folder: Path) -> str:
 
 def hash_ranks(path: Path) -> dict[str, str]:
     """Hash each lane's ranks of the test rows, in the order of the rows."""
-    table = pd.read_parquet(path, columns=["row", "lane", "rank"]).sort_values("row", kind="stable")
+    table = pd.read_parquet(path, columns=["row", "lane", "predicted"]).sort_values("row", kind="stable")
     return {
-        str(lane): hashlib.sha256(np.ascontiguousarray(part["rank"].to_numpy(np.float64)).tobytes()).hexdigest()[:32]
+        str(lane): hashlib.sha256(np.ascontiguousarray(part["predicted"], dtype=np.float64).tobytes()).hexdigest()[:32]
         for lane, part in table.groupby("lane", observed=True)
     }
 

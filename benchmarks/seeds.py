@@ -30,13 +30,13 @@ def metrics_of(given: argparse.Namespace, seed: int) -> tuple[dict[str, Any], pd
     comparison = run(*wanted, home, given.strategies)["comparison"]
     records = [path for path in home.glob("runs/*/plan.json") if _is_run(path, wanted)]
     results = max(records, key=lambda path: path.stat().st_mtime).parent / "results"
-    ranked = pd.read_parquet(_folder(home, results / "verdict..json") / "ranks.parquet")
+    ranked = pd.read_parquet(_folder(home, results / "verdict..json") / "predictions.parquet")
     marks = pd.read_parquet(_folder(home, results / "audit..json") / "marks.parquet")
     marked = marks.loc[marks["domain"] == comparison["target"], "row"]
     lanes = {str(name): part.reset_index(drop=True) for name, part in ranked.groupby("lane", observed=True)}
     rows = next(iter(lanes.values()))[["row", "unit", "item"]].rename(columns={"unit": "user"})
     clean = ~rows["row"].isin(marked).to_numpy()
-    users = {name: user_metrics(rows[clean], part["rank"].to_numpy()[clean], (10,)) for name, part in lanes.items()}
+    users = {name: user_metrics(rows[clean], one["predicted"].to_numpy()[clean], (10,)) for name, one in lanes.items()}
     return comparison, pd.DataFrame({name: part[comparison["metric"]] for name, part in users.items()})
 
 

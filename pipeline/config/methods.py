@@ -8,7 +8,16 @@ from pipeline.config.base import Bridge, Config, LearningRate, Role, Weight
 from pipeline.config.baselines import Domains
 
 
-class RankingTask(Config):
+class TaskConfig(Config):
+    """What is predicted of which rows; the kinds of both stand in `pipeline/tasks/`."""
+
+    @property
+    def name(self) -> str:
+        """What a package calls it."""
+        return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
+
+
+class RankingTask(TaskConfig):
     """Rank the target's catalogue for each user."""
 
     kind: Literal["ranking"] = "ranking"
@@ -19,11 +28,20 @@ class RankingTask(Config):
 PriorWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Field(min_length=1)]
 
 
-class HistoryModel(Config):
+class ModelConfig(Config):
+    """What is trained."""
+
+    dim: int = Field(default=128, ge=4, le=1024)
+
+    def as_trained(self) -> Self:
+        """What decides about the weights."""
+        return self
+
+
+class HistoryModel(ModelConfig):
     """A user is the weighted sum of the vectors of the items in the history, of all domains."""
 
     kind: Literal["history"] = "history"
-    dim: int = Field(default=128, ge=4, le=1024)
     text_buckets: int = Field(default=4096, ge=16, le=1 << 20)  # feature hashing of title and category words
     dropout: float = Field(default=0.5, ge=0, lt=1)  # share of history items hidden from the encoder in training
     temperature: float = Field(default=0.2, gt=0, le=10)  # fixed: a larger one regularises more

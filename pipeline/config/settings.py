@@ -9,9 +9,9 @@ from typing import Any, Self
 from pydantic import JsonValue, SerializeAsAny
 
 from pipeline.config.base import Bridge, Config, Name, Share
-from pipeline.config.baselines import BaselineConfig
+from pipeline.config.baselines import Baseline
 from pipeline.config.data import Split
-from pipeline.config.methods import Adaptation, HistoryModel, RankingTask, Strategy, Training
+from pipeline.config.methods import Adaptation, ModelConfig, Strategy, TaskConfig, Training
 from pipeline.config.scenario import Gate, Scenario
 from pipeline.results import Outcome
 
@@ -72,7 +72,7 @@ class PrepareSettings(Settings):
     """One domain; `share` of its rows for training is kept, and the parts that it `needs` must not be empty."""
 
     domain: Name
-    task: RankingTask
+    task: SerializeAsAny[TaskConfig]
     split: Split
     share: float
     draw: int
@@ -82,7 +82,7 @@ class PrepareSettings(Settings):
 class PreparedSettings(DomainSettings):
     """What reads prepared domains knows whose rows they are."""
 
-    task: RankingTask
+    task: SerializeAsAny[TaskConfig]
 
 
 class AuditSettings(PreparedSettings):
@@ -100,7 +100,7 @@ class FitSettings(PreparedSettings):
 class TrainSettings(FitSettings):
     """What every fit of a network reads."""
 
-    model: HistoryModel
+    model: SerializeAsAny[ModelConfig]
     training: Training
 
 
@@ -129,7 +129,7 @@ class BaselineSettings(FitSettings):
     """One baseline; the seed is 0 where the method draws nothing, so that another seed fits nothing again."""
 
     bridges: tuple[Bridge, ...]
-    baseline: BaselineConfig
+    baseline: SerializeAsAny[Baseline]
     oracle: bool
 
 
@@ -140,10 +140,10 @@ class JudgeSettings(FitSettings):
     title: str
     target_share: Share
     bridges: tuple[Bridge, ...]
-    model: HistoryModel
+    model: SerializeAsAny[ModelConfig]
     training: Training
     strategies: tuple[Strategy, ...]
-    baselines: tuple[BaselineConfig, ...]
+    baselines: tuple[SerializeAsAny[Baseline], ...]
     gate: Gate
     oracles: tuple[str, ...]
 
@@ -158,7 +158,7 @@ class RejudgeSettings(JudgeSettings):
 class ReportSettings(Settings):
     """`points`: those of the curve over shares; `outcome`: None while nobody knows what became of the run."""
 
-    task: RankingTask
+    task: SerializeAsAny[TaskConfig]
     shares: tuple[Share, ...]
     strategies: tuple[Strategy, ...]
     points: tuple[JsonValue, ...]

@@ -1,6 +1,6 @@
 """Which validation rows choose settings, epochs and lanes, and how a predictor is judged on them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -97,14 +97,18 @@ class Chooser:
         return self.label.values([self.predict(predictor)])
 
     def score(self, predictor: Predictor) -> float:
-        """The one metric that chooses and is gated."""
-        return self.metrics(predictor)[self.label.gated]
+        """The worth of what a predictor says."""
+        return self.worth(self.metrics(predictor))
+
+    def worth(self, metrics: Mapping[str, float]) -> float:
+        """The one metric that chooses and is gated; higher is better."""
+        return self.label.words.sign(self.label.gated) * metrics[self.label.gated]
 
 
 def score_together(choosers: Sequence[Chooser], predictors: Sequence[Any]) -> float:
-    """The metric that chooses over the rows of several choosers, each with its own predictor."""
+    """The worth over the rows of several choosers together, each with its own predictor."""
     judged = [chooser.predict(predictor) for chooser, predictor in zip(choosers, predictors, strict=True)]
-    return choosers[0].label.values(judged)[choosers[0].label.gated]
+    return choosers[0].worth(choosers[0].label.values(judged))
 
 
 def _unmarked(prepared: Prepared, path: Path) -> View:

@@ -103,7 +103,7 @@ class HeldOut:
         """Put all lanes side by side; lanes of the scenario that are not among `lanes` have failed."""
         scenario = self.scenario
         tested = self.marks[(self.marks["domain"] == scenario.target) & self.marks["row"].isin(self.rows.rows[ROW])]
-        named = [lane.name for lane in (*scenario.strategies, *scenario.baselines)]
+        named = [one.name for one in scenario.strategies] + [one.name for one in scenario.baselines]
         present = {lane.name for lane in lanes}
         return Comparison(
             scenario=scenario.name, title=scenario.title, sources=scenario.sources, target=scenario.target,

@@ -10,20 +10,20 @@ from scipy import sparse
 from pipeline.config import HistoryModel
 from pipeline.models.encoders.history import HistoryEncoder
 from pipeline.models.heads import ItemsHead
+from pipeline.models.item_network import ItemNetwork
 from pipeline.models.items import Catalogue, ItemSpace
-from pipeline.models.network import Network
 from pipeline.models.ranker import Arrays
 
 
-def build_network(config: HistoryModel, catalogues: Mapping[str, Catalogue], target: str) -> Network:
+def build_network(config: HistoryModel, catalogues: Mapping[str, Catalogue], target: str) -> ItemNetwork:
     """A network that knows these domains, whose weights are drawn in their order; `target` is served in the end."""
     items = ItemSpace(config.dim, config.text_buckets, catalogues)
     counts = {name: known.counts for name, known in catalogues.items()}
     head = ItemsHead(items.vectors, config.temperature, counts)
-    return Network(items, HistoryEncoder(items.vectors, catalogues), head, target)
+    return ItemNetwork(items, HistoryEncoder(items.vectors, catalogues), head, target)
 
 
-def network_state(network: Network) -> tuple[dict[str, Any], Arrays]:
+def network_state(network: ItemNetwork) -> tuple[dict[str, Any], Arrays]:
     """Settings as plain JSON values, and arrays: all that `network_from_state` needs."""
     items, head = network.items, network.head
     assert isinstance(head, ItemsHead)
@@ -42,7 +42,7 @@ def network_state(network: Network) -> tuple[dict[str, Any], Arrays]:
     return settings, arrays
 
 
-def network_from_state(settings: Mapping[str, Any], arrays: Arrays) -> Network:
+def network_from_state(settings: Mapping[str, Any], arrays: Arrays) -> ItemNetwork:
     """The network that `network_state` took apart.
 
     Raises:

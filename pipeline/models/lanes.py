@@ -17,9 +17,9 @@ from pipeline.data.tokens import item_tokens
 from pipeline.errors import CrossliftError
 from pipeline.models.batches import InputRows, RankingRows, Sampling
 from pipeline.models.build import build_network
+from pipeline.models.item_network import ItemNetwork
 from pipeline.models.items import Catalogue
 from pipeline.models.learner import Finish, Learning
-from pipeline.models.network import Network
 from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.sides import Rows
 from pipeline.views import PAST, Histories, IntArray, View, Views, taken_elsewhere
@@ -31,12 +31,12 @@ class HistoryLearner:
 
     learning: Learning
 
-    def pretrain(self, views: Views) -> tuple[Network, Rows]:
+    def pretrain(self, views: Views) -> tuple[ItemNetwork, Rows]:
         """All sources, each with vectors of its own."""
         network = self._network(views, frozenset(views))
         return network, Rows(tuple(self._labelled(views, name, tuple(views)) for name in views))
 
-    def adapt(self, views: Views) -> tuple[Network, Rows]:
+    def adapt(self, views: Views) -> tuple[ItemNetwork, Rows]:
         """The sources' items by their own vectors, the target's by words alone.
 
         Raises:
@@ -49,7 +49,7 @@ class HistoryLearner:
         labelled = tuple(self._labelled(views, name, of.sources) for name in of.sources)
         return network, Rows(labelled, self._inputs(views, seen, reads))
 
-    def tune(self, views: Views, strategy: Strategy) -> tuple[Network, Rows]:
+    def tune(self, views: Views, strategy: Strategy) -> tuple[ItemNetwork, Rows]:
         """Vectors of their own for the items of every domain whose rows or ids say something of them."""
         of, labels = self.learning, strategy.tune.labels
         reads = (of.target,) if strategy.domains == "target" else of.domains
@@ -59,7 +59,7 @@ class HistoryLearner:
         inputs = self._inputs(views, _past(views), reads) if strategy.tune.inputs else None
         return network, Rows(tuple(self._labelled(views, name, reads) for name in sides), inputs)
 
-    def carry(self, network: Network, views: Views, strategy: Strategy) -> None:
+    def carry(self, network: ItemNetwork, views: Views, strategy: Strategy) -> None:
         """Place the target's items by who took them where users are shared, and by their twins where items are."""
         labelled = "target" in strategy.tune.labels
         if "users" in self.learning.bridges and labelled:
@@ -87,15 +87,15 @@ class HistoryLearner:
         """The prior's weight."""
         return {"prior_weight": finish["prior_weight"]}
 
-    def predictor(self, network: Network, finish: Finish) -> NetworkRanker:
+    def predictor(self, network: ItemNetwork, finish: Finish) -> NetworkRanker:
         """Rank the target's items; a copy, which may be trained on."""
         return NetworkRanker.of(network, network.target, **finish)
 
-    def as_trained(self, network: Network, view: View) -> NetworkRanker:
+    def as_trained(self, network: ItemNetwork, view: View) -> NetworkRanker:
         """Rank the items of the view's domain, each as often taken as may be known."""
         return NetworkRanker.of(network, view.domain, counts=_taken(view.fields[PAST].taken, view.domain))
 
-    def _network(self, views: Views, own: Collection[str]) -> Network:
+    def _network(self, views: Views, own: Collection[str]) -> ItemNetwork:
         """Random weights, drawn in the order of the views; the last domain is served in the end.
 
         Args:
@@ -151,7 +151,7 @@ def words(view: View, buckets: int) -> sparse.csr_matrix | None:
     return sparse.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=(len(items), buckets))
 
 
-def copy_shared_items(network: Network, views: Views, target: str, *, blank: bool) -> None:
+def copy_shared_items(network: ItemNetwork, views: Views, target: str, *, blank: bool) -> None:
     """Give target items the vectors of the source items with the same id; the others get none if `blank`."""
     own = network.items.own(target)
     if blank:
@@ -171,7 +171,7 @@ def shared_items(target: View, source: View) -> tuple[IntArray, IntArray]:
     return shared, places[shared].astype(np.int64)
 
 
-def place_by_takers(network: Network, views: Views, target: str) -> None:
+def place_by_takers(network: ItemNetwork, views: Views, target: str) -> None:
     """Start each target item at the mean features of the users who took it, as their source histories show them.
 
     x_i = mean_{u took i} u / sqrt(D), a class prototype (Snell, Swersky and Zemel, 2017) in the space of the source
@@ -181,7 +181,7 @@ def place_by_takers(network: Network, views: Views, target: str) -> None:
     histories = _past(views)
     with torch.no_grad():
         sources = {name: histories[name] for name in views if name != target}
-        features = network.encode(network.encoder.read(sources)).numpy()
+        features = network.encode(network.read(sources)).numpy()
     known = np.linalg.norm(features, axis=1) > 0
     takers = sparse.csr_matrix(histories[target][known].T)
     counts = np.diff(takers.indptr)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from pipeline.config import Bridge, Strategy, Training, TrainSettings
-from pipeline.models.network import Network
 from pipeline.models.sides import Rows
 from pipeline.views import Predictor, View, Views
 
@@ -42,11 +41,11 @@ class Learner(Protocol):
     Views are of all domains that take part, with the validation rows held back that choose.
     """
 
-    def pretrain(self, views: Views) -> tuple[Network, Rows]:
+    def pretrain(self, views: Views) -> tuple[Any, Rows]:
         """Draw a network for the sources, and cut the rows that it learns from."""
         ...
 
-    def adapt(self, views: Views) -> tuple[Network, Rows]:
+    def adapt(self, views: Views) -> tuple[Any, Rows]:
         """Draw a network that can read sources and target; rows of the sources, and inputs of the target.
 
         Raises:
@@ -54,11 +53,11 @@ class Learner(Protocol):
         """
         ...
 
-    def tune(self, views: Views, strategy: Strategy) -> tuple[Network, Rows]:
+    def tune(self, views: Views, strategy: Strategy) -> tuple[Any, Rows]:
         """Draw a network as a strategy wants it, and cut the rows that it learns from."""
         ...
 
-    def carry(self, network: Network, views: Views, strategy: Strategy) -> None:
+    def carry(self, network: Any, views: Views, strategy: Strategy) -> None:
         """Give a network that started from the source's weights what the bridges say beside them."""
         ...
 
@@ -70,10 +69,10 @@ class Learner(Protocol):
         """A finish in plain numbers."""
         ...
 
-    def predictor(self, network: Network, finish: Finish) -> Predictor:
+    def predictor(self, network: Any, finish: Finish) -> Predictor:
         """What a network says of its target's rows; a copy, which may be trained on."""
         ...
 
-    def as_trained(self, network: Network, view: View) -> Predictor:
+    def as_trained(self, network: Any, view: View) -> Predictor:
         """What a network says of the rows of any domain that it was trained on, before anything is picked for it."""
         ...

@@ -1,28 +1,19 @@
-"""An encoder and a head over one space of items: all that is trained.
+"""An encoder and a head: all that is trained.
 
-Shapes: B rows of a side, D feature dimensions, I items of the target.
+Shapes: B rows of a side, D feature dimensions.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.models.items import ItemSpace
 from pipeline.models.sides import Inputs, Outputs
-
-if TYPE_CHECKING:
-    from pipeline.views import Histories
 
 
 class Encoder(nn.Module, ABC):
     """Turns a row's inputs into features with mean square one, so that a distance means the same for each encoder."""
-
-    @abstractmethod
-    def read(self, histories: "Histories") -> Inputs:
-        """What it reads of some users, whole: CSR [n, I_d] of each domain, an absent one counting as empty."""
 
     def encode(self, inputs: Inputs) -> Tensor:
         """The features of each row: [B, D], of length sqrt(D); zero where the inputs say nothing."""
@@ -46,18 +37,16 @@ class Head(nn.Module, ABC):
     def losses(self, output: Outputs) -> Tensor:
         """The loss of each labelled row: [B]."""
 
-    @abstractmethod
-    def scorer(self, domain: str) -> Callable[[Tensor], Tensor]:
-        """From features [B, D] to scores [B, I] of a domain's items; what no feature decides is computed once."""
-
 
 class Network(nn.Module):
-    """Features of histories, and scores of items, in one space."""
+    """An encoder and a head."""
 
-    def __init__(self, items: ItemSpace, encoder: Encoder, head: Head, target: str) -> None:
+    head: Head
+
+    def __init__(self, encoder: Encoder, head: Head, target: str) -> None:
         """`target` is the domain that is served in the end."""
         super().__init__()
-        self.items, self.encoder, self.head, self.target = items, encoder, head, target
+        self.encoder, self.head, self.target = encoder, head, target
 
     def encode(self, inputs: Inputs) -> Tensor:
         """The features of each row: [B, D]."""
@@ -68,8 +57,8 @@ class Network(nn.Module):
         return self.head.losses(output)
 
     def own_parameters(self) -> list[Tensor]:
-        """What is the target's alone: the vectors of its items, what the head has beside them, the domains' weights."""
-        return [self.items.own(self.target).weight, *self.head.parameters(), *self.encoder.own()]
+        """What is the target's alone: what the head has, and the domains' weights."""
+        return [*self.head.parameters(), *self.encoder.own()]
 
     def shared_state(self) -> dict[str, Tensor]:
         """All weights by name, for safetensors."""

@@ -7,7 +7,7 @@ import torch
 
 from pipeline.models.build import network_from_state, network_state
 from pipeline.models.heads import ItemsHead
-from pipeline.models.network import Network
+from pipeline.models.item_network import ItemNetwork
 from pipeline.models.ranker import Arrays, Ranker, Scores
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class NetworkRanker(Ranker):
     kind = "network"
     needs: ClassVar[tuple[str, ...]] = ("torch",)
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: ItemNetwork) -> None:
         """`network` is on the CPU, and trained no further."""
         self.network = network.eval()
         with torch.no_grad():
@@ -30,7 +30,7 @@ class NetworkRanker(Ranker):
 
     @classmethod
     def of(
-        cls, network: Network, target: str, *, counts: "NDArray[Any] | None" = None, prior_weight: float = 1.0
+        cls, network: ItemNetwork, target: str, *, counts: "NDArray[Any] | None" = None, prior_weight: float = 1.0
     ) -> Self:
         """A copy of a network, which may be trained on.
 
@@ -49,7 +49,7 @@ class NetworkRanker(Ranker):
     def scores(self, histories: "Histories") -> Scores:
         """Scores of the target's items; a domain that the network does not know is not looked at."""
         with torch.no_grad():
-            scores: Scores = self._score(self.network.encode(self.network.encoder.read(histories))).numpy()
+            scores: Scores = self._score(self.network.encode(self.network.read(histories))).numpy()
         return scores
 
     def state(self) -> tuple[dict[str, Any], Arrays]:

@@ -34,8 +34,10 @@ class Account:
 
 
 def account_of(domain: str, cleaned: CleanFacts, prepared: PrepareFacts) -> Account:
-    """The account of one domain."""
-    table = cleaned.tables["interactions"]
+    """The account of one domain's main table."""
+    from pipeline.data.tables import kind_of
+
+    [table] = [counts for name, counts in cleaned.tables.items() if kind_of(name).main]
     dropped = {reason: count for reason, count in prepared.dropped.items() if count}
     return Account(domain, table.rows_read, prepared.rows, table.rules, dropped)
 

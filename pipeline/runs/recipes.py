@@ -1,6 +1,6 @@
 """What makes tonight's lane the same recipe as last night's."""
 
-from pipeline.config import JudgeSettings, Scenario
+from pipeline.config import Baseline, JudgeSettings, Scenario, Strategy
 from pipeline.folders import digest
 
 
@@ -10,7 +10,8 @@ def recipe_of(scenario: Scenario | JudgeSettings, lane: str) -> str:
     Raises:
         StopIteration: the scenario has no such lane.
     """
-    config = next(one for one in (*scenario.strategies, *scenario.baselines) if one.name == lane)
+    lanes: tuple[Strategy | Baseline, ...] = (*scenario.strategies, *scenario.baselines)
+    config = next(one for one in lanes if one.name == lane)
     settings = [config.model_dump(mode="json"), scenario.sources, scenario.bridges, scenario.target_labels]
     if config in scenario.strategies:
         settings += [scenario.model.model_dump(mode="json"), scenario.training.model_dump(mode="json")]

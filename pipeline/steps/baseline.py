@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.config import BaselineSettings
 from pipeline.results import AUDIT, BASELINE, LaneFacts, StepResult
@@ -29,21 +30,21 @@ def fit_baseline(run: Run, baseline: str) -> StepResult[LaneFacts]:
 def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> LaneFacts:
     """Write the predictor that validation picked, fitted on all training rows."""
     from pipeline.evaluation.choosing import Chooser
-    from pipeline.models.baselines import Settings, candidates, fit_baseline
+    from pipeline.tasks.baselines import candidates_of, fit_of
 
-    config, prepared = settings.baseline, load_prepared(settings, inputs, oracle=settings.oracle)
+    config, fit = settings.baseline, fit_of(settings.task)
+    prepared = load_prepared(settings, inputs, oracle=settings.oracle)
     chooser = Chooser.of(settings, prepared, inputs["marks"].path)
     on_source = chooser.domain != settings.target  # then all that chooses is a source's
     tried_config = config.model_copy(update={"domains": "all"}) if on_source else config
     views, shared = chooser.training, "items" in settings.bridges
 
-    def tried(one: Settings) -> dict[str, float]:
-        fitted = fit_baseline(tried_config, views, chooser.domain, one, settings.seed, shared=shared)
-        return chooser.metrics(fitted)
+    def tried(one: dict[str, Any]) -> dict[str, float]:
+        return chooser.metrics(fit(tried_config, views, chooser.domain, one, settings.seed, shared=shared))
 
     # Only metrics are kept of a try: the fits of the large methods take gigabytes and minutes each.
-    found = [(one, tried(one)) for one in candidates(config)]
-    best, valid = max(found, key=lambda one: one[1][chooser.label.gated])  # the first of equal ones
+    found = [(one, tried(one)) for one in candidates_of(settings.task, config)]
+    best, valid = max(found, key=lambda one: chooser.worth(one[1]))  # the first of equal ones
     views = prepared.training()
-    fit_baseline(config, views, settings.target, best, settings.seed, shared=shared).save(folder)
+    fit(config, views, settings.target, best, settings.seed, shared=shared).save(folder)
     return LaneFacts(lane=config.name, valid=valid, valid_domain=chooser.domain, settings=dict(best))

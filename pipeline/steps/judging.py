@@ -1,4 +1,4 @@
-"""The verdict: rank the test rows with every candidate, and ask the gate; again where another champion serves."""
+"""The verdict: judge the test rows with every candidate, and ask the gate; again where another champion serves."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ Inputs = Mapping[str, Folder]
 
 
 def judge(run: Run) -> StepResult[VerdictFacts]:
-    """Publish the verdict: `ranks.parquet`, `comparison.json`, `verdict.json`.
+    """Publish the verdict: `predictions.parquet`, `comparison.json`, `verdict.json`.
 
     It is looked up by candidates, data, marks and gate, not by the champion: for the same snapshot it is kept, also
     when all is forced, and the test rows are not asked again. It says which champion it was made against.
@@ -51,7 +51,7 @@ def judge(run: Run) -> StepResult[VerdictFacts]:
 
 
 def judge_again(run: Run, judged: StepResult[VerdictFacts]) -> StepResult[VerdictFacts]:
-    """Publish the verdict against what serves by now, from the ranks of a kept one: no candidate ranks anything again.
+    """Publish the verdict against what serves by now, from what a kept one holds: no candidate predicts anything again.
 
     It is kept for that verdict and that champion. Nothing but the comparison with the champion can come out otherwise.
 
@@ -92,17 +92,17 @@ def _judge(
     find_champion: "Callable[[], Champion | None]",
     night: "Night",
 ) -> VerdictFacts:
-    """Write ranks, comparison and verdict; what serves is asked for here and decides no look-up."""
+    """Write predictions, comparison and verdict; what serves is asked for here and decides no look-up."""
     from pipeline.evaluation.comparison import describe_lanes
     from pipeline.evaluation.curve import make_point
 
     test, champion = _held_out(settings, inputs), find_champion()
     lanes = {key.removeprefix("lane."): one for key, one in inputs.items() if key.startswith("lane.")}
-    ranks, latencies = _rank_all(settings, inputs, lanes, test)
-    validated = {name: _validated(lanes[name]) for name in ranks}
-    comparison = test.compare(ranks, describe_lanes(settings, test.terms, validated))
-    verdict = _ask(settings, test, comparison, ranks, champion, night)
-    _write(folder, comparison, verdict, test, ranks)
+    predicted, latencies = _predict_all(settings, inputs, lanes, test)
+    validated = {name: _validated(lanes[name]) for name in predicted}
+    comparison = test.compare(predicted, describe_lanes(settings, test.terms, validated))
+    verdict = _ask(settings, test, comparison, predicted, champion, night)
+    _write(folder, comparison, verdict, test, predicted)
     if settings.target_labels:
         write_json(folder / POINT, make_point(comparison).model_dump(mode="json"))
     write_json(folder / UNHASHED / "latency.json", latencies)
@@ -118,9 +118,9 @@ def _judge_again(
 
     kept = inputs["verdict"].path
     comparison = Comparison.model_validate(read_json(kept / "comparison.json"))
-    ranked = pd.read_parquet(kept / "ranks.parquet")
-    ranks = {one.name: ranked.loc[ranked["lane"] == one.name, "rank"].to_numpy() for one in comparison.lanes}
-    verdict = _ask(settings, _held_out(settings, inputs), comparison, ranks, champion, night)
+    table = pd.read_parquet(kept / "predictions.parquet")
+    predicted = {one.name: table.loc[table["lane"] == one.name, "predicted"].to_numpy() for one in comparison.lanes}
+    verdict = _ask(settings, _held_out(settings, inputs), comparison, predicted, champion, night)
     write_json(folder / "verdict.json", verdict.model_dump(mode="json"))
     return _told(verdict, comparison, champion)
 
@@ -129,7 +129,7 @@ def _ask(
     settings: JudgeSettings,
     test: "HeldOut",
     comparison: "Comparison",
-    ranks: dict[str, "FloatArray"],
+    predicted: dict[str, "FloatArray"],
     champion: "Champion | None",
     night: "Night",
 ) -> "Verdict":
@@ -141,7 +141,7 @@ def _ask(
     candidates = _candidate_lanes(settings, comparison)
     if not candidates:
         raise CrossliftError(f"no lane is left that could be promoted; failed: {', '.join(comparison.failed)}.")
-    compared = {**ranks, CHANCE: test.chance()}
+    compared = {**predicted, CHANCE: test.chance()}
     if not settings.target_labels:
         candidates.append(Lane(CHANCE, "chance", 0.0))
     served = _scored(champion, night, test, compared) if champion and not champion.damage else None
@@ -200,30 +200,32 @@ def _validated(lane: Folder) -> "Validated":
     return Validated(values, told.valid_domain)
 
 
-def _rank_all(
+def _predict_all(
     settings: JudgeSettings, inputs: Inputs, lanes: Inputs, test: "HeldOut"
 ) -> tuple[dict[str, "FloatArray"], dict[str, float]]:
-    """Ranks of the test rows by lane and seconds of one prediction; a lane that cannot score costs only itself."""
+    """Predict the test rows by lane, and time one prediction; a lane that cannot score costs only itself."""
     from pipeline.models.load import load_ranker
 
-    ranks: dict[str, FloatArray] = {}
+    predicted: dict[str, FloatArray] = {}
     latencies: dict[str, float] = {}
     informed = _held_out(settings, inputs, oracle=True) if settings.oracles else test
     for name, lane in lanes.items():
         rows = informed if name in settings.oracles else test
         folder = lane.path  # a damaged candidate stops the step: a verdict without it would be kept
         try:
-            ranker = load_ranker(folder)
-            ranks[name] = rows.predict(ranker)
-            latencies[name] = rows.time(ranker)
+            predictor = load_ranker(folder)
+            predicted[name] = rows.predict(predictor)
+            latencies[name] = rows.time(predictor)
         except CrossliftError as error:
             if name == "target_only" and settings.target_labels:
                 raise
             log.warning("lane %s cannot score the test rows and is left out: %s", name, error)
-    return ranks, latencies
+    return predicted, latencies
 
 
-def _scored(champion: "Champion", night: "Night", test: "HeldOut", ranks: dict[str, "FloatArray"]) -> "ChampionScores":
+def _scored(
+    champion: "Champion", night: "Night", test: "HeldOut", predicted: dict[str, "FloatArray"]
+) -> "ChampionScores":
     """Score what serves on tonight's catalogue and on the unmarked rows that its training data did not hold."""
     from pipeline.evaluation.hearing import ChampionScores
     from pipeline.serving.package import ServedModel
@@ -231,7 +233,7 @@ def _scored(champion: "Champion", night: "Night", test: "HeldOut", ranks: dict[s
     before = night(champion)
     return ChampionScores(
         champion.version, champion.package, champion.age_days,
-        test.scores_beside(ranks, ServedModel.read(champion.folder).served),
+        test.scores_beside(predicted, ServedModel.read(champion.folder).served),
         champion.recipe, champion.creep, test.count_new(before) if before else None,
     )  # fmt: skip
 
@@ -249,14 +251,14 @@ def _night(run: Run, champion: "Champion") -> "Prepared | None":
 
 
 def _write(
-    folder: Path, comparison: "Comparison", verdict: "Verdict", test: "HeldOut", ranks: dict[str, "FloatArray"]
+    folder: Path, comparison: "Comparison", verdict: "Verdict", test: "HeldOut", predicted: dict[str, "FloatArray"]
 ) -> None:
     import pandas as pd
 
     rows = test.rows.rows.assign(**{label.name: label.value for label in test.rows.labels[:1]})
-    tables = [rows.assign(lane=name, rank=values) for name, values in ranks.items()]
-    ranked = pd.concat(tables, ignore_index=True)
-    ranked["lane"] = pd.Categorical(ranked["lane"], categories=list(ranks))
-    ranked.to_parquet(folder / "ranks.parquet", index=False, compression="zstd")
+    tables = [rows.assign(lane=name, predicted=values) for name, values in predicted.items()]
+    table = pd.concat(tables, ignore_index=True)
+    table["lane"] = pd.Categorical(table["lane"], categories=list(predicted))
+    table.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
     write_json(folder / "comparison.json", comparison.model_dump(mode="json"))
     write_json(folder / "verdict.json", verdict.model_dump(mode="json"))

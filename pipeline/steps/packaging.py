@@ -34,7 +34,7 @@ def build(settings: PackageSettings, inputs: Mapping[str, Folder], folder: Path,
     info = PackageInfo(
         scenario=settings.name,
         lane=settings.lane,
-        task=settings.task.kind,
+        task=settings.task.name,
         target=settings.target,
         sources=settings.sources,
         pseudonymous=settings.pseudonymous,

@@ -131,7 +131,7 @@ def test_the_verdict_and_the_report_are_published(run):
     assert result.facts.verdict == "passed"
     assert result.facts.failed == ("ease",)
     judged = run.path(run.result(VERDICT))
-    ranks = pd.read_parquet(judged / "ranks.parquet")
+    ranks = pd.read_parquet(judged / "predictions.parquet")
     assert ranks.groupby("lane", observed=True).size().to_dict() == dict.fromkeys(LANES, USERS)
     assert {path.name for path in (run.path(result) / UNHASHED).iterdir()} == {
         "report.html",
