@@ -27,6 +27,7 @@ MODELS = {
     name: model
     for name, model in vars(config).items()
     if isinstance(model, type) and issubclass(model, config.Config) and model is not config.Config
+    if not issubclass(model, config.Settings)  # what a step gets of a scenario; no user writes it
 }
 
 

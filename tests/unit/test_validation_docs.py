@@ -12,7 +12,7 @@ import pytest
 from pipeline.config import Scenario
 from pipeline.data.rules import Check, Times
 from pipeline.data.tables import INTERACTIONS, ITEMS
-from pipeline.errors import RefusedError, StorageError
+from pipeline.errors import StorageError
 from pipeline.folders import Home
 from pipeline.validation.checking import Outcome, refusal
 from pipeline.validation.crossings import DomainTables, crossing_checks
@@ -113,14 +113,11 @@ def test_rule_examples_leave_out_personal_columns():
 
 def test_refusal_says_what_where_expected_got_and_what_to_do():
     """The message lists each failed rule with table, domain, column, expectation, observation and remedy."""
-    message = (
-        r"s: validation refused the data: 1 critical rule failed\.\n- items of shop, column item_id: unique_key: "
-        r"expected one row each, got 2 of 3 rows\. To do: keep one\.\nData Docs: /x/index\.html"
+    assert refusal("s", [outcome()]) == (
+        "s: validation refused the data: 1 critical rule failed.\n- items of shop, column item_id: unique_key: "
+        "expected one row each, got 2 of 3 rows. To do: keep one."
     )
-    with pytest.raises(RefusedError, match=message):
-        raise refusal("s", [outcome()], "/x/index.html")
-    with pytest.raises(RefusedError, match="2 critical rules failed"):
-        raise refusal("s", [outcome(), outcome()], "/x")
+    assert "2 critical rules failed" in refusal("s", [outcome(), outcome()])
 
 
 def test_bridge_of_users():
