@@ -13,6 +13,8 @@ SourceWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=10)], ...], Fiel
 class Baseline(Config):
     """A simple strong method; with `domains: all` the source's weight is chosen on validation."""
 
+    reads: ClassVar[frozenset[str]]  # fields that it needs
+    predicts: ClassVar[frozenset[str]]  # kinds of label that it can predict
     draws: ClassVar[bool] = False  # whether the seed matters
 
     domains: Domains = "target"
@@ -29,13 +31,20 @@ class Baseline(Config):
         return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
 
 
-class Popularity(Baseline):
+class RankingBaseline(Baseline):
+    """Ranks items by what users did."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"past"})
+    predicts: ClassVar[frozenset[str]] = frozenset({"items"})
+
+
+class Popularity(RankingBaseline):
     """How often an item was taken."""
 
     kind: Literal["popularity"]
 
 
-class ItemKnn(Baseline):
+class ItemKnn(RankingBaseline):
     """Items that go with those of the history: shrunk cosine of idf-weighted columns."""
 
     kind: Literal["item_knn"]
@@ -43,14 +52,14 @@ class ItemKnn(Baseline):
     shrinkage: tuple[Annotated[float, Field(ge=0)], ...] = (100.0, 1000.0)
 
 
-class UserKnn(Baseline):
+class UserKnn(RankingBaseline):
     """What similar users took: cosine of idf-weighted rows."""
 
     kind: Literal["user_knn"]
     neighbours: tuple[int, ...] = (300,)
 
 
-class Ials(Baseline):
+class Ials(RankingBaseline):
     """Implicit alternating least squares (Hu, Koren and Volinsky, 2008)."""
 
     draws: ClassVar[bool] = True
@@ -62,7 +71,7 @@ class Ials(Baseline):
     iterations: int = Field(default=12, ge=1, le=1000)
 
 
-class Ease(Baseline):
+class Ease(RankingBaseline):
     """Linear item-item weights in closed form (Steck, 2019), over items or over users, whichever are fewer."""
 
     kind: Literal["ease"]
@@ -70,7 +79,7 @@ class Ease(Baseline):
     max_side: int = Field(default=20_000, ge=1)  # rows of the dense matrix: 20,000 need 1.6 GB in fp32
 
 
-class Blend(Baseline):
+class Blend(RankingBaseline):
     """The plain sum of the standardised scores of iALS and user-kNN."""
 
     draws: ClassVar[bool] = True

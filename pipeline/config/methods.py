@@ -11,6 +11,9 @@ from pipeline.config.baselines import Domains
 class TaskConfig(Config):
     """What is predicted of which rows; the kinds of both stand in `pipeline/tasks/`."""
 
+    fields: ClassVar[frozenset[str]]  # what its rows say, by name
+    labels: ClassVar[frozenset[str]]  # kinds of label that they have
+
     @property
     def name(self) -> str:
         """What a package calls it."""
@@ -19,6 +22,9 @@ class TaskConfig(Config):
 
 class RankingTask(TaskConfig):
     """Rank the target's catalogue for each user."""
+
+    fields: ClassVar[frozenset[str]] = frozenset({"past"})
+    labels: ClassVar[frozenset[str]] = frozenset({"items"})
 
     kind: Literal["ranking"] = "ranking"
     cutoffs: tuple[int, ...] = (10, 20)
@@ -31,6 +37,9 @@ PriorWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Fiel
 class ModelConfig(Config):
     """What is trained."""
 
+    reads: ClassVar[frozenset[str]]  # fields that it needs
+    predicts: ClassVar[frozenset[str]]  # kinds of label that it can have for its first
+
     dim: int = Field(default=128, ge=4, le=1024)
 
     def as_trained(self) -> Self:
@@ -40,6 +49,9 @@ class ModelConfig(Config):
 
 class HistoryModel(ModelConfig):
     """A user is the weighted sum of the vectors of the items in the history, of all domains."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"past"})
+    predicts: ClassVar[frozenset[str]] = frozenset({"items"})
 
     kind: Literal["history"] = "history"
     text_buckets: int = Field(default=4096, ge=16, le=1 << 20)  # feature hashing of title and category words

@@ -6,9 +6,9 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config.base import Bridge, Config, Draw, Name, Share
-from pipeline.config.baselines import BaselineConfig
+from pipeline.config.baselines import Baseline, BaselineConfig
 from pipeline.config.data import Embedded, Split, Tables
-from pipeline.config.methods import HistoryModel, RankingTask, Strategy, Training
+from pipeline.config.methods import HistoryModel, ModelConfig, RankingTask, Strategy, Training
 
 
 def _tellable(title: str) -> str:
@@ -92,6 +92,7 @@ class Scenario(Config):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what}: {', '.join(twice)} stands there more than once")
         self._check_labels()
+        self._check_fields()
         for baseline in self.baselines:
             over_items = baseline.domains == "source" or baseline.name == "popularity+source"
             if over_items and "items" not in self.bridges:
@@ -107,6 +108,22 @@ class Scenario(Config):
                         f"but bridges names {', '.join(self.bridges) or 'none'}"
                     )
         return self
+
+    def _check_fields(self) -> None:
+        """Refuse what cannot read the rows of the task, or cannot predict what they are labelled with."""
+        parts: list[tuple[str, ModelConfig | Baseline]] = [("model", self.model)]
+        parts += [(f"baselines: {one.name}", one) for one in self.baselines]
+        for what, part in parts:
+            if missing := sorted(part.reads - self.task.fields):
+                raise ValueError(
+                    f"{what} reads {', '.join(missing)}, which rows of the task {self.task.name} do not have, but "
+                    f"{', '.join(sorted(self.task.fields)) or 'no field'}"
+                )
+            if not part.predicts & self.task.labels:
+                raise ValueError(
+                    f"{what} predicts {' or '.join(sorted(part.predicts))}, but the task {self.task.name} asks for "
+                    f"{' or '.join(sorted(self.task.labels))}"
+                )
 
     def _check_labels(self) -> None:
         if self.target_labels:

@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import ValidationError, create_model
 
-from pipeline.config import Baseline, Options, RankingTask, Scenario, TaskConfig
+from pipeline.config import Baseline, HistoryModel, Options, Popularity, RankingTask, Scenario, TaskConfig
 from pipeline.config.methods import ModelConfig
 from pipeline.data.tables import INTERACTIONS, KINDS
 from pipeline.folders import Home
@@ -49,14 +50,30 @@ MEANS = {"far": 5.0, "near": 2.0}
 
 
 class NumbersTask(TaskConfig):
+    fields: ClassVar[frozenset[str]] = frozenset({"x"})
+    labels: ClassVar[frozenset[str]] = frozenset({"numbers"})
+
     kind: Literal["numbers"] = "numbers"
 
 
+class Blind(TaskConfig):
+    fields: ClassVar[frozenset[str]] = frozenset({"x"})
+    labels: ClassVar[frozenset[str]] = frozenset({"classes"})
+
+    kind: Literal["blind"] = "blind"
+
+
 class MeanModel(ModelConfig):
+    reads: ClassVar[frozenset[str]] = frozenset({"x"})
+    predicts: ClassVar[frozenset[str]] = frozenset({"numbers"})
+
     kind: Literal["mean"] = "mean"
 
 
 class Median(Baseline):
+    reads: ClassVar[frozenset[str]] = frozenset()
+    predicts: ClassVar[frozenset[str]] = frozenset({"numbers"})
+
     kind: Literal["median"] = "median"
 
 
@@ -270,6 +287,25 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(KINDS, "numbers", replace(INTERACTIONS, name="numbers"))
     monkeypatch.setattr(registry, "check_serves", lambda *_: None)  # a fresh process knows nothing of this file
     return
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"model": HistoryModel()}, r"model reads past, which rows of the task numbers do not have, but x"),
+        ({"baselines": (Popularity(kind="popularity"),)}, r"baselines: popularity reads past, .* do not have, but x"),
+        ({"task": Blind()}, r"model predicts numbers, but the task blind asks for classes"),
+    ],
+)
+def test_what_cannot_read_or_predict_is_refused(changed: dict[str, Any], told: str) -> None:
+    """When the scenario is read, with the field or the label."""
+    fitting = {name: (Any, NumbersScenario.model_fields[name].default) for name in ("task", "model", "baselines")}
+    free = create_model("Free", __base__=Scenario, **fitting)
+    given = load_scenario("demo").model_dump(exclude={"task", "model", "baselines", "strategies"})
+    given |= {"strategies": [{"tune": {"kind": "scratch"}}], "task": NumbersTask(), "model": MeanModel()}
+    free.model_validate(given | {"baselines": (Median(),)})
+    with pytest.raises(ValidationError, match=told):
+        free.model_validate(given | {"baselines": (Median(),)} | changed)
 
 
 def test_a_kind_of_its_own_runs_to_the_registry(kinds: None, tmp_path: Path) -> None:
