@@ -60,6 +60,7 @@ class CheckSettings(DomainSettings):
 
     name: Name
     title: str
+    task: SerializeAsAny[TaskConfig]
     bridges: tuple[Bridge, ...]
     personal: tuple[str, ...]
     split: Split

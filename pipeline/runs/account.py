@@ -35,9 +35,9 @@ class Account:
 
 def account_of(domain: str, cleaned: CleanFacts, prepared: PrepareFacts) -> Account:
     """The account of one domain's main table."""
-    from pipeline.data.tables import kind_of
+    from pipeline.data.tables import main_of
 
-    [table] = [counts for name, counts in cleaned.tables.items() if kind_of(name).main]
+    table = main_of(cleaned.tables)
     dropped = {reason: count for reason, count in prepared.dropped.items() if count}
     return Account(domain, table.rows_read, prepared.rows, table.rules, dropped)
 

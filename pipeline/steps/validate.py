@@ -132,8 +132,8 @@ def _outcomes(settings: CheckSettings, inputs: Mapping[str, Folder]) -> "list[Ou
 
     from pipeline.data.rules import Times
     from pipeline.data.tables import kind_of
+    from pipeline.tasks.crossings import CleanTables, check_crossings
     from pipeline.validation.checking import run_suite
-    from pipeline.validation.crossings import DomainTables, crossing_checks
     from pipeline.validation.suites import suite
 
     times = Times(_instant(settings.as_of), settings.split.kind == "time")
@@ -150,8 +150,8 @@ def _outcomes(settings: CheckSettings, inputs: Mapping[str, Folder]) -> "list[Ou
             checks = suite(kind_of(table), frame, name, times, volume)
             outcomes += run_suite(frame, checks, table, name, settings.personal)
         share = max(1 - one.rows / one.rows_read if one.rows_read else 0.0 for one in counts.values())
-        domains[name] = DomainTables(frames["interactions"], frames.get("items"), share)
-    figures, found = crossing_checks(settings, domains)
+        domains[name] = CleanTables(frames, share)
+    figures, found = check_crossings(settings, domains)
     return [*outcomes, *run_suite(figures, found, "domains", settings.name, ())]
 
 
@@ -190,10 +190,11 @@ def _keep(docs: Path, final: Path) -> Path:
 
 
 def _reference(run: Run, cleaned: Mapping[str, StepResult[CleanFacts]]) -> "Reference":
+    from pipeline.data.tables import main_of
     from pipeline.validation.passport import find_reference
 
     manifests = {name: run.result(INGEST, name).manifest for name in cleaned}
-    rows = {name: result.facts.tables["interactions"].rows for name, result in cleaned.items()}
+    rows = {name: main_of(result.facts.tables).rows for name, result in cleaned.items()}
     return find_reference(run.home, run.scenario.name, manifests, rows)
 
 

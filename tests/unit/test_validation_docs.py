@@ -14,8 +14,9 @@ from pipeline.data.rules import Check, Times
 from pipeline.data.tables import INTERACTIONS, ITEMS
 from pipeline.errors import StorageError
 from pipeline.folders import Home
+from pipeline.rows.interactions.crossings import crossing_checks
+from pipeline.tasks.crossings import CleanTables
 from pipeline.validation.checking import Outcome, refusal
-from pipeline.validation.crossings import DomainTables, crossing_checks
 from pipeline.validation.data_docs import Volume, rule_examples, shown, write_data_docs
 from pipeline.validation.passport import content_of, find_reference, reference_path, write_passport
 from pipeline.validation.suites import suite
@@ -41,14 +42,19 @@ def scenario(**changes: object) -> Scenario:
     return Scenario.model_validate(value | changes)
 
 
-def tables(users: list[str], titles: list[str | None] | None = None, **columns: list) -> DomainTables:
+def tables(users: list[str], titles: list[str | None] | None = None, **columns: list) -> CleanTables:
     """A domain whose interactions have these users and further columns."""
     rows = pd.DataFrame({"user_id": users, "item_id": [f"i{user}" for user in users], **columns})
     items = pd.DataFrame({"item_id": [str(i) for i in range(len(titles))], "title": titles}) if titles else None
-    return DomainTables(rows, items, 0.0)
+    return CleanTables({"interactions": rows} if items is None else {"interactions": rows, "items": items}, 0.0)
 
 
-def failed_rules(what: Scenario, domains: dict[str, DomainTables]) -> dict[str, str]:
+def with_rows(domain: CleanTables, rows: pd.DataFrame) -> CleanTables:
+    """The same with other interactions."""
+    return replace(domain, tables={**domain.tables, "interactions": rows})
+
+
+def failed_rules(what: Scenario, domains: dict[str, CleanTables]) -> dict[str, str]:
     """Rule -> severity of the crossing checks whose figure is out of bounds, compared here without a library."""
     figures, checks = crossing_checks(what, domains)
     failed = {}
@@ -135,7 +141,8 @@ def test_bridge_of_items_and_of_item_features():
     parts = {"split": ["train", "test"]}
     bare = {"a": tables(["u", "v"]), "b": tables(["w", "x"]), "t": tables(["y", "z"], **parts)}
     titled = {
-        name: DomainTables(part.interactions, tables(["q"], ["Lamp", None]).items, 0.0) for name, part in bare.items()
+        name: replace(part, tables=part.tables | {"items": tables(["q"], ["Lamp", None]).tables["items"]})
+        for name, part in bare.items()
     }
     half = titled | {"t": bare["t"]}
 
@@ -175,13 +182,13 @@ def test_a_target_without_labels_needs_no_rows(columns, failed):
     strategies = [{"tune": {"kind": "direct"}}]
     what = scenario(target_labels=False, strategies=strategies, bridges=["users", "item_features"], baselines=[])
     titled = {
-        name: DomainTables(part.interactions, tables(["q"], ["Lamp", None]).items, 0.0)
+        name: replace(part, tables=part.tables | {"items": tables(["q"], ["Lamp", None]).tables["items"]})
         for name, part in domains.items()
     }
     assert failed_rules(what, titled) == failed
-    closed = titled | {"t": replace(titled["t"], interactions=titled["t"].interactions.iloc[:0])}
+    closed = titled | {"t": with_rows(titled["t"], titled["t"].tables["interactions"].iloc[:0])}
     assert failed_rules(what, closed) == {"test_labels": "warning", "bridge_users": "warning"}
-    empty = titled["t"].interactions.iloc[:0]
+    empty = titled["t"].tables["interactions"].iloc[:0]
     assert not {"enough_rows", "two_users", "two_items", "volume_fell"} & {
         check.rule for check in suite(INTERACTIONS, empty, "t", Times(), None)
     }
@@ -200,7 +207,7 @@ def test_leave_last_out_tests_users_with_two_rows():
 def test_poor_source_is_a_warning_and_a_large_quarantine_critical():
     """A source smaller than the target only warns; more than a fifth of the rows in quarantine refuses."""
     poor = {"a": tables(["y"]), "b": tables(["w", "x"]), "t": tables(["y", "z"], split=["train", "test"])}
-    broken = poor | {"b": DomainTables(poor["b"].interactions, None, 0.21)}
+    broken = poor | {"b": replace(poor["b"], quarantined=0.21)}
 
     assert failed_rules(scenario(), poor) == {"richer_source": "warning"}
     assert failed_rules(scenario(), broken) == {"richer_source": "warning", "quarantine": "critical"}

@@ -1,7 +1,7 @@
 """What only shows when the domains are looked at together: sizes, bridges, quarantine shares, labels."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -9,22 +9,26 @@ import pandas as pd
 from pipeline import columns as c
 from pipeline.config import Bridge, CheckSettings, ColdUsersSplit, ShippedSplit
 from pipeline.data.rules import Check, Severity
+from pipeline.rows.kind import Tables
 
 MAX_QUARANTINED = 0.2  # share of a domain's rows: with more, the rules or the delivery are wrong, not the rows
 
 
-@dataclass(frozen=True)
-class DomainTables:
-    """One domain's clean tables, and the share of rows in quarantine of the table where it is larger, in [0, 1]."""
+class Cleaned(Protocol):
+    """One domain's clean tables."""
 
-    interactions: pd.DataFrame
-    items: pd.DataFrame | None
-    quarantined: float
+    @property
+    def tables(self) -> Tables:
+        """By name; `interactions` is there."""
+        ...
+
+    @property
+    def quarantined(self) -> float:
+        """Share of rows in quarantine of the table where it is larger, in [0, 1]."""
+        ...
 
 
-def crossing_checks(
-    settings: CheckSettings, domains: Mapping[str, DomainTables]
-) -> tuple[pd.DataFrame, tuple[Check, ...]]:
+def crossing_checks(settings: CheckSettings, domains: Mapping[str, Cleaned]) -> tuple[pd.DataFrame, tuple[Check, ...]]:
     """One row of figures about the domains together, and the checks on them.
 
     Returns:
@@ -41,31 +45,31 @@ def crossing_checks(
             Check(rule, severity, "ExpectColumnValuesToBeBetween", expected, remedy, {"column": name, **bounds})
         )
 
-    for name, tables in domains.items():
+    for name, domain in domains.items():
         expect(
-            f"quarantined share of {name}", tables.quarantined, "critical", "quarantine",
+            f"quarantined share of {name}", domain.quarantined, "critical", "quarantine",
             f"at most {MAX_QUARANTINED:.0%} of the rows in quarantine",
             "look at the rules in the Data Docs: so many broken rows point to a wrong mapping or a broken delivery",
             max_value=MAX_QUARANTINED,
         )  # fmt: skip
-    target = domains[settings.target]
+    rows = domains[settings.target].tables["interactions"]
     for name in settings.sources:
         expect(
             f"rows of {name} per row of {settings.target}",
-            len(domains[name].interactions) / max(len(target.interactions), 1), "warning", "richer_source",
+            len(domains[name].tables["interactions"]) / max(len(rows), 1), "warning", "richer_source",
             "a source with at least as many rows as the target",
             "expect little of the transfer, or swap the domains", min_value=1,
         )  # fmt: skip
     for bridge, (what, count) in _bridges(settings, domains).items():
         if bridge in settings.bridges:
-            unknown = bridge == "users" and not settings.target_labels and target.interactions.empty
+            unknown = bridge == "users" and not settings.target_labels and rows.empty
             severity: Severity = "warning" if unknown else "critical"  # customers of a shop without rows are not known
             expect(
                 what, count, severity, f"bridge_{bridge}", f"at least 1, because bridges names {bridge!r}",
                 f"look whether the domains write their ids alike, or take {bridge!r} out of the scenario's bridges",
                 min_value=1,
             )  # fmt: skip
-    for part, count in _labels(settings, target.interactions).items():
+    for part, count in _labels(settings, rows).items():
         if settings.target_labels:
             expect(
                 f"{part} rows of {settings.target}", count, "critical", f"{part}_labels",
@@ -81,7 +85,7 @@ def crossing_checks(
     return pd.DataFrame([figures], dtype="float64"), tuple(checks)
 
 
-def _bridges(settings: CheckSettings, domains: Mapping[str, DomainTables]) -> dict[Bridge, tuple[str, int]]:
+def _bridges(settings: CheckSettings, domains: Mapping[str, Cleaned]) -> dict[Bridge, tuple[str, int]]:
     """What each bridge stands on, and how much of it there is between the sources together and the target."""
     titled = min(
         max((_titled(domains[name]) for name in settings.sources), default=0), _titled(domains[settings.target])
@@ -93,20 +97,20 @@ def _bridges(settings: CheckSettings, domains: Mapping[str, DomainTables]) -> di
     }
 
 
-def _common(settings: CheckSettings, domains: Mapping[str, DomainTables], column: str) -> int:
+def _common(settings: CheckSettings, domains: Mapping[str, Cleaned], column: str) -> int:
     ids = {name: _ids(domains[name], column) for name in settings.domains}
     sources = np.concatenate([ids[name] for name in settings.sources])
     return int(pd.Index(ids[settings.target]).isin(pd.Index(sources)).sum())
 
 
-def _ids(tables: DomainTables, column: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
+def _ids(domain: Cleaned, column: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
     """What stands in either table."""
-    frames = [frame for frame in (tables.interactions, tables.items) if frame is not None and column in frame]
+    frames = [frame for frame in domain.tables.values() if column in frame]
     return np.concatenate([np.empty(0, dtype=object), *(frame[column].dropna().unique() for frame in frames)])
 
 
-def _titled(tables: DomainTables) -> int:
-    items = tables.items
+def _titled(domain: Cleaned) -> int:
+    items = domain.tables.get("items")
     return int(items[c.TITLE].notna().sum()) if items is not None and c.TITLE in items else 0
 
 
