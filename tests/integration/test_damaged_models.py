@@ -100,7 +100,7 @@ def flipped(*paths: Path) -> Iterator[None]:
 
 FILES = ("artifacts/*/weights.safetensors", "artifacts/*/items.films.parquet", "artifacts/*/histories.parquet",
          "artifacts/*/ranker.json", "artifacts/*/package.json", "artifacts/*/manifest.json", "manifest.json", "MLmodel",
-         "requirements.txt", "pyfunc.py", "code/pipeline/serving/requests.py")  # fmt: skip
+         "requirements.txt", "pyfunc.py", "code/pipeline/rows/interactions/requests.py")  # fmt: skip
 
 
 @pytest.mark.parametrize("pattern", FILES)
@@ -121,7 +121,7 @@ def test_any_damaged_file_is_named_and_nothing_is_recommended(home: Home, patter
     assert lookup.model_folder(home, NAME) == model(home, 2)
 
 
-@pytest.mark.parametrize("pattern", ["artifacts/*/weights.safetensors", "code/pipeline/serving/requests.py"])
+@pytest.mark.parametrize("pattern", ["artifacts/*/weights.safetensors", "code/pipeline/rows/interactions/requests.py"])
 def test_mlflow_loads_no_damaged_model(home: Home, pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever loads it by MLflow alone is refused as well; whole, it answers."""
     folder = model(home, 2)
