@@ -48,12 +48,10 @@ class Cost(BaseModel):
 
 
 class IngestFacts(Facts):
-    """Rows, different users and different items of a domain, and rows of its table of items where it has one."""
+    """Rows of a domain's main table, and what else is counted: different things in it, and rows of other tables."""
 
     rows: int
-    users: int
-    items: int
-    item_rows: int | None = None
+    counted: dict[str, int] = {}
     key: str | None = None  # id of the key that made the pseudonyms; None: ids stand as they were brought
     ignored_rows: dict[str, dict[str, int]] = {}  # by table and domain, of the whole snapshot
 

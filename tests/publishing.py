@@ -13,7 +13,7 @@ from pipeline.runs.transaction import transact
 
 LANE = {"lane": "", "valid": {}, "valid_domain": "", "settings": {}}
 FACTS: dict[str, dict[str, Any]] = {
-    "ingest": {"rows": 0, "users": 0, "items": 0},
+    "ingest": {"rows": 0},
     "clean": {"tables": {}},
     "validate": {"failed": {}, "checks": 0, "quarantined": 0, "data_docs": "unhashed/data_docs/index.html"},
     "prepare": {"rows": {}, "kept": 0, "dropped": {}},

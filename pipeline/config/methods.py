@@ -40,7 +40,7 @@ class ModelConfig(Config):
     reads: ClassVar[frozenset[str]]  # fields that it needs
     predicts: ClassVar[frozenset[str]]  # kinds of label that it can have for its first
 
-    dim: int = Field(default=128, ge=4, le=1024)
+    dim: int = Field(default=128, ge=4, le=1024)  # of the features
 
     def as_trained(self) -> Self:
         """What decides about the weights."""
@@ -54,6 +54,7 @@ class HistoryModel(ModelConfig):
     predicts: ClassVar[frozenset[str]] = frozenset({"items"})
 
     kind: Literal["history"] = "history"
+    dim: int = Field(default=128, ge=4, le=1024)
     text_buckets: int = Field(default=4096, ge=16, le=1 << 20)  # feature hashing of title and category words
     dropout: float = Field(default=0.5, ge=0, lt=1)  # share of history items hidden from the encoder in training
     temperature: float = Field(default=0.2, gt=0, le=10)  # fixed: a larger one regularises more

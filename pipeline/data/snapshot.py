@@ -68,18 +68,18 @@ def write_domain(tables: Mapping[str, pa.Table], domain: str, folder: Path) -> I
     Returns:
         Rows of the main table and how many different things it counts, such as users; rows of the others.
     """
-    facts: dict[str, int] = {}
+    rows, found = 0, dict[str, int]()
     for kind, table in ((kind_of(name), table) for name, table in tables.items()):
         part = table.filter(pc.equal(table[c.DOMAIN], domain))
         kept = [name for name in part.column_names if name in kind.required or part[name].null_count < part.num_rows]
         _write(_ordered(part.select(kept)), folder / f"{kind.name}.parquet")
         if kind.main:
             counted = [column for column in kind.columns if column.things]
-            facts |= {column.things: pc.count_distinct(part[column.name]).as_py() for column in counted}
-            facts["rows"] = part.num_rows
+            found |= {column.things: pc.count_distinct(part[column.name]).as_py() for column in counted}
+            rows = part.num_rows
         else:
-            facts[f"{kind.row}_rows"] = part.num_rows
-    return IngestFacts.model_validate(facts)
+            found[f"{kind.row}_rows"] = part.num_rows
+    return IngestFacts(rows=rows, counted=found)
 
 
 def count_ignored(tables: Mapping[str, pa.Table], domains: Sequence[str]) -> dict[str, dict[str, int]]:

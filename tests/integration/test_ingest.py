@@ -98,7 +98,9 @@ def test_a_snapshot_holds_the_domain_sorted_and_typed(data, start):
     }
     assert str(books["value"].to_pylist()) == "[1.5, 0.0, nan]"
     assert books.schema.field("timestamp").type == pa.timestamp("us", tz="UTC")
-    assert results["books"].facts == IngestFacts(rows=3, users=2, items=2, ignored_rows={"interactions": {"games": 1}})
+    assert results["books"].facts == IngestFacts(
+        rows=3, counted={"users": 2, "items": 2}, ignored_rows={"interactions": {"games": 1}}
+    )
     assert run.result(INGEST, "books") == results["books"]
 
 
@@ -139,7 +141,7 @@ def test_items_are_split_by_domain_and_hold_canonical_columns_only(data, start):
     )
     books = table_of(run, results["books"], "items")
     assert books.to_pydict() == {"item_id": ["1", "2"], "domain": ["books"] * 2, "title": [titles[0], "plain"]}
-    assert results["films"].facts.item_rows == 1
+    assert results["films"].facts.counted["item_rows"] == 1
 
 
 def test_unchanged_files_are_not_read(data, start, monkeypatch):
@@ -290,7 +292,7 @@ def test_real_tables_shuffled_are_the_same_snapshot(start, tmp_path, monkeypatch
     run, first = start(chosen)
     source, target = (table_of(run, first[domain]) for domain in chosen.domains)
     assert set(source["user_id"].to_pylist()) == set(target["user_id"].to_pylist()) == set(map(str, range(users)))
-    assert first[chosen.target].facts.items == target_items
+    assert first[chosen.target].facts.counted["items"] == target_items
     assert source.num_rows + target.num_rows == len(rows)
     copy = tmp_path / "copy" / path
     copy.parent.mkdir(parents=True)

@@ -31,6 +31,7 @@ from pipeline.serving import package
 from pipeline.serving.package import ServedModel, write_package
 from pipeline.steps.promote import promote
 from tests.integration.conftest import domain
+from tests.publishing import domains_of
 
 # MLflow itself uses what SQLAlchemy will remove.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]
@@ -304,7 +305,7 @@ def test_an_older_model_scores_tonights_catalogue(home: Home, first: Run) -> Non
     """The champion's package alone says what it had learnt."""
     champion = lookup.find_champion(home, NAME)
     assert champion is not None
-    tonight = Domains((domain("books", 0, 40, 20),), domain("films", 1, 30, 25))
+    tonight = domains_of(Run.load(home, champion.run_id))
     learnt = ServedModel.read(champion.folder).served.learnt(tonight, tonight.training()["films"])
     assert learnt.all()
 

@@ -26,7 +26,8 @@ LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 MODELS = {
     name: model
     for name, model in vars(config).items()
-    if isinstance(model, type) and issubclass(model, config.Config) and model is not config.Config
+    if isinstance(model, type) and issubclass(model, config.Config)
+    if model not in {config.Config, config.TaskConfig, config.ModelConfig}  # which others build on
     if not issubclass(model, config.Settings)  # what a step gets of a scenario; no user writes it
 }
 

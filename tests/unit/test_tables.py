@@ -18,6 +18,7 @@ from pipeline.data.reading import read_file
 from pipeline.data.rules import Times, finite, ids, in_time
 from pipeline.data.tables import ARROW_TYPES, INTERACTIONS, KINDS, Column, Key, TableKind, Type, kind_of
 from pipeline.errors import ConfigError, DataError
+from pipeline.results import IngestFacts
 from pipeline.validation import suites
 from pipeline.validation.checking import run_suite
 from pipeline.validation.quarantine import DUPLICATE, sort_rows
@@ -83,7 +84,7 @@ def test_a_new_kind_is_kept_by_domain(numbers: pa.Table, tmp_path: Path, monkeyp
     monkeypatch.setitem(KINDS, NUMBERS.name, NUMBERS)
     tables = snapshot.assemble([("numbers", numbers)], ["lab", "field"], None)
 
-    assert snapshot.write_domain(tables, "lab", tmp_path) == {"rows": 7, "measurements": 5}
+    assert snapshot.write_domain(tables, "lab", tmp_path) == IngestFacts(rows=7, counted={"measurements": 5})
     kept = parquet.read_table(tmp_path / "numbers.parquet")
     assert kept["row_id"].to_pylist() == ["007", "10", "11", "8", "8", "9", None]
 
