@@ -17,6 +17,7 @@ from pipeline.registry import promote as registry
 from pipeline.registry.rollback import rollback
 from pipeline.results import PROMOTE, REJUDGED
 from pipeline.runs.approve import approve
+from pipeline.runs.recipes import recipe_of
 from pipeline.runs.run import Run
 from pipeline.runs.summary import summarise
 from pipeline.serving.package import ServedModel
@@ -175,6 +176,8 @@ def test_a_repeat_after_an_approval_says_so(home: Home, night: Nights, deciding:
     with pytest.raises(UserError, match="version 2: does not wait for an approval; challenger: 1"):
         approve(home, "crosslift.waits", 2)
     approve(home, "crosslift.waits", 1)
+    champion = lookup.find_champion(home, "crosslift.waits")
+    assert (champion.recipe, champion.creep) == (recipe_of(tried.scenario, "item_knn"), 0.0)
     promote(again := night(home, "waits-3", **waits).run("undecided", None))
     word, reason = told(again)
     assert word == "serves already"
@@ -290,6 +293,7 @@ import json, sys
 from pathlib import Path
 from pipeline.folders import Home
 from pipeline.steps.promote import promote
+from pipeline.runs.recipes import recipe_of
 from pipeline.runs.run import Run
 from pipeline.runs.summary import summarise
 run = Run.load(Home(Path(sys.argv[1])), sys.argv[2])
