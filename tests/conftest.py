@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,10 @@ ROOT = Path(__file__).parents[1]
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"  # read when the numeric libraries load
+
+# A shell without job control starts what is in the background with Ctrl-C ignored, and every process of a test would
+# inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples every time, however long a busy machine takes over them.
 settings.register_profile("house", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
