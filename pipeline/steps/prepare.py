@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pipeline.rows.kind import Given, Parts
 
+SOURCE = "source."  # before the name of a source among the inputs: a domain may have any name
 QUARANTINE = "quarantine"
 BORDER = "border.parquet"  # from when on a source must not know anything: for all users, or by user
 
@@ -33,7 +34,7 @@ def prepare(run: Run) -> dict[str, StepResult[PrepareFacts]]:
         run.forget(PREPARE, name)
     cleaned = {name: {"clean": run.input(CLEAN, name)} for name in scenario.domains}
     target = scenario.target
-    known = {name: cleaned[name]["clean"] for name in scenario.sources if scenario.split.needs_sources}
+    known = {f"{SOURCE}{name}": cleaned[name]["clean"] for name in scenario.sources if scenario.split.needs_sources}
     prepared = transact(run, PREPARE, build_target, _settings(scenario, target), {**cleaned[target], **known}, target)
     border = run.input(PREPARE, target, BORDER)
     sources = {
@@ -61,7 +62,7 @@ def build_target(settings: PrepareSettings, inputs: Mapping[str, Folder], folder
     from pipeline.data.splits import write_border
     from pipeline.tasks.parting import parting_of
 
-    sources = {name: _tables(one) for name, one in inputs.items() if name != "clean"}
+    sources = {key.removeprefix(SOURCE): _tables(one) for key, one in inputs.items() if key.startswith(SOURCE)}
     parts, border = parting_of(settings.task).target(_given(settings, inputs), sources)
     write_border(border, folder / BORDER)
     return _publish(settings, parts, folder)

@@ -137,6 +137,19 @@ def test_thinning_touches_training_rows_of_the_target_only(split, tmp_path):
     assert thinned[0.1]["kept"].sum() < thinned[0.3]["kept"].sum() < len(thinned[1.0])
 
 
+@pytest.mark.parametrize("name", ["clean", "border"])
+def test_a_source_may_have_any_name(name, tmp_path):
+    """Its name is no input of the target's step: the target keeps its own rows and who is known in the source."""
+    split = {"kind": "cold_users", "valid": 0.2, "test": 0.3}
+    run = validated(tmp_path / "one", scenario(split), TABLES)
+    renamed = type(run.scenario).model_validate(scenario(split).model_dump(mode="json") | {"sources": [name]})
+    other = validated(tmp_path / "two", renamed, {name: TABLES["source"], "target": TABLES["target"]})
+    prepare(run)
+    prepare(other)
+    pd.testing.assert_frame_equal(domains_of(run).target.rows, domains_of(other).target.rows)
+    pd.testing.assert_frame_equal(domains_of(run).sources[0].rows, domains_of(other).sources[0].rows)
+
+
 def test_every_share_leaves_the_same_items_to_rank(tmp_path):
     """What a user is known to have taken is left out at any share; training sees only what thinning kept."""
     seen, trained = {}, {}
