@@ -58,18 +58,13 @@ def form(scenario: Scenario) -> dict[str, Param]:
     """Describe the trigger form; the API refuses a value that does not fit, with the reason."""
     names = [strategy.name for strategy in scenario.strategies]
     less = "Below 1 training rows are left out, by a hash; such a run has a champion of its own."
+    each = "Which strategies run; target_only always does, because every gain is measured against it."
+    chosen = Param(names, type="array", items={"type": "string", "enum": names}, examples=names, minItems=1,
+                   uniqueItems=True, description=each)  # fmt: skip
     share = Param(scenario.target_share, type="number", exclusiveMinimum=0, maximum=1, title="Share of target data",
                   description=less)  # fmt: skip
     return {
-        "strategies": Param(
-            names,
-            type="array",
-            items={"type": "string", "enum": names},
-            examples=names,
-            minItems=1,
-            uniqueItems=True,
-            description="Which strategies run; target_only always does, because every gain is measured against it.",
-        ),
+        "strategies": chosen,
         "seed": Param(scenario.seed, type="integer", minimum=0, maximum=2**31 - 1),
         "epochs": Param(
             scenario.training.epochs, type="integer", minimum=1, maximum=1000, description="At most so many passes."
@@ -109,7 +104,7 @@ def validate() -> Record:
 
 @task
 def prepare() -> Record:
-    """Split the rows, number users and items, and hash the words of titles, domain by domain."""
+    """Split the rows, and number users and items, domain by domain."""
     return call("prepare")
 
 
@@ -149,7 +144,7 @@ def fit_baseline(lane: str) -> Record:
 
 @task(trigger_rule=TriggerRule.ALL_DONE)
 def evaluate() -> Record:
-    """Rank the catalogue with every candidate, compare, decide, and write the report; failed lanes are named."""
+    """Judge the test rows by every candidate, compare, decide, and write the report; failed lanes are named."""
     return call("evaluate")
 
 
@@ -196,15 +191,13 @@ def retrain_dag(scenario: Scenario) -> DAG:
 
     Unpausing a DAG starts its last nightly run at once, unless that night began before CROSSLIFT_SINCE.
     """
-    nightly = scenario.schedule and os.environ.get("CROSSLIFT_SCHEDULES") != "off"
+    schedule = None if os.environ.get("CROSSLIFT_SCHEDULES") == "off" else scenario.schedule
 
     @dag(
         dag_id=f"{PREFIX}{scenario.name}",
         description=scenario.title,
         doc_md=about(scenario),
-        schedule=CronDataIntervalTimetable(scenario.schedule, timezone="UTC")
-        if scenario.schedule and nightly
-        else None,
+        schedule=CronDataIntervalTimetable(schedule, timezone="UTC") if schedule else None,
         start_date=datetime.fromisoformat(os.environ.get("CROSSLIFT_SINCE", "2026-01-01T00:00:00+00:00")),
         catchup=False,
         max_active_runs=1,

@@ -151,6 +151,14 @@ class Slice:
     rows: Mask
 
 
+class ItemScorer(Protocol):
+    """A predictor of items."""
+
+    def scores(self, histories: Histories) -> NDArray[np.float32]:
+        """[n, I] of the histories of n units; higher is better."""
+        ...
+
+
 def item_columns(catalogues: Mapping[str, pd.DataFrame], target: str) -> dict[str, IntArray]:
     """The column of each domain's items in one matrix of all: the target's first, one column for each item id."""
     own = pd.Index(catalogues[target][c.ITEM])

@@ -87,6 +87,7 @@ class SplitConfig(Config):
     """What the steps ask of every split."""
 
     needs_sources: ClassVar[bool] = False  # it looks at who is known in the sources
+    needs_time: ClassVar[bool] = False  # a row without a time has no place in it
     cold: ClassVar[bool] = False  # the test holds what no training row has
 
     def for_sources(self) -> Self:
@@ -105,6 +106,8 @@ class ShippedSplit(SplitConfig):
 
 class TimeSplit(SplitConfig):
     """Train before validation before test, over all users at once; the shares are of the target's rows."""
+
+    needs_time: ClassVar[bool] = True
 
     kind: Literal["time"]
     valid: Share = 0.1

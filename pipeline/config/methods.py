@@ -19,6 +19,10 @@ class TaskConfig(Config):
         """What a package calls it."""
         return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
 
+    def as_rows(self) -> Self:
+        """What decides about the rows: how they are judged is asked when they are there."""
+        return type(self)()
+
 
 class RankingTask(TaskConfig):
     """Rank the target's catalogue for each user."""
@@ -40,7 +44,7 @@ class ModelConfig(Config):
     reads: ClassVar[frozenset[str]]  # fields that it needs
     predicts: ClassVar[frozenset[str]]  # kinds of label that it can have for its first
 
-    dim: int = Field(default=128, ge=4, le=1024)  # of the features
+    dim: int  # of the features
 
     def as_trained(self) -> Self:
         """What decides about the weights."""

@@ -99,8 +99,9 @@ class FitSettings(PreparedSettings):
 
 
 class TrainSettings(FitSettings):
-    """What every fit of a network reads."""
+    """What every fit of a network reads; `bridges` is empty where only the sources take part."""
 
+    bridges: tuple[Bridge, ...]
     model: SerializeAsAny[ModelConfig]
     training: Training
 
@@ -114,14 +115,12 @@ class PretrainSettings(TrainSettings):
 class AdaptSettings(TrainSettings):
     """One adaptation."""
 
-    bridges: tuple[Bridge, ...]
     adapt: SerializeAsAny[Adaptation]
 
 
 class TuneSettings(TrainSettings):
     """One strategy; `oracle`: it sees labels that the target is declared not to have."""
 
-    bridges: tuple[Bridge, ...]
     strategy: Strategy
     oracle: bool
 

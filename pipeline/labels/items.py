@@ -5,18 +5,16 @@ Shapes: N rows of a view, I items of the catalogue.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pipeline.config import RankingTask
 from pipeline.labels.ranking_metrics import metric_names, user_metrics
 from pipeline.labels.ranks import Score, latency, ranks
 from pipeline.labels.statistic import Means
 from pipeline.labels.words import Words
-from pipeline.views import PAST, FloatArray, Histories, IntArray, ItemLabel, Mask, Past, View
+from pipeline.views import PAST, FloatArray, IntArray, ItemLabel, ItemScorer, Mask, Past, View
 
 ITEMS = Words(
     metrics={"ndcg": "NDCG", "recall": "recall", "hit_rate": "hit rate", "mrr": "MRR"},
@@ -32,14 +30,6 @@ ITEMS = Words(
 )
 
 _TIMED_USERS = 9
-
-
-class Scorer(Protocol):
-    """What ranks: a predictor of items."""
-
-    def scores(self, histories: Histories) -> NDArray[np.float32]:
-        """[n, I] of the histories of n units; higher is better."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -63,7 +53,7 @@ class Items:
         """How many items are ranked."""
         return f"{len(_label(view).catalogue):,} items are ranked for each user."
 
-    def predict(self, predictor: Scorer, view: View) -> FloatArray:
+    def predict(self, predictor: ItemScorer, view: View) -> FloatArray:
         """Rank each row's item in the catalogue: [N], 1 is the top; see `pipeline.labels.ranks.ranks`."""
         return self._ranks(predictor.scores, view)
 
@@ -82,7 +72,7 @@ class Items:
         means = pd.concat([self._each(view, predicted) for view, predicted in judged]).mean()
         return {str(name): float(value) for name, value in means.items()}
 
-    def latency(self, predictor: Scorer, view: View) -> float:
+    def latency(self, predictor: ItemScorer, view: View) -> float:
         """Seconds to score the catalogue for one user: of those with a row, else of any."""
         past = _past(view).taken
         users: IntArray = np.unique(view.units) if len(view) else np.arange(next(iter(past.values())).shape[0])

@@ -12,14 +12,14 @@ from scipy import sparse
 from torch import nn
 
 from pipeline import columns as c
-from pipeline.config import Role, Strategy
+from pipeline.config import HistoryModel, Role, Strategy, TrainSettings
 from pipeline.data.tokens import item_tokens
 from pipeline.errors import CrossliftError
 from pipeline.models.batches import InputRows, RankingRows, Sampling
 from pipeline.models.build import build_network
 from pipeline.models.item_network import ItemNetwork
 from pipeline.models.items import Catalogue
-from pipeline.models.learner import Finish, Learning
+from pipeline.models.learner import Finish
 from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.sides import Rows
 from pipeline.views import PAST, Histories, IntArray, View, Views, taken_elsewhere
@@ -29,7 +29,13 @@ from pipeline.views import PAST, Histories, IntArray, View, Views, taken_elsewhe
 class HistoryLearner:
     """A user is what the user did in all domains; items that domains share speak of the same vector at the start."""
 
-    learning: Learning
+    settings: TrainSettings
+
+    @property
+    def model(self) -> HistoryModel:
+        """The model's own settings."""
+        assert isinstance(self.settings.model, HistoryModel)
+        return self.settings.model
 
     def pretrain(self, views: Views) -> tuple[ItemNetwork, Rows]:
         """All sources, each with vectors of its own."""
@@ -42,7 +48,7 @@ class HistoryLearner:
         Raises:
             CrossliftError: the network can read nothing of any of the target's users.
         """
-        of = self.learning
+        of = self.settings
         network = self._network(views, frozenset(of.sources))
         reads = (*of.sources, of.target) if has_text(views[of.target]) else of.sources
         seen = in_source_items(views, of.target) if "items" in of.bridges else _past(views)
@@ -51,7 +57,7 @@ class HistoryLearner:
 
     def tune(self, views: Views, strategy: Strategy) -> tuple[ItemNetwork, Rows]:
         """Vectors of their own for the items of every domain whose rows or ids say something of them."""
-        of, labels = self.learning, strategy.tune.labels
+        of, labels = self.settings, strategy.tune.labels
         reads = (of.target,) if strategy.domains == "target" else of.domains
         known = {name: view for name, view in views.items() if name in reads}
         network = self._network(known, frozenset(reads if "target" in labels or "items" in of.bridges else of.sources))
@@ -62,10 +68,10 @@ class HistoryLearner:
     def carry(self, network: ItemNetwork, views: Views, strategy: Strategy) -> None:
         """Place the target's items by who took them where users are shared, and by their twins where items are."""
         labelled = "target" in strategy.tune.labels
-        if "users" in self.learning.bridges and labelled:
-            place_by_takers(network, views, self.learning.target)
-        if "items" in self.learning.bridges:
-            copy_shared_items(network, views, self.learning.target, blank=not labelled)
+        if "users" in self.settings.bridges and labelled:
+            place_by_takers(network, views, self.settings.target)
+        if "items" in self.settings.bridges:
+            copy_shared_items(network, views, self.settings.target, blank=not labelled)
 
     def finishes(self, views: Views, strategy: Strategy) -> list[Finish]:
         """How often each target item was taken, as far as it may be known, and how much that may count.
@@ -73,12 +79,12 @@ class HistoryLearner:
         Zero-shot has the sources' rows alone, and only where items are the bridge: what is popular there may be so
         here.
         """
-        weights, target = self.learning.model.prior_weights, self.learning.target
+        weights, target = self.model.prior_weights, self.settings.target
         if "target" in strategy.tune.labels:
             return [{"prior_weight": weight} for weight in weights]
         catalogues = {name: view.label.catalogue for name, view in views.items()}
         nothing: Finish = {"counts": np.zeros(len(catalogues[target]), dtype=np.int64), "prior_weight": 0.0}
-        if "items" not in self.learning.bridges:
+        if "items" not in self.settings.bridges:
             return [nothing]
         counts = taken_elsewhere(views[target].fields[PAST], catalogues, target)
         return [*({"counts": counts, "prior_weight": weight} for weight in weights), nothing]
@@ -102,24 +108,24 @@ class HistoryLearner:
             views: The domains that it knows.
             own: Those whose items get vectors of their own.
         """
-        past, model = _past(views), self.learning.model
+        past, model = _past(views), self.model
         catalogues = {
             name: Catalogue(_taken(past, name), words(view, model.text_buckets), own=name in own)
             for name, view in views.items()
         }
-        torch.manual_seed(self.learning.seed)
+        torch.manual_seed(self.settings.seed)
         return build_network(model, catalogues, list(views)[-1])
 
     def _labelled(self, views: Views, domain: str, reads: Sequence[str]) -> RankingRows:
         """The labelled rows of one domain, seen through the histories that the model reads."""
-        of = self.learning
-        sampling = Sampling(of.training.batch_size, of.training.negatives, of.model.dropout, of.seed)
+        of = self.settings
+        sampling = Sampling(of.training.batch_size, of.training.negatives, self.model.dropout, of.seed)
         role: Role = "target" if domain == of.target else "source"
         return RankingRows(views[domain], role, reads, sampling)
 
     def _inputs(self, views: Views, histories: Histories, reads: Sequence[str]) -> InputRows:
         """The target's users of the training split, without their labels, of whom the model can read anything."""
-        of, target = self.learning, views[self.learning.target]
+        of, target = self.settings, views[self.settings.target]
         known = target.fields[PAST].taken[of.target] if of.target_labels else target.label.seen
         readable = sum(np.diff(histories[name].indptr) for name in reads)
         users = np.flatnonzero((np.diff(known.indptr) > 0) & (readable > 0))
@@ -181,7 +187,7 @@ def place_by_takers(network: ItemNetwork, views: Views, target: str) -> None:
     histories = _past(views)
     with torch.no_grad():
         sources = {name: histories[name] for name in views if name != target}
-        features = network.encode(network.read(sources)).numpy()
+        features = network.encode(network.encoder.read(sources)).numpy()
     known = np.linalg.norm(features, axis=1) > 0
     takers = sparse.csr_matrix(histories[target][known].T)
     counts = np.diff(takers.indptr)

@@ -1,42 +1,17 @@
 """What turns views into networks, batches and predictors: one for each kind of model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
-from pipeline.config import Bridge, Strategy, Training, TrainSettings
+from pipeline.config import Strategy
 from pipeline.models.sides import Rows
 from pipeline.views import Predictor, View, Views
 
 Finish = dict[str, Any]  # what validation picks for a fitted network, such as how much a prior counts
 
 
-@dataclass(frozen=True)
-class Learning:
-    """The settings of a fit, beside those of its strategy."""
-
-    sources: tuple[str, ...]
-    target: str
-    bridges: tuple[Bridge, ...]
-    target_labels: bool
-    model: Any  # the config of the model
-    training: Training
-    seed: int
-
-    @classmethod
-    def of(cls, settings: TrainSettings, bridges: tuple[Bridge, ...] = ()) -> Self:
-        """Those of a step, and the bridges where it reads any."""
-        return cls(settings.sources, settings.target, bridges, settings.target_labels, settings.model,
-                   settings.training, settings.seed)  # fmt: skip
-
-    @property
-    def domains(self) -> tuple[str, ...]:
-        """The sources, then the target."""
-        return (*self.sources, self.target)
-
-
 class Learner(Protocol):
-    """A kind of model with the settings of a fit.
+    """A kind of model with the settings of a step that trains.
 
     Views are of all domains that take part, with the validation rows held back that choose.
     """

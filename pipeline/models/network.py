@@ -41,6 +41,7 @@ class Head(nn.Module, ABC):
 class Network(nn.Module):
     """An encoder and a head."""
 
+    encoder: Encoder
     head: Head
 
     def __init__(self, encoder: Encoder, head: Head, target: str) -> None:

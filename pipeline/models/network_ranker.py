@@ -49,7 +49,7 @@ class NetworkRanker(Ranker):
     def scores(self, histories: "Histories") -> Scores:
         """Scores of the target's items; a domain that the network does not know is not looked at."""
         with torch.no_grad():
-            scores: Scores = self._score(self.network.encode(self.network.read(histories))).numpy()
+            scores: Scores = self._score(self.network.encode(self.network.encoder.read(histories))).numpy()
         return scores
 
     def state(self) -> tuple[dict[str, Any], Arrays]:

@@ -57,6 +57,14 @@ Tables = Mapping[str, pd.DataFrame]  # the validated tables of a domain by name
 
 
 @dataclass(frozen=True)
+class CleanTables:
+    """One domain's clean tables, and the share of rows in quarantine of the table where it is larger, in [0, 1]."""
+
+    tables: Tables
+    quarantined: float
+
+
+@dataclass(frozen=True)
 class Given:
     """What a domain brings to be parted: its tables, and which share of its rows for training is kept."""
 

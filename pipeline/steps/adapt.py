@@ -30,12 +30,11 @@ def build(settings: AdaptSettings, inputs: Mapping[str, Folder], folder: Path, w
     """Write `model.safetensors` and the curve."""
     from safetensors.torch import load_file, save_file
 
-    from pipeline.models.learner import Learning
     from pipeline.tasks.learners import build_learner
     from pipeline.training.fit import fit, write_curves
     from pipeline.transfer.methods import build_adapt
 
-    config, learner = settings.adapt, build_learner(Learning.of(settings, settings.bridges))
+    config, learner = settings.adapt, build_learner(settings)
     choosing = () if settings.target_labels else settings.sources[:1]  # whose validation rows have to choose later
     model, rows = learner.adapt(load_prepared(settings, inputs).training(choosing))
     training = settings.training.model_copy(update={"epochs": min(config.epochs, settings.training.epochs)})

@@ -30,7 +30,9 @@ def audit(run: Run) -> StepResult[AuditFacts]:
     cold = scenario.cold_start or scenario.split.cold or not scenario.target_labels
     cleaned = {f"clean.{name}": run.input(CLEAN, name) for name in scenario.domains}
     inputs = {"validate": run.input(VALIDATE), **cleaned, **run.prepared()}
-    return transact(run, AUDIT, build, AuditSettings.of(scenario, cold_start=cold), inputs)
+    return transact(
+        run, AUDIT, build, AuditSettings.of(scenario, task=scenario.task.as_rows(), cold_start=cold), inputs
+    )
 
 
 def build(settings: AuditSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> AuditFacts:

@@ -91,12 +91,10 @@ class _Lane:
 
     @classmethod
     def of(cls, settings: TuneSettings, inputs: Inputs) -> Self:
-        from pipeline.models.learner import Learning
         from pipeline.tasks.learners import build_learner
 
         start = inputs["start"].path / "model.safetensors" if "start" in inputs else None
-        learner = build_learner(Learning.of(settings, settings.bridges))
-        return cls(settings.strategy, learner, settings.model.dim, start)
+        return cls(settings.strategy, build_learner(settings), settings.model.dim, start)
 
     def ready(self, views: "Views") -> tuple["Network", "Method", "Rows"]:
         """The model as the strategy initialises it, its method, and the rows that it is fitted on."""

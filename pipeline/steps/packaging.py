@@ -16,6 +16,7 @@ def packaged(run: Run, lane: str) -> StepResult[PackageFacts]:
     scenario, candidate = run.scenario, lane_of(run, lane)
     settings = PackageSettings.of(
         scenario,
+        task=scenario.task.as_rows(),
         lane=lane,
         pseudonymous=scenario.pseudonymous or scenario.embedded is not None,  # as ingest decides
         key=run.result(INGEST, scenario.target).facts.key,

@@ -49,7 +49,7 @@ def _settings(scenario: Scenario, domain: str) -> PrepareSettings:
     needs = ("train", "valid", "test") if scenario.target_labels else ()
     return PrepareSettings(
         domain=domain,
-        task=scenario.task,
+        task=scenario.task.as_rows(),
         split=scenario.split if own else scenario.split.for_sources(),
         share=(scenario.target_share if scenario.target_labels else 0.0) if own else 1.0,
         draw=scenario.share_draw if own else 0,

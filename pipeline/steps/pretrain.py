@@ -30,7 +30,7 @@ def pretrain_source(run: Run) -> StepResult[TrainFacts]:
     run.forget(PRETRAIN)
     scenario = run.scenario
     wanted = any(strategy.start != "random" for strategy in scenario.strategies)
-    settings = PretrainSettings.of(scenario, model=scenario.model.as_trained(), wanted=wanted)
+    settings = PretrainSettings.of(scenario, model=scenario.model.as_trained(), bridges=(), wanted=wanted)
     return transact(run, PRETRAIN, build, settings, run.prepared(*scenario.sources))
 
 
@@ -40,7 +40,6 @@ def build(settings: PretrainSettings, inputs: Mapping[str, Folder], folder: Path
 
     from pipeline.config import NoAdapt
     from pipeline.evaluation.choosing import Chooser, score_together
-    from pipeline.models.learner import Learning
     from pipeline.tasks.learners import build_learner
     from pipeline.tasks.prepared import read_prepared
     from pipeline.training.fit import fit, write_curves
@@ -49,7 +48,7 @@ def build(settings: PretrainSettings, inputs: Mapping[str, Folder], folder: Path
 
     if not settings.wanted:
         return TrainFacts(epochs=0)
-    names, learner = settings.sources, build_learner(Learning.of(settings))
+    names, learner = settings.sources, build_learner(settings)
     prepared = read_prepared(settings.task, {name: inputs[f"prepare.{name}"].path for name in names}, names[0])
     every = Chooser.of_sources(settings, prepared)
     total = sum(len(chooser.view) for chooser in every)

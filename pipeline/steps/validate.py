@@ -42,13 +42,14 @@ def validate(run: Run, as_of: datetime | None = None) -> StepResult[ValidateFact
     for name in scenario.domains:
         run.forget(CLEAN, name)
     until = as_of.isoformat() if as_of else None
-    settings = CleanSettings(as_of=until, needs_time=scenario.split.kind == "time")
+    settings = CleanSettings(as_of=until, needs_time=scenario.split.needs_time)
     snapshots = {name: run.input(INGEST, name) for name in scenario.domains}
     cleaned = {name: transact(run, CLEAN, clean, settings, {"ingest": one}, name) for name, one in snapshots.items()}
     reference = _reference(run, cleaned)
     checks = CheckSettings.of(
-        scenario, as_of=until, reference_content=reference.content, reference_rows=dict(reference.rows)
-    )
+        scenario, task=scenario.task.as_rows(), as_of=until, reference_content=reference.content,
+        reference_rows=dict(reference.rows),
+    )  # fmt: skip
     inputs = {f"ingest.{name}": one for name, one in snapshots.items()}
     inputs |= {f"clean.{name}": run.input(CLEAN, name) for name in cleaned}
     try:
@@ -132,11 +133,12 @@ def _outcomes(settings: CheckSettings, inputs: Mapping[str, Folder]) -> "list[Ou
 
     from pipeline.data.rules import Times
     from pipeline.data.tables import kind_of
-    from pipeline.tasks.crossings import CleanTables, check_crossings
+    from pipeline.rows.kind import CleanTables
+    from pipeline.tasks.crossings import check_crossings
     from pipeline.validation.checking import run_suite
     from pipeline.validation.suites import suite
 
-    times = Times(_instant(settings.as_of), settings.split.kind == "time")
+    times = Times(_instant(settings.as_of), settings.split.needs_time)
     outcomes: list[Outcome] = []
     domains = {}
     for name in settings.domains:

@@ -1,29 +1,21 @@
 """From a task to what only shows when its domains are looked at together."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from pipeline.config import CheckSettings, Config, RankingTask
 from pipeline.data.rules import Check
 from pipeline.rows.interactions.crossings import crossing_checks
-from pipeline.rows.kind import Tables
+from pipeline.rows.kind import CleanTables
 
 Crossed = tuple[pd.DataFrame, tuple[Check, ...]]  # one row of figures, and a check for each of them
 
 
-@dataclass(frozen=True)
-class CleanTables:
-    """One domain's clean tables, and the share of rows in quarantine of the table where it is larger, in [0, 1]."""
-
-    tables: Tables
-    quarantined: float
-
-
 # config class of a task -> checks(settings, clean tables of each domain)
-CROSSINGS: dict[type[Config], Callable[[CheckSettings, Mapping[str, Any]], Crossed]] = {RankingTask: crossing_checks}
+CROSSINGS: dict[type[Config], Callable[[CheckSettings, Mapping[str, CleanTables]], Crossed]] = {
+    RankingTask: crossing_checks
+}
 
 
 def check_crossings(settings: CheckSettings, domains: Mapping[str, CleanTables]) -> Crossed:

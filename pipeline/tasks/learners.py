@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 
-from pipeline.config import Config, HistoryModel
+from pipeline.config import Config, HistoryModel, TrainSettings
 from pipeline.models.lanes import HistoryLearner
-from pipeline.models.learner import Learner, Learning
+from pipeline.models.learner import Learner
 
-LEARNERS: dict[type[Config], Callable[[Learning], Learner]] = {HistoryModel: HistoryLearner}  # config class of a model
+LEARNERS: dict[type[Config], Callable[[TrainSettings], Learner]] = {
+    HistoryModel: HistoryLearner
+}  # config class of a model
 
 
-def build_learner(learning: Learning) -> Learner:
-    """The learner of a model with the settings of a fit."""
-    return LEARNERS[type(learning.model)](learning)
+def build_learner(settings: TrainSettings) -> Learner:
+    """The learner of a model with the settings of a step."""
+    return LEARNERS[type(settings.model)](settings)

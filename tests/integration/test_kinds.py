@@ -68,6 +68,7 @@ class MeanModel(ModelConfig):
     predicts: ClassVar[frozenset[str]] = frozenset({"numbers"})
 
     kind: Literal["mean"] = "mean"
+    dim: int = 4
 
 
 class Median(Baseline):
@@ -216,10 +217,10 @@ class AllAtOnce:
 
 @dataclass(frozen=True)
 class MeanLearner:
-    learning: Any
+    settings: Any
 
     def tune(self, views: Any, strategy: Any) -> tuple[Network, Rows]:
-        target = self.learning.target
+        target = self.settings.target
         return Network(Ones(), MeanHead(), target), Rows((AllAtOnce(views[target], "target"),))
 
     def finishes(self, views: Any, strategy: Any) -> list[dict[str, float]]:

@@ -1,7 +1,5 @@
 """What an adaptation may read of the target: histories of its users, as far as the source model knows the items."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +8,6 @@ from pipeline.config import Scenario, TrainSettings
 from pipeline.errors import CrossliftError
 from pipeline.models.batches import InputRows
 from pipeline.models.lanes import HistoryLearner, copy_shared_items, place_by_takers, shared_items
-from pipeline.models.learner import Learning
 from pipeline.models.network import Network
 from pipeline.rows.interactions.prepared import DomainData, Domains
 from pipeline.scenarios import load_scenario
@@ -35,7 +32,7 @@ NEAR = domain("near", ["c y", "c q", "d q", "e z", "e y"])  # other users; y and
 
 
 def learner(given: Scenario, *sources: str) -> HistoryLearner:
-    return HistoryLearner(replace(Learning.of(TrainSettings.of(given), given.bridges), sources=sources or ("far",)))
+    return HistoryLearner(TrainSettings.of(given, sources=sources or ("far",)))
 
 
 def new_network(bridge: str, domains: Domains) -> Network:

@@ -15,7 +15,7 @@ from pipeline.data.tables import INTERACTIONS, ITEMS
 from pipeline.errors import StorageError
 from pipeline.folders import Home
 from pipeline.rows.interactions.crossings import crossing_checks
-from pipeline.tasks.crossings import CleanTables
+from pipeline.rows.kind import CleanTables
 from pipeline.validation.checking import Outcome, refusal
 from pipeline.validation.data_docs import Volume, rule_examples, shown, write_data_docs
 from pipeline.validation.passport import content_of, find_reference, reference_path, write_passport

@@ -1,7 +1,6 @@
 """What only shows when the domains are looked at together: sizes, bridges, quarantine shares, labels."""
 
 from collections.abc import Mapping
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -9,26 +8,14 @@ import pandas as pd
 from pipeline import columns as c
 from pipeline.config import Bridge, CheckSettings, ColdUsersSplit, ShippedSplit
 from pipeline.data.rules import Check, Severity
-from pipeline.rows.kind import Tables
+from pipeline.rows.kind import CleanTables
 
 MAX_QUARANTINED = 0.2  # share of a domain's rows: with more, the rules or the delivery are wrong, not the rows
 
 
-class Cleaned(Protocol):
-    """One domain's clean tables."""
-
-    @property
-    def tables(self) -> Tables:
-        """By name; `interactions` is there."""
-        ...
-
-    @property
-    def quarantined(self) -> float:
-        """Share of rows in quarantine of the table where it is larger, in [0, 1]."""
-        ...
-
-
-def crossing_checks(settings: CheckSettings, domains: Mapping[str, Cleaned]) -> tuple[pd.DataFrame, tuple[Check, ...]]:
+def crossing_checks(
+    settings: CheckSettings, domains: Mapping[str, CleanTables]
+) -> tuple[pd.DataFrame, tuple[Check, ...]]:
     """One row of figures about the domains together, and the checks on them.
 
     Returns:
@@ -85,7 +72,7 @@ def crossing_checks(settings: CheckSettings, domains: Mapping[str, Cleaned]) -> 
     return pd.DataFrame([figures], dtype="float64"), tuple(checks)
 
 
-def _bridges(settings: CheckSettings, domains: Mapping[str, Cleaned]) -> dict[Bridge, tuple[str, int]]:
+def _bridges(settings: CheckSettings, domains: Mapping[str, CleanTables]) -> dict[Bridge, tuple[str, int]]:
     """What each bridge stands on, and how much of it there is between the sources together and the target."""
     titled = min(
         max((_titled(domains[name]) for name in settings.sources), default=0), _titled(domains[settings.target])
@@ -97,19 +84,19 @@ def _bridges(settings: CheckSettings, domains: Mapping[str, Cleaned]) -> dict[Br
     }
 
 
-def _common(settings: CheckSettings, domains: Mapping[str, Cleaned], column: str) -> int:
+def _common(settings: CheckSettings, domains: Mapping[str, CleanTables], column: str) -> int:
     ids = {name: _ids(domains[name], column) for name in settings.domains}
     sources = np.concatenate([ids[name] for name in settings.sources])
     return int(pd.Index(ids[settings.target]).isin(pd.Index(sources)).sum())
 
 
-def _ids(domain: Cleaned, column: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
+def _ids(domain: CleanTables, column: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
     """What stands in either table."""
     frames = [frame for frame in domain.tables.values() if column in frame]
     return np.concatenate([np.empty(0, dtype=object), *(frame[column].dropna().unique() for frame in frames)])
 
 
-def _titled(domain: Cleaned) -> int:
+def _titled(domain: CleanTables) -> int:
     items = domain.tables.get("items")
     return int(items[c.TITLE].notna().sum()) if items is not None and c.TITLE in items else 0
 

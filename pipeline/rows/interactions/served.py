@@ -6,7 +6,7 @@ Shapes: U users with a history, I_d items of domain d, n requests.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,17 +20,9 @@ from pipeline.errors import ConfigError, StorageError
 from pipeline.rows.interactions.prepared import Domains
 from pipeline.rows.interactions.requests import HISTORY, SOURCE_HISTORY, answer
 from pipeline.rows.kind import PackageInfo
-from pipeline.views import Histories, IntArray, Mask, View
+from pipeline.views import Histories, IntArray, ItemScorer, Mask, View
 
 SERVED_PARTS = (c.TRAIN, c.VALID)  # the histories that the candidate was evaluated with
-
-
-class Scorer(Protocol):
-    """What ranks: a predictor of items."""
-
-    def scores(self, histories: Histories) -> NDArray[np.float32]:
-        """[n, I] of the histories of n users; higher is better."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +36,7 @@ class OtherNight:
         target: The domain whose items are ranked.
     """
 
-    scorer: Scorer
+    scorer: ItemScorer
     places: Mapping[str, IntArray]
     sizes: Mapping[str, int]
     target: str
@@ -74,7 +66,7 @@ class ServedInteractions:
     """
 
     info: PackageInfo
-    ranker: Scorer
+    ranker: ItemScorer
     items: Mapping[str, pd.DataFrame]
     users: pd.Index
     histories: Histories
@@ -136,7 +128,7 @@ class ServeInteractions:
             items.to_parquet(folder / f"items.{domain.name}.parquet", index=False, compression="zstd")
         _write_histories(folder, prepared)
 
-    def read(self, folder: Path, info: PackageInfo, predictor: Scorer) -> ServedInteractions:
+    def read(self, folder: Path, info: PackageInfo, predictor: ItemScorer) -> ServedInteractions:
         """Read what `write` wrote.
 
         Raises:
