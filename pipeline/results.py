@@ -65,9 +65,15 @@ class TableCounts(Facts):
 
 
 class CleanFacts(Facts):
-    """Counts of one domain, by table."""
+    """Counts of one domain, by table; `main` is the one whose rows are learnt from."""
 
     tables: dict[str, TableCounts]
+    main: str
+
+    @property
+    def learnt(self) -> TableCounts:
+        """The counts of the main table."""
+        return self.tables[self.main]
 
 
 class ValidateFacts(Facts):

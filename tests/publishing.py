@@ -14,7 +14,7 @@ from pipeline.runs.transaction import transact
 LANE = {"lane": "", "valid": {}, "valid_domain": "", "settings": {}}
 FACTS: dict[str, dict[str, Any]] = {
     "ingest": {"rows": 0},
-    "clean": {"tables": {}},
+    "clean": {"tables": {}, "main": "interactions"},
     "validate": {"failed": {}, "checks": 0, "quarantined": 0, "data_docs": "unhashed/data_docs/index.html"},
     "prepare": {"rows": {}, "kept": 0, "dropped": {}},
     "audit": {"test_rows": 0, "marked": 0, "kinds": {}, "differs": []},

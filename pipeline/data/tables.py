@@ -4,10 +4,10 @@ Casting, the snapshot, the quarantine, the suites and a test of the documentatio
 is one value in `KINDS`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeVar
+from typing import Literal
 
 import pyarrow as pa
 
@@ -15,7 +15,6 @@ from pipeline import columns as c
 from pipeline.data.rules import Check, Rule, Severity, Times, finite, ids, in_time, not_negative
 from pipeline.errors import ConfigError
 
-T = TypeVar("T")
 Type = Literal["id", "text", "time", "whole number", "number"]
 
 ARROW_TYPES: dict[Type, pa.DataType] = {
@@ -123,9 +122,3 @@ def kind_of(name: str) -> TableKind:
     if name not in KINDS:
         raise ConfigError(f"tables: expected {' or '.join(KINDS)}, got {name!r}.")
     return KINDS[name]
-
-
-def main_of(tables: Mapping[str, T]) -> T:
-    """What stands under the name of the one table whose rows are learnt from."""
-    [found] = [one for name, one in tables.items() if kind_of(name).main]
-    return found

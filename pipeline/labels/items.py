@@ -10,24 +10,12 @@ import numpy as np
 import pandas as pd
 
 from pipeline.config import RankingTask
+from pipeline.labels.item_words import ITEMS
 from pipeline.labels.ranking_metrics import metric_names, user_metrics
 from pipeline.labels.ranks import Score, latency, ranks
 from pipeline.labels.statistic import Means
 from pipeline.labels.words import Words
 from pipeline.views import PAST, FloatArray, IntArray, ItemLabel, ItemScorer, Mask, Past, View
-
-ITEMS = Words(
-    metrics={"ndcg": "NDCG", "recall": "recall", "hit_rate": "hit rate", "mrr": "MRR"},
-    less=frozenset(),
-    units="users",
-    percent=True,
-    digits=2,
-    chance="a scorer that says the same for all items",
-    protocol=(
-        "Every item of the catalogue is ranked for each test user; items that the user already took are left out, ties "
-        "count half."
-    ),
-)
 
 _TIMED_USERS = 9
 

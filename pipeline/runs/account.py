@@ -35,9 +35,7 @@ class Account:
 
 def account_of(domain: str, cleaned: CleanFacts, prepared: PrepareFacts) -> Account:
     """The account of one domain's main table."""
-    from pipeline.data.tables import main_of
-
-    table = main_of(cleaned.tables)
+    table = cleaned.learnt
     dropped = {reason: count for reason, count in prepared.dropped.items() if count}
     return Account(domain, table.rows_read, prepared.rows, table.rules, dropped)
 

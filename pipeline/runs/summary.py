@@ -78,12 +78,12 @@ def print_summary(run: Run, console: "Console") -> None:
     Raises:
         MissingResultError: the run has no report.
     """
-    from pipeline.tasks.labels import build_label
+    from pipeline.tasks.words import words_of
 
     summary = summarise(run)
     console.print()
     console.width = max(console.width, WIDTH)
-    console.print(comparison_table(read_report(run), build_label(run.scenario.task).words))
+    console.print(comparison_table(read_report(run), words_of(run.scenario.task)))
     if summary["failed"]:
         console.print(f"Failed lanes: {', '.join(summary['failed'])}", style="red", markup=False)
     unlike = [f"Validation is not like the test: {difference}" for difference in summary["differs"]]

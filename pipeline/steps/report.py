@@ -80,7 +80,7 @@ def build(settings: ReportSettings, inputs: Mapping[str, Folder], folder: Path, 
     from pipeline.evaluation.curve import CurvePoint
     from pipeline.evaluation.gate import Verdict
     from pipeline.evaluation.report import Report, write_report
-    from pipeline.tasks.labels import build_label
+    from pipeline.tasks.words import words_of
 
     ranked, judged = inputs["ranked"].path, inputs["verdict"].path
     points = [CurvePoint.model_validate(point) for point in settings.points]
@@ -94,7 +94,7 @@ def build(settings: ReportSettings, inputs: Mapping[str, Folder], folder: Path, 
         latencies=read_json(ranked / UNHASHED / "latency.json"),
     )
     (folder / UNHASHED).mkdir()
-    write_report(folder / UNHASHED, report, build_label(settings.task).words)
+    write_report(folder / UNHASHED, report, words_of(settings.task))
     return ReportFacts(
         **facts_of(VERDICT, judged).model_dump(),
         html=f"{UNHASHED}/report.html",

@@ -94,7 +94,7 @@ def clean(settings: CleanSettings, inputs: Mapping[str, Folder], folder: Path, _
             counts[table] = TableCounts(rows_read=len(rows), rows=len(parts.clean), rules=parts.counts)
     quarantine = pa.concat_tables(removed, promote_options="permissive")
     pq.write_table(quarantine, folder / "quarantine.parquet", compression="zstd")
-    return CleanFacts(tables=counts)
+    return CleanFacts(tables=counts, main=next(table for table in counts if KINDS[table].main))
 
 
 def check(settings: CheckSettings, inputs: Mapping[str, Folder], folder: Path, work: Path) -> ValidateFacts:
@@ -192,11 +192,10 @@ def _keep(docs: Path, final: Path) -> Path:
 
 
 def _reference(run: Run, cleaned: Mapping[str, StepResult[CleanFacts]]) -> "Reference":
-    from pipeline.data.tables import main_of
     from pipeline.validation.passport import find_reference
 
     manifests = {name: run.result(INGEST, name).manifest for name in cleaned}
-    rows = {name: main_of(result.facts.tables).rows for name, result in cleaned.items()}
+    rows = {name: result.facts.learnt.rows for name, result in cleaned.items()}
     return find_reference(run.home, run.scenario.name, manifests, rows)
 
 

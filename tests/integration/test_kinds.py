@@ -1,7 +1,7 @@
 """A row kind, a label kind, a model and a baseline that exist only here: from cleaned tables to a registered model.
 
 Rows are numbers; what is predicted is another number, by the mean. Nothing but the tables of `pipeline/tasks/`, and
-those where a baseline's predictor and a kind of table are named, knows of them.
+those where a predictor is named, knows of them.
 """
 
 import json
@@ -20,7 +20,6 @@ from pydantic import ValidationError, create_model
 
 from pipeline.config import Baseline, HistoryModel, Options, Popularity, RankingTask, Scenario, TaskConfig
 from pipeline.config.methods import ModelConfig
-from pipeline.data.tables import INTERACTIONS, KINDS
 from pipeline.folders import Home
 from pipeline.labels import numbers
 from pipeline.labels.statistic import Recomputed
@@ -40,7 +39,7 @@ from pipeline.steps.evaluate import evaluate
 from pipeline.steps.finetune import finetune_target
 from pipeline.steps.prepare import prepare
 from pipeline.steps.promote import promote
-from pipeline.tasks import audits, baselines, labels, learners, parting, prepared, serving, slices
+from pipeline.tasks import audits, baselines, labels, learners, parting, prepared, serving, slices, words
 from pipeline.views import ROW, UNIT, View
 from tests.publishing import publish
 
@@ -276,7 +275,8 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """One line in each table."""
     for table, value in (
         (parting.PARTINGS, PartNumbers()), (prepared.PREPARED, Numbers.read), (audits.AUDITS, no_marks),
-        (slices.SLICES, lambda view: []), (labels.LABELS, Mean), (serving.SERVING, ServeNumbers()),
+        (slices.SLICES, lambda view: []), (labels.LABELS, Mean), (words.WORDS, WORDS),
+        (serving.SERVING, ServeNumbers()),
         (baselines.BASELINES, (
             lambda config, views, target, settings, seed, shared: MeanPredictor(np.median(views[target].label.value)),
             lambda config: iter([{}]),
@@ -285,7 +285,6 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setitem(table, NumbersTask, value)
     monkeypatch.setitem(learners.LEARNERS, MeanModel, MeanLearner)
     monkeypatch.setitem(RANKERS, "mean", lambda: MeanPredictor)
-    monkeypatch.setitem(KINDS, "numbers", replace(INTERACTIONS, name="numbers"))
     monkeypatch.setattr(registry, "check_serves", lambda *_: None)  # a fresh process knows nothing of this file
     return
 
@@ -320,8 +319,8 @@ def test_a_kind_of_its_own_runs_to_the_registry(kinds: None, tmp_path: Path) -> 
         x, y = random.normal(size=(2, 1500))
         rows = pd.DataFrame({"row_id": np.arange(1500), "x": x, "y": mean * np.exp(y)})
         publish(run, INGEST, lambda folder: None, key=name, name=name)
-        counts = {"numbers": {"rows_read": 1500, "rows": 1500, "rules": {}}}
-        publish(run, CLEAN, lambda folder, table=rows: table.to_parquet(folder / "numbers.parquet"), {"tables": counts},
+        told = {"tables": {"numbers": {"rows_read": 1500, "rows": 1500, "rules": {}}}, "main": "numbers"}
+        publish(run, CLEAN, lambda folder, table=rows: table.to_parquet(folder / "numbers.parquet"), told,
                 key=name, name=name)  # fmt: skip
     publish(run, VALIDATE, lambda folder: (folder / "passport.json").write_text("{}"))
     prepare(run)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config import TaskConfig
 from pipeline.runs import fingerprint
+from pipeline.tasks import labels, words
 
 STEPS = (
     "ingest",
@@ -53,6 +55,7 @@ def hashes() -> dict[str, str]:
         ("rows/interactions/twins.py", {"audit"}),
         ("rows/interactions/slices.py", {"judging"}),
         ("labels/words.py", {"pretrain", "finetune", "baseline", "judging", "report"}),
+        ("labels/ranks.py", {"pretrain", "finetune", "baseline", "judging"}),
         ("training/fit.py", TRAINED),
         ("models/ease.py", {"baseline", "judging", "packaging"}),
         ("steps/finetune.py", {"finetune"}),
@@ -106,3 +109,10 @@ def test_data_of_a_module_counts(tmp_path: Path) -> None:
         "report.py", "report.html", "report_markdown.html",
     }  # fmt: skip
     assert {path.name for path in fingerprint._files(tmp_path, "pipeline.gate")} == {"gate.py"}
+
+
+@pytest.mark.parametrize("task", labels.LABELS)
+def test_the_words_of_a_task_are_those_of_its_label(task: type[TaskConfig]) -> None:
+    """What is told without loading the metrics is what they are told by."""
+    assert words.words_of(task()) is labels.build_label(task()).words
+    assert labels.LABELS.keys() == words.WORDS.keys()
