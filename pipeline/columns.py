@@ -8,6 +8,7 @@ POSITION = "position"
 EVENT = "event"
 VALUE = "value"
 SPLIT = "split"
+ROW = "row_id"
 
 TITLE = "title"
 CATEGORY = "category"

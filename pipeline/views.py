@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline import columns as c
+from pipeline.config import FeatureType
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -22,6 +23,7 @@ Histories = Mapping[str, sparse.csr_matrix]
 
 ROW, UNIT = "row", "unit"  # columns of `View.rows`
 PAST = "past"  # the field that is a `Past`
+FEATURES = "features"  # the field that is a `Features`
 
 
 class Field(Protocol):
@@ -56,6 +58,28 @@ class Past:
         return Past({name: sparse.csr_matrix(one.shape, dtype=one.dtype) for name, one in self.taken.items()})
 
 
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What is known of each row itself.
+
+    Args:
+        table: [N] a column for each feature, in the order in which they are declared: numbers and flags (0, 1) as
+            float64, categories as texts, times in UTC; what is missing is NaN, None or NaT.
+        types: What each feature is, in the same order.
+    """
+
+    table: pd.DataFrame
+    types: Mapping[str, FeatureType]
+
+    def take(self, places: IntArray) -> "Features":
+        """The same of some of the rows."""
+        return replace(self, table=self.table.iloc[places].reset_index(drop=True))
+
+    def of(self, *types: FeatureType) -> list[str]:
+        """Names of the features of these types."""
+        return [name for name, one in self.types.items() if one in types]
+
+
 class Label(Protocol):
     """What is predicted of the rows."""
 
@@ -85,6 +109,47 @@ class ItemLabel:
     name: str = "item"
 
     def take(self, places: IntArray) -> "ItemLabel":
+        """The same of some of the rows."""
+        return replace(self, value=self.value[places])
+
+
+@dataclass(frozen=True, eq=False)
+class ClassLabel:
+    """Which class each row is of.
+
+    Args:
+        value: [N] places among the classes; -1 where it is not known.
+        classes: Names of all classes, at least one; of two the second is the one that is looked for.
+        name: What the label is called.
+    """
+
+    value: IntArray
+    classes: tuple[str, ...]
+    name: str
+
+    @property
+    def known(self) -> Mask:
+        """Which rows [N] have a label."""
+        return self.value >= 0
+
+    def take(self, places: IntArray) -> "ClassLabel":
+        """The same of some of the rows."""
+        return replace(self, value=self.value[places])
+
+
+@dataclass(frozen=True, eq=False)
+class NumberLabel:
+    """Which number each row has: [N], NaN where it is not known."""
+
+    value: FloatArray
+    name: str
+
+    @property
+    def known(self) -> Mask:
+        """Which rows [N] have a label."""
+        return ~np.isnan(self.value)
+
+    def take(self, places: IntArray) -> "NumberLabel":
         """The same of some of the rows."""
         return replace(self, value=self.value[places])
 
@@ -137,6 +202,10 @@ class Predictor(Protocol):
 
     needs: ClassVar[tuple[str, ...]]  # libraries that it loads, beside those that every predictor needs
 
+    def settled(self, chosen: Mapping[str, float]) -> Self:
+        """The same with what validation chose last, see `LabelKind.settle`."""
+        ...
+
     def save(self, folder: Path) -> None:
         """Write all that it is, without pickling."""
         ...
@@ -156,6 +225,31 @@ class ItemScorer(Protocol):
 
     def scores(self, histories: Histories) -> NDArray[np.float32]:
         """[n, I] of the histories of n units; higher is better."""
+        ...
+
+
+class ClassEstimator(Protocol):
+    """A predictor of a class."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that it knows."""
+        ...
+
+    def probabilities(self, features: Features) -> FloatArray:
+        """[N, K] of each class that it knows; rows sum to one."""
+        ...
+
+    def decided(self, probabilities_NK: FloatArray) -> IntArray:
+        """Which class is told: [N] places among those that it knows."""
+        ...
+
+
+class NumberEstimator(Protocol):
+    """A predictor of a number."""
+
+    def values(self, features: Features) -> FloatArray:
+        """[N]."""
         ...
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from pipeline.config.base import Config
+from pipeline.config.base import Bridge, Config
 
 Domains = Literal["target", "source", "all"]
 SourceWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=10)], ...], Field(min_length=1)]
@@ -30,12 +30,23 @@ class Baseline(Config):
         """`ease`: the name of the same method on the target alone."""
         return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
 
+    @property
+    def bridges(self) -> frozenset[Bridge]:
+        """What the domains must have in common for the source's rows to say something of the target's."""
+        return frozenset()
+
 
 class RankingBaseline(Baseline):
     """Ranks items by what users did."""
 
     reads: ClassVar[frozenset[str]] = frozenset({"past"})
     predicts: ClassVar[frozenset[str]] = frozenset({"items"})
+
+    @property
+    def bridges(self) -> frozenset[Bridge]:
+        """Items, where it asks for no user."""
+        over_items = self.domains == "source" or self.name == "popularity+source"
+        return frozenset({"items"}) if over_items else frozenset()
 
 
 class Popularity(RankingBaseline):
@@ -92,4 +103,45 @@ class Blend(RankingBaseline):
     neighbours: tuple[int, ...] = (300,)
 
 
-BaselineConfig = Annotated[Popularity | ItemKnn | UserKnn | Ials | Ease | Blend, Field(discriminator="kind")]
+class ExamplesBaseline(Baseline):
+    """Predicts a label from features."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"features"})
+    predicts: ClassVar[frozenset[str]] = frozenset({"classes", "numbers"})
+
+    @property
+    def bridges(self) -> frozenset[Bridge]:
+        """Features, where rows of a source are learnt from."""
+        return frozenset() if self.domains == "target" else frozenset({"features"})
+
+
+Grid = Annotated[tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...], Field(min_length=1)]
+
+
+class Constant(ExamplesBaseline):
+    """The share of each class, or the mean: what can be said without looking."""
+
+    kind: Literal["constant"]
+
+
+class Linear(ExamplesBaseline):
+    """Logistic regression of a class, ridge regression of a number."""
+
+    kind: Literal["linear"]
+    buckets: int = Field(default=1024, ge=16, le=1 << 20)  # of hashed values, for all categories together
+    regularization: Grid = (0.1, 1.0, 10.0, 100.0)  # times half the squared length of the weights
+
+
+class Boosting(ExamplesBaseline):
+    """Gradient boosting of trees (LightGBM)."""
+
+    kind: Literal["boosting"]
+    rounds: int = Field(default=100, ge=1, le=10_000)
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    leaves: tuple[Annotated[int, Field(ge=2, le=1024)], ...] = Field(default=(4, 15), min_length=1)
+    smallest_leaf: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(5, 40), min_length=1)  # in rows
+
+
+BaselineConfig = Annotated[
+    Popularity | ItemKnn | UserKnn | Ials | Ease | Blend | Constant | Linear | Boosting, Field(discriminator="kind")
+]

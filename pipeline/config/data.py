@@ -6,29 +6,33 @@ from urllib.parse import parse_qsl
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from pipeline.config.base import Config, Share
+from pipeline.config.base import Config, Draw, Name, Share
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")  # ${NAME}: an environment variable
 _PASSWORD = re.compile(r"^[^:/]*://[^:/@]*:(?P<password>[^@]*)@")  # as SQLAlchemy finds it
 _SECRET = re.compile(r"passw|passphrase|\bpass\b|pwd|token|secret|credential", re.IGNORECASE)
 
 
-class FileTable(Config):
+class MappedTable(Config):
+    """How the columns of a table become the canonical ones."""
+
+    columns: dict[str, str] = {}  # canonical name -> name in the file; a column of the same name needs no entry
+    constants: dict[str, str] = {}  # canonical name -> one value for all rows, such as the domain of a file
+    domains: dict[Name, str] = {}  # domain of the scenario -> what the column `domain` says for it, where it differs
+
+
+class FileTable(MappedTable):
     """Rows from CSV, Parquet or JSON lines below the data folder; `path` may be a glob."""
 
     path: str
     format: Literal["csv", "parquet", "jsonl"] | None = None  # None: by the file's ending, also before .gz, .bz2, .zst
-    columns: dict[str, str] = {}  # canonical name -> name in the file; a column of the same name needs no entry
-    constants: dict[str, str] = {}  # canonical name -> one value for all rows, such as the domain of a file
 
 
-class SqlTable(Config):
+class SqlTable(MappedTable):
     """Rows of a query; `${NAME}` in the URL is replaced by that environment variable, so that no secret is stored."""
 
     url: str
     query: str
-    columns: dict[str, str] = {}
-    constants: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _has_no_secret(self) -> Self:
@@ -59,8 +63,15 @@ Table = Annotated[Annotated[FileTable, Tag("FileTable")] | Annotated[SqlTable, T
 class Tables(Config):
     """The tables of a scenario; several sources of one kind are put under each other."""
 
-    interactions: tuple[Table, ...] = Field(min_length=1)
+    interactions: tuple[Table, ...] = ()
     items: tuple[Table, ...] = ()
+    examples: tuple[Table, ...] = ()
+
+    @property
+    def named(self) -> dict[str, tuple[Table, ...]]:
+        """The tables by kind, of those kinds that there are."""
+        every = {kind: getattr(self, kind) for kind in type(self).model_fields}
+        return {kind: tables for kind, tables in every.items() if tables}
 
     @model_validator(mode="before")
     @classmethod
@@ -74,6 +85,8 @@ class Tables(Config):
 
 class Embedded(Config):
     """The built-in generator: two shops whose customers share tastes, or one shop on two devices."""
+
+    tables: ClassVar[frozenset[str]] = frozenset({"interactions", "items"})  # that it makes
 
     variant: Literal["shops", "devices"] = "shops"
     related: bool = True  # False: the source's tastes say nothing about the target's, so that transfer must not help
@@ -142,4 +155,19 @@ class ColdUsersSplit(SplitConfig):
         return type(self)(kind=self.kind)
 
 
-Split = Annotated[ShippedSplit | TimeSplit | LeaveLastOutSplit | ColdUsersSplit, Field(discriminator="kind")]
+class HashSplit(SplitConfig):
+    """Components of rows that belong together, divided by a hash so that each class has its shares of every part."""
+
+    kind: Literal["hash"]
+    valid: Share = 0.2
+    test: Share = 0.2
+    draw: Draw = 0  # another number divides them anew
+
+    def for_sources(self) -> Self:
+        """What of it decides about a source's rows: not the test's share, nor the draw, which are the target's."""
+        return type(self)(kind=self.kind)
+
+
+Split = Annotated[
+    ShippedSplit | TimeSplit | LeaveLastOutSplit | ColdUsersSplit | HashSplit, Field(discriminator="kind")
+]

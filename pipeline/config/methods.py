@@ -1,4 +1,4 @@
-"""The model, its training, and the strategies: one `adapt` followed by one `tune`."""
+"""Training, and the strategies: one `adapt` followed by one `tune`."""
 
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
@@ -8,67 +8,6 @@ from pipeline.config.base import Bridge, Config, LearningRate, Role, Weight
 from pipeline.config.baselines import Domains
 
 
-class TaskConfig(Config):
-    """What is predicted of which rows; the kinds of both stand in `pipeline/tasks/`."""
-
-    fields: ClassVar[frozenset[str]]  # what its rows say, by name
-    labels: ClassVar[frozenset[str]]  # kinds of label that they have
-
-    @property
-    def name(self) -> str:
-        """What a package calls it."""
-        return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
-
-    def as_rows(self) -> Self:
-        """What decides about the rows: how they are judged is asked when they are there."""
-        return type(self)()
-
-
-class RankingTask(TaskConfig):
-    """Rank the target's catalogue for each user."""
-
-    fields: ClassVar[frozenset[str]] = frozenset({"past"})
-    labels: ClassVar[frozenset[str]] = frozenset({"items"})
-
-    kind: Literal["ranking"] = "ranking"
-    cutoffs: tuple[int, ...] = (10, 20)
-    metric: Literal["ndcg", "recall", "hit_rate", "mrr"] = "ndcg"  # at the first cutoff; chooses and is gated
-
-
-PriorWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Field(min_length=1)]
-
-
-class ModelConfig(Config):
-    """What is trained."""
-
-    reads: ClassVar[frozenset[str]]  # fields that it needs
-    predicts: ClassVar[frozenset[str]]  # kinds of label that it can have for its first
-
-    dim: int  # of the features
-
-    def as_trained(self) -> Self:
-        """What decides about the weights."""
-        return self
-
-
-class HistoryModel(ModelConfig):
-    """A user is the weighted sum of the vectors of the items in the history, of all domains."""
-
-    reads: ClassVar[frozenset[str]] = frozenset({"past"})
-    predicts: ClassVar[frozenset[str]] = frozenset({"items"})
-
-    kind: Literal["history"] = "history"
-    dim: int = Field(default=128, ge=4, le=1024)
-    text_buckets: int = Field(default=4096, ge=16, le=1 << 20)  # feature hashing of title and category words
-    dropout: float = Field(default=0.5, ge=0, lt=1)  # share of history items hidden from the encoder in training
-    temperature: float = Field(default=0.2, gt=0, le=10)  # fixed: a larger one regularises more
-    prior_weights: PriorWeights = (1.0, 0.7, 2.0, 0.5, 4.0, 8.0)  # tried on validation when a lane is fitted
-
-    def as_trained(self) -> Self:
-        """What decides about the weights: how much popularity counts is tried when they are there."""
-        return self.model_copy(update={"prior_weights": (1.0,)})
-
-
 class Training(Config):
     """How a model is fitted; early stopping looks at validation rows only."""
 
@@ -76,7 +15,7 @@ class Training(Config):
     patience: int = Field(default=2, ge=1, le=100)
     batch_size: int = Field(default=1024, ge=1, le=1 << 20)
     negatives: int = Field(default=1024, ge=1, le=1 << 20)
-    learning_rate: LearningRate = 0.1
+    learning_rate: LearningRate | None = None  # None: as the model has it
     valid_users: int = Field(default=4000, ge=1)  # at most so many validation rows are ranked after each epoch
 
 
@@ -89,7 +28,7 @@ class Choice(Config):
     starts: ClassVar[Start]  # what its weights begin with; an adapted model is the source's where there is no adapt
     labels: ClassVar[frozenset[Role]]  # whose labels it learns from; none: nothing is fitted
     bridges: ClassVar[frozenset[Bridge]] = frozenset(
-        {"users", "items", "item_features"}
+        {"users", "items", "item_features", "features"}
     )  # one is enough; none: no need
 
     @property
@@ -170,29 +109,30 @@ class Direct(Choice):
 
     starts: ClassVar[Start] = "adapted"
     labels: ClassVar[frozenset[Role]] = frozenset()
-    bridges: ClassVar[frozenset[Bridge]] = frozenset({"items", "item_features", "labels"})
+    bridges: ClassVar[frozenset[Bridge]] = frozenset({"items", "item_features", "features"})
 
     kind: Literal["direct"]
 
 
-class Frozen(Choice):
-    """The source's part stays as it is; only the target's own vectors are trained."""
+class Further(Choice):
+    """Trains weights further that are good already, in smaller steps."""
 
     starts: ClassVar[Start] = "adapted"
     labels: ClassVar[frozenset[Role]] = frozenset({"target"})
+
+    learning_rate: LearningRate | None = None  # None: the model's own for such weights
+
+
+class Frozen(Further):
+    """The source's part stays as it is; only what is the target's own is trained."""
 
     kind: Literal["frozen"]
-    learning_rate: LearningRate = 0.03
 
 
-class FineTune(Choice):
+class FineTune(Further):
     """All weights are trained further on the target."""
 
-    starts: ClassVar[Start] = "adapted"
-    labels: ClassVar[frozenset[Role]] = frozenset({"target"})
-
     kind: Literal["fine_tune"]
-    learning_rate: LearningRate = 0.03  # smaller than from scratch: the start is already good
 
 
 class Joint(Choice):

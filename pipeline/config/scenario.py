@@ -1,14 +1,16 @@
 """One transfer as a whole, and what a trigger may change of it."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config.base import Bridge, Config, Draw, Name, Share
 from pipeline.config.baselines import Baseline, BaselineConfig
 from pipeline.config.data import Embedded, Split, Tables
-from pipeline.config.methods import HistoryModel, ModelConfig, RankingTask, Strategy, Training
+from pipeline.config.methods import Strategy, Training
+from pipeline.config.models import MODELS, HistoryModel, Model, ModelConfig
+from pipeline.config.tasks import RankingTask, Task, task_kind
 
 
 def _tellable(title: str) -> str:
@@ -57,8 +59,8 @@ class Scenario(Config):
     cold_start: bool = False  # True: users or items without a training row in the target are expected in the test
     target_labels: bool = True  # False: the target is declared without labels, and none of its rows is trained on
     split: Split
-    task: RankingTask = RankingTask()
-    model: HistoryModel = HistoryModel()
+    task: Task = RankingTask()
+    model: Model = HistoryModel()
     training: Training = Training()
     strategies: tuple[Strategy, ...] = Field(min_length=1)
     baselines: tuple[BaselineConfig, ...]
@@ -81,6 +83,15 @@ class Scenario(Config):
             return frozenset()
         return frozenset(lane.name for lane in (*self.strategies, *self.baselines) if lane.domains != "source")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_the_model_of_its_task(cls, given: Any) -> Any:
+        """A model without a kind is the one that its task is usually learnt by."""
+        if not isinstance(given, dict) or not isinstance(model := given.get("model", {}), dict) or "kind" in model:
+            return given
+        usual = MODELS.get(task_kind(given.get("task", {})))
+        return {**given, "model": {"kind": usual, **model}} if usual else given
+
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
         if self.target in self.sources or len(set(self.sources)) != len(self.sources):
@@ -91,23 +102,56 @@ class Scenario(Config):
             names = [lane.name for lane in lanes]
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what}: {', '.join(twice)} stands there more than once")
+        self._check_tables()
         self._check_labels()
         self._check_fields()
+        self._check_bridges()
+        return self
+
+    def _check_tables(self) -> None:
+        """Refuse tables and splits that the task can make nothing of."""
+        task = self.task
+        if self.split.kind not in task.splits:
+            raise ValueError(
+                f"split: the task {task.name} is parted by {', '.join(sorted(task.splits))}, got {self.split.kind!r}"
+            )
+        named = self.tables.named if self.tables else self.embedded.tables if self.embedded else ()
+        if task.tables[0] not in named:
+            raise ValueError(f"tables: the task {task.name} learns from {task.tables[0]}, which are not named")
+        if unread := [kind for kind in named if kind not in task.tables]:
+            raise ValueError(
+                f"tables: the task {task.name} reads {' and '.join(task.tables)}, but nothing of {', '.join(unread)}"
+            )
+        told = {name for tables in (self.tables.named.values() if self.tables else ()) for one in tables
+                for name in one.domains}  # fmt: skip
+        if strange := sorted(told - set(self.domains)):
+            raise ValueError(
+                f"tables: domains names {', '.join(strange)}, which are no domains here; there are "
+                f"{', '.join(self.domains)}"
+            )
+
+    def _check_bridges(self) -> None:
+        given = set(self.bridges)
+        if strange := sorted(given - self.task.bridges):
+            raise ValueError(
+                f"bridges: rows of the task {self.task.name} can have {', '.join(sorted(self.task.bridges))} in "
+                f"common, not {', '.join(strange)}"
+            )
         for baseline in self.baselines:
-            over_items = baseline.domains == "source" or baseline.name == "popularity+source"
-            if over_items and "items" not in self.bridges:
+            if missing := sorted(baseline.bridges - given):
                 raise ValueError(
-                    f"baselines: {baseline.name} needs the bridge items, but bridges names "
-                    f"{', '.join(self.bridges) or 'none'}; without items in common the source's rows say nothing here"
+                    f"baselines: {baseline.name} needs the bridge {' and '.join(missing)}, but bridges names "
+                    f"{', '.join(self.bridges) or 'none'}; without {' and '.join(missing)} in common the source's rows "
+                    "say nothing here"
                 )
         for strategy in self.strategies:
             for choice in (strategy.adapt, strategy.tune):
-                if choice.bridges and not choice.bridges & set(self.bridges):
+                useful = choice.bridges & self.task.bridges
+                if choice.bridges and not useful & given:
                     raise ValueError(
-                        f"strategies: {strategy.name} needs one of the bridges {', '.join(sorted(choice.bridges))}, "
+                        f"strategies: {strategy.name} needs one of the bridges {', '.join(sorted(useful))}, "
                         f"but bridges names {', '.join(self.bridges) or 'none'}"
                     )
-        return self
 
     def _check_fields(self) -> None:
         """Refuse what cannot read the rows of the task, or cannot predict what they are labelled with."""
@@ -144,10 +188,11 @@ class Scenario(Config):
                 "target_only and baselines with domains: target"
             )
         adapted = [strategy.name for strategy in self.strategies if strategy.start == "adapted"]
-        if adapted and "users" not in self.bridges:
+        if adapted and self.task.unlabelled and not self.task.unlabelled & set(self.bridges):
             raise ValueError(
-                f"target_labels is false and {', '.join(adapted)} needs the bridge users: without labels an adaptation "
-                "reads the target's users by their history in the source alone"
+                f"target_labels is false and {', '.join(adapted)} needs the bridge "
+                f"{' or '.join(sorted(self.task.unlabelled))}: without labels an adaptation reads the target's "
+                "users by their history in the source alone"
             )
         if not {lane.name for lane in (*self.strategies, *self.baselines)} - self.oracles:
             raise ValueError(

@@ -11,8 +11,10 @@ from pydantic import JsonValue, SerializeAsAny
 from pipeline.config.base import Bridge, Config, Name, Share
 from pipeline.config.baselines import Baseline
 from pipeline.config.data import Split
-from pipeline.config.methods import Adaptation, ModelConfig, Strategy, TaskConfig, Training
+from pipeline.config.methods import Adaptation, Further, Strategy, Training
+from pipeline.config.models import ModelConfig
 from pipeline.config.scenario import Gate, Scenario
+from pipeline.config.tasks import TaskConfig
 from pipeline.results import Outcome
 
 
@@ -44,6 +46,7 @@ class IngestSettings(Settings):
 
     domain: Name
     domains: tuple[str, ...]  # sorted: which of them is the target does not matter
+    task: SerializeAsAny[TaskConfig]
     key: str | None
     without_rows: str
 
@@ -51,6 +54,7 @@ class IngestSettings(Settings):
 class CleanSettings(Settings):
     """`as_of` is the end of the run's data interval, None where only the wide range of times counts."""
 
+    task: SerializeAsAny[TaskConfig]
     as_of: str | None
     needs_time: bool
 
@@ -105,6 +109,11 @@ class TrainSettings(FitSettings):
     model: SerializeAsAny[ModelConfig]
     training: Training
 
+    @property
+    def fitting(self) -> Training:
+        """The training with the model's own rate, where the scenario says none."""
+        return self.training.model_copy(update={"learning_rate": self.training.learning_rate or self.model.rate})
+
 
 class PretrainSettings(TrainSettings):
     """`wanted`: a strategy starts from the source's model."""
@@ -123,6 +132,14 @@ class TuneSettings(TrainSettings):
 
     strategy: Strategy
     oracle: bool
+
+    @property
+    def fitting(self) -> Training:
+        """The training at the strategy's rate, where it has one of its own."""
+        tune = self.strategy.tune
+        if not isinstance(tune, Further):
+            return super().fitting
+        return self.training.model_copy(update={"learning_rate": tune.learning_rate or self.model.further_rate})
 
 
 class BaselineSettings(FitSettings):

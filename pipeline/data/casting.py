@@ -95,6 +95,27 @@ def _as_number(values: pa.Array, place: Place, kind: pa.DataType = ARROW_TYPES["
     return numbers
 
 
+def _as_measure(values: pa.Array, place: Place) -> pa.Array:
+    if pa.types.is_boolean(values.type):
+        values = values.cast(pa.int64())
+    numbers = _as_number(values, place)
+    return pc.if_else(pc.is_nan(numbers), None, numbers)
+
+
+def _as_flag(values: pa.Array, place: Place) -> pa.Array:
+    """Yes or no, as tables spell it: true, t, yes, y, 1, 1.0 and their opposites, in any case."""
+    if pa.types.is_boolean(values.type):
+        return values
+    if pa.types.is_floating(values.type):
+        values = pc.if_else(pc.is_nan(values), None, values)
+    spelt = pc.utf8_lower(_no_blanks(_as_text(values, place)))
+    yes = pc.is_in(spelt, pa.array(["true", "t", "yes", "y", "1", "1.0"]))
+    no = pc.is_in(spelt, pa.array(["false", "f", "no", "n", "0", "0.0"]))
+    told = "yes or no, such as true or false, 1 or 0; a label of other values needs `positive`, the one looked for"
+    _check(pc.and_(pc.is_valid(spelt), pc.invert(pc.or_(yes, no))), values, place, told)
+    return pc.if_else(pc.is_valid(spelt), yes, None)
+
+
 def _as_time(values: pa.Array, place: Place) -> pa.Array:
     utc = ARROW_TYPES["time"]
     expected = "a date and time such as 2026-01-31T12:00:00+01:00, or whole seconds since 1970 (1973 to 9999)"
@@ -183,4 +204,6 @@ _CASTS: dict[Type, Callable[[pa.Array, Place], pa.Array]] = {
     "time": _as_time,
     "whole number": _as_whole,
     "number": _as_number,
+    "measure": _as_measure,
+    "flag": _as_flag,
 }

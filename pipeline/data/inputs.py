@@ -1,5 +1,6 @@
 """What a scenario reads, as things with a fingerprint and a table. Loads nothing heavy until a table is wanted."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.data.mapping import Mapper
+    from pipeline.data.tables import TableKind
 
 
 class Input(Protocol):
@@ -28,15 +30,16 @@ class Input(Protocol):
     def read(self) -> "list[pa.Table]": ...  # noqa: D102
 
 
-def inputs_of(tables: Tables, root: Path, personal: tuple[str, ...]) -> list[Input]:
+def inputs_of(tables: Tables, kinds: "Mapping[str, TableKind]", root: Path, personal: tuple[str, ...]) -> list[Input]:
     """All inputs of a scenario.
 
     Args:
         tables: What the scenario names.
+        kinds: What they are, by name.
         root: The data folder, resolved.
         personal: Canonical columns whose values must not appear in a message.
     """
-    named = [(kind, spec) for kind in Tables.model_fields for spec in getattr(tables, kind)]
+    named = [(kinds[kind], spec) for kind, specs in tables.named.items() for spec in specs]
     return [
         Query(kind, spec, root, personal) if isinstance(spec, SqlTable) else Files(kind, spec, root, personal)
         for kind, spec in named
@@ -47,10 +50,15 @@ def inputs_of(tables: Tables, root: Path, personal: tuple[str, ...]) -> list[Inp
 class Files:
     """Files below the data folder; their bytes decide the fingerprint, so that unchanged ones are not parsed."""
 
-    kind: str
+    table: "TableKind"
     spec: FileTable
     root: Path
     personal: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """The name of its kind."""
+        return self.table.name
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:
@@ -62,7 +70,7 @@ class Files:
         """Hash of the files' bytes and formats and of the mapping."""
         self._states  # noqa: B018  taken before the hashes
         hashes = [(hash_file(path), self._format(path)) for path in self.paths]
-        return digest([self.kind, self.spec.columns, self.spec.constants, hashes])
+        return digest([self.kind, self.spec.columns, self.spec.constants, self.spec.domains, hashes])
 
     def read(self) -> "list[pa.Table]":
         """One canonical table a file.
@@ -72,7 +80,7 @@ class Files:
         """
         from pipeline.data.reading import read_file
 
-        mapper = _mapper(self.kind, self.spec, self.personal)
+        mapper = _mapper(self.table, self.spec, self.personal)
         before = self._states
         read = [read_file(path, self._shown(path), self._format(path), mapper) for path in self.paths]
         for path, state in zip(self.paths, before, strict=True):
@@ -95,10 +103,15 @@ class Files:
 class Query:
     """The result of a query, which must be read to know whether it changed."""
 
-    kind: str
+    table: "TableKind"
     spec: SqlTable
     root: Path
     personal: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """The name of its kind."""
+        return self.table.name
 
     @cached_property
     def fingerprint(self) -> str:
@@ -115,14 +128,13 @@ class Query:
     def _table(self) -> "pa.Table":
         from pipeline.data.sql import read_query
 
-        return read_query(self.spec, self.root, _mapper(self.kind, self.spec, self.personal))
+        return read_query(self.spec, self.root, _mapper(self.table, self.spec, self.personal))
 
 
-def _mapper(kind: str, spec: Table, personal: tuple[str, ...]) -> "Mapper":
+def _mapper(table: "TableKind", spec: Table, personal: tuple[str, ...]) -> "Mapper":
     from pipeline.data.mapping import Mapper
-    from pipeline.data.tables import kind_of
 
-    return Mapper(kind_of(kind), spec, frozenset(personal))
+    return Mapper(table, spec, frozenset(personal))
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from pipeline import columns as c
 from pipeline.config import Table
 from pipeline.data.casting import Place, cast
 from pipeline.data.tables import TableKind
@@ -83,7 +85,15 @@ class Mapper:
             place = Place(f"tables.{self.kind.name}.constants", name)
             constant = cast(pa.chunked_array([[value]]), types[name], place)
             arrays[name] = constant.take(pa.repeat(pa.scalar(0, pa.int64()), raw.num_rows))
+        if self.spec.domains:
+            arrays[c.DOMAIN] = _renamed(arrays[c.DOMAIN], {told: name for name, told in self.spec.domains.items()})
         return pa.table({name: arrays[name] for name in types if name in arrays})
+
+
+def _renamed(values: pa.Array, names: dict[str, str]) -> pa.Array:
+    """Texts by their names; what has none stays as it is."""
+    places = pc.index_in(values, pa.array(list(names), pa.string()))
+    return pc.coalesce(pa.array(list(names.values()), pa.string()).take(places), values)
 
 
 def _near(name: str, among: Sequence[str]) -> str:

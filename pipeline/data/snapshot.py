@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from pipeline import columns as c
 from pipeline.data.pseudonyms import pseudonymise
-from pipeline.data.tables import kind_of
+from pipeline.data.tables import TableKind
 from pipeline.errors import DataError
 from pipeline.results import IngestFacts
 
@@ -25,12 +25,17 @@ def content_hash(table: pa.Table) -> str:
 
 
 def assemble(
-    parts: Iterable[tuple[str, pa.Table]], domains: Sequence[str], key: bytes | None, without_rows: str = ""
+    parts: Iterable[tuple[str, pa.Table]],
+    kinds: Mapping[str, TableKind],
+    domains: Sequence[str],
+    key: bytes | None,
+    without_rows: str = "",
 ) -> dict[str, pa.Table]:
     """One table of each kind: the inputs under each other, with pseudonyms if there is a key.
 
     Args:
         parts: Name of the kind and rows of each input.
+        kinds: The kinds by name.
         domains: Those of the scenario.
         key: Of the pseudonyms, or None.
         without_rows: The domain that may have no rows in the main table.
@@ -41,10 +46,10 @@ def assemble(
     by_kind: dict[str, list[pa.Table]] = {}
     for kind, part in parts:
         by_kind.setdefault(kind, []).append(part)
-    tables = {kind: _joined(kind, those) for kind, those in by_kind.items()}
+    tables = {kind: _joined(kinds[kind], those) for kind, those in by_kind.items()}
     for kind, table in tables.items():
         found = sorted(pc.unique(table[c.DOMAIN]).drop_null().to_pylist())
-        needed = [domain for domain in domains if domain != without_rows or not kind_of(kind).main]
+        needed = [domain for domain in domains if domain != without_rows or not kinds[kind].main]
         if missing := [domain for domain in needed if domain not in found]:
             # a column of hundreds of values is no column of domains, and may be one of people
             there = ", ".join(map(repr, found)) if len(found) <= 20 else f"{len(found)} others"
@@ -59,7 +64,9 @@ def assemble(
     return tables
 
 
-def write_domain(tables: Mapping[str, pa.Table], domain: str, folder: Path) -> IngestFacts:
+def write_domain(
+    tables: Mapping[str, pa.Table], kinds: Mapping[str, TableKind], domain: str, folder: Path
+) -> IngestFacts:
     """Write each table of a domain, such as `interactions.parquet`.
 
     Rows are sorted by the columns in their order; a column that is not required and has no value in the domain is left
@@ -69,7 +76,7 @@ def write_domain(tables: Mapping[str, pa.Table], domain: str, folder: Path) -> I
         Rows of the main table and how many different things it counts, such as users; rows of the others.
     """
     rows, found = 0, dict[str, int]()
-    for kind, table in ((kind_of(name), table) for name, table in tables.items()):
+    for kind, table in ((kinds[name], table) for name, table in tables.items()):
         part = table.filter(pc.equal(table[c.DOMAIN], domain))
         kept = [name for name in part.column_names if name in kind.required or part[name].null_count < part.num_rows]
         _write(_ordered(part.select(kept)), folder / f"{kind.name}.parquet")
@@ -95,10 +102,10 @@ def count_ignored(tables: Mapping[str, pa.Table], domains: Sequence[str]) -> dic
     return found
 
 
-def _joined(kind: str, parts: list[pa.Table]) -> pa.Table:
+def _joined(kind: TableKind, parts: list[pa.Table]) -> pa.Table:
     """The parts under each other, their columns in the order of the kind, whichever part came first."""
     joined = pa.concat_tables(parts, promote_options="default")
-    return joined.select([name for name in kind_of(kind).by_name if name in joined.column_names])
+    return joined.select([name for name in kind.by_name if name in joined.column_names])
 
 
 def _shown(domain: str | None) -> str:

@@ -1,7 +1,7 @@
 """Kinds of tables as values: their columns, key and rules, written once.
 
 Casting, the snapshot, the quarantine, the suites and a test of the documentation all read them here, so that a new kind
-is one value in `KINDS`.
+is one value.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,8 @@ import pyarrow as pa
 
 from pipeline import columns as c
 from pipeline.data.rules import Check, Rule, Severity, Times, finite, ids, in_time, not_negative
-from pipeline.errors import ConfigError
 
-Type = Literal["id", "text", "time", "whole number", "number"]
+Type = Literal["id", "text", "time", "whole number", "number", "measure", "flag"]
 
 ARROW_TYPES: dict[Type, pa.DataType] = {
     "id": pa.string(),
@@ -23,6 +22,8 @@ ARROW_TYPES: dict[Type, pa.DataType] = {
     "time": pa.timestamp("us", tz="UTC"),
     "whole number": pa.int64(),
     "number": pa.float64(),
+    "measure": pa.float64(),  # a number of which NaN says that it is missing
+    "flag": pa.bool_(),
 }
 
 
@@ -110,15 +111,4 @@ ITEMS = TableKind(
     ),
 )  # fmt: skip
 
-KINDS = {kind.name: kind for kind in (INTERACTIONS, ITEMS)}
-
-
-def kind_of(name: str) -> TableKind:
-    """The kind of table of that name.
-
-    Raises:
-        ConfigError: there is none; no table gets the rules of another kind.
-    """
-    if name not in KINDS:
-        raise ConfigError(f"tables: expected {' or '.join(KINDS)}, got {name!r}.")
-    return KINDS[name]
+KINDS = {kind.name: kind for kind in (INTERACTIONS, ITEMS)}  # those whose columns no scenario declares

@@ -50,6 +50,11 @@ class Items:
         items = len(_label(view).catalogue)
         return self._ranks(lambda past: np.zeros((next(iter(past.values())).shape[0], items), np.float32), view)
 
+    def settle(self, predictor: ItemScorer, view: View) -> dict[str, float]:
+        """Nothing: ranks stay the same however scores are scaled."""
+        del predictor, view
+        return {}
+
     def statistic(self, view: View, predicted: FloatArray, chosen: Mask, metrics: Sequence[str]) -> Means:
         """Means over users of the chosen rows."""
         table = self._each(view.take(chosen), predicted[chosen])

@@ -11,7 +11,8 @@ from pipeline.views import FloatArray, Mask, View
 class LabelKind(Protocol):
     """A kind of label with the settings of a task.
 
-    Shapes: N rows of a view. What a predictor says of a row is one number here: a rank, a value.
+    Shapes: N rows of a view, M numbers of a row. What a predictor says of a row is one number (a rank, a value) or a
+    few (the probability of each class and which one is told), the same few for every predictor.
     """
 
     @property
@@ -34,7 +35,7 @@ class LabelKind(Protocol):
         ...
 
     def predict(self, predictor: Any, view: View) -> FloatArray:
-        """What is judged of each row: [N].
+        """What is judged of each row: [N] or [N, M].
 
         Raises:
             CrossliftError: what the predictor says cannot be judged.
@@ -42,7 +43,11 @@ class LabelKind(Protocol):
         ...
 
     def chance(self, view: View) -> FloatArray:
-        """The same of a scorer that knows nothing: [N]."""
+        """The same of a scorer that knows nothing."""
+        ...
+
+    def settle(self, predictor: Any, view: View) -> dict[str, float]:
+        """What is chosen last, on validation rows, for `Predictor.settled`: a temperature, a threshold, or nothing."""
         ...
 
     def statistic(self, view: View, predicted: FloatArray, chosen: Mask, metrics: Sequence[str]) -> Statistic:

@@ -1,9 +1,10 @@
-"""The interface of everything that ranks, and how it is kept on disk without pickling."""
+"""How predictors are kept on disk without pickling, and the interface of everything that ranks."""
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,39 @@ Scores = NDArray[np.float32]
 Arrays = dict[str, NDArray[Any]]
 
 
-class Ranker(ABC):
-    """Scores the target's catalogue from what users did in any domain; a new user needs no retraining."""
+class Saved(ABC):
+    """A predictor that is kept as plain values."""
 
     kind: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()  # libraries beside NumPy, SciPy and implicit
+
+    @abstractmethod
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Settings as plain JSON values, and arrays: all that `from_state` needs."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
+        """The predictor that `state` described."""
+
+    def settled(self, chosen: Mapping[str, float]) -> Self:
+        """The same: nothing is chosen last, unless a predictor says otherwise."""
+        assert not chosen
+        return self
+
+    def save(self, folder: Path) -> None:
+        """Write `ranker.json` and `weights.safetensors`."""
+        from safetensors.numpy import save_file
+
+        settings, arrays = self.state()
+        value = {"kind": self.kind, "settings": settings}
+        (folder / "ranker.json").write_text(json.dumps(value, sort_keys=True, indent=1), encoding="utf-8")
+        whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+        save_file(whole, folder / "weights.safetensors")
+
+
+class Ranker(Saved):
+    """Scores the target's catalogue from what users did in any domain; a new user needs no retraining."""
 
     @abstractmethod
     def scores(self, histories: "Histories") -> Scores:
@@ -31,22 +60,3 @@ class Ranker(ABC):
         Returns:
             [n, I_target], finite.
         """
-
-    @abstractmethod
-    def state(self) -> tuple[dict[str, Any], Arrays]:
-        """Settings as plain JSON values, and arrays: all that `from_state` needs."""
-
-    @classmethod
-    @abstractmethod
-    def from_state(cls, settings: dict[str, Any], arrays: Arrays) -> "Ranker":
-        """The ranker that `state` described."""
-
-    def save(self, folder: Path) -> None:
-        """Write `ranker.json` and `weights.safetensors`."""
-        from safetensors.numpy import save_file
-
-        settings, arrays = self.state()
-        value = {"kind": self.kind, "settings": settings}
-        (folder / "ranker.json").write_text(json.dumps(value, sort_keys=True, indent=1), encoding="utf-8")
-        whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-        save_file(whole, folder / "weights.safetensors")

@@ -37,7 +37,7 @@ def build(settings: AdaptSettings, inputs: Mapping[str, Folder], folder: Path, w
     config, learner = settings.adapt, build_learner(settings)
     choosing = () if settings.target_labels else settings.sources[:1]  # whose validation rows have to choose later
     model, rows = learner.adapt(load_prepared(settings, inputs).training(choosing))
-    training = settings.training.model_copy(update={"epochs": min(config.epochs, settings.training.epochs)})
+    training = settings.fitting.model_copy(update={"epochs": min(config.epochs, settings.training.epochs)})
     method = build_adapt(config, settings.model.dim)
     method.initialise(model, load_file(inputs["start"].path / "model.safetensors"))
     fitted = fit(model, method, rows, training, work, seed=settings.seed)

@@ -39,12 +39,14 @@ def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path
     tried_config = config.model_copy(update={"domains": "all"}) if on_source else config
     views, shared = chooser.training, "items" in settings.bridges
 
-    def tried(one: dict[str, Any]) -> dict[str, float]:
-        return chooser.metrics(fit(tried_config, views, chooser.domain, one, settings.seed, shared=shared))
+    def tried(one: dict[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
+        predictor = fit(tried_config, views, chooser.domain, one, settings.seed, shared=shared)
+        last = chooser.label.settle(predictor, chooser.view)
+        return chooser.metrics(predictor.settled(last)), last
 
     # Only metrics are kept of a try: the fits of the large methods take gigabytes and minutes each.
-    found = [(one, tried(one)) for one in candidates_of(settings.task, config)]
-    best, valid = max(found, key=lambda one: chooser.worth(one[1]))  # the first of equal ones
-    views = prepared.training()
-    fit(config, views, settings.target, best, settings.seed, shared=shared).save(folder)
-    return LaneFacts(lane=config.name, valid=valid, valid_domain=chooser.domain, settings=dict(best))
+    found = [(one, *tried(one)) for one in candidates_of(settings.task, config)]
+    best, valid, last = max(found, key=lambda one: chooser.worth(one[1]))  # the first of equal ones
+    fitted = fit(config, prepared.training(), settings.target, best, settings.seed, shared=shared)
+    fitted.settled(last).save(folder)
+    return LaneFacts(lane=config.name, valid=valid, valid_domain=chooser.domain, settings={**best, **last})

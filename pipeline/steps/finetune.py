@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline.models.network import Network
     from pipeline.models.sides import Rows
     from pipeline.transfer.method import Method
-    from pipeline.views import Views
+    from pipeline.views import Predictor, Views
 
 log = logging.getLogger(__name__)
 Inputs = Mapping[str, Folder]
@@ -51,8 +51,7 @@ def build(settings: TuneSettings, inputs: Inputs, folder: Path, work: Path) -> L
     strategy, prepared = settings.strategy, load_prepared(settings, inputs, oracle=settings.oracle)
     lane, chooser = _Lane.of(settings, inputs), Chooser.of(settings, prepared, inputs["marks"].path)
     few, held_back = chooser.few(settings.training.valid_users), prepared.training({settings.target})
-    rate = getattr(strategy.tune, "learning_rate", settings.training.learning_rate)
-    training = settings.training.model_copy(update={"learning_rate": rate})
+    training = settings.fitting
     chose: dict[str, Any] = {}
     told = ""
     model, method, rows = lane.ready(held_back)
@@ -69,14 +68,16 @@ def build(settings: TuneSettings, inputs: Inputs, folder: Path, work: Path) -> L
         if not chose["epochs"]:  # few labels can undo a good start
             model, *_ = lane.ready(held_back)
     every = prepared.training()
-    finish, valid = lane.finished(chooser, few, model, lane.learner.finishes(every, strategy))
-    chose |= lane.learner.told(finish)
+    finish, predictor = lane.finished(chooser, few, model, lane.learner.finishes(every, strategy))
+    last = chooser.label.settle(predictor, chooser.view)
+    valid = chooser.metrics(predictor.settled(last))
+    chose |= {**lane.learner.told(finish), **last}
 
     model, method, rows = lane.ready(every)
     if chose.get("epochs"):
         training = training.model_copy(update={"epochs": chose["epochs"]})
         fit(model, method, rows, training, work / "final", seed=settings.seed)
-    lane.learner.predictor(model, finish).save(folder)
+    lane.learner.predictor(model, finish).settled(last).save(folder)
     return LaneFacts(lane=strategy.name, valid=valid, valid_domain=chooser.domain, settings=chose, watch=told)
 
 
@@ -111,9 +112,9 @@ class _Lane:
 
     def finished(
         self, chooser: "Chooser", few: "Chooser", model: "Network", finishes: "Sequence[Finish]"
-    ) -> tuple["Finish", dict[str, float]]:
-        """The finish that validation picks, the first of equal ones, and what validation says of the model with it."""
+    ) -> tuple["Finish", "Predictor"]:
+        """The finish that validation picks, the first of equal ones, and what validation judges with it."""
         if chooser.domain != model.target:  # what was learnt is judged where there are labels
-            return finishes[0], chooser.metrics(self.learner.as_trained(model, chooser.view))
+            return finishes[0], self.learner.as_trained(model, chooser.view)
         finish = max(finishes, key=lambda one: few.score(self.learner.predictor(model, one)))
-        return finish, chooser.metrics(self.learner.predictor(model, finish))
+        return finish, self.learner.predictor(model, finish)

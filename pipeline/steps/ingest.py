@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config import Embedded, FileTable, IngestSettings, Scenario, Tables
+from pipeline.config import Embedded, FileTable, IngestSettings, Scenario, Tables, TaskConfig
 from pipeline.data.inputs import Input, inputs_of
 from pipeline.data.pseudonyms import key_id, read_key
 from pipeline.folders import UNHASHED, Home, digest, exclusive, read_json, write_json, written_whole
@@ -15,6 +15,7 @@ from pipeline.results import INGEST, IngestFacts, StepResult
 from pipeline.runs.fingerprint import code_hash
 from pipeline.runs.run import Run, data_root
 from pipeline.runs.transaction import limit_threads, transact
+from pipeline.tasks.tables import tables_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,7 +26,7 @@ _IGNORED = f"{UNHASHED}/ignored.json"  # about other domains, so it must not ent
 def ingest(run: Run) -> dict[str, StepResult[IngestFacts]]:
     """Copy each domain of the scenario into a content-addressed folder; files that did not change are not parsed.
 
-    The folder has `interactions.parquet` and, where the scenario has items, `items.parquet`, with canonical columns.
+    The folder has a table of each kind, such as `interactions.parquet` and `items.parquet`, with canonical columns.
     Equal content gives equal bytes, whatever the order of rows, the format and the names of the files were.
 
     Raises:
@@ -39,13 +40,15 @@ def ingest(run: Run) -> dict[str, StepResult[IngestFacts]]:
     limit_threads()
     key = None if scenario.pseudonymous or scenario.embedded else read_key()
     without_rows = "" if scenario.target_labels else scenario.target
-    inputs = tuple(inputs_of(*_tables(run.home, scenario), scenario.personal))
-    snapshot = Snapshot(inputs, scenario.domains, key, without_rows)
+    tables, root = _tables(run.home, scenario)
+    inputs = tuple(inputs_of(tables, tables_of(scenario.task), root, scenario.personal))
+    snapshot = Snapshot(inputs, scenario.task, scenario.domains, key, without_rows)
     results = {}
     for domain in scenario.domains:
         settings = IngestSettings(
             domain=domain,
             domains=tuple(sorted(scenario.domains)),
+            task=scenario.task.as_rows(),
             key=key_id(key) if key else None,
             without_rows=without_rows,
         )
@@ -61,6 +64,7 @@ class Snapshot:
     """The scenario's tables as they are now: read once for all domains, and only if one of them is not there yet."""
 
     inputs: tuple[Input, ...]
+    task: TaskConfig
     domains: tuple[str, ...]
     key: bytes | None
     without_rows: str
@@ -76,7 +80,7 @@ class Snapshot:
         from pipeline.data.snapshot import assemble
 
         parts = [(one.kind, table) for one in self.inputs for table in one.read()]
-        return assemble(parts, self.domains, self.key, self.without_rows)
+        return assemble(parts, tables_of(self.task), self.domains, self.key, self.without_rows)
 
 
 def build(settings: IngestSettings, inputs: Mapping[str, Snapshot], folder: Path, _work: Path) -> IngestFacts:
@@ -85,7 +89,8 @@ def build(settings: IngestSettings, inputs: Mapping[str, Snapshot], folder: Path
 
     tables = inputs["tables"].tables
     write_json(folder / _IGNORED, count_ignored(tables, settings.domains))
-    return write_domain(tables, settings.domain, folder).model_copy(update={"key": settings.key})
+    kinds = tables_of(settings.task)
+    return write_domain(tables, kinds, settings.domain, folder).model_copy(update={"key": settings.key})
 
 
 def _tables(home: Home, scenario: Scenario) -> tuple[Tables, Path]:

@@ -61,7 +61,7 @@ def build(settings: PretrainSettings, inputs: Mapping[str, Folder], folder: Path
 
     method = build_adapt(NoAdapt(), settings.model.dim)
     watch = Watch(metric, sum(chooser.units for chooser in watched)) if watched else None
-    fitted = fit(model, method, rows, settings.training, work, seed=settings.seed, watch=watch)
+    fitted = fit(model, method, rows, settings.fitting, work, seed=settings.seed, watch=watch)
     if fitted.told:
         log.warning("%s", fitted.told)
     save_file(model.shared_state(), folder / "model.safetensors")

@@ -42,7 +42,7 @@ def validate(run: Run, as_of: datetime | None = None) -> StepResult[ValidateFact
     for name in scenario.domains:
         run.forget(CLEAN, name)
     until = as_of.isoformat() if as_of else None
-    settings = CleanSettings(as_of=until, needs_time=scenario.split.needs_time)
+    settings = CleanSettings(task=scenario.task.as_rows(), as_of=until, needs_time=scenario.split.needs_time)
     snapshots = {name: run.input(INGEST, name) for name in scenario.domains}
     cleaned = {name: transact(run, CLEAN, clean, settings, {"ingest": one}, name) for name, one in snapshots.items()}
     reference = _reference(run, cleaned)
@@ -73,18 +73,19 @@ class _BrokenRulesError(RefusedError):
 
 
 def clean(settings: CleanSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> CleanFacts:
-    """Part a domain's rows by the row rules: `interactions.parquet`, `items.parquet`, `quarantine.parquet`."""
+    """Part the rows of a domain's tables by the row rules: each table by its name, and `quarantine.parquet`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from pipeline.data.rules import Times
-    from pipeline.data.tables import KINDS
+    from pipeline.tasks.tables import tables_of
     from pipeline.validation.quarantine import sort_rows
 
+    kinds = tables_of(settings.task)
     times = Times(_instant(settings.as_of), settings.needs_time)
     removed: list[pa.Table] = []
     counts = {}
-    for table, kind in KINDS.items():
+    for table, kind in kinds.items():
         path = inputs["ingest"].path / f"{table}.parquet"
         if path.exists():
             rows = pq.read_table(path)
@@ -94,7 +95,7 @@ def clean(settings: CleanSettings, inputs: Mapping[str, Folder], folder: Path, _
             counts[table] = TableCounts(rows_read=len(rows), rows=len(parts.clean), rules=parts.counts)
     quarantine = pa.concat_tables(removed, promote_options="permissive")
     pq.write_table(quarantine, folder / "quarantine.parquet", compression="zstd")
-    return CleanFacts(tables=counts, main=next(table for table in counts if KINDS[table].main))
+    return CleanFacts(tables=counts, main=next(table for table in counts if kinds[table].main))
 
 
 def check(settings: CheckSettings, inputs: Mapping[str, Folder], folder: Path, work: Path) -> ValidateFacts:
@@ -132,13 +133,14 @@ def _outcomes(settings: CheckSettings, inputs: Mapping[str, Folder]) -> "list[Ou
     import pyarrow.parquet as pq
 
     from pipeline.data.rules import Times
-    from pipeline.data.tables import kind_of
     from pipeline.rows.kind import CleanTables
     from pipeline.tasks.crossings import check_crossings
+    from pipeline.tasks.tables import tables_of
     from pipeline.validation.checking import run_suite
     from pipeline.validation.suites import suite
 
     times = Times(_instant(settings.as_of), settings.split.needs_time)
+    kinds = tables_of(settings.task)
     outcomes: list[Outcome] = []
     domains = {}
     for name in settings.domains:
@@ -149,7 +151,7 @@ def _outcomes(settings: CheckSettings, inputs: Mapping[str, Folder]) -> "list[Ou
         any_number = name == settings.target and not settings.target_labels
         volume = None if any_number else settings.reference_rows[name]
         for table, frame in frames.items():
-            checks = suite(kind_of(table), frame, name, times, volume)
+            checks = suite(kinds[table], frame, name, times, volume)
             outcomes += run_suite(frame, checks, table, name, settings.personal)
         share = max(1 - one.rows / one.rows_read if one.rows_read else 0.0 for one in counts.values())
         domains[name] = CleanTables(frames, share)
@@ -162,14 +164,14 @@ def _volumes(settings: CheckSettings, inputs: Mapping[str, Folder]) -> "list[Vol
     import pyarrow.parquet as pq
 
     from pipeline.data.rules import Times
-    from pipeline.data.tables import kind_of
+    from pipeline.tasks.tables import tables_of
     from pipeline.validation.data_docs import Volume, rule_examples
 
-    volumes = []
+    kinds, volumes = tables_of(settings.task), []
     for name in settings.domains:
         removed = pq.read_table(inputs[f"clean.{name}"].path / "quarantine.parquet")
         for table, counts in _counts(inputs, name).items():
-            columns = {rule.name: rule.column for rule in kind_of(table).rules(Times())}
+            columns = {rule.name: rule.column for rule in kinds[table].rules(Times())}
             rows = removed.filter(pc.equal(removed.column("table"), table))
             examples = rule_examples(rows, columns, settings.personal)
             volumes.append(Volume(name, table, counts.rows_read, counts.rows, counts.rules, examples))

@@ -22,7 +22,8 @@ _PANDAS_TYPES: dict[Type, str] = {
     "time": "Timestamp",
     "whole number": "int64",
     "number": "float64",
-}
+    "measure": "float64",
+}  # a flag is bool or, where one is missing, object
 
 
 def suite(
@@ -57,7 +58,7 @@ def _schema(kind: TableKind, frame: pd.DataFrame) -> Iterator[Check]:
         yield Check("column_exists", "critical", "ExpectColumnToExist", f"a column {name}",
                     f"map a column to {name} in the scenario's `columns`", {"column": name})  # fmt: skip
     for column in kind.columns:
-        if column.name in frame:
+        if column.name in frame and column.type in _PANDAS_TYPES:
             wanted = _PANDAS_TYPES[column.type]
             yield Check("column_type", "critical", "ExpectColumnValuesToBeOfType", f"type {wanted}",
                         "correct the column's type in the table that is read",
@@ -118,7 +119,11 @@ def _outliers(values: pd.Series, name: str, _times: Times) -> Iterator[Check]:
                     {"column": name, "min_value": -bound, "max_value": bound})  # fmt: skip
 
 
-_OUTLOOKS: dict[Type, Callable[[pd.Series, str, Times], Iterator[Check]]] = {"time": _newest, "number": _outliers}
+_OUTLOOKS: dict[Type, Callable[[pd.Series, str, Times], Iterator[Check]]] = {
+    "time": _newest,
+    "number": _outliers,
+    "measure": _outliers,
+}
 
 
 def _key(kind: TableKind, frame: pd.DataFrame) -> Iterator[Check]:
@@ -126,6 +131,8 @@ def _key(kind: TableKind, frame: pd.DataFrame) -> Iterator[Check]:
     key = [name for name in kind.key.columns if name in frame]
     if not set(kind.key.columns) & set(kind.required) <= set(key):
         return  # a missing column is told already
+    if not key:
+        return  # rows without names cannot be told apart
     alone = len(key) == 1
     yield Check("unique_key", kind.key.severity,
                 "ExpectColumnValuesToBeUnique" if alone else "ExpectCompoundColumnsToBeUnique",

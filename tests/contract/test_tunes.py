@@ -26,7 +26,7 @@ from tests.views import labelled_view
 
 USERS, KINDS, DIM = 60, 4, 8
 SIZES = {"far": 32, "near": 24}
-TRAINING = cfg.Training(epochs=3, batch_size=64, negatives=32, patience=2)
+TRAINING = cfg.Training(epochs=3, batch_size=64, negatives=32, patience=2, learning_rate=0.1)
 
 
 def variants(kind: str, config: type[cfg.Config]) -> list[cfg.Config]:

@@ -7,6 +7,7 @@ import pytest
 from pipeline.config import Tables
 from pipeline.data import reading
 from pipeline.data.inputs import inputs_of
+from pipeline.data.tables import KINDS
 from pipeline.errors import DataError
 
 CSV = "user_id,item_id,domain\nu,i,d\n"
@@ -21,7 +22,7 @@ def root(tmp_path):
 
 def inputs(root, **spec):
     """The inputs of one table of interactions."""
-    return inputs_of(Tables.model_validate({"interactions": [spec]}), root, ("user_id",))
+    return inputs_of(Tables.model_validate({"interactions": [spec]}), KINDS, root, ("user_id",))
 
 
 def test_equal_bytes_have_one_fingerprint(root):

@@ -103,7 +103,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "target among sources": ({"target": "a"}, r"sources and target must be different domains, got a, a"),
     "another table": (
         {"embedded": None, "tables": {"interactions": [{"path": "x.csv"}], "clicks": [{"path": "y.csv"}]}},
-        r"mine\.yaml: tables: expected tables called interactions or items, got clicks\.$",
+        r"mine\.yaml: tables: expected tables called interactions or items or examples, got clicks\.$",
     ),
     "no data": ({"embedded": None}, r"expected exactly one of 'tables' \(your data\) and 'embedded'"),
     "two kinds of data": (

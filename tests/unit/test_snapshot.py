@@ -7,6 +7,7 @@ import pytest
 from pyarrow import parquet
 
 from pipeline.data import snapshot
+from pipeline.data.tables import KINDS
 from pipeline.errors import DataError
 
 NAN = float("nan")
@@ -35,11 +36,11 @@ def test_inputs_stand_under_each_other(tmp_path):
     """A column that only one input has is left out of a domain where it has no value."""
     books = interactions(("a", "1", "books"), value=[1.0])
     films = interactions(("a", "2", "films"), ("b", "1", "films"))
-    tables = snapshot.assemble([("interactions", books), ("interactions", films)], ["books", "films"], None)
-    facts = snapshot.write_domain(tables, "films", tmp_path)
+    tables = snapshot.assemble([("interactions", books), ("interactions", films)], KINDS, ["books", "films"], None)
+    facts = snapshot.write_domain(tables, KINDS, "films", tmp_path)
     assert (facts.rows, facts.counted) == (2, {"users": 2, "items": 2})
     assert parquet.read_table(tmp_path / "interactions.parquet").to_pydict() == films.to_pydict()
-    snapshot.write_domain(tables, "books", tmp_path)
+    snapshot.write_domain(tables, KINDS, "books", tmp_path)
     assert parquet.read_table(tmp_path / "interactions.parquet").to_pydict() == books.to_pydict()
 
 
@@ -49,9 +50,9 @@ def test_the_order_of_inputs_never_shows(tmp_path):
     seen = interactions(("a", "1", "d"), event=["view"])
     written = []
     for place, parts in enumerate(([rated, seen], [seen, rated])):
-        tables = snapshot.assemble([("interactions", part) for part in parts], ["d"], None)
+        tables = snapshot.assemble([("interactions", part) for part in parts], KINDS, ["d"], None)
         (tmp_path / str(place)).mkdir()
-        snapshot.write_domain(tables, "d", tmp_path / str(place))
+        snapshot.write_domain(tables, KINDS, "d", tmp_path / str(place))
         written.append((tmp_path / str(place) / "interactions.parquet").read_bytes())
     assert written[0] == written[1]
     assert parquet.read_schema(tmp_path / "0" / "interactions.parquet").names[3:] == ["event", "value"]
@@ -62,7 +63,7 @@ def test_each_table_must_have_each_domain():
     rows = interactions(("a", "1", "books"))
     items = pa.table({"item_id": ["1"], "domain": ["Books"]})
     with pytest.raises(DataError, match=r"tables\.items: no row has the domain 'books' of .* have: 'Books'\. Correct"):
-        snapshot.assemble([("interactions", rows), ("items", items)], ["books"], None)
+        snapshot.assemble([("interactions", rows), ("items", items)], KINDS, ["books"], None)
 
 
 def test_rows_of_other_domains_are_counted():

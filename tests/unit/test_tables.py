@@ -4,22 +4,21 @@ import re
 from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from pipeline import columns as c
-from pipeline.config import FileTable, Tables
-from pipeline.data import casting, snapshot
+from pipeline.config import BinaryTask, FileTable, RankingTask, Tables
+from pipeline.data import snapshot
 from pipeline.data.mapping import Mapper
 from pipeline.data.reading import read_file
 from pipeline.data.rules import Times, finite, ids, in_time
-from pipeline.data.tables import ARROW_TYPES, INTERACTIONS, KINDS, Column, Key, TableKind, Type, kind_of
+from pipeline.data.tables import ARROW_TYPES, INTERACTIONS, KINDS, Column, Key, TableKind
 from pipeline.errors import ConfigError, DataError
 from pipeline.results import IngestFacts
-from pipeline.validation import suites
+from pipeline.tasks.tables import tables_of
 from pipeline.validation.checking import run_suite
 from pipeline.validation.quarantine import DUPLICATE, sort_rows
 from pipeline.validation.suites import suite
@@ -79,12 +78,12 @@ def test_a_new_kind_has_its_own_columns_alone(tmp_path: Path) -> None:
         Mapper(NUMBERS, FileTable(path="a.csv", columns={"user_id": "x"}))
 
 
-def test_a_new_kind_is_kept_by_domain(numbers: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_kind_is_kept_by_domain(numbers: pa.Table, tmp_path: Path) -> None:
     """Sorted by its columns, with its rows and things counted; nothing but the one value is put in."""
-    monkeypatch.setitem(KINDS, NUMBERS.name, NUMBERS)
-    tables = snapshot.assemble([("numbers", numbers)], ["lab", "field"], None)
+    kinds = {NUMBERS.name: NUMBERS}
+    tables = snapshot.assemble([("numbers", numbers)], kinds, ["lab", "field"], None)
 
-    assert snapshot.write_domain(tables, "lab", tmp_path) == IngestFacts(rows=7, counted={"measurements": 5})
+    assert snapshot.write_domain(tables, kinds, "lab", tmp_path) == IngestFacts(rows=7, counted={"measurements": 5})
     kept = parquet.read_table(tmp_path / "numbers.parquet")
     assert kept["row_id"].to_pylist() == ["007", "10", "11", "8", "8", "9", None]
 
@@ -140,17 +139,12 @@ def test_great_expectations_checks_a_new_kind(numbers: pa.Table) -> None:
     assert broken <= before - after
 
 
-def test_no_table_gets_the_rules_of_another() -> None:
-    """A name that is no kind is refused, and what a scenario may name has a kind."""
-    with pytest.raises(ConfigError, match=r"^tables: expected interactions or items, got 'clicks'\.$"):
-        kind_of("clicks")
-    assert set(Tables.model_fields) <= set(KINDS)
-    assert [kind_of(name).name for name in Tables.model_fields] == list(Tables.model_fields)
-
-
-def test_every_type_is_cast_and_checked() -> None:
-    """A type that one of them does not know would fail with the first table that has it."""
-    assert set(ARROW_TYPES) == set(casting._CASTS) == set(suites._PANDAS_TYPES) == set(get_args(Type))
+def test_what_a_scenario_may_name_has_a_kind() -> None:
+    """Each task knows the kind of each table that it reads, and every table is one of some task's."""
+    tasks = [RankingTask(), BinaryTask(kind="binary", label="y", features={"x": "number"})]
+    for task in tasks:
+        assert tuple(tables_of(task)) == task.tables
+    assert {name for task in tasks for name in task.tables} == set(Tables.model_fields)
 
 
 @pytest.mark.parametrize("kind", [*KINDS.values(), NUMBERS], ids=lambda kind: kind.name)

@@ -1,0 +1,74 @@
+"""What is trained."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Discriminator, Field, Tag
+
+from pipeline.config.base import Config
+
+PriorWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Field(min_length=1)]
+
+
+class ModelConfig(Config):
+    """What is trained."""
+
+    reads: ClassVar[frozenset[str]]  # fields that it needs
+    predicts: ClassVar[frozenset[str]]  # kinds of label that it can have for its first
+
+    rate: ClassVar[float]  # of learning from random weights, where the scenario says none
+    further_rate: ClassVar[float]  # of learning from weights that are good already
+
+    dim: int  # of the features
+
+    def as_trained(self) -> Self:
+        """What decides about the weights."""
+        return self
+
+
+class HistoryModel(ModelConfig):
+    """A user is the weighted sum of the vectors of the items in the history, of all domains."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"past"})
+    predicts: ClassVar[frozenset[str]] = frozenset({"items"})
+    rate: ClassVar[float] = 0.1  # of Adagrad
+    further_rate: ClassVar[float] = 0.03
+
+    kind: Literal["history"] = "history"
+    dim: int = Field(default=128, ge=4, le=1024)
+    text_buckets: int = Field(default=4096, ge=16, le=1 << 20)  # feature hashing of title and category words
+    dropout: float = Field(default=0.5, ge=0, lt=1)  # share of history items hidden from the encoder in training
+    temperature: float = Field(default=0.2, gt=0, le=10)  # fixed: a larger one regularises more
+    prior_weights: PriorWeights = (1.0, 0.7, 2.0, 0.5, 4.0, 8.0)  # tried on validation when a lane is fitted
+
+    def as_trained(self) -> Self:
+        """What decides about the weights: how much popularity counts is tried when they are there."""
+        return self.model_copy(update={"prior_weights": (1.0,)})
+
+
+class TabularModel(ModelConfig):
+    """Numbers by their quantiles, hashed categories by vectors of their own, and a small residual network on both."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"features"})
+    predicts: ClassVar[frozenset[str]] = frozenset({"classes", "numbers"})
+    rate: ClassVar[float] = 0.003  # of AdamW
+    further_rate: ClassVar[float] = 0.001
+
+    kind: Literal["tabular"]
+    dim: int = Field(default=64, ge=4, le=1024)
+    buckets: int = Field(default=4096, ge=16, le=1 << 20)  # of hashed values, for all categories together
+    bins: int = Field(default=16, ge=2, le=256)  # of each number, equally full on the rows that are learnt from
+    blocks: int = Field(default=2, ge=0, le=16)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0, le=10)
+
+
+def _kind(value: object) -> str:
+    return str(value.get("kind", "history") if isinstance(value, dict) else getattr(value, "kind", "history"))
+
+
+Model = Annotated[
+    Annotated[HistoryModel, Tag("history")] | Annotated[TabularModel, Tag("tabular")], Discriminator(_kind)
+]
+
+# kind of task -> kind of the model that it is usually learnt by
+MODELS = {"ranking": "history", "binary": "tabular", "multiclass": "tabular", "regression": "tabular"}

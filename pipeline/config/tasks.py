@@ -1,0 +1,128 @@
+"""What is predicted of which rows."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from pipeline import columns as c
+from pipeline.config.base import Bridge, Config
+
+ColumnName = Annotated[str, Field(pattern=r"^[^\W\d]\w{0,59}$")]
+FeatureType = Literal["number", "category", "flag", "time"]
+
+
+class TaskConfig(Config):
+    """What is predicted of which rows; the kinds of both stand in `pipeline/tasks/`."""
+
+    fields: ClassVar[frozenset[str]]  # what its rows say, by name
+    labels: ClassVar[frozenset[str]]  # kinds of label that they have
+    tables: ClassVar[tuple[str, ...]]  # kinds of table that it reads, the one whose rows are learnt from first
+    splits: ClassVar[frozenset[str]]  # kinds of split that can part its rows
+    bridges: ClassVar[frozenset[Bridge]]  # what its domains can have in common
+    unlabelled: ClassVar[frozenset[Bridge]] = frozenset()  # of these an adaptation needs one where labels are missing
+
+    @property
+    def name(self) -> str:
+        """What a package calls it."""
+        return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
+
+    def as_rows(self) -> Self:
+        """What decides about the rows: how they are judged is asked when they are there."""
+        return type(self)()
+
+
+class RankingTask(TaskConfig):
+    """Rank the target's catalogue for each user."""
+
+    fields: ClassVar[frozenset[str]] = frozenset({"past"})
+    labels: ClassVar[frozenset[str]] = frozenset({"items"})
+    tables: ClassVar[tuple[str, ...]] = ("interactions", "items")
+    splits: ClassVar[frozenset[str]] = frozenset({"shipped", "time", "leave_last_out", "cold_users"})
+    bridges: ClassVar[frozenset[Bridge]] = frozenset({"users", "items", "item_features"})
+    unlabelled: ClassVar[frozenset[Bridge]] = frozenset({"users"})
+
+    kind: Literal["ranking"] = "ranking"
+    cutoffs: tuple[int, ...] = (10, 20)
+    metric: Literal["ndcg", "recall", "hit_rate", "mrr"] = "ndcg"  # at the first cutoff; chooses and is gated
+
+
+class ExamplesTask(TaskConfig):
+    """Predict one column of a row from others; every column that is used is declared with what it is."""
+
+    fields: ClassVar[frozenset[str]] = frozenset({"features"})
+    tables: ClassVar[tuple[str, ...]] = ("examples",)
+    splits: ClassVar[frozenset[str]] = frozenset({"shipped", "time", "hash"})
+    bridges: ClassVar[frozenset[Bridge]] = frozenset({"features"})
+
+    label: ColumnName  # what is predicted; a row without a value is unlabelled
+    features: dict[ColumnName, FeatureType] = Field(min_length=1)  # what it is predicted from
+    groups: tuple[ColumnName, ...] = ()  # rows that share a value of one of them are never divided by a split
+    slices: tuple[ColumnName, ...] = ()  # features by whose values results are shown; none: the first small ones
+
+    def as_rows(self) -> Self:
+        """The columns; not the metric, nor how results are shown."""
+        kept = {name: getattr(self, name) for name in self.rows_are()}
+        return type(self)(**kept)
+
+    @classmethod
+    def rows_are(cls) -> tuple[str, ...]:
+        """The settings that decide about rows."""
+        return ("kind", "label", "features", "groups")
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> Self:
+        named = [*self.features, self.label, *self.groups]
+        if own := sorted({c.DOMAIN, c.SPLIT, c.TIMESTAMP, c.ROW} & {*self.features, self.label}):
+            raise ValueError(f"{', '.join(own)} has a meaning of its own here; map the column to another name")
+        if twice := sorted({name for name in named if named.count(name) > 1}):
+            raise ValueError(f"{', '.join(twice)} stands there more than once, as label, feature or group; keep one")
+        if unknown := sorted(set(self.slices) - set(self.features)):
+            raise ValueError(f"slices: {', '.join(unknown)} is no feature; there are {', '.join(self.features)}")
+        return self
+
+
+class BinaryTask(ExamplesTask):
+    """Predict whether something is so."""
+
+    labels: ClassVar[frozenset[str]] = frozenset({"classes"})
+
+    kind: Literal["binary"]
+    positive: str | None = None  # the value of the label that is looked for; None: the label says yes or no
+    metric: Literal["auprc", "auroc", "log_loss"] = "auprc"  # chooses and is gated
+
+    @classmethod
+    def rows_are(cls) -> tuple[str, ...]:
+        """What counts as positive, too."""
+        return (*super().rows_are(), "positive")
+
+
+class MulticlassTask(ExamplesTask):
+    """Predict one of several classes."""
+
+    labels: ClassVar[frozenset[str]] = frozenset({"classes"})
+
+    kind: Literal["multiclass"]
+    metric: Literal["balanced_accuracy", "log_loss"] = "balanced_accuracy"
+
+
+class RegressionTask(ExamplesTask):
+    """Predict a number."""
+
+    labels: ClassVar[frozenset[str]] = frozenset({"numbers"})
+
+    kind: Literal["regression"]
+    metric: Literal["mse", "mae"] = "mse"
+
+
+def task_kind(value: object) -> str:
+    """Ranking, where a file says no kind: the first task that there was."""
+    return str(value.get("kind", "ranking") if isinstance(value, dict) else getattr(value, "kind", "ranking"))
+
+
+Task = Annotated[
+    Annotated[RankingTask, Tag("ranking")]
+    | Annotated[BinaryTask, Tag("binary")]
+    | Annotated[MulticlassTask, Tag("multiclass")]
+    | Annotated[RegressionTask, Tag("regression")],
+    Discriminator(task_kind),
+]

@@ -1,0 +1,1 @@
+"""Rows that carry their label themselves: examples."""

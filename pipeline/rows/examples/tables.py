@@ -1,0 +1,48 @@
+"""The kind of table whose columns a scenario declares."""
+
+from pipeline import columns as c
+from pipeline.config import BinaryTask, ExamplesTask, FeatureType, RegressionTask
+from pipeline.data.rules import Rule, Times, finite, in_time
+from pipeline.data.tables import Column, Key, TableKind, Type
+
+NAME = "examples"
+TYPES: dict[FeatureType, Type] = {"number": "measure", "category": "text", "flag": "flag", "time": "time"}
+
+
+def label_type(task: ExamplesTask) -> Type:
+    """What the column of the label holds: a number, yes or no, or the name of a class."""
+    if isinstance(task, RegressionTask):
+        return "measure"
+    return "flag" if isinstance(task, BinaryTask) and task.positive is None else "text"
+
+
+def examples_kind(task: ExamplesTask) -> TableKind:
+    """Examples with the columns that a task declares."""
+    features = {name: TYPES[kind] for name, kind in task.features.items()}
+    numbers = [name for name, kind in {**features, task.label: label_type(task)}.items() if kind == "measure"]
+    times = [name for name, kind in features.items() if kind == "time"]
+
+    def rules(expected: Times) -> tuple[Rule, ...]:
+        anywhen = Times(expected.as_of)  # a feature may be missing, the row's own time not always
+        return (
+            *(finite(name) for name in numbers),
+            in_time(c.TIMESTAMP, expected),
+            *(in_time(name, anywhen) for name in times),
+        )
+
+    return TableKind(
+        name=NAME,
+        row="example",
+        columns=(
+            Column(c.DOMAIN, "id", required=True),
+            Column(c.ROW, "id"),
+            *(Column(name, "id") for name in task.groups),
+            Column(c.TIMESTAMP, "time"),
+            Column(c.SPLIT, "text"),
+            *(Column(name, kind) for name, kind in features.items()),
+            Column(task.label, label_type(task), required=True),
+        ),
+        key=Key((c.ROW,), "critical", "deliver each row once, or leave out row_id"),
+        rules=rules,
+        main=True,
+    )
