@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from pipeline.cli.models import models, recommend
+from pipeline.cli.models import models, predict, recommend
 from pipeline.cli.output import AsJson, print_json, print_table, quiet, text_console
 from pipeline.cli.scenarios import scenarios
 from pipeline.config import Options
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(scenarios, name="scenarios")
 app.add_typer(models, name="models")
+app.command()(predict)
 app.command()(recommend)
 
 ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="Its name; see `crosslift scenarios list`.")]

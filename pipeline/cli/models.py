@@ -1,8 +1,9 @@
-"""`crosslift models` and `crosslift recommend`: the registry, and what its models recommend."""
+"""`crosslift models`, `predict` and `recommend`: the registry, and what its models say."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -113,6 +114,29 @@ def recommend(  # noqa: PLR0913, PLR0917  each is an option of the command
     else:
         columns = tuple(rows[0]) if rows else ("request", "user_id", "rank", "item_id", "score")
         print_table(columns, [tuple(row.values()) for row in rows])
+
+
+def predict(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="The scenario whose model is asked.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Requests, one a row: CSV, Parquet or JSON lines.")],
+    out: Annotated[Path | None, typer.Option(help="Where to write the answers, as its ending says.")] = None,
+    alias: Annotated[str, typer.Option(help="champion, challenger or previous.")] = "champion",
+) -> None:
+    """Answer every row of a file with the model that serves; without --out the answers are printed as CSV."""
+    from pipeline.registry.lookup import model_folder, model_name
+
+    name = model_name(load_scenario(scenario))
+    with quiet(True):
+        from pipeline.cli import predicting
+
+        requests = predicting.read_requests(file)
+        answers = predicting.predict(model_folder(Home.from_env(), name, alias), requests)
+        if out is not None:
+            predicting.write_answers(answers, out)
+    print(
+        predicting.as_csv(answers) if out is None else f"{len(answers):,} answers: {out}",
+        end="" if out is None else "\n",
+    )
 
 
 def _items(text: str | None) -> list[str]:

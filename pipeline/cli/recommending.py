@@ -60,9 +60,10 @@ def as_csv(rows: Sequence[dict[str, Any]]) -> str:
         text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC
     )
     writer.writeheader()
-    writer.writerows({key: _defused(value) for key, value in row.items()} for row in rows)
+    writer.writerows({key: defused(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 
-def _defused(value: Any) -> Any:
+def defused(value: Any) -> Any:
+    """A value that no spreadsheet runs."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -143,6 +143,11 @@ class PackageInfo(BaseModel):
 class Served(Protocol):
     """A package in memory."""
 
+    @property
+    def requests(self) -> Mapping[str, str]:
+        """Columns of a request: `any` (text or number), `texts` (a list)."""
+        ...
+
     def answer(self, frame: pd.DataFrame, params: Mapping[str, Any]) -> pd.DataFrame:
         """Answer requests, one a row."""
         ...
@@ -169,7 +174,6 @@ class Serving(Protocol):
 
     params: ClassVar[Mapping[str, int]]  # what a request may say beside its rows, with the values it has otherwise
     example_params: ClassVar[Mapping[str, int]]  # what the example of a package says
-    requests: ClassVar[Mapping[str, str]]  # optional columns of a request: `any` (text or number), `texts` (a list)
 
     def write(self, folder: Path, prepared: Any) -> None:
         """Write what a predictor needs beside itself to answer requests."""

@@ -17,8 +17,7 @@ import pipeline
 from pipeline.errors import CrossliftError
 from pipeline.folders import MANIFEST, manifest_of, write_json
 from pipeline.models.load import load_ranker
-from pipeline.rows.kind import PackageInfo, Serving
-from pipeline.serving.package import read_example
+from pipeline.serving.package import ServedModel, read_example
 from pipeline.tasks.serving import serving_of
 
 # What loading and predicting import. Exact versions: the same input gives the same output later.
@@ -37,7 +36,8 @@ def save_predictor(package: Path, folder: Path, model: Model) -> None:
         CrossliftError: MLflow did not keep the signature.
     """
     example = read_example(package)
-    info = PackageInfo.model_validate_json((package / "package.json").read_text(encoding="utf-8"))
+    served = ServedModel.read(package)
+    params = serving_of(served.info.task).params
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # hints for people who write models by hand
         mlflow.pyfunc.save_model(
@@ -46,8 +46,8 @@ def save_predictor(package: Path, folder: Path, model: Model) -> None:
             python_model=str(Path(__file__).with_name("pyfunc.py")),
             artifacts={"package": str(package)},
             code_paths=[str(Path(pipeline.__file__).parent)],
-            signature=signature(serving_of(info.task), example["answer"]),
-            input_example=(pd.DataFrame(example["requests"]), example["params"]),
+            signature=signature(served.served.requests, params, example["answer"]),
+            input_example=_example(example),
             pip_requirements=requirements(load_ranker(package).needs),
         )
     for path in folder.rglob("*"):
@@ -59,17 +59,25 @@ def save_predictor(package: Path, folder: Path, model: Model) -> None:
     write_json(folder / MANIFEST, manifest_of(folder))
 
 
-def signature(serving: Serving, answer: Sequence[Mapping[str, Any]]) -> ModelSignature:
+def signature(
+    requests: Mapping[str, str], params: Mapping[str, int], answer: Sequence[Mapping[str, Any]]
+) -> ModelSignature:
     """Describe the columns and parameters of a request, and the columns of an answer as one is."""
     anything: Any = AnyType()  # type: ignore[no-untyped-call]  # MLflow makes no text of an id that is a number
     kinds = {"any": anything, "texts": Array(DataType.string)}
-    inputs: list[Any] = [ColSpec(kinds[kind], name, required=False) for name, kind in serving.requests.items()]
+    inputs: list[Any] = [ColSpec(kinds[kind], name, required=False) for name, kind in requests.items()]
     outputs: list[Any] = [
         ColSpec(_type_of([row[name] for row in answer]), name, required=all(row[name] is not None for row in answer))
         for name in answer[0]
     ]
-    params = ParamSchema([ParamSpec(name, DataType.long, value) for name, value in serving.params.items()])
-    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs), params=params)
+    specs = [ParamSpec(name, DataType.long, value) for name, value in params.items()]
+    known: Any = ParamSchema(specs) if specs else None
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs), params=known)
+
+
+def _example(example: Mapping[str, Any]) -> Any:
+    requests = pd.DataFrame(example["requests"])
+    return (requests, example["params"]) if example["params"] else requests
 
 
 def _type_of(values: Sequence[Any]) -> DataType:

@@ -102,7 +102,7 @@ def _refuse_empty(name: str, counts: Mapping[str, int], parts: tuple[str, ...]) 
 
     if empty := [part for part in parts if not counts.get(part)]:
         raise DataError(
-            f"{name}: interactions: the split leaves no rows for {' and '.join(empty)} "
+            f"{name}: the split leaves no rows for {' and '.join(empty)} "
             f"({', '.join(f'{part} {count}' for part, count in counts.items())}); a run needs some of each. Bring more "
             "rows, or change `split` in the scenario."
         )

@@ -89,7 +89,8 @@ def clean(settings: CleanSettings, inputs: Mapping[str, Folder], folder: Path, _
         path = inputs["ingest"].path / f"{table}.parquet"
         if path.exists():
             rows = pq.read_table(path)
-            parts = sort_rows(rows, kind.rules(times))
+            named = any(column in rows.column_names for column in kind.key.columns)
+            parts = sort_rows(rows, kind.rules(times), named=named)
             pq.write_table(parts.clean, folder / path.name, compression="zstd")
             removed.append(parts.removed.append_column("table", pa.array([table] * len(parts.removed), pa.string())))
             counts[table] = TableCounts(rows_read=len(rows), rows=len(parts.clean), rules=parts.counts)

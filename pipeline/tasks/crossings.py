@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from pipeline.config import CheckSettings, Config, RankingTask
+from pipeline.config import BinaryTask, CheckSettings, Config, MulticlassTask, RankingTask, RegressionTask
 from pipeline.data.rules import Check
-from pipeline.rows.interactions.crossings import crossing_checks
+from pipeline.rows.examples import crossings as examples
+from pipeline.rows.interactions import crossings as interactions
 from pipeline.rows.kind import CleanTables
 
 Crossed = tuple[pd.DataFrame, tuple[Check, ...]]  # one row of figures, and a check for each of them
@@ -14,7 +15,10 @@ Crossed = tuple[pd.DataFrame, tuple[Check, ...]]  # one row of figures, and a ch
 
 # config class of a task -> checks(settings, clean tables of each domain)
 CROSSINGS: dict[type[Config], Callable[[CheckSettings, Mapping[str, CleanTables]], Crossed]] = {
-    RankingTask: crossing_checks
+    RankingTask: interactions.crossing_checks,
+    BinaryTask: examples.crossing_checks,
+    MulticlassTask: examples.crossing_checks,
+    RegressionTask: examples.crossing_checks,
 }
 
 

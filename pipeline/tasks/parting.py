@@ -1,12 +1,22 @@
 """From a task to how its rows are parted."""
 
-from pipeline.config import Config, RankingTask
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.config import BinaryTask, Config, MulticlassTask, RankingTask, RegressionTask
+from pipeline.rows.examples.parting import PartExamples
 from pipeline.rows.interactions.parting import PartInteractions
 from pipeline.rows.kind import Parting
 
-PARTINGS: dict[type[Config], Parting] = {RankingTask: PartInteractions()}  # by config class of a task
+# config class of a task -> builder
+PARTINGS: dict[type[Config], Callable[[Any], Parting]] = {
+    RankingTask: lambda task: PartInteractions(),  # noqa: ARG005
+    BinaryTask: PartExamples,
+    MulticlassTask: PartExamples,
+    RegressionTask: PartExamples,
+}
 
 
 def parting_of(task: Config) -> Parting:
     """How the rows of a task are parted."""
-    return PARTINGS[type(task)]
+    return PARTINGS[type(task)](task)

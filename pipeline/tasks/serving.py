@@ -1,11 +1,19 @@
 """From the task that a package names to what answers requests."""
 
-from pipeline.config import Config, RankingTask
+from typing import get_args
+
+from pipeline.config import BinaryTask, Config, MulticlassTask, RankingTask, RegressionTask
 from pipeline.errors import StorageError
+from pipeline.rows.examples.served import ServeExamples
 from pipeline.rows.interactions.served import ServeInteractions
 from pipeline.rows.kind import Serving
 
-SERVING: dict[type[Config], Serving] = {RankingTask: ServeInteractions()}
+SERVING: dict[type[Config], Serving] = {
+    RankingTask: ServeInteractions(),
+    BinaryTask: ServeExamples(),
+    MulticlassTask: ServeExamples(),
+    RegressionTask: ServeExamples(),
+}
 
 
 def serving_of(kind: str) -> Serving:
@@ -14,7 +22,7 @@ def serving_of(kind: str) -> Serving:
     Raises:
         StorageError: this version knows no such task.
     """
-    known = {str(config.model_fields["kind"].default): config for config in SERVING}
+    known = {str(get_args(config.model_fields["kind"].annotation)[0]): config for config in SERVING}
     if kind not in known:
         raise StorageError(f"package: expected one of the tasks {', '.join(known)}, got {kind!r}, of another version.")
     return SERVING[known[kind]]

@@ -26,14 +26,22 @@ class Sorted:
     counts: dict[str, int]
 
 
-def sort_rows(table: pa.Table, rules: tuple[Rule, ...]) -> Sorted:
-    """Part a table's rows by the row rules; of rows that are equal in all columns the first stays."""
+def sort_rows(table: pa.Table, rules: tuple[Rule, ...], *, named: bool = True) -> Sorted:
+    """Part a table's rows by the row rules.
+
+    Args:
+        table: The rows.
+        rules: In the order in which they are tried.
+        named: Whether the columns tell rows apart, so that of rows that are equal in all of them only the first stays.
+            Two visits that nobody gave a number may well be alike.
+    """
     verdict = np.full(len(table), -1, dtype=np.int64)  # place of the first rule that the row breaks
     for place, rule in enumerate(rules):
         if rule.column in table.column_names and rule.applies(table.schema.field(rule.column).type):
             broken = pc.fill_null(rule.breaks(table.column(rule.column)), False).to_numpy().astype(bool)
             verdict[(verdict < 0) & broken] = place
-    verdict[(verdict < 0) & _repeats(table, verdict < 0)] = len(rules)
+    if named:
+        verdict[(verdict < 0) & _repeats(table, verdict < 0)] = len(rules)
     names = np.array([*(rule.name for rule in rules), DUPLICATE], dtype=object)
     removed = verdict >= 0
     table = table.replace_schema_metadata(None)  # pandas writes its version and the row count there

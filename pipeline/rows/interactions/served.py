@@ -71,6 +71,11 @@ class ServedInteractions:
     users: pd.Index
     histories: Histories
 
+    @property
+    def requests(self) -> dict[str, str]:
+        """A user, and what somebody took; each may be left out."""
+        return {c.USER: "any", HISTORY: "texts", SOURCE_HISTORY: "texts"}
+
     def answer(self, frame: pd.DataFrame, params: Mapping[str, Any]) -> pd.DataFrame:
         """Rank the k best target items for each request; see `pipeline.rows.interactions.requests.answer`."""
         return answer(self, frame, int(params["k"]))
@@ -118,7 +123,6 @@ class ServeInteractions:
 
     params: ClassVar[Mapping[str, int]] = {"k": 10}  # how many items
     example_params: ClassVar[Mapping[str, int]] = {"k": 5}
-    requests: ClassVar[Mapping[str, str]] = {c.USER: "any", HISTORY: "texts", SOURCE_HISTORY: "texts"}
 
     def write(self, folder: Path, prepared: Domains) -> None:
         """Write the items of each domain and what users took; equal domains give equal bytes."""

@@ -1,0 +1,191 @@
+"""Which examples train, choose and test, as a split says; rows that belong together are never divided.
+
+A part never depends on the seed or on the order of the rows. Rows without a label train at most, as inputs.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline import columns as c
+from pipeline.config import ExamplesTask, HashSplit, RegressionTask, ShippedSplit, TimeSplit
+from pipeline.data.splits import PART, TEST, TRAIN, VALID
+from pipeline.errors import DataError
+from pipeline.rows.examples.naming import COMPONENT, Hashes, components, draw_of, names_of
+from pipeline.rows.examples.tables import NAME
+from pipeline.rows.kind import Given, Parts, Tables
+
+KEPT = "kept"
+SOURCE_VALID = 0.1  # share of a source's components that choose when it is learnt from
+_CLASSES = 20  # that are counted by name
+
+Border = pd.Timestamp | None
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Parted:
+    """Examples with their part, what was left out by reason, and from when on sources must not know anything."""
+
+    rows: pd.DataFrame
+    dropped: dict[str, int] = field(default_factory=dict)
+    border: Border = None
+
+
+@dataclass(frozen=True)
+class PartExamples:
+    """Examples as prepared domains, parted by the task that declares their columns."""
+
+    task: ExamplesTask
+
+    def target(self, given: Given, sources: Mapping[str, Tables]) -> tuple[Parts, Border]:
+        """Part the target's rows.
+
+        Raises:
+            DataError: the split needs a column that is missing, or too few rows have a label.
+        """
+        del sources
+        rows = self._named(given)
+        parted = TARGETS[type(given.split)](rows, self._strata(rows), given)
+        return self._published(given, parted), parted.border
+
+    def source(self, given: Given, border: Border) -> Parts:
+        """Part a source's rows, those from before the border.
+
+        Raises:
+            DataError: as for `target`.
+        """
+        rows, dropped = self._named(given), dict[str, int]()
+        if isinstance(given.split, ShippedSplit):
+            return self._published(given, _shipped(rows, self._strata(rows), given))
+        if border is not None:
+            _need(rows, c.TIMESTAMP, given)
+            early = rows[c.TIMESTAMP].notna() & (rows[c.TIMESTAMP] < border)
+            missing = int(rows[c.TIMESTAMP].isna().sum())
+            dropped = {"without_time": missing, "later_than_target": int((~early).sum()) - missing}
+            rows = rows[early].reset_index(drop=True)
+        part = _hashed(rows, self._strata(rows), "source", {VALID: SOURCE_VALID})
+        return self._published(given, _Parted(rows.assign(**{PART: part}), dropped))
+
+    def _named(self, given: Given) -> pd.DataFrame:
+        """The rows with their names and components, in the order of their names."""
+        rows = given.tables[NAME]
+        named = rows.assign(**{c.ROW: names_of(rows)})
+        named = named.sort_values(c.ROW, ignore_index=True)
+        return named.assign(**{COMPONENT: components(named, self.task.groups)})
+
+    def _strata(self, rows: pd.DataFrame) -> IntArray:
+        """[N] -1 without a label, else 0 for numbers, or the class, the most frequent first."""
+        labels = rows[self.task.label]
+        if isinstance(self.task, RegressionTask):
+            return np.where(labels.isna(), -1, 0)
+        codes = pd.Categorical(labels, categories=labels.value_counts().sort_index(kind="stable").index).codes
+        counts = np.bincount(codes[codes >= 0], minlength=1)
+        rank = np.empty(len(counts), dtype=np.int64)
+        rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+        return np.where(codes < 0, -1, rank[codes])
+
+    def _published(self, given: Given, parted: _Parted) -> Parts:
+        rows = parted.rows
+        part = rows[PART].to_numpy()
+        kept = (part == TEST) | draw_of(rows, f"share {given.draw}", given.share)
+        columns = [c.ROW, COMPONENT, PART, KEPT, *(name for name in (c.TIMESTAMP,) if name in rows)]
+        declared = [name for name in (*self.task.features, self.task.label) if name in rows]
+        table = rows.assign(**{PART: part.astype(np.int8), KEPT: kept})[[*columns, *declared]]
+        counts = {name: int((part == code).sum()) for code, name in enumerate(c.PARTS)}
+        labels = table.loc[kept & (part != TEST), self.task.label]
+        known = {"components": int(table[COMPONENT].nunique()), "unlabelled": int(table[self.task.label].isna().sum())}
+        if not isinstance(self.task, RegressionTask):
+            every, found = table[self.task.label].value_counts(), labels.value_counts()
+            known |= {f"{label}, to learn from": int(found.get(label, 0)) for label in every.index[:_CLASSES]}
+
+        def write(folder: Path) -> None:
+            table.to_parquet(folder / "rows.parquet", index=False, compression="zstd")
+
+        return Parts(write, counts, int((kept & (part != TEST)).sum()), parted.dropped, known)
+
+
+def _by_hash(rows: pd.DataFrame, strata: IntArray, given: Given) -> _Parted:
+    split = given.split
+    part = _hashed(rows, strata, f"split {split.draw}", {TEST: split.test, VALID: split.valid})
+    return _Parted(rows.assign(**{PART: part}))
+
+
+def _by_time(rows: pd.DataFrame, strata: IntArray, given: Given) -> _Parted:
+    """Train before validation before test; what is not labelled trains, as far as it came before."""
+    _need(rows, c.TIMESTAMP, given)
+    split, dated = given.split, rows[c.TIMESTAMP].notna().to_numpy()
+    labelled = rows.loc[dated & (strata >= 0), c.TIMESTAMP].sort_values(ignore_index=True)
+    if labelled.empty:
+        raise DataError(f"{given.domain}: {NAME}: the split 'time' needs labelled rows with a time, got none.")
+    last = len(labelled) - 1
+    test, valid = (
+        labelled[min(last, max(0, len(labelled) - round(len(labelled) * share)))]
+        for share in (split.test, split.test + split.valid)
+    )
+    times = rows[c.TIMESTAMP]
+    part = np.where(times >= test, TEST, np.where(times >= valid, VALID, TRAIN))
+    useless = dated & (strata < 0) & (part != TRAIN)
+    chosen = dated & ~useless
+    dropped = {"without_time": int((~dated).sum()), "unlabelled_and_later": int(useless.sum())}
+    return _Parted(rows.assign(**{PART: part})[chosen].reset_index(drop=True), dropped, valid)
+
+
+def _shipped(rows: pd.DataFrame, strata: IntArray, given: Given) -> _Parted:
+    """The split that the data set ships; without validation rows a tenth of the training components choose."""
+    _need(rows, c.SPLIT, given)
+    split, named = given.split, rows[c.SPLIT]
+    part = np.full(len(rows), -1)
+    for code, names in ((TRAIN, split.train), (VALID, split.valid), (TEST, split.test)):
+        part[named.isin(names)] = code
+    useless = (strata < 0) & np.isin(part, (VALID, TEST))
+    chosen = (part >= 0) & ~useless
+    dropped = {"split_not_used": int((part < 0).sum()), "unlabelled_and_held_out": int(useless.sum())}
+    if not split.valid:
+        trained = chosen & (part == TRAIN)
+        part[trained] = _hashed(rows[trained], strata[trained], "valid", {VALID: SOURCE_VALID})
+    return _Parted(rows.assign(**{PART: part})[chosen].reset_index(drop=True), dropped)
+
+
+# config class of a split -> how it parts a target
+TARGETS: dict[type[Any], Callable[[pd.DataFrame, IntArray, Given], _Parted]] = {
+    HashSplit: _by_hash,
+    TimeSplit: _by_time,
+    ShippedSplit: _shipped,
+}
+
+
+def _hashed(rows: pd.DataFrame, strata: IntArray, purpose: str, shares: Mapping[int, float]) -> IntArray:
+    """The part [N] of each row: components in the order of a hash, the first shares of each stratum held out.
+
+    A component is of the rarest class among its rows; without any label it trains.
+    """
+    every, owner = np.unique(rows[COMPONENT].to_numpy(), return_inverse=True)
+    stratum = np.full(len(every), -1)
+    np.maximum.at(stratum, owner, strata)
+    size = np.bincount(owner, strata >= 0, minlength=len(every))
+    order = np.lexsort((Hashes.of_components(rows, purpose), stratum))
+    part = np.full(len(every), TRAIN)
+    for one in np.unique(stratum[stratum >= 0]):
+        own = order[stratum[order] == one]
+        middle = (size[own].cumsum() - size[own] / 2) / size[own].sum()
+        begin = 0.0
+        for code, share in shares.items():
+            part[own[(middle >= begin) & (middle < begin + share)]] = code
+            begin += share
+    found = part[owner]
+    found[strata < 0] = TRAIN
+    return found
+
+
+def _need(rows: pd.DataFrame, column: str, given: Given) -> None:
+    if column not in rows:
+        raise DataError(
+            f"{given.domain}: {NAME}: the split {given.split.kind!r} needs the column {column!r}, also in sources; "
+            f"name it under `columns`, or choose another split."
+        )

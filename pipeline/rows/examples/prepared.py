@@ -1,0 +1,147 @@
+"""Prepared examples of several domains as views.
+
+Shapes: N rows of one domain.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from pipeline import columns as c
+from pipeline.config import BinaryTask, Bridge, ExamplesTask, RegressionTask
+from pipeline.data.splits import PART, TEST, TRAIN, VALID
+from pipeline.rows.examples.naming import COMPONENT
+from pipeline.rows.examples.parting import KEPT
+from pipeline.views import FEATURES, ROW, UNIT, ClassLabel, Features, FloatArray, Mask, NumberLabel, View
+
+_CODES = {c.TRAIN: TRAIN, c.VALID: VALID, c.TEST: TEST}
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Examples by domain.
+
+    Args:
+        task: What the columns are.
+        frames: By domain, the target last: `row_id`, `component`, `part`, `kept`, the features and the label, and the
+            `timestamp` where there are any.
+        name: The target.
+    """
+
+    task: ExamplesTask
+    frames: Mapping[str, pd.DataFrame]
+    name: str
+
+    @classmethod
+    def read(cls, task: ExamplesTask, folders: Mapping[str, Path], target: str) -> Self:
+        """What `prepare` published of each domain."""
+        names = [*(name for name in folders if name != target), target]
+        return cls(task, {name: pd.read_parquet(folders[name] / "rows.parquet") for name in names}, target)
+
+    def of_sources(self) -> "Examples":
+        """The sources alone, the first in the target's place."""
+        first, *others = (name for name in self.frames if name != self.name)
+        return self._placed(first, others)
+
+    def each_placed(self) -> tuple["Examples", ...]:
+        """Each domain in the target's place, the others beside it; the target first."""
+        every = (self.name, *(name for name in self.frames if name != self.name))
+        placed = {one: [*(name for name in every if name != one), one] for one in every}
+        return tuple(
+            replace(self, frames={n: self.frames[n] for n in names}, name=one) for one, names in placed.items()
+        )
+
+    def with_all_rows(self) -> "Examples":
+        """The same as before thinning."""
+        return replace(self, frames={**self.frames, self.name: self.frames[self.name].assign(**{KEPT: True})})
+
+    def training(self, held_back: Collection[str] = ()) -> dict[str, View]:
+        """The rows of each domain that may be learnt from, those without a label among them.
+
+        Where none of a domain's rows is kept for training, because it is declared without labels, all of them are
+        inputs without a label.
+        """
+        found = {}
+        for name, frame in self.frames.items():
+            parts = (TRAIN,) if name in held_back else (TRAIN, VALID)
+            wanted = frame[PART].isin(parts).to_numpy()
+            kept = frame[KEPT].to_numpy()
+            blind = not (kept & (frame[PART] != TEST).to_numpy()).any()
+            found[name] = self._view(name, wanted & (kept | blind), hidden=blind)
+        return found
+
+    def held_out(self, part: str) -> View:
+        """The target's labelled rows of a part."""
+        frame = self.frames[self.name]
+        wanted = (frame[PART] == _CODES[part]) & frame[KEPT] & frame[self.task.label].notna()
+        return self._view(self.name, wanted.to_numpy())
+
+    def stand_in(self, bridges: Collection[Bridge]) -> View:
+        """The validation rows: what is known of a row is known in every domain."""
+        del bridges
+        return self.held_out(c.VALID)
+
+    def named(self, view: View) -> pd.Index:
+        """Name rows by their ids."""
+        ids = self.frames[self.name][c.ROW].to_numpy(dtype=object)
+        found: pd.Index = pd.Index(ids[view.rows[ROW].to_numpy()], dtype=object)
+        return found
+
+    def as_served(self, bridges: Collection[Bridge], *, target_labels: bool) -> "Examples":
+        """The same: nothing of the rows is served."""
+        del bridges, target_labels
+        return self
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes of all domains; of yes and no the second is the one that is looked for."""
+        if isinstance(self.task, BinaryTask):
+            wanted = self.task.positive
+            return ("no", "yes") if wanted is None else (f"not {wanted}", wanted)
+        labels = [frame[self.task.label].dropna() for frame in self.frames.values()]
+        return tuple(sorted(map(str, pd.unique(pd.concat(labels).to_numpy(dtype=object)))))
+
+    def _placed(self, target: str, others: Sequence[str]) -> "Examples":
+        return replace(self, frames={name: self.frames[name] for name in (*others, target)}, name=target)
+
+    def _view(self, domain: str, chosen: Mask, *, hidden: bool = False) -> View:
+        frame = self.frames[domain]
+        rows = frame[chosen]
+        table = pd.DataFrame({ROW: np.flatnonzero(chosen), UNIT: rows[COMPONENT].to_numpy(dtype=np.int64)})
+        label = self._label(rows[self.task.label].mask(np.full(len(rows), hidden)))
+        return View(domain, table, {FEATURES: features_of(rows, self.task)}, (label,))
+
+    def _label(self, values: "pd.Series[Any]") -> ClassLabel | NumberLabel:
+        name, missing = self.task.label, values.isna().to_numpy()
+        if isinstance(self.task, RegressionTask):
+            return NumberLabel(_floats(values), name)
+        if isinstance(self.task, BinaryTask):
+            looked_for = True if self.task.positive is None else self.task.positive
+            found = (values == looked_for).to_numpy(dtype=np.int64, na_value=0)
+        else:
+            found = pd.Index(self.classes).get_indexer(pd.Index(values.to_numpy(dtype=object))).astype(np.int64)
+        return ClassLabel(np.where(missing, -1, found), self.classes, name)
+
+
+def features_of(rows: pd.DataFrame, task: ExamplesTask) -> Features:
+    """The declared features of some rows; one that the table does not have is missing in all of them."""
+    columns: dict[str, object] = {}
+    for name, kind in task.features.items():
+        values = rows[name] if name in rows else pd.Series(np.full(len(rows), None, dtype=object))
+        if kind in ("number", "flag"):
+            columns[name] = _floats(values)
+        elif kind == "time":
+            columns[name] = pd.to_datetime(values, utc=True).dt.as_unit("us").array
+        else:
+            columns[name] = values.astype(object).where(values.notna(), None).to_numpy(dtype=object)
+    return Features(pd.DataFrame(columns), dict(task.features))
+
+
+def _floats(values: "pd.Series[Any]") -> FloatArray:
+    """Numbers, or yes and no as 1 and 0; NaN where there is none."""
+    return np.asarray(values.astype(object).where(values.notna(), np.nan), dtype=np.float64)

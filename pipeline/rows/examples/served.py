@@ -1,0 +1,220 @@
+"""What serves examples: rows with the declared features in, the label with its probability out.
+
+Shapes: n requests, K classes.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline import columns as c
+from pipeline.config import ExamplesTask, FeatureType
+from pipeline.config.tasks import Task
+from pipeline.data.casting import Place, cast
+from pipeline.data.tokens import stable_hash
+from pipeline.errors import ConfigError, DataError, StorageError
+from pipeline.rows.examples.prepared import Examples, features_of
+from pipeline.rows.examples.tables import TYPES
+from pipeline.rows.kind import PackageInfo
+from pipeline.views import FEATURES, Features, Mask, View
+
+UNKNOWN, THRESHOLD = "unknown", "threshold"
+_FILES = ("task.json", "requests.json", "values.parquet", "learnt.parquet")
+Hashes = NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class ServedExamples:
+    """A package in memory.
+
+    Args:
+        info: What the package is.
+        predictor: The evaluated model.
+        task: What the columns are.
+        values: Hashes of the values that each category had in training, sorted.
+        names: Hashes of the names of the target's rows that were learnt from, sorted.
+        typical: Requests that show how it is asked.
+    """
+
+    info: PackageInfo
+    predictor: Any
+    task: ExamplesTask
+    values: Mapping[str, Hashes]
+    names: Hashes
+    typical: Sequence[Mapping[str, Any]]
+
+    @property
+    def requests(self) -> dict[str, str]:
+        """The features, and a name for the row that comes back with the answer."""
+        return dict.fromkeys((*self.task.features, c.ROW), "any")
+
+    def answer(self, frame: pd.DataFrame, params: Mapping[str, Any]) -> pd.DataFrame:
+        """Predict the label of each row.
+
+        Args:
+            frame: A column for each declared feature, in any order; an empty value is one that is not known. Other
+                columns are not looked at, but for `row_id`.
+            params: None are known.
+
+        Returns:
+            request (row number from 0), row_id where it was given, the label under its name, `probability` (of the
+            class that is looked for; of several classes, of the one that is told, and one column for each), `threshold`
+            (from which yes is told), `unknown` (how many categories have a value that no row had when the model
+            learnt).
+
+        Raises:
+            DataError: a feature is missing, or a value is not of its type; the message names column and row.
+        """
+        del params
+        features = self._read(frame)
+        told: dict[str, Any] = {"request": np.arange(len(frame))}
+        if c.ROW in frame:
+            told[c.ROW] = [None if pd.isna(one) else str(one) for one in frame[c.ROW]]
+        told |= ANSWERS["numbers" if "numbers" in self.task.labels else "classes"](
+            self.predictor, self.task.label, features
+        )
+        return pd.DataFrame({**told, UNKNOWN: self._unknown(features)})
+
+    def on(self, prepared: Examples) -> Any:
+        """The model: what it reads of a row is the same every night.
+
+        Raises:
+            ConfigError: the other night's target is another domain.
+        """
+        if prepared.name != self.info.target:
+            raise ConfigError(
+                f"target: {self.info.scenario} now names {prepared.name!r}, but the model that serves is of "
+                f"{self.info.target!r}; give the changed scenario a name of its own."
+            )
+        return self.predictor
+
+    def learnt(self, prepared: Examples, view: View) -> Mask:
+        """Which rows [N] of another night's view it was trained on, by their names."""
+        return np.isin(stable_hash(prepared.named(view)), self.names)
+
+    def examples(self) -> list[dict[str, Any]]:
+        """A row of the most frequent values, and one of which nothing is known."""
+        return [dict(one) for one in self.typical]
+
+    def _read(self, frame: pd.DataFrame) -> Features:
+        if missing := [name for name in self.task.features if name not in frame]:
+            raise DataError(
+                f"request: the columns {', '.join(missing)} are missing; expected {', '.join(self.task.features)}, "
+                "where an empty value is one that is not known."
+            )
+        if frame.empty:
+            raise DataError("request: expected at least one row, got none.")
+        read = {name: _cast(frame[name], kind, name) for name, kind in self.task.features.items()}
+        for name, kind in self.task.features.items():
+            if kind == "number" and (far := np.flatnonzero(np.isinf(read[name].to_numpy(dtype=np.float64)))).size:
+                raise DataError(f"request: column {name!r}, row {far[0] + 1}: expected a finite number.")
+        return features_of(pd.DataFrame(read), self.task)
+
+    def _unknown(self, features: Features) -> NDArray[np.int64]:
+        unknown = np.zeros(len(features.table), dtype=np.int64)
+        for name in features.of("category"):
+            values = features.table[name]
+            there = values.notna().to_numpy()
+            hashed = stable_hash(values[there].astype(str))
+            unknown[there] += ~np.isin(hashed, self.values.get(name, np.empty(0, dtype=np.uint64)))
+        return unknown
+
+
+class ServeExamples:
+    """Packages that predict a label."""
+
+    params: ClassVar[Mapping[str, int]] = {}
+    example_params: ClassVar[Mapping[str, int]] = {}
+
+    def write(self, folder: Path, prepared: Examples) -> None:
+        """Write what the columns are and which values were met; nothing of any one row, but hashes of their names."""
+        task, views = prepared.task, prepared.training()
+        tables = [view.fields[FEATURES].table for view in views.values()]
+        categories = [name for name, kind in task.features.items() if kind == "category"]
+        met = {}
+        for name in categories:
+            values_of = pd.concat([one[name] for one in tables]).dropna().astype(str)
+            met[name] = np.unique(stable_hash(values_of.drop_duplicates()))
+        values = pa.table({
+            "feature": pa.array(np.repeat(np.array(categories, dtype=object), [len(met[one]) for one in categories]),
+                                pa.string()),
+            "value": pa.array(np.concatenate([np.empty(0, dtype=np.uint64), *met.values()]), pa.uint64()),
+        })  # fmt: skip
+        pq.write_table(values, folder / "values.parquet", compression="zstd")
+        own = views[prepared.name]
+        learnt = prepared.named(own.take(own.label.known))
+        names = pa.table({"row": pa.array(np.unique(stable_hash(learnt)), pa.uint64())})
+        pq.write_table(names, folder / "learnt.parquet", compression="zstd")
+        (folder / "task.json").write_text(task.model_dump_json(indent=1), encoding="utf-8")
+        typical = [_typical(own.fields[FEATURES]), dict.fromkeys(task.features)]
+        (folder / "requests.json").write_text(json.dumps(typical, indent=1, allow_nan=False), encoding="utf-8")
+
+    def read(self, folder: Path, info: PackageInfo, predictor: Any) -> ServedExamples:
+        """Read what `write` wrote.
+
+        Raises:
+            StorageError: a file is missing or damaged.
+        """
+        try:
+            task = TypeAdapter(Task).validate_json((folder / "task.json").read_text(encoding="utf-8"))
+            typical = json.loads((folder / "requests.json").read_text(encoding="utf-8"))
+            values, learnt = (pd.read_parquet(folder / name) for name in _FILES[2:])
+        except (OSError, ValidationError, ValueError, pa.ArrowInvalid) as error:
+            raise StorageError(f"{folder}: expected a package of a served model ({error}).") from error
+        assert isinstance(task, ExamplesTask)
+        met = {str(name): one["value"].to_numpy() for name, one in values.groupby("feature", observed=True)}
+        return ServedExamples(info, predictor, task, met, learnt["row"].to_numpy(), typical)
+
+
+def _cast(values: "pd.Series[Any]", kind: FeatureType, name: str) -> "pd.Series[Any]":
+    """A column of a request as the tables of the scenario are read."""
+    try:
+        given = pa.chunked_array([pa.array(values, from_pandas=True)])
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # of several types, as JSON may have them: each by its spelling
+        given = pa.chunked_array([pa.array([None if one is None else str(one) for one in values], pa.string())])
+    found: pd.Series[Any] = cast(given, TYPES[kind], Place("request", name)).to_pandas()
+    return found
+
+
+def _typical(features: Features) -> dict[str, Any]:
+    """The most frequent value of each category and flag, the median of each number and time."""
+    found: dict[str, Any] = {}
+    for name, kind in features.types.items():
+        values = features.table[name].dropna()
+        if values.empty:
+            found[name] = None
+        elif kind == "number":
+            found[name] = float(values.median())
+        elif kind == "time":
+            found[name] = str(values.sort_values().iloc[len(values) // 2].isoformat())
+        else:
+            often = values.value_counts().sort_index().sort_values(ascending=False, kind="stable").index[0]
+            found[name] = bool(often) if kind == "flag" else str(often)
+    return found
+
+
+def _classes(predictor: Any, label: str, features: Features) -> dict[str, Any]:
+    probabilities_nK = predictor.probabilities(features)
+    classes, place_n = np.array(predictor.classes, dtype=object), predictor.decided(probabilities_nK)
+    told: dict[str, Any] = {label: classes[place_n]}
+    if len(classes) == 2:
+        return {**told, "probability": probabilities_nK[:, 1], THRESHOLD: predictor.threshold}
+    told["probability"] = probabilities_nK[np.arange(len(place_n)), place_n]
+    return {**told, **{f"probability_{name}": probabilities_nK[:, k] for k, name in enumerate(classes)}}
+
+
+def _numbers(predictor: Any, label: str, features: Features) -> dict[str, Any]:
+    return {label: predictor.values(features)}
+
+
+# kind of label -> what is told of each row
+ANSWERS: dict[str, Callable[[Any, str, Features], dict[str, Any]]] = {"classes": _classes, "numbers": _numbers}
