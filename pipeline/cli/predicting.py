@@ -1,5 +1,6 @@
 """`crosslift predict`: a file of requests in, a file of answers out, by the model that serves a scenario."""
 
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -77,10 +78,18 @@ def as_csv(answers: pd.DataFrame) -> str:
     return str(safe.to_csv(index=False, lineterminator="\n"))
 
 
+def _csv(path: Path) -> pd.DataFrame:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header would lose their end
+        return pd.read_csv(
+            path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig", index_col=False
+        )
+
+
 READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    "csv": lambda path: pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig"),
+    "csv": _csv,
     "parquet": pd.read_parquet,
-    "jsonl": lambda path: pd.read_json(path, lines=True, dtype=False, convert_dates=False),
+    "jsonl": lambda path: pd.DataFrame([json.loads(line) for line in path.read_text("utf-8-sig").splitlines() if line]),
 }
 WRITERS: dict[str, Callable[[pd.DataFrame, Any], Any]] = {
     "csv": lambda answers, path: path.write_text(as_csv(answers), encoding="utf-8"),

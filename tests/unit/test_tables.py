@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from pipeline import columns as c
-from pipeline.config import BinaryTask, FileTable, RankingTask, Tables
+from pipeline.config import BinaryTask, FileTable, MulticlassTask, RankingTask, RegressionTask, Tables
 from pipeline.data import snapshot
 from pipeline.data.mapping import Mapper
 from pipeline.data.reading import read_file
@@ -18,6 +18,7 @@ from pipeline.data.rules import Times, finite, ids, in_time
 from pipeline.data.tables import ARROW_TYPES, INTERACTIONS, KINDS, Column, Key, TableKind
 from pipeline.errors import ConfigError, DataError
 from pipeline.results import IngestFacts
+from pipeline.rows.examples.tables import examples_kind
 from pipeline.tasks.tables import tables_of
 from pipeline.validation.checking import run_suite
 from pipeline.validation.quarantine import DUPLICATE, sort_rows
@@ -147,14 +148,22 @@ def test_what_a_scenario_may_name_has_a_kind() -> None:
     assert {name for task in tasks for name in task.tables} == set(Tables.model_fields)
 
 
-@pytest.mark.parametrize("kind", [*KINDS.values(), NUMBERS], ids=lambda kind: kind.name)
+FEATURES = {"n": "number", "c": "category", "f": "flag", "t": "time"}
+DECLARED = [
+    examples_kind(BinaryTask(kind="binary", label="y", features=FEATURES, groups=("g",))),
+    examples_kind(MulticlassTask(kind="multiclass", label="y", features=FEATURES)),
+    examples_kind(RegressionTask(kind="regression", label="y", features=FEATURES)),
+]
+
+
+@pytest.mark.parametrize("kind", [*KINDS.values(), NUMBERS, *DECLARED], ids=lambda kind: kind.name)
 def test_a_kind_is_sound(kind: TableKind) -> None:
     """Names stand there once; key, rules and checks speak of its columns; a domain is always there."""
     names = [column.name for column in kind.columns]
     assert len(set(names)) == len(names)
     assert kind.by_name[c.DOMAIN].required
     assert set(kind.key.columns) <= set(names)
-    assert set(kind.key.columns) & set(kind.required)
+    assert set(kind.key.columns) & set(kind.required) or kind in DECLARED
     assert all(column.required for column in kind.columns if column.things)
     rules = kind.rules(Times())
     assert len({rule.name for rule in rules}) == len(rules)
@@ -172,6 +181,14 @@ def test_the_documented_columns_are_those_of_the_kind(kind: TableKind) -> None:
     assert rows == [(one.name, "*" * one.required, one.type) for one in kind.columns]
 
 
+def test_the_documented_columns_of_examples_are_those_that_no_scenario_declares() -> None:
+    """In any order; what a task declares has its types in the text below."""
+    section = DOCS.partition("\n**examples**")[2].partition("\n\nA feature is")[0]
+    rows = set(re.findall(r"^\| `(\w+)`(\*?) \| ([\w ]+) \|", section, re.MULTILINE))
+    declared = {*FEATURES, "y", "g"}
+    assert rows == {(one.name, "*" * one.required, one.type) for one in DECLARED[0].columns if one.name not in declared}
+
+
 def test_the_documented_rules_are_those_of_the_kinds() -> None:
     """Each rule has its name there, beside what it expects of the rows that stay."""
     expected = defaultdict(list)
@@ -182,7 +199,7 @@ def test_the_documented_rules_are_those_of_the_kinds() -> None:
                 expected[told].append(rule.name)
     section = DOCS.partition("\n| rule |")[2].partition("\n\n")[0]
     documented = {
-        told.strip(): re.findall(r"`(\w+)`", names)
+        told.strip(): re.findall(r"`(\w+[^_`])`", names)
         for names, told in re.findall(r"^\| (`[^|]*) \| ([^|;]*)[^|]*\|$", section, re.MULTILINE)
     }
     assert documented.pop("no row like it before") == [DUPLICATE]

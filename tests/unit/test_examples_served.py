@@ -1,0 +1,191 @@
+"""A package of examples: what a request may look like, and what it never carries."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.cli import predicting
+from pipeline.config import BinaryTask, MulticlassTask, RegressionTask
+from pipeline.errors import ConfigError, DataError, StorageError
+from pipeline.rows.examples.prepared import Examples
+from pipeline.rows.examples.served import ServedExamples, ServeExamples
+from pipeline.rows.kind import PackageInfo
+from pipeline.views import Features
+
+FEATURES = {"pages": "number", "browser": "category", "new": "flag", "seen": "time"}
+TASK = BinaryTask(kind="binary", label="bought", features=FEATURES)
+INFO = PackageInfo(
+    scenario="s", lane="l", task="binary", target="near", sources=("far",), pseudonymous=True, candidate="c", data={},
+    code="1",
+)  # fmt: skip
+
+
+class Pages:
+    """Says yes with a chance that is a tenth of the pages."""
+
+    classes, threshold = ("no", "yes"), 0.35
+
+    def probabilities(self, features: Features) -> np.ndarray:
+        chance = features.table["pages"].fillna(0).to_numpy() / 10
+        return np.stack([1 - chance, chance], axis=1)
+
+    def decided(self, probabilities: np.ndarray) -> np.ndarray:
+        return (probabilities[:, 1] >= self.threshold).astype(np.int64)
+
+    def values(self, features: Features) -> np.ndarray:
+        return features.table["pages"].fillna(0).to_numpy() * 2
+
+
+class Three(Pages):
+    classes = ("a", "b", "c")
+
+    def probabilities(self, features: Features) -> np.ndarray:
+        return np.tile([0.2, 0.5, 0.3], (len(features.table), 1))
+
+    def decided(self, probabilities: np.ndarray) -> np.ndarray:
+        return probabilities.argmax(axis=1)
+
+
+def examples(task: Any = TASK) -> Examples:
+    frame = pd.DataFrame({
+        "row_id": [f"secret-{number}" for number in range(6)], "component": range(6), "part": [0, 0, 0, 1, 2, 2],
+        "kept": [True, True, False, True, True, True], "pages": [1.0, 2.0, 3.0, None, 5.0, 6.0],
+        "browser": ["fox", "fox", "owl", "cat", "fox", "new"], "new": [True, None, True, False, True, True],
+        "seen": pd.to_datetime(["2026-01-01", None, "2026-01-03", "2026-01-02", None, None], utc=True),
+        "bought": [True, False, True, False, True, False],
+    })  # fmt: skip
+    return Examples(task, {"far": frame.assign(browser="elk"), "near": frame}, "near")
+
+
+def served(tmp_path: Path, predictor: Any = None, task: Any = TASK) -> ServedExamples:
+    ServeExamples().write(tmp_path, examples(task))
+    return ServeExamples().read(tmp_path, INFO, predictor or Pages())
+
+
+def request(**columns: Any) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"pages": [2, 5], "browser": ["fox", "yak"], "new": [True, False], "seen": [None, None]} | columns
+    )
+
+
+def test_a_request_is_answered_row_by_row(tmp_path: Path) -> None:
+    """In any order of columns, with columns that nobody reads, and with the row's own name where it has one."""
+    frame = request(row_id=[7, "x"], colour=["red", "blue"])
+    told = served(tmp_path).answer(frame[sorted(frame, reverse=True)], {})
+    assert told.to_dict("list") == {
+        "request": [0, 1], "row_id": ["7", "x"], "bought": ["no", "yes"], "probability": [0.2, 0.5],
+        "threshold": [0.35, 0.35], "unknown": [0, 1],
+    }  # fmt: skip
+
+
+def test_texts_of_csv_are_read_as_tables_are(tmp_path: Path) -> None:
+    """Numbers, flags and times by their spelling; an empty field is not known."""
+    path = tmp_path / "asked.csv"
+    path.write_text("pages,browser,new,seen\n2,fox,Yes,2026-01-01T00:00:00Z\n,elk,0,\n")
+    told = served(tmp_path).answer(predicting.read_requests(path), {})
+    assert told["probability"].tolist() == [0.2, 0.0]
+    assert told["unknown"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"pages": ["2", "many"]}, r"request: column 'pages', row 2: expected a number .*, got 'many'"),
+        ({"pages": [np.inf, 1.0]}, r"request: column 'pages', row 1: expected a finite number"),
+        ({"new": ["yes", "perhaps"]}, r"request: column 'new', row 2: expected yes or no"),
+        ({"seen": ["2026-01-01", "soon"]}, r"request: column 'seen', row 2: expected a date and time"),
+    ],
+)
+def test_what_does_not_fit_is_told(tmp_path: Path, columns: dict[str, Any], told: str) -> None:
+    """With column and row."""
+    with pytest.raises(DataError, match=told):
+        served(tmp_path).answer(request(**columns), {})
+
+
+def test_a_missing_column_is_no_missing_value(tmp_path: Path) -> None:
+    """It is more likely a mistake, and would be answered in silence."""
+    with pytest.raises(DataError, match=r"the columns browser, new are missing; expected pages, browser, new, seen"):
+        served(tmp_path).answer(request().drop(columns=["browser", "new"]), {})
+    with pytest.raises(DataError, match="at least one row"):
+        served(tmp_path).answer(request().iloc[:0], {})
+
+
+def test_several_classes_have_a_probability_each(tmp_path: Path) -> None:
+    """And the one that is told stands first."""
+    task = MulticlassTask(kind="multiclass", label="bought", features=FEATURES)
+    told = served(tmp_path, Three(), task).answer(request(), {})
+    assert list(told) == [
+        "request",
+        "bought",
+        "probability",
+        "probability_a",
+        "probability_b",
+        "probability_c",
+        "unknown",
+    ]
+    assert told.loc[0, "bought"] == "b"
+    assert told.loc[0, ["probability", "probability_c"]].tolist() == [0.5, 0.3]
+
+
+def test_a_number_is_told_as_it_is(tmp_path: Path) -> None:
+    """Under the label's name."""
+    task = RegressionTask(kind="regression", label="bought", features=FEATURES)
+    told = served(tmp_path, None, task).answer(request(), {})
+    assert told["bought"].tolist() == [4.0, 10.0]
+
+
+def test_a_package_holds_nothing_of_any_one_row(tmp_path: Path) -> None:
+    """Hashes of names and values, and the values that most rows have."""
+    model = served(tmp_path)
+    data = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"secret" not in data
+    assert b"owl" not in data
+    typical, unknown = model.examples()
+    assert typical == {"pages": 1.5, "browser": "fox", "new": False, "seen": "2026-01-02T00:00:00+00:00"}
+    assert set(unknown.values()) == {None}
+    assert model.answer(pd.DataFrame(model.examples()), {})["unknown"].tolist() == [0, 0]
+    json.dumps(typical, allow_nan=False)
+
+
+def test_rows_that_it_learnt_from_are_known_another_night(tmp_path: Path) -> None:
+    """By their names: kept rows for training and validation; the test's and what thinning took away were not learnt."""
+    model, tonight = served(tmp_path), examples()
+    frame = tonight.frames["near"].assign(part=2, kept=True)
+    night = Examples(TASK, {"far": tonight.frames["far"], "near": frame}, "near")
+    assert model.learnt(night, night.held_out("test")).tolist() == [True, True, False, True, False, False]
+    with pytest.raises(ConfigError, match="s now names 'far', but the model that serves is of 'near'"):
+        model.on(night.of_sources())
+
+
+def test_a_damaged_package_is_named(tmp_path: Path) -> None:
+    """Each file that is missing."""
+    served(tmp_path)
+    (tmp_path / "values.parquet").unlink()
+    with pytest.raises(StorageError, match=r"expected a package of a served model"):
+        ServeExamples().read(tmp_path, INFO, Pages())
+
+
+def test_files_of_requests_and_answers(tmp_path: Path) -> None:
+    """The same in three formats; no cell is run by a spreadsheet; nothing is half written."""
+    answers = pd.DataFrame({"row_id": ["=1+1", None], "probability": [0.25, 0.5]})
+    for ending in ("parquet", "jsonl"):
+        predicting.write_answers(answers, tmp_path / f"a.{ending}")
+        assert predicting.read_requests(tmp_path / f"a.{ending}")["probability"].tolist() == [0.25, 0.5]
+    predicting.write_answers(answers, tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text() == "row_id,probability\n'=1+1,0.25\n,0.5\n"
+    with pytest.raises(DataError, match=r"a\.txt: expected a file ending in \.csv"):
+        predicting.write_answers(answers, tmp_path / "a.txt")
+    assert not list(tmp_path.glob(".*"))
+    for name, text, told in (
+        ("b.csv", "a,b\n1,2,3,4\n", "whole file of csv"), ("c.csv", "a,b\n", "no rows"),
+                             ("d.jsonl", "[1", "whole file of jsonl"), ("d.parquet", "PAR1", "whole file of parquet"),
+    ):  # fmt: skip
+        (tmp_path / name).write_text(text)
+        with pytest.raises(DataError, match=told):
+            predicting.read_requests(tmp_path / name)
+    with pytest.raises(DataError, match="there is no such file"):
+        predicting.read_requests(tmp_path / "e.csv")
