@@ -1,6 +1,6 @@
 """What a scenario reads, as things with a fingerprint and a table. Loads nothing heavy until a table is wanted."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,18 +30,22 @@ class Input(Protocol):
     def read(self) -> "list[pa.Table]": ...  # noqa: D102
 
 
-def inputs_of(tables: Tables, kinds: "Mapping[str, TableKind]", root: Path, personal: tuple[str, ...]) -> list[Input]:
+def inputs_of(
+    tables: Tables, kind_of: "Callable[[str], TableKind]", root: Path, personal: tuple[str, ...]
+) -> list[Input]:
     """All inputs of a scenario.
 
     Args:
         tables: What the scenario names.
-        kinds: What they are, by name.
+        kind_of: The kind of table of that name; asked only where a table is read.
         root: The data folder, resolved.
         personal: Canonical columns whose values must not appear in a message.
     """
-    named = [(kinds[kind], spec) for kind, specs in tables.named.items() for spec in specs]
+    named = [(kind, spec) for kind, specs in tables.named.items() for spec in specs]
     return [
-        Query(kind, spec, root, personal) if isinstance(spec, SqlTable) else Files(kind, spec, root, personal)
+        Query(kind, spec, root, personal, kind_of)
+        if isinstance(spec, SqlTable)
+        else Files(kind, spec, root, personal, kind_of)
         for kind, spec in named
     ]
 
@@ -50,15 +54,11 @@ def inputs_of(tables: Tables, kinds: "Mapping[str, TableKind]", root: Path, pers
 class Files:
     """Files below the data folder; their bytes decide the fingerprint, so that unchanged ones are not parsed."""
 
-    table: "TableKind"
+    kind: str
     spec: FileTable
     root: Path
     personal: tuple[str, ...]
-
-    @property
-    def kind(self) -> str:
-        """The name of its kind."""
-        return self.table.name
+    kind_of: "Callable[[str], TableKind]"
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:
@@ -80,7 +80,7 @@ class Files:
         """
         from pipeline.data.reading import read_file
 
-        mapper = _mapper(self.table, self.spec, self.personal)
+        mapper = _mapper(self.kind_of(self.kind), self.spec, self.personal)
         before = self._states
         read = [read_file(path, self._shown(path), self._format(path), mapper) for path in self.paths]
         for path, state in zip(self.paths, before, strict=True):
@@ -103,15 +103,11 @@ class Files:
 class Query:
     """The result of a query, which must be read to know whether it changed."""
 
-    table: "TableKind"
+    kind: str
     spec: SqlTable
     root: Path
     personal: tuple[str, ...]
-
-    @property
-    def kind(self) -> str:
-        """The name of its kind."""
-        return self.table.name
+    kind_of: "Callable[[str], TableKind]"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -128,7 +124,7 @@ class Query:
     def _table(self) -> "pa.Table":
         from pipeline.data.sql import read_query
 
-        return read_query(self.spec, self.root, _mapper(self.table, self.spec, self.personal))
+        return read_query(self.spec, self.root, _mapper(self.kind_of(self.kind), self.spec, self.personal))
 
 
 def _mapper(table: "TableKind", spec: Table, personal: tuple[str, ...]) -> "Mapper":

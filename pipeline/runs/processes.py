@@ -7,9 +7,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import active_children, connection, get_context, parent_process
+from multiprocessing import active_children, connection, forkserver, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal
@@ -23,8 +23,10 @@ from pipeline.results import StepResult
 from pipeline.runs.graph import Node
 from pipeline.runs.run import Run
 
-# Loaded once by the server that training tasks are forked from, where most of them have something to compute.
-PRELOADED = ("pandas", "pyarrow.parquet", "scipy.sparse", "torch", "pytorch_lightning", "implicit.als")
+# Loaded once by the server that tasks are forked from: what training needs, where most of them have something to
+# compute, else what the last task needs to ask the registry whether anything is left to do.
+TRAINED = ("pandas", "pyarrow.parquet", "scipy.sparse", "torch", "pytorch_lightning", "implicit.als")
+ASKED = ("mlflow",)
 GRACE = 10.0  # seconds between asking a process to end and ending it
 
 Call = Callable[[Run, str, str], list[StepResult[Any]]]
@@ -59,19 +61,22 @@ class Task:
     started: float = field(default_factory=time.monotonic)
 
 
-def start_task(run: Run, node: Node, call: Call, *, forked: bool, preload: bool) -> Task:
+def start_server(preloaded: Sequence[str]) -> None:
+    """Start the server that tasks are forked from; it loads the modules while other tasks are at work."""
+    get_context("forkserver").set_forkserver_preload(["__main__", __name__, *preloaded])
+    forkserver.ensure_running()
+
+
+def start_task(run: Run, node: Node, call: Call, *, forked: bool) -> Task:
     """Run a node in a process of its own.
 
     Args:
         run: The run, which lies on the disk: the process reads it there.
         node: The step and its lane.
         call: What runs a step; a function of a module.
-        forked: Fork it from a server that has loaded what all need; else a fresh interpreter.
-        preload: Whether that server loads PyTorch and the like; the first forked task decides.
+        forked: Fork it from the server, see `start_server`; else a fresh interpreter.
     """
-    server = get_context("forkserver")
-    server.set_forkserver_preload(["__main__", __name__, *(PRELOADED if preload else ())])
-    context = server if forked else get_context("spawn")
+    context = get_context("forkserver") if forked else get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(str(run.home.root), run.run_id, node, call, sender))
     process.start()

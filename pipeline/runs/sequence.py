@@ -7,7 +7,17 @@ from multiprocessing import connection
 from pipeline.errors import CrossliftError, ExitCode
 from pipeline.results import VERDICT
 from pipeline.runs.graph import DATA, RECORDS, TRAINING, Graph, Node
-from pipeline.runs.processes import Call, Outcome, Task, end_tasks, finish_task, start_task
+from pipeline.runs.processes import (
+    ASKED,
+    TRAINED,
+    Call,
+    Outcome,
+    Task,
+    end_tasks,
+    finish_task,
+    start_server,
+    start_task,
+)
 from pipeline.runs.run import Run, planned
 from pipeline.runs.transaction import limit_threads
 
@@ -38,9 +48,11 @@ def run_graph(run: Run, graph: Graph, call: Call, jobs: int, tell: Callable[[Out
     Raises:
         StepFailedError: a task that all later ones need failed. What ran beside it is ended.
     """
-    again = ran_before(run)
+    served = ran_before(run)
     _forget(run, graph)
     limit_threads()  # inherited by the processes before they load anything numeric
+    if served:
+        start_server(ASKED)
     sorter = TopologicalSorter(graph)
     sorter.prepare()
     places = {node: place for place, node in enumerate(graph)}
@@ -52,8 +64,11 @@ def run_graph(run: Run, graph: Graph, call: Call, jobs: int, tell: Callable[[Out
             ready = sorted((*ready, *sorter.get_ready()), key=places.__getitem__)
             while ready and len(running) < jobs:
                 node = ready.pop(0)
-                news = not again or any(outcome.state == "computed" for outcome in outcomes)
-                task = start_task(run, node, call, forked=node[0] not in DATA, preload=news)
+                forked = node[0] not in DATA
+                if forked and not served:
+                    start_server(TRAINED)
+                    served = True
+                task = start_task(run, node, call, forked=forked)
                 running[task.receiver] = task
             for receiver in connection.wait(list(running)):
                 assert isinstance(receiver, connection.Connection)

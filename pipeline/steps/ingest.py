@@ -15,10 +15,11 @@ from pipeline.results import INGEST, IngestFacts, StepResult
 from pipeline.runs.fingerprint import code_hash
 from pipeline.runs.run import Run, data_root
 from pipeline.runs.transaction import limit_threads, transact
-from pipeline.tasks.tables import tables_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from pipeline.data.tables import TableKind
 
 _IGNORED = f"{UNHASHED}/ignored.json"  # about other domains, so it must not enter the manifest of this one
 
@@ -41,7 +42,7 @@ def ingest(run: Run) -> dict[str, StepResult[IngestFacts]]:
     key = None if scenario.pseudonymous or scenario.embedded else read_key()
     without_rows = "" if scenario.target_labels else scenario.target
     tables, root = _tables(run.home, scenario)
-    inputs = tuple(inputs_of(tables, tables_of(scenario.task), root, scenario.personal))
+    inputs = tuple(inputs_of(tables, lambda kind: _kinds(scenario.task)[kind], root, scenario.personal))
     snapshot = Snapshot(inputs, scenario.task, scenario.domains, key, without_rows)
     results = {}
     for domain in scenario.domains:
@@ -80,7 +81,7 @@ class Snapshot:
         from pipeline.data.snapshot import assemble
 
         parts = [(one.kind, table) for one in self.inputs for table in one.read()]
-        return assemble(parts, tables_of(self.task), self.domains, self.key, self.without_rows)
+        return assemble(parts, _kinds(self.task), self.domains, self.key, self.without_rows)
 
 
 def build(settings: IngestSettings, inputs: Mapping[str, Snapshot], folder: Path, _work: Path) -> IngestFacts:
@@ -89,8 +90,14 @@ def build(settings: IngestSettings, inputs: Mapping[str, Snapshot], folder: Path
 
     tables = inputs["tables"].tables
     write_json(folder / _IGNORED, count_ignored(tables, settings.domains))
-    kinds = tables_of(settings.task)
+    kinds = _kinds(settings.task)
     return write_domain(tables, kinds, settings.domain, folder).model_copy(update={"key": settings.key})
+
+
+def _kinds(task: TaskConfig) -> "Mapping[str, TableKind]":
+    from pipeline.tasks.tables import tables_of
+
+    return tables_of(task)
 
 
 def _tables(home: Home, scenario: Scenario) -> tuple[Tables, Path]:

@@ -22,7 +22,7 @@ def root(tmp_path):
 
 def inputs(root, **spec):
     """The inputs of one table of interactions."""
-    return inputs_of(Tables.model_validate({"interactions": [spec]}), KINDS, root, ("user_id",))
+    return inputs_of(Tables.model_validate({"interactions": [spec]}), KINDS.__getitem__, root, ("user_id",))
 
 
 def test_equal_bytes_have_one_fingerprint(root):

@@ -94,7 +94,7 @@ def stub(run: Run, step: str, lane: str) -> list[StepResult[Any]]:
 @pytest.fixture
 def stubbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Load nothing ahead of the tasks, and leave none behind where a test fails."""
-    monkeypatch.setattr(processes, "PRELOADED", ())
+    monkeypatch.setattr(sequence, "TRAINED", ())
     yield
     for process in active_children():
         process.kill()
@@ -199,8 +199,8 @@ def test_no_process_is_left(own_home: Path, number: signal.Signals) -> None:
 def test_an_interrupt_while_a_task_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C before the run took note of a task ends that task too; else leaving would wait for it."""
 
-    def interrupted(run: Run, node: processes.Node, call: processes.Call, *, forked: bool, preload: bool) -> NoReturn:
-        start_task(run, node, call, forked=forked, preload=preload)
+    def interrupted(run: Run, node: processes.Node, call: processes.Call, *, forked: bool) -> NoReturn:
+        start_task(run, node, call, forked=forked)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sequence, "start_task", interrupted)
@@ -219,7 +219,7 @@ def unready(*_: object) -> None:
 def test_a_task_that_only_begins_ends_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine may be so busy that a task has no group yet when it is to end."""
     monkeypatch.setattr(processes, "_work", unready)
-    task: Task = start_task(started("slow"), ("ingest", ""), stub, forked=False, preload=False)
+    task: Task = start_task(started("slow"), ("ingest", ""), stub, forked=False)
     end_tasks()
     assert task.process.exitcode == -signal.SIGTERM
 
