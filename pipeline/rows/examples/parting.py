@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline import columns as c
-from pipeline.config import ExamplesTask, HashSplit, RegressionTask, ShippedSplit, TimeSplit
+from pipeline.config import BinaryTask, ExamplesTask, HashSplit, RegressionTask, ShippedSplit, TimeSplit
 from pipeline.data.splits import PART, TEST, TRAIN, VALID
 from pipeline.errors import DataError
 from pipeline.rows.examples.naming import COMPONENT, Hashes, components, draw_of, names_of
@@ -52,6 +52,7 @@ class PartExamples:
         del sources
         rows = self._named(given)
         parted = TARGETS[type(given.split)](rows, self._strata(rows), given)
+        self._refuse_one_class(given, parted.rows)
         return self._published(given, parted), parted.border
 
     def source(self, given: Given, border: Border) -> Parts:
@@ -89,6 +90,22 @@ class PartExamples:
         rank = np.empty(len(counts), dtype=np.int64)
         rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
         return np.where(codes < 0, -1, rank[codes])
+
+    def _refuse_one_class(self, given: Given, rows: pd.DataFrame) -> None:
+        """Nothing can be chosen or judged where all rows are of one class; without labels nothing is chosen here."""
+        if isinstance(self.task, RegressionTask) or not given.share:
+            return
+        kept = draw_of(rows, f"share {given.draw}", given.share)
+        for code, told in ((VALID, "validation"), (TEST, "the test")):
+            held = rows.loc[(rows[PART] == code) & (kept | (code == TEST)), self.task.label].dropna()
+            if isinstance(self.task, BinaryTask) and self.task.positive is not None:
+                held = held == self.task.positive
+            if len(held) and held.nunique() < 2:
+                raise DataError(
+                    f"{given.domain}: {NAME}: column {self.task.label!r}: the rows for {told} ({len(held)}) are all of "
+                    "one class, so that nothing can be told apart; bring more rows of the target, take a larger share or "
+                    "another `share_draw`, or change `split` in the scenario."
+                )
 
     def _published(self, given: Given, parted: _Parted) -> Parts:
         rows = parted.rows
