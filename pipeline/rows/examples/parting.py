@@ -103,8 +103,8 @@ class PartExamples:
             if len(held) and held.nunique() < 2:
                 raise DataError(
                     f"{given.domain}: {NAME}: column {self.task.label!r}: the rows for {told} ({len(held)}) are all of "
-                    "one class, so that nothing can be told apart; bring more rows of the target, take a larger share or "
-                    "another `share_draw`, or change `split` in the scenario."
+                    "one class, so that nothing can be told apart; bring more rows of the target, take a larger share "
+                    "or another `share_draw`, or change `split` in the scenario."
                 )
 
     def _published(self, given: Given, parted: _Parted) -> Parts:
