@@ -52,9 +52,15 @@ WEIGHT = "source_weight"
 
 def candidates(config: cfg.Baseline) -> Iterator[Settings]:
     """Every combination of settings that a baseline may have, the source's weight among them."""
-    grid = {name: getattr(config, name) for name in BASELINES[type(config)][1]}
+    given = tuple(name for name in _FIXED if hasattr(config, name))
+    return combinations(config, BASELINES[type(config)][1], given)
+
+
+def combinations(config: cfg.Baseline, searched: tuple[str, ...], given: tuple[str, ...]) -> Iterator[Settings]:
+    """The fields that are given, with every combination of those that are searched and of the source's weight."""
+    grid = {name: getattr(config, name) for name in searched}
     grid[WEIGHT] = {"target": (0.0,), "source": (1.0,), "all": config.source_weights}[config.domains]
-    fixed = {name: getattr(config, name) for name in _FIXED if hasattr(config, name)}
+    fixed = {name: getattr(config, name) for name in given}
     for values in product(*grid.values()):
         yield {**fixed, **dict(zip(grid, values, strict=True))}
 

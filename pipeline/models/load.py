@@ -1,26 +1,29 @@
-"""From a saved folder back to a ranker."""
+"""From a saved folder back to a predictor."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import StorageError
+from pipeline.models.boosting import BoostingEstimator
 from pipeline.models.ease import EaseRanker
+from pipeline.models.estimators import ConstantEstimator
 from pipeline.models.factors import BlendRanker, IalsRanker
+from pipeline.models.linear import LinearEstimator
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker
-from pipeline.models.ranker import Ranker
+from pipeline.models.ranker import Saved
 
 
-def _network() -> type[Ranker]:
+def _network() -> type[Saved]:
     from pipeline.models.network_ranker import NetworkRanker  # loads torch, which a baseline does without
 
     return NetworkRanker
 
 
-FILES = ("ranker.json", "weights.safetensors")  # what a ranker writes
+FILES = ("ranker.json", "weights.safetensors")  # what a predictor writes
 
 # kind -> its class, asked for only where it is needed
-RANKERS: dict[str, Callable[[], type[Ranker]]] = {
+RANKERS: dict[str, Callable[[], type[Saved]]] = {
     "popularity": lambda: PopularityRanker,
     "item_knn": lambda: ItemKnnRanker,
     "user_knn": lambda: UserKnnRanker,
@@ -28,11 +31,14 @@ RANKERS: dict[str, Callable[[], type[Ranker]]] = {
     "ease": lambda: EaseRanker,
     "ials_knn": lambda: BlendRanker,
     "network": _network,
+    "constant": lambda: ConstantEstimator,
+    "linear": lambda: LinearEstimator,
+    "boosting": lambda: BoostingEstimator,
 }
 
 
-def load_ranker(folder: Path) -> Ranker:
-    """The ranker that was saved in a folder; nothing is unpickled.
+def load_ranker(folder: Path) -> Saved:
+    """The predictor that was saved in a folder; nothing is unpickled.
 
     Raises:
         StorageError: a file is missing or damaged, or the kind is not known.

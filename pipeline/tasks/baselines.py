@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from pipeline.config import Baseline, Config, RankingTask
-from pipeline.models import baselines
+from pipeline.config import Baseline, BinaryTask, Config, MulticlassTask, RankingTask, RegressionTask
+from pipeline.models import baselines, example_baselines
 from pipeline.views import Predictor, Views
 
 
@@ -18,9 +18,14 @@ class Fit(Protocol):
         ...
 
 
+_OF_EXAMPLES = (example_baselines.fit_baseline, example_baselines.candidates)
+
 # config class of a task -> (fit, the settings that a baseline of it may have)
 BASELINES: dict[type[Config], tuple[Fit, Callable[[Any], Iterator[dict[str, Any]]]]] = {
     RankingTask: (baselines.fit_baseline, baselines.candidates),
+    BinaryTask: _OF_EXAMPLES,
+    MulticlassTask: _OF_EXAMPLES,
+    RegressionTask: _OF_EXAMPLES,
 }
 
 

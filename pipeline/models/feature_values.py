@@ -1,0 +1,76 @@
+"""Features as two plain arrays, in which every model of examples reads them.
+
+Shapes: N rows, M numeric columns, C categories.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.config import FeatureType
+from pipeline.data.tokens import stable_hash
+from pipeline.views import Features, FloatArray
+
+Hashes = NDArray[np.uint64]
+
+COLUMNS: dict[FeatureType, int] = {"number": 1, "flag": 1, "time": 5, "category": 0}  # numeric ones of each type
+_DAY = 86_400.0  # seconds
+_WEEK = 7.0  # days
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """What is known of some rows.
+
+    Args:
+        numbers: [N, M] numbers and flags as they are; a time as days, and hour and weekday on circles; NaN is missing.
+        hashes: [N, C] of feature and value together, so that an unknown value is one like others; missing is a value.
+    """
+
+    numbers: FloatArray
+    hashes: Hashes
+
+    @classmethod
+    def of(cls, features: Features) -> Self:
+        """Read them in the order in which they are declared."""
+        table, rows = features.table, len(features.table)
+        numbers: list[FloatArray] = []
+        for name, kind in features.types.items():
+            if kind == "time":
+                numbers += _of_time(table[name])
+            elif kind != "category":
+                numbers.append(table[name].to_numpy(dtype=np.float64, na_value=np.nan))
+        hashes = [_hashed(name, table[name]) for name in features.of("category")]
+        return cls(
+            np.stack(numbers, axis=1) if numbers else np.zeros((rows, 0)),
+            np.stack(hashes, axis=1) if hashes else np.zeros((rows, 0), dtype=np.uint64),
+        )
+
+    @classmethod
+    def under(cls, several: "Sequence[Values]") -> Self:
+        """Several under each other."""
+        return cls(np.concatenate([one.numbers for one in several]), np.concatenate([one.hashes for one in several]))
+
+    def buckets(self, count: int) -> NDArray[np.int64]:
+        """The hashes [N, C] as numbers below `count`; two values may share one (Weinberger et al., 2009)."""
+        return (self.hashes % np.uint64(count)).astype(np.int64)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+def _hashed(name: str, column: pd.Series) -> Hashes:
+    codes, found = pd.factorize(column)
+    spelt = pd.Index([f"{name}={value}" for value in found] + [name], dtype=object)  # the last is for what is missing
+    return stable_hash(spelt)[codes]
+
+
+def _of_time(column: pd.Series) -> list[FloatArray]:
+    since = pd.to_datetime(column, utc=True) - pd.Timestamp(0, tz="UTC")
+    days = since.dt.total_seconds().to_numpy(dtype=np.float64) / _DAY
+    turns = [2 * np.pi * days, 2 * np.pi * days / _WEEK]
+    return [days, *(wave(turn) for turn in turns for wave in (np.sin, np.cos))]

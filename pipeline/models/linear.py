@@ -1,0 +1,150 @@
+"""Logistic and ridge regression, kept as arrays.
+
+Shapes: N rows, M numeric columns, F columns of the design, K classes.
+"""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from scipy import sparse
+
+from pipeline.models.estimators import Estimator
+from pipeline.models.feature_values import Values
+from pipeline.models.ranker import Arrays
+from pipeline.models.sample import Sample
+from pipeline.views import Features, FloatArray, Mask
+
+_SKEWED = 2.0  # beyond it the logarithm is taken
+_FAR = 8.0  # standard deviations; nothing counts as farther away
+_STEPS = 500
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """How numeric columns [M] are brought to one scale; what is missing reads as the median, and a column says so.
+
+    Args:
+        logarithm: Whether sign(x) ln(1 + |x|) is read in the place of x.
+        median: Of the known values.
+        mean: After imputing.
+        deviation: After imputing; one where there is none.
+        gaps: Whether any training value is missing.
+    """
+
+    logarithm: Mask
+    median: FloatArray
+    mean: FloatArray
+    deviation: FloatArray
+    gaps: Mask
+
+    @classmethod
+    def fit(cls, numbers_NM: FloatArray, weights_N: FloatArray) -> Self:
+        """What the rows say, each as often as it weighs."""
+        columns = [_column(numbers, weights_N) for numbers in numbers_NM.T]
+        logarithm, median, mean, deviation = np.array(columns).reshape(-1, 4).T
+        return cls(logarithm > 0, median, mean, deviation, np.asarray(np.isnan(numbers_NM).any(axis=0)))
+
+    def read(self, numbers_NM: FloatArray) -> FloatArray:
+        """Scaled columns, then one for each column with gaps, 1 where the value is missing."""
+        missing = np.isnan(numbers_NM)
+        filled = np.where(missing, self.median, _bent(numbers_NM, self.logarithm))
+        scaled = np.clip((filled - self.mean) / self.deviation, -_FAR, _FAR)
+        return np.hstack([scaled, missing[:, self.gaps]])
+
+    def arrays(self) -> Arrays:
+        """All that it is."""
+        return dict(vars(self))
+
+
+def _column(numbers_N: FloatArray, weights_N: FloatArray) -> tuple[float, float, float, float]:
+    known = ~np.isnan(numbers_N)
+    if not known.any():
+        return 0.0, 0.0, 0.0, 1.0
+    values, weights = numbers_N[known], weights_N[known]
+    centred = values - np.average(values, weights=weights)
+    spread = np.average(centred**2, weights=weights) ** 0.5
+    with np.errstate(over="ignore", invalid="ignore"):  # a spread beyond what can be cubed counts as skewed
+        skewed = bool(spread > 0 and not abs(np.average((centred / spread) ** 3, weights=weights)) <= _SKEWED)
+    values = _bent(values, np.array(skewed))
+    order = np.argsort(values, kind="stable")
+    summed = np.cumsum(weights[order])
+    median = float(values[order][np.searchsorted(summed, summed[-1] / 2)])
+    filled = np.full(len(numbers_N), median)
+    filled[known] = values
+    mean = float(np.average(filled, weights=weights_N))
+    deviation = float(np.average((filled - mean) ** 2, weights=weights_N) ** 0.5)
+    return float(skewed), median, mean, deviation if deviation > 1e-12 * max(1.0, abs(mean)) else 1.0
+
+
+def _bent(numbers: FloatArray, logarithm: Mask) -> FloatArray:
+    return np.where(logarithm, np.sign(numbers) * np.log1p(np.abs(numbers)), numbers)
+
+
+class LinearEstimator(Estimator):
+    """Scaled numbers and hashed categories, times weights."""
+
+    kind = "linear"
+
+    def __init__(self, classes: tuple[str, ...], scaling: Scaling, buckets: int, weights: Arrays) -> None:
+        """`weights`: `slope` [F, K] and `start` [K]; of a number K is 1."""
+        self.classes, self.scaling, self.buckets = classes, scaling, buckets
+        self.slope, self.start = weights["slope"], weights["start"]
+
+    @classmethod
+    def fit(cls, sample: Sample, *, buckets: int, regularization: float) -> Self:
+        """Minimise the summed loss (of a number half the squared error) + regularization / 2 * squared length."""
+        scaling = Scaling.fit(sample.values.numbers, sample.weights)
+        design = _design(sample.values, scaling, buckets)
+        solve = _logistic if sample.classes else _ridge
+        slope, start = solve(design, sample, regularization)
+        return cls(sample.classes, scaling, buckets, {"slope": slope, "start": start})
+
+    def raw(self, features: Features) -> FloatArray:
+        """Design times slope, plus start: [N, K]."""
+        design = _design(Values.of(features), self.scaling, self.buckets)
+        return np.asarray(design @ self.slope + self.start, dtype=np.float64)
+
+    def own_state(self) -> tuple[dict[str, Any], Arrays]:
+        """Weights and scaling."""
+        return {"buckets": self.buckets}, {"slope": self.slope, "start": self.start, **self.scaling.arrays()}
+
+    @classmethod
+    def from_own_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
+        """The same predictor."""
+        scaling = Scaling(**{name: arrays[name] for name in Scaling.__dataclass_fields__})
+        weights = {name: arrays[name] for name in ("slope", "start")}
+        return cls(tuple(settings["classes"]), scaling, settings["buckets"], weights)
+
+
+def _design(values: Values, scaling: Scaling, buckets: int) -> sparse.csr_matrix:
+    """Scaled numbers, then the buckets of all categories together: CSR [N, F]."""
+    places = values.buckets(buckets)
+    rows, categories = places.shape
+    starts = np.arange(rows + 1) * categories
+    hashed = sparse.csr_matrix((np.ones(places.size), places.ravel(), starts), shape=(rows, buckets))
+    hashed.sum_duplicates()
+    return sparse.csr_matrix(sparse.hstack([sparse.csr_matrix(scaling.read(values.numbers)), hashed], format="csr"))
+
+
+def _logistic(design: sparse.csr_matrix, sample: Sample, regularization: float) -> tuple[FloatArray, FloatArray]:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=1 / regularization, max_iter=_STEPS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # validation judges what was reached
+        model.fit(design, sample.answers, sample.weights)
+    slope, start = model.coef_.T, model.intercept_
+    if len(sample.classes) == 2:  # one column of odds, in favour of the second class
+        slope, start = np.hstack([np.zeros_like(slope), slope]), np.append(0.0, start)
+    return np.ascontiguousarray(slope), start
+
+
+def _ridge(design: sparse.csr_matrix, sample: Sample, regularization: float) -> tuple[FloatArray, FloatArray]:
+    from sklearn.linear_model import Ridge
+
+    model = Ridge(alpha=regularization, solver="sparse_cg", tol=1e-8)
+    model.fit(design, sample.answers, sample.weights)
+    return model.coef_[:, None].copy(), np.array([model.intercept_])
