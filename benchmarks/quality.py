@@ -21,19 +21,28 @@ DONE = (0, 4)  # the run succeeded; with 4 its model does not serve
 
 def run(scenario: str, share: float, seed: int | None, home: Path, strategies: str = "") -> dict[str, Any]:
     """Run a scenario at a share and read its report."""
+    more = ["--seed", str(seed)] if seed is not None else []
+    more += ["--strategies", strategies] if strategies else []
+    return execute([scenario, "--target-share", str(share), *more], home)
+
+
+def execute(arguments: list[str], home: Path) -> dict[str, Any]:
+    """Run `crosslift run` and read its report, with the run's id as `run`."""
     program = str(Path(sys.executable).with_name("crosslift"))
-    command = [program, "run", scenario, "--target-share", str(share), "--json"]
-    if seed is not None:
-        command += ["--seed", str(seed)]
-    if strategies:
-        command += ["--strategies", strategies]
+    command = [program, "run", *arguments, "--json"]
     environment = {**os.environ, "CROSSLIFT_HOME": str(home)}
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode not in DONE:
         sys.exit(f"{' '.join(command)} ended with {done.returncode}.")
-    page = Path(json.loads(done.stdout)["report"])
+    told = json.loads(done.stdout)
+    page = Path(told["report"])
     found: dict[str, Any] = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
-    return found
+    return {**found, "run": told["run_id"]}
+
+
+def folder_of(home: Path, record: Path) -> Path:
+    """The published folder that a record of a run names."""
+    return home / str(json.loads(record.read_text(encoding="utf-8"))["folder"])
 
 
 def row(report: dict[str, Any]) -> list[str]:

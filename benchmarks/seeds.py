@@ -8,16 +8,16 @@ computes nothing again.
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from quality import interval, run, table
+from quality import folder_of, interval, run, table
 
 from pipeline.evaluation.bootstrap import estimate
 from pipeline.evaluation.statistics import resample
+from pipeline.folders import run_folder
 from pipeline.labels.ranking_metrics import user_metrics
 from pipeline.labels.statistic import Means
 
@@ -27,26 +27,16 @@ RESAMPLES = 2000
 def metrics_of(given: argparse.Namespace, seed: int) -> tuple[dict[str, Any], pd.DataFrame]:
     """Run one seed; its comparison, and the gated metric of each user without marked rows, a column for each lane."""
     home, wanted = given.home.resolve(), (given.scenario, given.share, seed)
-    comparison = run(*wanted, home, given.strategies)["comparison"]
-    records = [path for path in home.glob("runs/*/plan.json") if _is_run(path, wanted)]
-    results = max(records, key=lambda path: path.stat().st_mtime).parent / "results"
-    ranked = pd.read_parquet(_folder(home, results / "verdict..json") / "predictions.parquet")
-    marks = pd.read_parquet(_folder(home, results / "audit..json") / "marks.parquet")
+    report = run(*wanted, home, given.strategies)
+    comparison, results = report["comparison"], home / "runs" / run_folder(report["run"]) / "results"
+    ranked = pd.read_parquet(folder_of(home, results / "verdict..json") / "predictions.parquet")
+    marks = pd.read_parquet(folder_of(home, results / "audit..json") / "marks.parquet")
     marked = marks.loc[marks["domain"] == comparison["target"], "row"]
     lanes = {str(name): part.reset_index(drop=True) for name, part in ranked.groupby("lane", observed=True)}
     rows = next(iter(lanes.values()))[["row", "unit", "item"]].rename(columns={"unit": "user"})
     clean = ~rows["row"].isin(marked).to_numpy()
     users = {name: user_metrics(rows[clean], one["predicted"].to_numpy()[clean], (10,)) for name, one in lanes.items()}
     return comparison, pd.DataFrame({name: part[comparison["metric"]] for name, part in users.items()})
-
-
-def _is_run(plan: Path, wanted: tuple[str, float, int]) -> bool:
-    found = json.loads(plan.read_text(encoding="utf-8"))["scenario"]
-    return (found["name"], found["target_share"], found["seed"]) == wanted
-
-
-def _folder(home: Path, record: Path) -> Path:
-    return home / str(json.loads(record.read_text(encoding="utf-8"))["folder"])
 
 
 def main() -> None:

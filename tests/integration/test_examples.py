@@ -1,0 +1,138 @@
+"""Examples from tables to a served model, as the page on data tells it: its table, its scenario, its commands."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from pipeline.folders import Home
+from pipeline.registry import lookup
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "bring-your-data.md").read_text(encoding="utf-8")
+[SCENARIO] = re.findall(r"^```yaml\n(name: car_loans\n.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+[TABLE] = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+Crosslift = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page's table, and a second one whose source says nothing: its labels are shuffled."""
+    made = tmp_path_factory.mktemp("loans")
+    subprocess.run([sys.executable, "-c", TABLE], cwd=made, check=True)
+    (made / "car_loans.yaml").write_text(SCENARIO)
+    told = yaml.safe_load(SCENARIO)
+    shuffled = pd.read_csv(made / "loans.csv")
+    source = (shuffled["product"] == "credit_card").to_numpy()
+    shuffled.loc[source, "late"] = np.random.default_rng(1).permutation(shuffled.loc[source, "late"])
+    shuffled.to_csv(made / "shuffled.csv", index=False)
+    told |= {"name": "shuffled", "baselines": [{"kind": "linear"}, {"kind": "linear", "domains": "all"}]}
+    told["tables"]["examples"][0]["path"] = "shuffled.csv"
+    (made / "shuffled.yaml").write_text(yaml.safe_dump(told))
+    told |= {"name": "income", "title": "How much somebody earns", "strategies": told["strategies"][:1]}
+    told["tables"]["examples"][0]["path"] = "loans.csv"
+    features = {"debt": "number", "months": "number", "job": "category", "late": "flag"}
+    told["task"] = {"kind": "regression", "label": "income", "features": features}
+    told["gate"] = {"floor": 1000.0}
+    (made / "income.yaml").write_text(yaml.safe_dump(told))
+    return made
+
+
+@pytest.fixture(scope="module")
+def crosslift(folder: Path) -> Crosslift:
+    """Give a function that runs a command in one home that all tests of this file share."""
+    environment = {**os.environ, "CROSSLIFT_HOME": str(folder / "home"), "CROSSLIFT_SCENARIOS": str(folder)}
+    environment |= {"CROSSLIFT_DATA": str(folder), "PYTHONPATH": str(ROOT)}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())", *arguments]
+        return subprocess.run(
+            command, env=environment, cwd=folder, capture_output=True, text=True, timeout=3600, check=False
+        )
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def loans(crosslift: Crosslift) -> dict[str, Any]:
+    """Run the page's scenario once."""
+    done = crosslift("run", "car_loans", "--json")
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def test_the_page_s_scenario_serves_what_uses_the_source(loans: dict[str, Any]) -> None:
+    """The two products share what decides, so that what learnt from credit cards as well is best and serves."""
+    lanes = {lane["name"]: lane for lane in loans["lanes"]}
+    assert set(lanes) == {"target_only", "direct", "fine_tune", "linear", "linear+source", "boosting"}
+    assert loans["failed"] == []
+    assert (loans["outcome"], loans["serves"]) == ("promoted", True)
+    assert loans["lane"] in {"direct", "fine_tune", "linear+source"}
+    for lane in lanes.values():
+        assert 0 < lane["test"]["low"] <= lane["test"]["value"] <= lane["test"]["high"] < 1
+
+
+def test_predict_answers_a_file(crosslift: Crosslift, loans: dict[str, Any], folder: Path) -> None:
+    """With the label, its probability, the threshold; the same by MLflow's own loader, and told apart by risk."""
+    done = crosslift("predict", "car_loans", "asked.csv", "--out", "answered.csv")
+    assert done.returncode == 0, done.stderr
+    answered, asked = pd.read_csv(folder / "answered.csv"), pd.read_csv(folder / "asked.csv")
+    assert list(answered) == ["request", "late", "probability", "threshold", "unknown"]
+    assert len(answered) == 50
+    assert ((answered["late"] == "yes") == (answered["probability"] >= answered["threshold"])).all()
+    assert (answered["unknown"] == 0).all()
+    assert np.corrcoef(np.log(asked["debt"] / asked["income"]), answered["probability"])[0, 1] > 0.7
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow warns of its own type hints while it is imported
+        from mlflow.pyfunc import load_model
+    model = load_model(str(lookup.model_folder(Home(folder / "home"), "crosslift.car_loans")))
+    same = model.predict(asked[sorted(asked)].astype({"debt": object}))
+    assert same["probability"].to_numpy() == pytest.approx(answered["probability"].to_numpy(), abs=1e-9)
+    (folder / "strange.jsonl").write_text('{"income": 1, "debt": null, "months": 3, "job": "pilot", "row_id": "x"}\n')
+    done = crosslift("predict", "car_loans", "strange.jsonl")
+    assert done.stdout.splitlines()[1].startswith("0,x,")
+    assert done.stdout.splitlines()[1].endswith(",1")
+    asked.drop(columns="job").to_csv(folder / "less.csv", index=False)
+    done = crosslift("predict", "car_loans", "less.csv")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the columns job are missing" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_source_that_says_nothing_is_kept_out(crosslift: Crosslift) -> None:
+    """Its labels are shuffled: whatever serves learnt from the target alone, or weighs the source next to nothing."""
+    done = crosslift("run", "shuffled", "--json")
+    assert done.returncode in (0, 4), done.stderr
+    told = json.loads(done.stdout)
+    lanes = {lane["name"]: lane for lane in told["lanes"]}
+    assert lanes["direct"]["gain"]["high"] < 0
+    assert told["lane"] in {"target_only", "linear", None}
+
+
+def test_a_number_is_predicted_too(crosslift: Crosslift, folder: Path) -> None:
+    """By its squared error, of which less is better; what serves is better than the mean."""
+    done = crosslift("run", "income", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["metric"] == "mse"
+    income = pd.read_csv(folder / "loans.csv").query("product == 'car_loan'")["income"]
+    served = next(lane for lane in told["lanes"] if lane["name"] == told["lane"])
+    assert served["test"]["value"] < income.var()
+    pd.read_csv(folder / "loans.csv").head(5).to_csv(folder / "whole.csv", index=False)
+    done = crosslift("predict", "income", "whole.csv")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "request,income,unknown"
