@@ -7,13 +7,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pipeline.config import Role
 from pipeline.models.encoders.history import History, HistoryTable
 from pipeline.models.heads import ItemLabels
+from pipeline.models.seeds import seeded
 from pipeline.models.sides import Side
 from pipeline.views import PAST, Histories, View
 
@@ -87,9 +87,3 @@ class InputRows:
         draws = torch.randint(len(self.users), (self.batch_size,), generator=seeded(self.seed, epoch, step))
         inputs = {name: table.of(self.users[draws]) for name, table in self.tables.items()}
         return Side(self.domain, "inputs", inputs, None, torch.ones(self.batch_size))
-
-
-def seeded(seed: int, epoch: int, step: int) -> torch.Generator:
-    """A generator whose state depends on these three numbers alone, so that a resumed training repeats itself."""
-    mixed = np.random.SeedSequence([seed, epoch, step + 1]).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))

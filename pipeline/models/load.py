@@ -20,6 +20,12 @@ def _network() -> type[Saved]:
     return NetworkRanker
 
 
+def _tabular() -> type[Saved]:
+    from pipeline.models.tabular_estimator import TabularEstimator
+
+    return TabularEstimator
+
+
 FILES = ("ranker.json", "weights.safetensors")  # what a predictor writes
 
 # kind -> its class, asked for only where it is needed
@@ -31,6 +37,7 @@ RANKERS: dict[str, Callable[[], type[Saved]]] = {
     "ease": lambda: EaseRanker,
     "ials_knn": lambda: BlendRanker,
     "network": _network,
+    "tabular": _tabular,
     "constant": lambda: ConstantEstimator,
     "linear": lambda: LinearEstimator,
     "boosting": lambda: BoostingEstimator,

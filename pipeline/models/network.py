@@ -4,11 +4,14 @@ Shapes: B rows of a side, D feature dimensions.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Self
 
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Optimizer
 
+from pipeline.models.optimizer import RowAdagrad
 from pipeline.models.sides import Inputs, Outputs
 
 
@@ -24,6 +27,10 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def combine(self, inputs: Inputs) -> Tensor:
         """The features of each row before they are scaled: [B, D]."""
+
+    def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
+        """What trains a network with this encoder: Adagrad, unless an encoder says otherwise."""
+        return RowAdagrad(parameters, lr=rate)
 
     def own(self) -> list[nn.Parameter]:
         """The weights that say how much each domain counts: they train where all else is kept."""

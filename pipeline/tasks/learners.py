@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 
-from pipeline.config import Config, HistoryModel, TrainSettings
+from pipeline.config import Config, HistoryModel, TabularModel, TrainSettings
 from pipeline.models.lanes import HistoryLearner
 from pipeline.models.learner import Learner
+from pipeline.models.tabular import TabularLearner
 
+# config class of a model
 LEARNERS: dict[type[Config], Callable[[TrainSettings], Learner]] = {
-    HistoryModel: HistoryLearner
-}  # config class of a model
+    HistoryModel: HistoryLearner,
+    TabularModel: TabularLearner,
+}
 
 
 def build_learner(settings: TrainSettings) -> Learner:

@@ -102,7 +102,7 @@ def fit(  # noqa: PLR0913  what is fitted, on what, how, and where its checkpoin
     torch.set_num_threads(1)
     metric = watch.metric if watch else None
     assert training.learning_rate is not None  # the settings of a step have filled it in
-    module = TransferModule(model, method, training.learning_rate, metric)
+    module = TransferModule(model, method, training.learning_rate, metric, seed)
     curves = _Curves()
     callbacks: list[pl.Callback] = [curves, *savers(work, chosen=metric is not None)]
     if watch is not None and not watch.few:

@@ -7,26 +7,33 @@ import torch
 from torch import Tensor
 
 from pipeline.models.network import Network
+from pipeline.models.seeds import seed_of
 from pipeline.models.sides import Outputs, Side
-from pipeline.training.optimizer import RowAdagrad
 from pipeline.transfer.method import Method, trainable
 
 MONITOR = "valid/metric"
 
 
 class TransferModule(pl.LightningModule):
-    """loss = sum of share * mean(weight * loss of a row) over labelled sides, plus the method's penalty.
-
-    Adagrad keeps one number per weight and moves only the rows of a table that a batch touched (Duchi et al., 2011).
-    """
+    """loss = sum of share * mean(weight * loss of a row) over labelled sides, plus the method's penalty."""
 
     def __init__(
-        self, model: Network, method: Method, learning_rate: float, metric: Callable[[Network], float] | None
+        self,
+        model: Network,
+        method: Method,
+        learning_rate: float,
+        metric: Callable[[Network], float] | None,
+        seed: int = 0,
     ) -> None:
         """`metric` is asked after each epoch, higher is better; None where there is nothing to choose."""
         super().__init__()
         self.model, self.method = model, method
-        self.learning_rate, self.metric = learning_rate, metric
+        self.learning_rate, self.metric, self.seed = learning_rate, metric, seed
+
+    def on_train_batch_start(self, batch: list[Side], batch_idx: int) -> None:
+        """Let what a network draws, such as dropout, depend on the step alone: a checkpoint keeps no generator."""
+        del batch
+        torch.manual_seed(seed_of(self.seed, self.current_epoch, batch_idx))
 
     def training_step(self, sides: list[Side], batch_idx: int) -> Tensor:
         """The loss of one step."""
@@ -51,5 +58,5 @@ class TransferModule(pl.LightningModule):
             self.log(MONITOR, self.metric(self.model))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adagrad over what trains."""
-        return RowAdagrad(trainable(self.model, self.method), lr=self.learning_rate)
+        """What the encoder trains by, over what trains."""
+        return self.model.encoder.optimizer(trainable(self.model, self.method), self.learning_rate)

@@ -13,10 +13,11 @@ from pipeline import config as cfg
 from pipeline.models.baselines import BASELINES
 from pipeline.models.batches import InputRows, RankingRows, Sampling
 from pipeline.models.build import build_network
+from pipeline.models.example_baselines import EXAMPLE_BASELINES
 from pipeline.models.items import Catalogue
 from pipeline.models.load import RANKERS
 from pipeline.models.network import Network
-from pipeline.models.ranker import Ranker
+from pipeline.models.ranker import Saved
 from pipeline.models.sides import Outputs, Side
 from pipeline.training.module import TransferModule
 from pipeline.transfer.distances import coral
@@ -42,7 +43,9 @@ def kind(config: type[cfg.Config]) -> str:
     return get_args(config.model_fields["kind"].annotation)[0]
 
 
-@pytest.mark.parametrize(("name", "table"), [("adapt", ADAPTS), ("tune", TUNES), ("baseline", BASELINES)])
+@pytest.mark.parametrize(
+    ("name", "table"), [("adapt", ADAPTS), ("tune", TUNES), ("baseline", {**BASELINES, **EXAMPLE_BASELINES})]
+)
 def test_every_config_has_a_builder_and_its_own_kind(name, table):
     """The union of configs and the dict of builders name the same classes, and no two kinds are equal."""
     assert set(table) == set(members(name))
@@ -60,7 +63,7 @@ def concrete(base: type) -> set[type]:
 def test_every_ranker_can_be_loaded():
     """Each concrete ranker stands in the table under its kind, and a saved baseline's kind is its config's."""
     found = {name: load() for name, load in RANKERS.items()}
-    assert set(found.values()) == concrete(Ranker)
+    assert set(found.values()) == concrete(Saved)
     assert all(name == ranker.kind for name, ranker in found.items())
     assert {kind(config) for config in members("baseline")} <= set(RANKERS)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.training.optimizer import RowAdagrad
+from pipeline.models.optimizer import RowAdagrad
 
 
 class Toy(nn.Module):

@@ -6,11 +6,12 @@ import torch
 from scipy import sparse
 
 from pipeline.config import HistoryModel as HistoryConfig
-from pipeline.models.batches import InputRows, RankingRows, Sampling, seeded
+from pipeline.models.batches import InputRows, RankingRows, Sampling
 from pipeline.models.build import build_network
 from pipeline.models.encoders.history import HistoryTable
 from pipeline.models.heads import sampled_softmax
 from pipeline.models.items import Catalogue
+from pipeline.models.seeds import seeded
 from pipeline.models.sides import Outputs
 from tests.views import labelled_view
 

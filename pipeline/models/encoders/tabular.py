@@ -1,0 +1,96 @@
+"""A row as its numbers, its categories, and a small network on both.
+
+Shapes: B rows in a batch, M numeric columns, T bins, C categories, D dimensions.
+
+    h = sum_m W_m [piecewise(x_m), missing_m] + sum_c table[bucket_c] + b, then for each block
+    h <- h + dropout(W' relu(W normalise(h) + b)) + b'
+
+`piecewise` is the piecewise-linear encoding of Gorishniy, Rubachev and Babenko, 2022 (arXiv 2203.05556).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from pipeline.config import FeatureType, TabularModel
+from pipeline.models.feature_values import COLUMNS, Values
+from pipeline.models.network import Encoder
+from pipeline.views import Features, FloatArray
+
+NUMBERS, BUCKETS = "numbers", "buckets"  # the names of what it reads
+_LARGEST = 1e18  # differences of such numbers, and their squares, still are numbers in single precision
+_NARROWEST = 1e-30
+
+
+class TabularEncoder(Encoder):
+    """Encodes rows of declared features; what is told of the bins travels with the weights."""
+
+    edges: Tensor
+
+    def __init__(self, model: TabularModel, types: Mapping[str, FeatureType], edges: FloatArray | None) -> None:
+        """`edges` [M, T + 1] as `quantiles` gives them, ascending; None where they are loaded afterwards."""
+        super().__init__()
+        self.model, self.types = model, dict(types)
+        columns = sum(COLUMNS[kind] for kind in types.values())
+        given = np.zeros((columns, model.bins + 1)) if edges is None else edges
+        self.register_buffer("edges", torch.tensor(given, dtype=torch.float32))
+        self.numbers = nn.Linear(columns * (model.bins + 1), model.dim)
+        self.table = nn.Embedding(model.buckets, model.dim)
+        nn.init.normal_(self.table.weight, std=0.1)
+        self.blocks = nn.ModuleList(_Block(model.dim, model.dropout) for _ in range(model.blocks))
+
+    def read(self, features: Features) -> dict[str, Tensor]:
+        """The numbers [B, M] and the buckets of the categories [B, C] of some rows."""
+        values = Values.of(features)
+        numbers = np.clip(values.numbers, -_LARGEST, _LARGEST).astype(np.float32)
+        return {NUMBERS: torch.from_numpy(numbers), BUCKETS: torch.from_numpy(values.buckets(self.model.buckets))}
+
+    def combine(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """The network's last layer: [B, D]."""
+        hidden: Tensor = self.numbers(piecewise(inputs[NUMBERS], self.edges).flatten(1))
+        hidden = hidden + self.table(inputs[BUCKETS]).sum(dim=1)
+        for block in self.blocks:
+            hidden = block(hidden)
+        return hidden
+
+    def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
+        """AdamW (Loshchilov and Hutter, 2019)."""
+        return AdamW(parameters, lr=rate, weight_decay=self.model.weight_decay)
+
+
+class _Block(nn.Module):
+    def __init__(self, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LayerNorm(dim), nn.Linear(dim, 2 * dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(2 * dim, dim)
+        )
+
+    def forward(self, hidden_BD: Tensor) -> Tensor:
+        moved: Tensor = self.layers(hidden_BD)
+        return hidden_BD + moved
+
+
+def piecewise(numbers_BM: Tensor, edges: Tensor) -> Tensor:
+    """How much of each bin lies below a number, in [0, 1], then 1 where it is missing: [B, M, T + 1].
+
+    Bins without a width, where many rows have one number, are steps: whether a number is above. Beyond the last edges
+    nothing changes any more.
+    """
+    missing = torch.isnan(numbers_BM)
+    lower, width = edges[:, :-1], edges.diff(dim=1).clamp(min=_NARROWEST)
+    filled = torch.where(missing, lower[:, 0], numbers_BM)[:, :, None]
+    below = ((filled - lower) / width).clamp(0, 1)
+    return torch.cat([below, missing[:, :, None].to(below.dtype)], dim=2)
+
+
+def quantiles(several: Sequence[Values], bins: int) -> FloatArray:
+    """Edges [M, bins + 1] of bins that hold equally many of the known numbers; zeros where none is known."""
+    numbers = np.clip(Values.under(several).numbers, -_LARGEST, _LARGEST)
+    shares = np.linspace(0, 1, bins + 1)
+    known = [column[~np.isnan(column)] for column in numbers.T]
+    return np.array([np.quantile(column, shares) if len(column) else 0 * shares for column in known]).reshape(
+        -1, bins + 1
+    )

@@ -1,0 +1,45 @@
+"""Batches of examples, cut from tensors in memory."""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from pipeline.config import Role
+from pipeline.models.seeds import seeded
+from pipeline.models.sides import Side
+
+_FEWEST = 2  # rows of a batch: of one there is no covariance
+_SMALL = 16  # rows; no batch is made smaller than this for more steps
+_STEPS = 8
+
+
+class ExampleRows:
+    """Rows of one domain, cut into batches that depend on (seed, epoch, step) alone; an epoch goes once over them.
+
+    Few rows are cut into smaller batches, so that an epoch has eight steps wherever a batch still has sixteen rows.
+    """
+
+    def __init__(
+        self, domain: str, role: Role, inputs: dict[str, Tensor], labels: Tensor | None, size: int, seed: int
+    ) -> None:
+        """`size` is that of a batch; batches of an epoch are equally large, and none is smaller."""
+        self.domain, self.role, self.inputs, self.labels, self.seed = domain, role, inputs, labels, seed
+        self.count = len(next(iter(inputs.values())))
+        self.own_steps = max(1, self.count // max(_FEWEST, min(size, max(_SMALL, self.count // _STEPS))))
+        self.steps = self.own_steps  # of an epoch; more where another domain takes longer, and then it begins again
+        self._order = lru_cache(maxsize=1)(self._shuffled)
+
+    def batch(self, epoch: int, step: int) -> Side:
+        """The side of a step: every row once before any comes again."""
+        turn, place = divmod(epoch * self.steps + step, self.own_steps)
+        order = self._order(turn)
+        rows = order[place * len(order) // self.own_steps : (place + 1) * len(order) // self.own_steps]
+        inputs = {name: tensor[rows] for name, tensor in self.inputs.items()}
+        return Side(
+            self.domain, self.role, inputs, None if self.labels is None else self.labels[rows], torch.ones(len(rows))
+        )
+
+    def _shuffled(self, turn: int) -> Tensor:
+        order = torch.randperm(self.count, generator=seeded(self.seed, turn, -1))
+        return order if self.count >= _FEWEST else order.repeat(_FEWEST)

@@ -1,0 +1,82 @@
+"""Heads that predict a class or a number from features.
+
+Shapes: B rows of a side, D dimensions, K classes.
+"""
+
+import hashlib
+from abc import abstractmethod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.models.network import Head
+from pipeline.models.sides import Outputs
+
+
+class LabelHead(Head):
+    """Says something of each row that stands for itself."""
+
+    classes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def forward(self, features_BD: Tensor) -> Tensor:
+        """Logarithms of probabilities [B, K], up to one constant a row; of a number the number itself, [B, 1]."""
+
+
+class ClassHead(LabelHead):
+    """Softmax over classes, each with weights of its own by its name: nothing else of a class has to fit elsewhere."""
+
+    def __init__(self, dim: int, classes: tuple[str, ...]) -> None:
+        super().__init__()
+        self.classes = classes
+        self.rows = nn.ParameterDict({_key(name): _row(dim) for name in classes})
+
+    def forward(self, features_BD: Tensor) -> Tensor:
+        """Features times the row of each class, plus its last entry: [B, K]."""
+        rows_KD = torch.stack([self.rows[_key(name)] for name in self.classes])
+        return functional.linear(features_BD, rows_KD[:, :-1], rows_KD[:, -1])
+
+    def losses(self, output: Outputs) -> Tensor:
+        """Cross-entropy of each row; labels are places among the classes."""
+        labels = output.side.labels
+        assert isinstance(labels, Tensor)
+        return functional.cross_entropy(self(output.features_BD), labels, reduction="none")
+
+
+class NumberHead(LabelHead):
+    """A linear function of the features, in units of the spread of what was learnt from."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, dim: int, mean: float, scale: float) -> None:
+        super().__init__()
+        self.row = _row(dim)
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float64))
+        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float64))
+
+    def forward(self, features_BD: Tensor) -> Tensor:
+        """In the label's own units: [B, 1]."""
+        return self._standard(features_BD)[:, None] * self.scale + self.mean
+
+    def losses(self, output: Outputs) -> Tensor:
+        """Squared error of each row in units of the spread; labels are numbers."""
+        labels = output.side.labels
+        assert isinstance(labels, Tensor)
+        wanted = ((labels - self.mean) / self.scale).to(output.features_BD.dtype)
+        return (self._standard(output.features_BD) - wanted).square()
+
+    def _standard(self, features_BD: Tensor) -> Tensor:
+        return features_BD @ self.row[:-1] + self.row[-1]
+
+
+def _row(dim: int) -> nn.Parameter:
+    row = torch.empty(dim + 1).uniform_(-(dim**-0.5), dim**-0.5)
+    row[-1] = 0.0
+    return nn.Parameter(row)
+
+
+def _key(name: str) -> str:
+    """A name as PyTorch can have it for that of a weight, whatever a class is called."""
+    return hashlib.sha256(name.encode()).hexdigest()[:32]

@@ -1,0 +1,104 @@
+"""The tabular model in each phase of a transfer: networks, batches and predictors from views."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from pipeline.config import Role, Strategy, TabularModel, TrainSettings
+from pipeline.models.encoders.tabular import TabularEncoder, quantiles
+from pipeline.models.example_batches import ExampleRows
+from pipeline.models.feature_values import Values
+from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead
+from pipeline.models.learner import Finish
+from pipeline.models.sample import answers, known_classes
+from pipeline.models.sides import Rows
+from pipeline.models.tabular_estimator import TabularEstimator, TabularNetwork
+from pipeline.views import FEATURES, View, Views
+
+
+@dataclass(frozen=True)
+class TabularLearner:
+    """Rows of all domains are read alike; a class means the same wherever it has the same name."""
+
+    settings: TrainSettings
+
+    @property
+    def model(self) -> TabularModel:
+        """The model's own settings."""
+        assert isinstance(self.settings.model, TabularModel)
+        return self.settings.model
+
+    def pretrain(self, views: Views) -> tuple[TabularNetwork, Rows]:
+        """All sources together."""
+        network = self._network(views, tuple(views))
+        return network, self._rows(network, views, tuple(views), inputs=False)
+
+    def adapt(self, views: Views) -> tuple[TabularNetwork, Rows]:
+        """The sources' rows with their labels, and all rows of the target without."""
+        network = self._network(views, self.settings.sources)
+        return network, self._rows(network, views, self.settings.sources, inputs=True)
+
+    def tune(self, views: Views, strategy: Strategy) -> tuple[TabularNetwork, Rows]:
+        """A network that knows what the domains know that the strategy learns from, now or before."""
+        of, labels = self.settings, strategy.tune.labels
+        known = {"target": (of.target,), "source": of.sources, "all": of.domains}[strategy.domains]
+        sides = (*(of.sources if "source" in labels else ()), *((of.target,) if "target" in labels else ()))
+        network = self._network(views, known)
+        return network, self._rows(network, views, sides, inputs=strategy.tune.inputs)
+
+    def carry(self, network: TabularNetwork, views: Views, strategy: Strategy) -> None:
+        """Nothing: features mean the same in all domains, and classes were met by their names."""
+        del network, views, strategy
+
+    def finishes(self, views: Views, strategy: Strategy) -> list[Finish]:
+        """One: there is nothing to pick."""
+        del views, strategy
+        return [{}]
+
+    def told(self, finish: Finish) -> dict[str, float]:
+        """Nothing."""
+        return dict(finish)
+
+    def predictor(self, network: TabularNetwork, finish: Finish) -> TabularEstimator:
+        """What the network says of a row; a copy, which may be trained on."""
+        del finish
+        return TabularEstimator.of(network)
+
+    def as_trained(self, network: TabularNetwork, view: View) -> TabularEstimator:
+        """The same in every domain."""
+        del view
+        return TabularEstimator.of(network)
+
+    def _network(self, views: Views, known: Sequence[str]) -> TabularNetwork:
+        """Random weights; bins and classes, or the spread of a number, come from the rows of these domains."""
+        chosen = [views[name] for name in known]
+        features = [view.fields[FEATURES] for view in chosen]
+        edges = quantiles([Values.of(one) for one in features], self.model.bins)
+        torch.manual_seed(self.settings.seed)
+        encoder = TabularEncoder(self.model, features[0].types, edges)
+        return TabularNetwork(encoder, self._head(chosen), self.settings.target)
+
+    def _head(self, views: Sequence[View]) -> LabelHead:
+        if classes := known_classes(views):
+            return ClassHead(self.model.dim, classes)
+        numbers = np.concatenate([answers(view.take(view.label.known), ()) for view in views])
+        return NumberHead(self.model.dim, float(numbers.mean()), float(numbers.std()) or 1.0)
+
+    def _rows(self, network: TabularNetwork, views: Views, labelled: Sequence[str], *, inputs: bool) -> Rows:
+        """The labelled rows of some domains, and all rows of the target as inputs; an epoch is as long for each."""
+        sides = [self._cut(network, views[name].take(views[name].label.known), labels=True) for name in labelled]
+        seen = self._cut(network, views[self.settings.target], labels=False) if inputs else None
+        steps = max((side.steps for side in sides), default=1)
+        for side in [*sides, *([seen] if seen else [])]:
+            side.steps = steps
+        return Rows(tuple(sides), seen)
+
+    def _cut(self, network: TabularNetwork, view: View, *, labels: bool) -> ExampleRows:
+        of = self.settings
+        role: Role = ("target" if view.domain == of.target else "source") if labels else "inputs"
+        read = network.encoder.read(view.fields[FEATURES])
+        known = torch.from_numpy(answers(view, network.head.classes)) if labels else None
+        seed = of.seed if labels else of.seed + 1  # not the draws of the labelled rows
+        return ExampleRows(view.domain, role, read, known, of.training.batch_size, seed)

@@ -1,0 +1,69 @@
+"""A trained tabular network as it serves: the very modules that were trained, on the CPU, in one thread."""
+
+import copy
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+
+from pipeline.config import TabularModel
+from pipeline.models.encoders.tabular import TabularEncoder
+from pipeline.models.estimators import Estimator
+from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead
+from pipeline.models.network import Network
+from pipeline.models.ranker import Arrays
+from pipeline.views import Features, FloatArray
+
+
+class TabularNetwork(Network):
+    """Features of rows, and what is said of each."""
+
+    encoder: TabularEncoder
+    head: LabelHead
+
+
+class TabularEstimator(Estimator):
+    """What the head says of the encoder's features."""
+
+    kind = "tabular"
+    needs: ClassVar[tuple[str, ...]] = ("torch",)
+
+    def __init__(self, network: TabularNetwork) -> None:
+        """`network` is on the CPU, and trained no further."""
+        self.network = network.eval()
+        self.classes = network.head.classes
+
+    @classmethod
+    def of(cls, network: TabularNetwork) -> Self:
+        """A copy of a network, which may be trained on."""
+        return cls(copy.deepcopy(network).cpu())
+
+    def raw(self, features: Features) -> FloatArray:
+        """What the network says: [N, K]."""
+        with torch.no_grad():
+            said = self.network.head(self.network.encode(self.network.encoder.read(features)))
+        return np.asarray(said.numpy(), dtype=np.float64)
+
+    def own_state(self) -> tuple[dict[str, Any], Arrays]:
+        """Weights, and what they are made for."""
+        network = self.network
+        settings = {
+            "target": network.target,
+            "types": list(network.encoder.types.items()),
+            "model": network.encoder.model.model_dump(mode="json"),
+        }
+        return settings, {name: tensor.numpy() for name, tensor in network.shared_state().items()}
+
+    @classmethod
+    def from_own_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
+        """The same modules with the same weights; from here on PyTorch has one thread, so that sums have one order."""
+        torch.set_num_threads(1)
+        model, classes = TabularModel(**settings["model"]), tuple(settings["classes"])
+        with torch.device("meta"):  # nothing is drawn: the weights are there
+            head = ClassHead(model.dim, classes) if classes else NumberHead(model.dim, 0.0, 1.0)
+            network = TabularNetwork(TabularEncoder(model, dict(settings["types"]), None), head, settings["target"])
+        own = network.state_dict()
+        if own.keys() != arrays.keys() or any(own[name].shape != array.shape for name, array in arrays.items()):
+            raise ValueError("weights of another network")
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()}, assign=True)
+        return cls(network)

@@ -1,0 +1,66 @@
+"""Views of examples that tests make by hand."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from pipeline.config import FeatureType
+from pipeline.views import FEATURES, ROW, UNIT, ClassLabel, Features, NumberLabel, View
+
+TYPES: dict[str, FeatureType] = {
+    "size": "number", "skewed": "number", "constant": "number", "gone": "number", "colour": "category",
+    "shop": "category", "new": "flag", "seen": "time",
+}  # fmt: skip
+CLASSES = ("no", "yes")
+
+
+def make_features(rows: int, seed: int = 0, shift: float = 0.0) -> Features:
+    """Every type of feature, with gaps, one that never changes and one that is always missing."""
+    random = np.random.default_rng(seed)
+    size = random.normal(shift, 1.0, rows)
+    colour = pd.Series(random.choice(["red", "green", "blue"], rows), dtype=object)
+    seen = pd.Series(pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(random.integers(0, 3000, rows), unit="h"))
+    for column, gap in ((size, np.nan), (colour, None), (seen, pd.NaT)):
+        column[random.random(rows) < 0.1] = gap
+    table = {
+        "size": size, "skewed": np.exp(3 * random.normal(size=rows)), "constant": np.full(rows, 3.0),
+        "gone": np.full(rows, np.nan), "colour": colour,
+        "shop": pd.Series([f"shop {one}" for one in random.integers(0, 40, rows)], dtype=object),
+        "new": random.integers(0, 2, rows).astype(float), "seen": seen,
+    }  # fmt: skip
+    return Features(pd.DataFrame(table), TYPES)
+
+
+def signal(features: Features, seed: int = 0) -> np.ndarray:
+    """What the labels follow: size, colour and newness, with noise."""
+    table = features.table
+    noise = np.random.default_rng(seed + 100).normal(0, 0.5, len(table))
+    red = (table["colour"] == "red").to_numpy().astype(float)
+    return np.nan_to_num(2 * table["size"].to_numpy()) + 2 * red + table["new"].to_numpy() - 1 + noise
+
+
+def class_view(
+    domain: str, rows: int, seed: int = 0, *, cuts: Sequence[float] = (0.0,), classes: Sequence[str] = CLASSES,
+    shift: float = 0.0,
+) -> View:  # fmt: skip
+    """Rows whose class is how many of the cuts lie below the signal; a tenth is without a label."""
+    features = make_features(rows, seed, shift)
+    value = np.searchsorted(np.asarray(cuts), signal(features, seed)).astype(np.int64)
+    if rows >= 10:
+        value[::10] = -1
+    return view_of(domain, features, ClassLabel(value, tuple(classes), "sold"))
+
+
+def number_view(domain: str, rows: int, seed: int = 0) -> View:
+    """Rows whose number is the signal in units of its own; a tenth is without one."""
+    features = make_features(rows, seed)
+    value = 1000 + 50 * signal(features, seed)
+    value[::10] = np.nan
+    return view_of(domain, features, NumberLabel(value, "price"))
+
+
+def view_of(domain: str, features: Features, label: ClassLabel | NumberLabel) -> View:
+    """Each row is a unit."""
+    places = np.arange(len(features.table))
+    return View(domain, pd.DataFrame({ROW: places, UNIT: places}), {FEATURES: features}, (label,))
