@@ -1,1 +1,1 @@
-"""From scores to a verdict: ranks, metrics, intervals, the gate, and the report. No torch, no MLflow."""
+"""From scores to a verdict: metrics, intervals, the gate, and the report. No torch, no MLflow."""

@@ -48,7 +48,7 @@ class Chooser:
         if not len(view) and not settings.target_labels:
             raise DataError(
                 f"{sources.name}: there is no validation row, and {settings.target} has no labels that could "
-                "choose instead: each user with four or more training rows gives one; bring more rows of the source."
+                "choose instead; bring more rows of the source."
             )
         return cls(build_label(settings.task), sources, view)
 

@@ -51,8 +51,8 @@ class HeldOut:
         rows = prepared.held_out(c.TEST)
         if not len(rows) and scenario.target_labels:
             raise CrossliftError(
-                f"{scenario.target}: expected test rows whose item is in the catalogue, got none; look at the "
-                "scenario's split and at the quarantine of `validate`."
+                f"{scenario.target}: expected test rows that can be judged, got none; look at the scenario's split and "
+                "at the quarantine of `validate`."
             )
         return cls(scenario, build_label(scenario.task), prepared, rows, marks)
 
@@ -67,15 +67,15 @@ class HeldOut:
         return ~self.rows.rows[ROW].isin(self._marked).to_numpy()
 
     def predict(self, predictor: Predictor) -> FloatArray:
-        """What one lane says of all rows [N]."""
+        """What one lane says of all rows: [N] or [N, M]."""
         return self.label.predict(predictor, self.rows)
 
     def chance(self) -> FloatArray:
-        """What a scorer that knows nothing says of all rows [N]."""
+        """What a scorer that knows nothing says of all rows: [N] or [N, M]."""
         return self.label.chance(self.rows)
 
-    def time(self, predictor: Predictor) -> float:
-        """Time one prediction, in seconds."""
+    def time(self, predictor: Predictor) -> float | None:
+        """Time one prediction, in seconds; None where there is nothing to predict."""
         return self.label.latency(predictor, self.rows)
 
     def scores(self, predicted: Mapping[str, FloatArray]) -> Scores:
@@ -86,12 +86,13 @@ class HeldOut:
         """Make the same with a lane `champion`, on the rows that it did not learn from.
 
         Args:
-            predicted: What tonight's lanes say [N].
+            predicted: What tonight's lanes say, [N] or [N, M].
             served: The champion.
         """
         allowed = self.unmarked & ~served.learnt(self.prepared, self.rows)
-        own = np.ones(len(self.rows))
-        own[allowed] = self.label.predict(served.on(self.prepared), self.rows.take(allowed))
+        said = self.label.predict(served.on(self.prepared), self.rows.take(allowed))
+        own = np.ones((len(self.rows), *said.shape[1:]))
+        own[allowed] = said
         return self._scores({**predicted, CHAMPION: own}, allowed, (self.terms.metric,))
 
     def count_new(self, before: Prepared) -> int:
@@ -148,7 +149,7 @@ class HeldOut:
     def _scores(self, predicted: Mapping[str, FloatArray], chosen: Mask, metrics: tuple[str, ...]) -> Scores:
         """Make statistics of the chosen rows [N]."""
         lanes = {name: self.label.statistic(self.rows, said, chosen, metrics) for name, said in predicted.items()}
-        return Scores(metrics, lanes, rows=int(chosen.sum()))
+        return Scores(metrics, lanes, rows=int(chosen.sum()), positives=self.label.positives(self.rows, chosen))
 
 
 def _by_kind(marks: pd.DataFrame) -> dict[str, int]:

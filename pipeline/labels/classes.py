@@ -84,12 +84,28 @@ def balanced_accuracy(counts_RN: FloatArray, class_N: IntArray, predicted_N: Int
     return np.asarray(_ratio(right_RK, counts_RN @ own_NK).mean(axis=1), dtype=np.float64)
 
 
-def f1(counts_RN: FloatArray, positive_N: BoolArray, score_N: FloatArray, threshold: float) -> FloatArray:
-    """F1 of the rows that score at least the threshold, [R]; 0 where no positive does."""
-    told = score_N >= threshold
-    columns_N3 = np.stack([positive_N & told, positive_N, told], axis=1).astype(np.float64)
-    right, positives, found = (counts_RN @ columns_N3).T
-    return np.where(positives > 0, _ratio(2 * right, positives + found), np.nan)
+def f1(counts_RN: FloatArray, positive_N: BoolArray, told_N: BoolArray) -> FloatArray:
+    """F1 of the rows that are told to be positive, [R]; 0 where none of them is, NaN where no positive was drawn."""
+    right, positives, told = _counted(counts_RN, positive_N, told_N)
+    return np.where(positives > 0, _ratio(2 * right, positives + told), np.nan)
+
+
+def precision(counts_RN: FloatArray, positive_N: BoolArray, told_N: BoolArray) -> FloatArray:
+    """Share of positives among the rows that are told to be, [R]; 0 where none is told."""
+    right, _, told = _counted(counts_RN, positive_N, told_N)
+    return np.where(told > 0, _ratio(right, told), 0.0)
+
+
+def recall(counts_RN: FloatArray, positive_N: BoolArray, told_N: BoolArray) -> FloatArray:
+    """Share of the positives that are told to be, [R]; NaN where none was drawn."""
+    right, positives, _ = _counted(counts_RN, positive_N, told_N)
+    return _ratio(right, positives)
+
+
+def macro_f1(counts_RN: FloatArray, class_N: IntArray, predicted_N: IntArray) -> FloatArray:
+    """Mean of the F1 of each class of the rows, [R]; NaN where one of them was not drawn."""
+    each = [f1(counts_RN, class_N == one, predicted_N == one) for one in np.unique(class_N)]
+    return np.asarray(np.mean(each, axis=0), dtype=np.float64) if each else np.full(len(counts_RN), np.nan)
 
 
 @dataclass(frozen=True)
@@ -130,6 +146,12 @@ def _few(counts_RN: FloatArray) -> Iterator[IntArray]:
 
 def _at(values_BN: IntArray, places: IntArray) -> IntArray:
     return np.take(values_BN, places, axis=1)  # several times faster than indexing
+
+
+def _counted(counts_RN: FloatArray, positive_N: BoolArray, told_N: BoolArray) -> FloatArray:
+    """Count those that are told rightly, the positives, and those that are told, [3, R]."""
+    columns_N3 = np.stack([positive_N & told_N, positive_N, told_N], axis=1).astype(np.float64)
+    return np.asarray((counts_RN @ columns_N3).T)
 
 
 def _mean(counts_RN: FloatArray, value_N: FloatArray) -> FloatArray:

@@ -3,13 +3,14 @@
 Shapes: N rows of a view, I items of the catalogue.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from pipeline.config import RankingTask
+from pipeline.labels.curves import Curve
 from pipeline.labels.item_words import ITEMS
 from pipeline.labels.ranking_metrics import metric_names, user_metrics
 from pipeline.labels.ranks import Score, latency, ranks
@@ -64,6 +65,15 @@ class Items:
         """Means over the users of all views, each view's users being its own."""
         means = pd.concat([self._each(view, predicted) for view, predicted in judged]).mean()
         return {str(name): float(value) for name, value in means.items()}
+
+    def positives(self, view: View, chosen: Mask) -> None:
+        """None: every row has an item that is looked for."""
+        del view, chosen
+
+    def curves(self, view: View, predicted: Mapping[str, FloatArray]) -> tuple[Curve, ...]:
+        """None: the metrics at their cutoffs tell all."""
+        del view, predicted
+        return ()
 
     def latency(self, predictor: ItemScorer, view: View) -> float:
         """Seconds to score the catalogue for one user: of those with a row, else of any."""

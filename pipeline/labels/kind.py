@@ -1,8 +1,9 @@
 """What every kind of label answers: how it is judged, and in which words people are told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from pipeline.labels.curves import Curve
 from pipeline.labels.statistic import Statistic
 from pipeline.labels.words import Words
 from pipeline.views import FloatArray, Mask, View
@@ -58,6 +59,14 @@ class LabelKind(Protocol):
         """Compute every metric over the rows of some views together."""
         ...
 
-    def latency(self, predictor: Any, view: View) -> float:
-        """Time one prediction, in seconds."""
+    def positives(self, view: View, chosen: Mask) -> int | None:
+        """Count the chosen rows [N] of the class that is looked for; None where there is none such."""
+        ...
+
+    def curves(self, view: View, predicted: Mapping[str, FloatArray]) -> tuple[Curve, ...]:
+        """Curves of what each lane says of the rows, for people; none where numbers tell all."""
+        ...
+
+    def latency(self, predictor: Any, view: View) -> float | None:
+        """Time one prediction, in seconds; None where there is nothing to predict."""
         ...

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config import JudgeSettings, PreparedSettings, RejudgeSettings
 from pipeline.errors import CrossliftError
@@ -18,6 +18,8 @@ from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import facts_of, transact
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pipeline.evaluation.comparison import Comparison, Validated
     from pipeline.evaluation.gate import Verdict
     from pipeline.evaluation.hearing import ChampionScores, Lane
@@ -119,7 +121,7 @@ def _judge_again(
     kept = inputs["verdict"].path
     comparison = Comparison.model_validate(read_json(kept / "comparison.json"))
     table = pd.read_parquet(kept / "predictions.parquet")
-    predicted = {one.name: table.loc[table["lane"] == one.name, "predicted"].to_numpy() for one in comparison.lanes}
+    predicted = {one.name: _read(table.loc[table["lane"] == one.name, "predicted"]) for one in comparison.lanes}
     verdict = _ask(settings, _held_out(settings, inputs), comparison, predicted, champion, night)
     write_json(folder / "verdict.json", verdict.model_dump(mode="json"))
     return _told(verdict, comparison, champion)
@@ -215,7 +217,8 @@ def _predict_all(
         try:
             predictor = load_ranker(folder)
             predicted[name] = rows.predict(predictor)
-            latencies[name] = rows.time(predictor)
+            if (seconds := rows.time(predictor)) is not None:
+                latencies[name] = seconds
         except CrossliftError as error:
             if name == "target_only" and settings.target_labels:
                 raise
@@ -226,7 +229,7 @@ def _predict_all(
 def _scored(
     champion: "Champion", night: "Night", test: "HeldOut", predicted: dict[str, "FloatArray"]
 ) -> "ChampionScores":
-    """Score what serves on tonight's catalogue and on the unmarked rows that its training data did not hold."""
+    """Score what serves on tonight's unmarked rows that its training data did not hold."""
     from pipeline.evaluation.hearing import ChampionScores
     from pipeline.serving.package import ServedModel
 
@@ -256,9 +259,22 @@ def _write(
     import pandas as pd
 
     rows = test.rows.rows.assign(**{label.name: label.value for label in test.rows.labels[:1]})
-    tables = [rows.assign(lane=name, predicted=values) for name, values in predicted.items()]
+    tables = [rows.assign(lane=name, predicted=_written(values)) for name, values in predicted.items()]
     table = pd.concat(tables, ignore_index=True)
     table["lane"] = pd.Categorical(table["lane"], categories=list(predicted))
     table.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
     write_json(folder / "comparison.json", comparison.model_dump(mode="json"))
     write_json(folder / "verdict.json", verdict.model_dump(mode="json"))
+
+
+def _written(predicted: "FloatArray") -> Any:
+    """Make one value a row: a number, or a list of them."""
+    return predicted if predicted.ndim == 1 else list(predicted)
+
+
+def _read(column: "pd.Series[Any]") -> "FloatArray":
+    """Read them back: [N] or [N, M]."""
+    import numpy as np
+
+    values = column.to_numpy()
+    return np.stack(list(values)) if len(values) and values.dtype == object else values

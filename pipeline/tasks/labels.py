@@ -3,11 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.config import Config, RankingTask
+from pipeline.config import BinaryTask, Config, MulticlassTask, RankingTask, RegressionTask
+from pipeline.labels.class_kind import Classes, TwoClasses
 from pipeline.labels.items import Items
 from pipeline.labels.kind import LabelKind
+from pipeline.labels.number_kind import Numbers
 
-LABELS: dict[type[Config], Callable[[Any], LabelKind]] = {RankingTask: Items}  # config class of a task -> builder
+# config class of a task -> builder
+LABELS: dict[type[Config], Callable[[Any], LabelKind]] = {
+    RankingTask: Items,
+    BinaryTask: TwoClasses,
+    MulticlassTask: Classes,
+    RegressionTask: Numbers,
+}
 
 
 def build_label(task: Config) -> LabelKind:

@@ -1,12 +1,22 @@
 """From a task to how people are told of what was judged; loads nothing heavy, because every command ends by telling."""
 
-from pipeline.config import Config, RankingTask
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.config import BinaryTask, Config, MulticlassTask, RankingTask, RegressionTask
+from pipeline.labels.example_words import class_words, number_words, two_class_words
 from pipeline.labels.item_words import ITEMS
 from pipeline.labels.words import Words
 
-WORDS: dict[type[Config], Words] = {RankingTask: ITEMS}  # config class of a task -> the words of its label
+# config class of a task -> the words of its label
+WORDS: dict[type[Config], Callable[[Any], Words]] = {
+    RankingTask: lambda task: ITEMS,  # noqa: ARG005
+    BinaryTask: two_class_words,
+    MulticlassTask: class_words,
+    RegressionTask: number_words,
+}
 
 
 def words_of(task: Config) -> Words:
     """The words of the label that is gated."""
-    return WORDS[type(task)]
+    return WORDS[type(task)](task)

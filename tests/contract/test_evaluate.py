@@ -206,7 +206,7 @@ def test_no_test_row_is_an_error(run):
     domain = make_domain("b", 1)
     without = DomainData("b", domain.users, domain.items, domain.rows[domain.rows["part"] < 2].reset_index(drop=True))
     publish(run, PREPARE, without.write, key="none", name="b")
-    with pytest.raises(CrossliftError, match="b: expected test rows whose item is in the catalogue, got none"):
+    with pytest.raises(CrossliftError, match="b: expected test rows that can be judged, got none"):
         evaluate(run)
 
 

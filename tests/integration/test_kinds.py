@@ -165,6 +165,12 @@ class Mean:
         ones = np.ones((1, len(value)))
         return {name: float(getattr(numbers, name)(ones, value, said)[0]) for name in self.metrics}
 
+    def positives(self, view: View, chosen: np.ndarray) -> None:
+        return None
+
+    def curves(self, view: View, predicted: Any) -> tuple[()]:
+        return ()
+
     def latency(self, predictor: Any, view: View) -> float:
         return 0.001
 
@@ -275,7 +281,7 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """One line in each table."""
     for table, value in (
         (parting.PARTINGS, PartNumbers()), (prepared.PREPARED, Numbers.read), (audits.AUDITS, no_marks),
-        (slices.SLICES, lambda view: []), (labels.LABELS, Mean), (words.WORDS, WORDS),
+        (slices.SLICES, lambda task, view: []), (labels.LABELS, Mean), (words.WORDS, lambda task: WORDS),
         (serving.SERVING, ServeNumbers()),
         (baselines.BASELINES, (
             lambda config, views, target, settings, seed, shared: MeanPredictor(np.median(views[target].label.value)),

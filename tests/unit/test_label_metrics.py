@@ -30,7 +30,15 @@ BINARY = {
     "auprc": (classes.auprc, sk.average_precision_score),
     "brier": (classes.brier, sk.brier_score_loss),
     "ece": (classes.ece, ece_by_loops),
-    "f1": (partial(classes.f1, threshold=0.4), lambda y, p: sk.f1_score(y, p >= 0.4, zero_division=0)),
+    "f1": (
+        lambda counts, y, p: classes.f1(counts, y, p >= 0.4),
+        lambda y, p: sk.f1_score(y, p >= 0.4, zero_division=0),
+    ),
+    "precision": (
+        lambda counts, y, p: classes.precision(counts, y, p >= 0.9),
+        lambda y, p: sk.precision_score(y, p >= 0.9, zero_division=0),
+    ),
+    "recall": (lambda counts, y, p: classes.recall(counts, y, p >= 0.4), lambda y, p: sk.recall_score(y, p >= 0.4)),
     "log_loss": (
         lambda counts, y, p: classes.log_loss(counts, y.astype(int), np.stack([1 - p, p], axis=1)),
         lambda y, p: sk.log_loss(y, np.stack([1 - p, p], axis=1), labels=[0, 1]),
@@ -91,6 +99,7 @@ def test_several_classes_are_those_of_scikit_learn():
         (classes.log_loss, partial(sk.log_loss, labels=[0, 1, 2]), probability),
         (classes.accuracy, sk.accuracy_score, told),
         (classes.balanced_accuracy, sk.balanced_accuracy_score, told),
+        (classes.macro_f1, partial(sk.f1_score, average="macro"), told),
     ):
         wanted = [theirs(np.repeat(label, count), np.repeat(second, count, axis=0)) for count in counts]
         np.testing.assert_allclose(ours(counts.astype(float), label, second), wanted)
@@ -109,8 +118,10 @@ def test_without_a_positive_there_is_no_value():
     counts = np.array([[0.0, 2.0, 1.0], [1.0, 1.0, 1.0], [3.0, 0.0, 0.0]])
     np.testing.assert_array_equal(classes.auroc(counts, label, score), [np.nan, 0.75, np.nan])
     np.testing.assert_array_equal(classes.auprc(counts, label, score), [np.nan, 0.5, 1.0])
-    np.testing.assert_array_equal(classes.f1(counts, label, score, 0.5), [np.nan, 2 / 3, 1.0])
-    np.testing.assert_array_equal(classes.f1(counts, label, score, 0.95), [np.nan, 0.0, 0.0])
+    np.testing.assert_array_equal(classes.f1(counts, label, score >= 0.5), [np.nan, 2 / 3, 1.0])
+    np.testing.assert_array_equal(classes.f1(counts, label, score >= 0.95), [np.nan, 0.0, 0.0])
+    np.testing.assert_array_equal(classes.recall(counts, label, score >= 0.5), [np.nan, 1.0, 1.0])
+    np.testing.assert_array_equal(classes.precision(counts, label, score >= 0.5), [0.0, 0.5, 1.0])
     np.testing.assert_array_equal(classes.balanced_accuracy(counts, label, score > 0.5), [np.nan, 0.75, np.nan])
     for metric in (classes.auroc, classes.auprc):
         assert np.isnan(metric(counts, np.zeros(3, bool), score)).all()

@@ -1,0 +1,243 @@
+"""The kinds of label that are classes: one of two, of which one is looked for, or one of several.
+
+Shapes: R resamples, N rows of a view, K classes of its label. What is judged of a row are K probabilities and the place
+of the class that is told, -1 where the view has no such class.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pipeline.config import BinaryTask, MulticlassTask
+from pipeline.errors import CrossliftError
+from pipeline.labels import classes as m
+from pipeline.labels.curves import Curve, precision_and_recall, reliability
+from pipeline.labels.example_words import class_words, two_class_words
+from pipeline.labels.settling import HALF, temperature, threshold
+from pipeline.labels.statistic import Recomputed
+from pipeline.labels.timing import one_by_one
+from pipeline.labels.words import Words
+from pipeline.views import FEATURES, ClassEstimator, ClassLabel, FloatArray, IntArray, Mask, View
+
+TEMPERATURE, THRESHOLD = "temperature", "threshold"  # what `settle` chooses
+_ROUNDING = 1e-6  # by which a probability may leave its range
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rows with their class and what is said of them."""
+
+    class_N: IntArray
+    probability_NK: FloatArray
+    told_N: IntArray
+
+    @property
+    def positive(self) -> Mask:
+        """Which rows [N] are of the class that is looked for."""
+        return np.asarray(self.class_N == 1)
+
+    @property
+    def score(self) -> FloatArray:
+        """The probability of that class: [N]."""
+        return np.ascontiguousarray(self.probability_NK[:, 1])
+
+    @property
+    def found(self) -> Mask:
+        """Which rows [N] are told to be of it."""
+        return np.asarray(self.told_N == 1)
+
+
+Metric = Callable[[FloatArray, Judged], FloatArray]  # from counts [R, N] to values [R]
+
+
+def _log_loss(counts: FloatArray, rows: Judged) -> FloatArray:
+    return m.log_loss(counts, rows.class_N, rows.probability_NK)
+
+
+def _accuracy(counts: FloatArray, rows: Judged) -> FloatArray:
+    return m.accuracy(counts, rows.class_N, rows.told_N)
+
+
+def _balanced_accuracy(counts: FloatArray, rows: Judged) -> FloatArray:
+    return m.balanced_accuracy(counts, rows.class_N, rows.told_N)
+
+
+@dataclass(frozen=True)
+class Classes:
+    """One of several classes, by its probability."""
+
+    task: BinaryTask | MulticlassTask
+
+    made: ClassVar[Mapping[str, Metric]] = {
+        "balanced_accuracy": _balanced_accuracy,
+        "log_loss": _log_loss,
+        "accuracy": _accuracy,
+        "f1": lambda counts, rows: m.macro_f1(counts, rows.class_N, rows.told_N),
+    }
+
+    @property
+    def words(self) -> Words:
+        """Names, units and sentences."""
+        assert isinstance(self.task, MulticlassTask)
+        return class_words(self.task)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of all metrics."""
+        return tuple(self.made)
+
+    @property
+    def gated(self) -> str:
+        """The task's metric."""
+        return self.task.metric
+
+    def told(self, view: View) -> str:
+        """How many rows and classes there are."""
+        return f"{len(view):,} rows of {len(np.unique(_label(view).value)):,} classes are judged."
+
+    def predict(self, predictor: ClassEstimator, view: View) -> FloatArray:
+        """What is said of each row: [N, K + 1].
+
+        A class that the predictor does not know has the probability zero; what it gives to a class that the view does
+        not have is left out.
+
+        Raises:
+            CrossliftError: the probabilities have another shape, or are none.
+        """
+        wanted = {name: place for place, name in enumerate(_label(view).classes)}
+        said = np.zeros((len(view), len(wanted) + 1))
+        if not len(view):
+            return said
+        known = np.array([wanted.get(name, -1) for name in predictor.classes], dtype=np.int64)
+        own = _checked(predictor, view)
+        said[:, known[known >= 0]] = own[:, known >= 0]
+        said[:, -1] = known[predictor.decided(own)]
+        return said
+
+    def chance(self, view: View) -> FloatArray:
+        """The share of each class among the rows, for all of them, and the most frequent class."""
+        label = _label(view)
+        shares = np.bincount(label.value, minlength=len(label.classes)) / max(len(view), 1)
+        return np.tile(np.append(shares, shares.argmax()), (len(view), 1))
+
+    def settle(self, predictor: ClassEstimator, view: View) -> dict[str, float]:
+        """A temperature, by the log loss of rows whose class the predictor knows."""
+        return {TEMPERATURE: self._temperature(predictor, view)}
+
+    def statistic(self, view: View, predicted: FloatArray, chosen: Mask, metrics: Sequence[str]) -> Recomputed:
+        """Metrics of the chosen rows; those of a unit are drawn together."""
+        units, unit_of_row = np.unique(view.units[chosen], return_inverse=True)
+        rows = _judged(_label(view).value[chosen], predicted[chosen])
+        made = [partial(_of, self.made[name], rows) for name in metrics]
+        return Recomputed(made, unit_of_row.astype(np.int64), len(units))
+
+    def values(self, judged: Sequence[tuple[View, FloatArray]]) -> dict[str, float]:
+        """Every metric over the rows of all views together; they have the same classes."""
+        value = np.concatenate([_label(view).value for view, _ in judged])
+        rows = _judged(value, np.concatenate([said for _, said in judged]))
+        once = np.ones((1, len(value)))
+        return {name: float(metric(once, rows)[0]) for name, metric in self.made.items()}
+
+    def positives(self, view: View, chosen: Mask) -> int | None:
+        """None: no class is looked for more than another."""
+        del view, chosen
+        return None
+
+    def curves(self, view: View, predicted: Mapping[str, FloatArray]) -> tuple[Curve, ...]:
+        """None."""
+        del view, predicted
+        return ()
+
+    def latency(self, predictor: ClassEstimator, view: View) -> float | None:
+        """Seconds for one row: the median over a few, after a first try."""
+        return one_by_one(predictor.probabilities, view)
+
+    def _temperature(self, predictor: ClassEstimator, view: View) -> float:
+        label = _label(view)
+        place = {name: at for at, name in enumerate(predictor.classes)}
+        known = np.array([place.get(name, -1) for name in label.classes], dtype=np.int64)[label.value]
+        if not (known >= 0).any():
+            return temperature(np.empty(0, np.int64), np.empty((0, 1)))
+        rows = view.take(known >= 0)
+        return temperature(known[known >= 0], _checked(predictor, rows))
+
+
+@dataclass(frozen=True)
+class TwoClasses(Classes):
+    """One of two classes; the second is looked for."""
+
+    made: ClassVar[Mapping[str, Metric]] = {
+        "auprc": lambda counts, rows: m.auprc(counts, rows.positive, rows.score),
+        "auroc": lambda counts, rows: m.auroc(counts, rows.positive, rows.score),
+        "log_loss": _log_loss,
+        "brier": lambda counts, rows: m.brier(counts, rows.positive, rows.score),
+        "ece": lambda counts, rows: m.ece(counts, rows.positive, rows.score),
+        "f1": lambda counts, rows: m.f1(counts, rows.positive, rows.found),
+        "precision": lambda counts, rows: m.precision(counts, rows.positive, rows.found),
+        "recall": lambda counts, rows: m.recall(counts, rows.positive, rows.found),
+        "balanced_accuracy": _balanced_accuracy,
+        "accuracy": _accuracy,
+    }
+
+    @property
+    def words(self) -> Words:
+        """Names, units and sentences."""
+        assert isinstance(self.task, BinaryTask)
+        return two_class_words(self.task)
+
+    def told(self, view: View) -> str:
+        """How many rows there are, and how many of them are positive."""
+        positives = int((_label(view).value == 1).sum())
+        return f"{len(view):,} rows are judged, {positives:,} of them are positive."
+
+    def settle(self, predictor: Any, view: View) -> dict[str, float]:
+        """A temperature by log loss, then the threshold by F1 of the probabilities that it makes."""
+        chosen = {TEMPERATURE: self._temperature(predictor, view), THRESHOLD: HALF}
+        score_N = self.predict(predictor.settled(chosen), view)[:, 1]
+        return {**chosen, THRESHOLD: threshold(_label(view).value == 1, score_N)}
+
+    def positives(self, view: View, chosen: Mask) -> int:
+        """Count the chosen rows of the class that is looked for."""
+        return int((_label(view).value[chosen] == 1).sum())
+
+    def curves(self, view: View, predicted: Mapping[str, FloatArray]) -> tuple[Curve, ...]:
+        """Precision against recall, and how often what is said to be probable is so."""
+        positive, scores = _label(view).value == 1, {name: said[:, 1] for name, said in predicted.items()}
+        if not positive.any():
+            return ()
+        return precision_and_recall(positive, scores), reliability(positive, scores)
+
+
+def _of(metric: Metric, rows: Judged, counts_RN: FloatArray) -> FloatArray:
+    return metric(counts_RN, rows)
+
+
+def _judged(class_N: IntArray, said: FloatArray) -> Judged:
+    return Judged(class_N, said[:, :-1], said[:, -1].astype(np.int64)) if len(said) else _NOTHING
+
+
+_NOTHING = Judged(np.empty(0, np.int64), np.empty((0, 2)), np.empty(0, np.int64))
+
+
+def _checked(predictor: ClassEstimator, view: View) -> FloatArray:
+    """The probabilities [N, classes of the predictor]."""
+    said = np.asarray(predictor.probabilities(view.fields[FEATURES]), dtype=np.float64)
+    expected = (len(view), len(predictor.classes))
+    if said.shape != expected:
+        raise CrossliftError(f"probabilities: expected the shape {expected} (rows, classes), got {said.shape}.")
+    wrong = np.flatnonzero(~((said >= -_ROUNDING) & (said <= 1 + _ROUNDING)).all(axis=1))
+    if len(wrong):
+        raise CrossliftError(
+            f"probabilities: {len(wrong)} of {len(said)} rows have one that is not between 0 and 1, the first is row "
+            f"{wrong[0]}; the model did not converge. Lower training.learning_rate, or look at the lane's training "
+            "curve."
+        )
+    return said
+
+
+def _label(view: View) -> ClassLabel:
+    assert isinstance(view.label, ClassLabel)
+    return view.label

@@ -1,0 +1,89 @@
+"""Curves of what lanes say of the test rows: values that a report draws without knowing what they are about.
+
+Shapes: N rows.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+Point = tuple[float, float]
+FloatArray = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_POINTS = 60  # of a line, at most
+_GROUPS = 10
+_DIGITS = 6
+
+
+class Curve(BaseModel):
+    """A figure with one line for each lane."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    note: str  # a sentence on how to read it
+    axes: tuple[str, str]  # what stands along x and y
+    lines: dict[str, Annotated[tuple[Point, ...], Field(min_length=1)]]  # lane -> its points from left to right
+    diagonal: bool  # where x and y are the same is drawn as well
+
+
+def precision_and_recall(positive_N: Mask, scores: Mapping[str, FloatArray]) -> Curve:
+    """Precision against recall as the threshold falls from the highest score to the lowest."""
+    return Curve(
+        title="Precision against recall",
+        note="Each point is a threshold: the share of positives that it finds, and how many of what it finds are so.",
+        axes=("recall", "precision"),
+        lines={name: _precisions(positive_N, score_N) for name, score_N in scores.items()},
+        diagonal=False,
+    )
+
+
+def reliability(positive_N: Mask, scores: Mapping[str, FloatArray]) -> Curve:
+    """Share of positives against probability, over ten groups of rows by their probability."""
+    return Curve(
+        title="What is said to be probable, and how often it is so",
+        note="Rows in ten groups of one size by their probability; on the diagonal a probability is what it says.",
+        axes=("mean probability", "share of positives"),
+        lines={name: _by_tenths(score_N, positive_N.astype(np.float64)) for name, score_N in scores.items()},
+        diagonal=True,
+    )
+
+
+def actual_by_predicted(value_N: FloatArray, predicted: Mapping[str, FloatArray]) -> Curve:
+    """What rows have against what is said of them, over ten groups of rows by the latter."""
+    return Curve(
+        title="What is predicted, and what is so",
+        note="Rows in ten groups of one size by what is predicted; on the diagonal it is so in the mean.",
+        axes=("mean prediction", "mean value"),
+        lines={name: _by_tenths(said_N, value_N) for name, said_N in predicted.items()},
+        diagonal=True,
+    )
+
+
+def _precisions(positive_N: Mask, score_N: FloatArray) -> tuple[Point, ...]:
+    """Recall and precision at some of the distinct scores, evenly spaced by recall."""
+    scores, place_N = np.unique(-score_N, return_inverse=True)
+    told = np.cumsum(np.bincount(place_N, minlength=len(scores)))
+    right = np.cumsum(np.bincount(place_N, positive_N, minlength=len(scores)))
+    recall, precision = right / positive_N.sum(), right / told
+    wanted = np.searchsorted(recall, np.linspace(recall[0], 1, _POINTS))
+    return _points(recall, precision, np.unique(np.append(0, np.minimum(wanted, len(recall) - 1))))
+
+
+def _by_tenths(along_N: FloatArray, up_N: FloatArray) -> tuple[Point, ...]:
+    """Means of both over groups of rows; rows of one value stay in one group."""
+    _, place_N = np.unique(along_N, return_inverse=True)
+    size = np.bincount(place_N)
+    group = ((np.cumsum(size) - size / 2) * _GROUPS / len(along_N)).astype(np.int64)[place_N]
+    present = np.unique(group)
+    rows = np.bincount(group)[present]
+    along, up = (np.bincount(group, one)[present] / rows for one in (along_N, up_N))
+    return _points(along, up, np.arange(len(present)))
+
+
+def _points(x: FloatArray, y: FloatArray, places: NDArray[np.int64]) -> tuple[Point, ...]:
+    return tuple((round(float(x[i]), _DIGITS), round(float(y[i]), _DIGITS)) for i in places)

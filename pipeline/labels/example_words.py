@@ -1,0 +1,59 @@
+"""How people are told of classes and numbers that were predicted; loads nothing heavy."""
+
+from pipeline.config import BinaryTask, ExamplesTask, MulticlassTask, RegressionTask
+from pipeline.labels.words import Words
+
+_DIGITS = 3
+
+
+def two_class_words(task: BinaryTask) -> Words:
+    """Words of a class that is looked for."""
+    names = {
+        "auprc": "AUPRC",
+        "auroc": "AUROC",
+        "log_loss": "log loss",
+        "brier": "Brier score",
+        "ece": "ECE",
+        "f1": "F1",
+        "precision": "precision",
+        "recall": "recall",
+        "balanced_accuracy": "balanced accuracy",
+        "accuracy": "accuracy",
+    }
+    protocol = (
+        "Each test row gets a probability from its own features. Temperature and threshold were chosen on validation "
+        "rows, the threshold so that F1 is best there."
+    )
+    return _words(task, names, {"log_loss", "brier", "ece"}, "a scorer that gives all rows the same probability",
+                  protocol)  # fmt: skip
+
+
+def class_words(task: MulticlassTask) -> Words:
+    """Words of one of several classes."""
+    names = {
+        "balanced_accuracy": "balanced accuracy",
+        "log_loss": "log loss",
+        "accuracy": "accuracy",
+        "f1": "macro F1",
+    }
+    protocol = (
+        "Each test row gets a probability of each class from its own features, and is told the most probable one. The "
+        "temperature was chosen on validation rows."
+    )
+    return _words(task, names, {"log_loss"}, "a scorer that gives all rows the same probabilities", protocol)
+
+
+def number_words(task: RegressionTask) -> Words:
+    """Words of a number."""
+    names = {"mse": "MSE", "mae": "MAE", "r2": "R2"}
+    protocol = "Each test row gets a number from its own features."
+    return _words(task, names, {"mse", "mae"}, "the mean of the rows", protocol)
+
+
+def _words(task: ExamplesTask, names: dict[str, str], less: set[str], chance: str, protocol: str) -> Words:
+    together = "components" if task.groups else "rows"
+    divided = " Rows that belong together are drawn together." if task.groups else ""
+    return Words(
+        metrics=names, less=frozenset(less), units=together, percent=False, digits=_DIGITS, chance=chance,
+        protocol=f"{protocol}{divided}",
+    )  # fmt: skip
