@@ -87,7 +87,9 @@ class Scenario(Config):
     @classmethod
     def _has_the_model_of_its_task(cls, given: Any) -> Any:
         """A model without a kind is the one that its task is usually learnt by."""
-        if not isinstance(given, dict) or not isinstance(model := given.get("model", {}), dict) or "kind" in model:
+        if not isinstance(given, dict) or not {"task", "model"} & set(given):
+            return given
+        if not isinstance(model := given.get("model", {}), dict) or "kind" in model:
             return given
         usual = MODELS.get(task_kind(given.get("task", {})))
         return {**given, "model": {"kind": usual, **model}} if usual else given

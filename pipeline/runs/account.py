@@ -9,7 +9,7 @@ from pipeline.runs.run import Run
 
 @dataclass(frozen=True)
 class Account:
-    """What became of the rows of one domain's interactions.
+    """What became of the rows of one domain's main table.
 
     `read` is what the snapshot holds; `kept` is by part, `quarantined` by rule, `dropped` by reason.
     """

@@ -199,7 +199,8 @@ def _reference(run: Run, cleaned: Mapping[str, StepResult[CleanFacts]]) -> "Refe
 
     manifests = {name: run.result(INGEST, name).manifest for name in cleaned}
     rows = {name: result.facts.learnt.rows for name, result in cleaned.items()}
-    return find_reference(run.home, run.scenario.name, manifests, rows)
+    main = next(result.facts.main for result in cleaned.values())
+    return find_reference(run.home, run.scenario.name, main, manifests, rows)
 
 
 def _instant(text: str | None) -> datetime | None:

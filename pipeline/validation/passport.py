@@ -33,7 +33,9 @@ def reference_path(home: Home, scenario: str) -> Path:
     return home.root / "reference" / scenario / PASSPORT
 
 
-def find_reference(home: Home, scenario: str, manifests: Mapping[str, str], rows: Mapping[str, int]) -> Reference:
+def find_reference(
+    home: Home, scenario: str, table: str, manifests: Mapping[str, str], rows: Mapping[str, int]
+) -> Reference:
     """The reference snapshot; the first one is its own.
 
     So the night after a promotion, with nothing new, compares with the same numbers and has nothing to do again.
@@ -41,6 +43,7 @@ def find_reference(home: Home, scenario: str, manifests: Mapping[str, str], rows
     Args:
         home: Where references lie.
         scenario: Whose.
+        table: The table whose rows count.
         manifests: Manifest hash of each domain of the present snapshot.
         rows: Rows of each domain of the present snapshot after the row rules.
 
@@ -52,7 +55,7 @@ def find_reference(home: Home, scenario: str, manifests: Mapping[str, str], rows
         return Reference(content_of(manifests), dict(rows))
     try:
         passport = read_json(path)
-        earlier = {name: int(tables["interactions"]["rows"]) for name, tables in passport["tables"].items()}
+        earlier = {name: int(tables[table]["rows"]) for name, tables in passport["tables"].items()}
         content = str(passport["content"])
     except (StorageError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise StorageError(

@@ -19,7 +19,7 @@ import torch
 from pydantic import ValidationError, create_model
 
 from pipeline.config import Baseline, HistoryModel, Options, Popularity, RankingTask, Scenario, TaskConfig
-from pipeline.config.methods import ModelConfig
+from pipeline.config.models import ModelConfig
 from pipeline.folders import Home
 from pipeline.labels import numbers
 from pipeline.labels.statistic import Recomputed
@@ -51,20 +51,23 @@ MEANS = {"far": 5.0, "near": 2.0}
 class NumbersTask(TaskConfig):
     fields: ClassVar[frozenset[str]] = frozenset({"x"})
     labels: ClassVar[frozenset[str]] = frozenset({"numbers"})
+    tables: ClassVar[tuple[str, ...]] = ("interactions", "items")  # those that the generator would make
+    splits: ClassVar[frozenset[str]] = frozenset({"time"})
+    bridges: ClassVar[frozenset[str]] = frozenset({"users", "item_features"})
 
     kind: Literal["numbers"] = "numbers"
 
 
-class Blind(TaskConfig):
-    fields: ClassVar[frozenset[str]] = frozenset({"x"})
+class Blind(NumbersTask):
     labels: ClassVar[frozenset[str]] = frozenset({"classes"})
 
-    kind: Literal["blind"] = "blind"
+    kind: Literal["blind"] = "blind"  # type: ignore[assignment]
 
 
 class MeanModel(ModelConfig):
     reads: ClassVar[frozenset[str]] = frozenset({"x"})
     predicts: ClassVar[frozenset[str]] = frozenset({"numbers"})
+    rate: ClassVar[float] = 0.1
 
     kind: Literal["mean"] = "mean"
     dim: int = 4
@@ -110,7 +113,7 @@ class Numbers:
     name: str
 
     @classmethod
-    def read(cls, folders: Mapping[str, Path], target: str) -> "Numbers":
+    def read(cls, task: NumbersTask, folders: Mapping[str, Path], target: str) -> "Numbers":
         return cls({name: pd.read_parquet(folder / "rows.parquet") for name, folder in folders.items()}, target)
 
     def view(self, domain: str, parts: tuple[int, ...]) -> View:
@@ -154,6 +157,9 @@ class Mean:
     def chance(self, view: View) -> np.ndarray:
         return np.zeros(len(view))
 
+    def settle(self, predictor: Any, view: View) -> dict[str, float]:
+        return {}
+
     def statistic(self, view: View, predicted: np.ndarray, chosen: np.ndarray, metrics: Any) -> Recomputed:
         value, said = view.label.value[chosen], predicted[chosen]
         made = [partial(getattr(numbers, name), value_N=value, predicted_N=said) for name in metrics]
@@ -183,6 +189,10 @@ class MeanPredictor:
 
     def values(self, x: np.ndarray) -> np.ndarray:
         return np.full(len(x), self.mean)
+
+    def settled(self, chosen: Mapping[str, float]) -> "MeanPredictor":
+        assert chosen == {}
+        return self
 
     def save(self, folder: Path) -> None:
         from safetensors.numpy import save_file
@@ -244,7 +254,6 @@ class MeanLearner:
 class ServeNumbers:
     params: ClassVar[dict[str, int]] = {}
     example_params: ClassVar[dict[str, int]] = {}
-    requests: ClassVar[dict[str, str]] = {"x": "any"}
 
     def write(self, folder: Path, numbers: Numbers) -> None:
         (folder / "notes.json").write_text(json.dumps(sorted(numbers.domains)))
@@ -256,6 +265,7 @@ class ServeNumbers:
 @dataclass(frozen=True)
 class ServedNumbers:
     predictor: MeanPredictor
+    requests: ClassVar[dict[str, str]] = {"x": "any"}
 
     def answer(self, frame: pd.DataFrame, params: Any) -> pd.DataFrame:
         return pd.DataFrame({"request": np.arange(len(frame)), "y": self.predictor.values(frame["x"].to_numpy())})
@@ -280,7 +290,7 @@ def no_marks(numbers: Numbers, cold_start: bool) -> tuple[pd.DataFrame, dict[str
 def kinds(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """One line in each table."""
     for table, value in (
-        (parting.PARTINGS, PartNumbers()), (prepared.PREPARED, Numbers.read), (audits.AUDITS, no_marks),
+        (parting.PARTINGS, lambda task: PartNumbers()), (prepared.PREPARED, Numbers.read), (audits.AUDITS, no_marks),
         (slices.SLICES, lambda task, view: []), (labels.LABELS, Mean), (words.WORDS, lambda task: WORDS),
         (serving.SERVING, ServeNumbers()),
         (baselines.BASELINES, (

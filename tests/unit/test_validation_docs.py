@@ -228,18 +228,18 @@ def test_suites_fit_the_table():
 def test_first_snapshot_is_its_own_reference_and_a_promoted_one_is_read(tmp_path):
     """Without a reference passport, and with one of the same snapshot, the comparison is the same."""
     home, manifests, volumes = Home(tmp_path), {"t": "abc"}, [Volume("t", "interactions", 9, 8, {"missing_user_id": 1})]
-    first = find_reference(home, "s", manifests, {"t": 8})
+    first = find_reference(home, "s", "interactions", manifests, {"t": 8})
     passport = write_passport("s", manifests, first, [outcome(severity="info")], volumes)
     path = reference_path(home, "s")
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(passport))
 
-    assert find_reference(home, "s", manifests, {"t": 8}) == first
-    later = find_reference(home, "s", {"t": "new"}, {"t": 4, "n": 5})
+    assert find_reference(home, "s", "interactions", manifests, {"t": 8}) == first
+    later = find_reference(home, "s", "interactions", {"t": "new"}, {"t": 4, "n": 5})
     assert later.rows == {"t": 8, "n": 5}
     assert later.content == content_of(manifests)
     assert passport["failed"] == {"critical": 0, "warning": 0, "info": 1}
 
     path.write_text("{")
     with pytest.raises(StorageError, match=r"passport\.json: expected the passport of what serves"):
-        find_reference(home, "s", manifests, {"t": 8})
+        find_reference(home, "s", "interactions", manifests, {"t": 8})
