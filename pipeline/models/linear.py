@@ -70,7 +70,8 @@ def _column(numbers_N: FloatArray, weights_N: FloatArray) -> tuple[float, float,
     values = _bent(values, np.array(skewed))
     order = np.argsort(values, kind="stable")
     summed = np.cumsum(weights[order])
-    median = float(values[order][np.searchsorted(summed, summed[-1] / 2)])
+    middle = [np.searchsorted(summed, summed[-1] / 2, side=side) for side in ("left", "right")]
+    median = float(values[order][middle].mean())
     filled = np.full(len(numbers_N), median)
     filled[known] = values
     mean = float(np.average(filled, weights=weights_N))

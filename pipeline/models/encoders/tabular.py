@@ -58,7 +58,7 @@ class TabularEncoder(Encoder):
 
     def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
         """AdamW (Loshchilov and Hutter, 2019)."""
-        return AdamW(parameters, lr=rate, weight_decay=self.model.weight_decay)
+        return AdamW(parameters, lr=rate, weight_decay=self.model.weight_decay, fused=True)
 
 
 class _Block(nn.Module):

@@ -1,0 +1,134 @@
+"""What every adaptation and tuning promises on the tabular network, through the real fit on two alike domains."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline import config as cfg
+from pipeline.models.example_batches import ExampleRows
+from pipeline.models.network import Network
+from pipeline.models.sides import Outputs, Rows
+from pipeline.models.tabular import TabularLearner
+from pipeline.training.fit import Fitted, fit
+from pipeline.training.watch import Watch
+from pipeline.transfer.method import Method
+from pipeline.transfer.methods import ADAPTS, build_adapt, build_tune
+from tests.contract.test_tunes import CHOICES, KilledError, same
+from tests.examples import class_view, number_view
+
+MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4, dropout=0.3)
+TRAINING = cfg.Training(epochs=3, batch_size=32, learning_rate=0.01)
+TRAINS = [name for name, choice in CHOICES.items() if choice.labels]
+LABELS = {
+    "classes": {"far": class_view("far", 300), "near": class_view("near", 200, 1)},
+    "numbers": {"far": number_view("far", 300), "near": number_view("near", 200, 1)},
+}
+
+
+def ready(name: str, labels: str = "classes") -> tuple[Network, Method, Rows]:
+    """A network, a method and the rows that it learns from, as a step would have them."""
+    settings = SimpleNamespace(
+        model=MODEL, training=TRAINING, seed=0, target="near", sources=("far",), domains=("far", "near")
+    )
+    learner, choice, views = TabularLearner(settings), CHOICES[name], LABELS[labels]
+    if type(choice) not in ADAPTS:
+        made = learner.tune(views, cfg.Strategy(tune=choice))
+    else:
+        made = learner.adapt(views) if choice.inputs else learner.pretrain({"far": views["far"]})
+    torch.manual_seed(1)
+    method = (build_adapt if type(choice) in ADAPTS else build_tune)(choice, MODEL.dim)
+    method.initialise(made[0], None)
+    return made[0], method, made[1]
+
+
+def fitted(name: str, work: Path, labels: str = "classes", **more: object) -> tuple[Network, Fitted]:
+    network, method, rows = ready(name, labels)
+    return network, fit(network, method, rows, TRAINING, work, seed=0, **more)
+
+
+def loss(network: Network, rows: Rows) -> float:
+    """The labelled loss over batches of epochs that no fit has seen, without dropout."""
+    network.eval()
+    sides = [one.batch(99, step) for one in rows.labelled for step in range(one.steps)]
+    with torch.no_grad():
+        return float(torch.cat([network.losses(Outputs(side, network.encode(side.inputs))) for side in sides]).mean())
+
+
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize("name", TRAINS)
+def test_training_lowers_the_loss_and_repeats(name, labels, tmp_path):
+    """The loss falls, every weight stays a number, and a second fit gives equal bits."""
+    start, _, rows = ready(name, labels)
+    network, found = fitted(name, tmp_path / "one", labels)
+    assert loss(network, rows) < 0.98 * loss(start, rows)
+    assert all(np.isfinite(row["value"]) for row in found.curves)
+    again, repeated = fitted(name, tmp_path / "two", labels)
+    assert same(network, again)
+    assert repeated == found
+
+
+@pytest.mark.parametrize("name", ["scratch", "joint+dann", "frozen", "coral"])
+def test_a_fit_goes_on_to_the_same_result(name, tmp_path, monkeypatch):
+    """Ended in the middle of an epoch it ends with the undisturbed weights, dropout and AdamW's means among them."""
+    whole, found = fitted(name, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(ExampleRows, "batch", ending(ExampleRows.batch))
+        with pytest.raises(KilledError):
+            fitted(name, tmp_path / "killed")
+    assert len(list((tmp_path / "killed").glob("epoch*.ckpt"))) == 2
+    network, method, rows = ready(name)
+    torch.manual_seed(77)  # what a new process has is not what the old one had
+    repeated = fit(network, method, rows, TRAINING, tmp_path / "killed", seed=0)
+    assert repeated == found
+    assert same(whole, network)
+
+
+def ending(batch: Callable[..., object]) -> Callable[..., object]:
+    """The same batches, up to the second step of the third epoch."""
+
+    def until(self: ExampleRows, epoch: int, step: int) -> object:
+        if (epoch, step) == (2, 1):
+            raise KilledError
+        return batch(self, epoch, step)
+
+    return until
+
+
+def test_what_is_asked_between_epochs_changes_nothing(tmp_path):
+    """A metric that predicts, and so turns dropout off, leaves the same weights as none."""
+    network, method, rows = ready("scratch")
+    values = iter([0.1, 0.2, 0.3])
+
+    def metric(model: Network) -> float:
+        settings = SimpleNamespace(model=MODEL)
+        TabularLearner(settings).as_trained(model, LABELS["classes"]["near"])
+        torch.rand(7)
+        return next(values)
+
+    fit(network, method, rows, TRAINING, tmp_path / "watched", seed=0, watch=Watch(metric, 200))
+    assert same(network, fitted("scratch", tmp_path / "alone")[0])
+
+
+def test_alignment_brings_the_domains_together(tmp_path):
+    """After the same training the covariances of the features are nearer with the penalty than without."""
+    shifted = {"far": LABELS["classes"]["far"], "near": class_view("near", 200, 1, shift=2.0)}
+    gaps = {}
+    for name in ("coral", "none"):
+        settings = SimpleNamespace(
+            model=MODEL, training=TRAINING, seed=0, target="near", sources=("far",), domains=("far", "near")
+        )
+        network, rows = TabularLearner(settings).adapt(shifted)
+        config = CHOICES[name].model_copy(update={"weight": 300.0}) if name == "coral" else CHOICES[name]
+        fit(network, build_adapt(config, MODEL.dim), rows, TRAINING.model_copy(update={"epochs": 20}),
+            tmp_path / name, seed=0)  # fmt: skip
+        network.eval()
+        with torch.no_grad():
+            far, near = (
+                network.encode(network.encoder.read(view.fields["features"])).numpy() for view in shifted.values()
+            )
+        gaps[name] = ((np.cov(far, rowvar=False) - np.cov(near, rowvar=False)) ** 2).sum()
+    assert gaps["coral"] < 0.7 * gaps["none"]
