@@ -101,6 +101,7 @@ class AuditFacts(Facts):
     marked: int
     kinds: dict[str, int]
     differs: tuple[str, ...]
+    give_aways: tuple[str, ...] = ()  # features that tell the label by themselves
 
 
 class TrainFacts(Facts):

@@ -14,6 +14,7 @@ from pipeline.config import JudgeSettings
 from pipeline.evaluation.bootstrap import Estimate, estimate, holm, p_value, undefined
 from pipeline.evaluation.statistics import Resampled, Scores, resample
 from pipeline.evaluation.terms import TARGET_ONLY, Terms
+from pipeline.labels.curves import Curve
 
 ALL, UNMARKED = "all rows", "without marked rows"
 _FEWEST = 10  # units below which a slice gets no interval
@@ -98,7 +99,8 @@ class Comparison(_Frozen):
     test_marks: dict[str, int]  # kind -> marked test rows of the target
     lanes: tuple[LaneInfo, ...]  # best validation metric first, oracles behind
     failed: tuple[str, ...]
-    views: dict[str, View]  # ALL, and UNMARKED where any row is left
+    views: dict[str, View]  # ALL, and UNMARKED where enough rows are left to tell
+    curves: tuple[Curve, ...] = ()  # of all lanes, on rows without marks where enough are left
 
 
 def describe_lanes(scenario: JudgeSettings, terms: Terms, valid: Mapping[str, Validated]) -> tuple[LaneInfo, ...]:
@@ -133,7 +135,7 @@ class Part:
 def view(terms: Terms, lanes: Sequence[LaneInfo], scores: Scores, parts: Sequence[Part]) -> View:
     """Estimate every metric of every lane, the gains in the gated one, and the latter in parts of the rows.
 
-    A metric that is not defined on these rows is left out; the gated one must be defined.
+    A metric that is not defined on these rows, or on no resample of them, is left out; the gated one must be defined.
     """
     names, metrics = [lane.name for lane in lanes], scores.metrics
     found = resample({name: scores.lanes[name] for name in names}, terms.gate.resamples, terms.seed)
@@ -147,7 +149,7 @@ def view(terms: Terms, lanes: Sequence[LaneInfo], scores: Scores, parts: Sequenc
             name: {
                 metric: _value(terms, found[name], j)
                 for j, metric in enumerate(metrics)
-                if not np.isnan(found[name].value[j])
+                if left_out[metric] < terms.gate.resamples and not np.isnan(found[name].value[j])
             }
             for name in names
         },
@@ -199,11 +201,12 @@ def _slice(terms: Terms, names: Sequence[str], part: Part) -> SliceView | None:
         return None
     metric = scores.metrics.index(terms.metric)
     found = resample({name: scores.lanes[name] for name in names}, terms.gate.resamples, terms.seed)
-    if np.isnan(found[names[0]].value[metric]):
+    first = found[names[0]]
+    if np.isnan(first.value[metric]) or np.isnan(first.drawn[:, metric]).all():
         return None
     return SliceView(
         by=part.by, label=part.label, rows=scores.rows, units=scores.units,
-        undefined=undefined(found[names[0]].drawn[:, metric]),
+        undefined=undefined(first.drawn[:, metric]),
         lanes={name: _value(terms, found[name], metric) for name in names},
         gains={
             name: _difference(terms, found[name], found[TARGET_ONLY], metric)

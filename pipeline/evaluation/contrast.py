@@ -80,8 +80,9 @@ class Drawn:
 
     @property
     def tells(self) -> bool:
-        """Whether there are units enough, and the metric is defined on them."""
-        return bool(self.value) and not any(np.isnan(value) for value in self.value.values())
+        """Whether there are units enough, and the metric is defined on them and on a draw of them."""
+        undefined = any(np.isnan(value) for value in self.value.values())
+        return bool(self.value) and not undefined and not any(np.isnan(drawn).all() for drawn in self.drawn.values())
 
 
 @dataclass(frozen=True)

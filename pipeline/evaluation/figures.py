@@ -1,4 +1,4 @@
-"""Figures as SVG text: forest plots, cost against quality, and quality against the share of target data.
+"""Figures as SVG text: forest plots, cost against quality, quality against the share of target data, lanes' curves.
 
 Elements are built as a tree, so every label is escaped; colours come from the page's style sheet, so that a figure
 follows its light and dark theme. Equal input gives equal text.
@@ -45,6 +45,15 @@ class Line:
     label: str
     kind: str
     points: tuple[tuple[float, Estimate], ...]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A line without intervals, from left to right."""
+
+    label: str
+    kind: str
+    points: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -150,6 +159,32 @@ def curve(words: Words, title: str, lines: Sequence[Line], labels: tuple[str, st
         for across, estimate in path:
             _line(svg, across, y(estimate.low), across, y(estimate.high), f"bar {line.kind}")
             _dot(svg, across, y(estimate.value), f"dot {line.kind}")
+    _text(svg, left - 34, 18, labels[1], "axis", "start")
+    return _string(svg)
+
+
+def plot(words: Words, title: str, traces: Sequence[Trace], labels: tuple[str, str], *, diagonal: bool) -> str:
+    """Draw lines over an axis that begins where they do; `diagonal` draws where both axes say the same."""
+    points = [point for trace in traces for point in trace.points]
+    if not points:
+        return ""
+    height, left, top, bottom, right = 380, 62, 40, 322, WIDTH - 24
+    across, up = ([point[axis] for point in points] for axis in (0, 1))
+    ticks = _ticks(min(across), max(across)), _ticks(min([*up, 0.0]), max(up))
+    x, y = _Scale(ticks[0][0], ticks[0][-1], left, right), _Scale(ticks[1][0], ticks[1][-1], bottom, top)
+    svg = _svg(title, height)
+    _y_axis(svg, words, y, ticks[1], (left, right))
+    for tick in ticks[0]:
+        _text(svg, x(tick), bottom + 18, _tick(words, tick, ticks[0][1] - ticks[0][0]), "tick", "middle")
+    _text(svg, (left + right) / 2, bottom + 42, labels[0], "axis", "middle")
+    if diagonal and (low := max(x.low, y.low)) < (high := min(x.high, y.high)):
+        _line(svg, x(low), y(low), x(high), y(high), "zero")
+    _legend(svg, [trace.label for trace in traces], [trace.kind for trace in traces], across=268)
+    for trace in traces:
+        path = " ".join(f"{x(point[0])},{y(point[1])}" for point in trace.points)
+        SubElement(svg, "polyline", points=path, attrib={"class": f"line {trace.kind}"})
+        for point in trace.points if diagonal or len(trace.points) == 1 else ():
+            _dot(svg, x(point[0]), y(point[1]), f"dot {trace.kind}")
     _text(svg, left - 34, 18, labels[1], "axis", "start")
     return _string(svg)
 

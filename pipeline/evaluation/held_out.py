@@ -13,14 +13,17 @@ from pipeline import columns as c
 from pipeline.config import JudgeSettings
 from pipeline.errors import CrossliftError
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, LaneInfo, Part, View, view
-from pipeline.evaluation.statistics import Scores
+from pipeline.evaluation.statistics import Scores, resample
 from pipeline.evaluation.terms import CHAMPION, Terms
+from pipeline.labels.curves import Curve
 from pipeline.labels.kind import LabelKind
 from pipeline.rows.kind import Prepared, Served
 from pipeline.tasks.labels import build_label
 from pipeline.tasks.slices import slice_rows
 from pipeline.views import ROW, FloatArray, Mask, Predictor, Slice
 from pipeline.views import View as Rows
+
+_FEW_DRAWS = 100  # that show whether a metric can be drawn at all
 
 
 @dataclass(frozen=True)
@@ -113,21 +116,45 @@ class HeldOut:
             judged=self.label.told(self.rows),
             marks={name: _by_kind(self.marks[self.marks["domain"] == name]) for name in scenario.domains},
             test_marks=_by_kind(tested), lanes=lanes, failed=tuple(name for name in named if name not in present),
-            target_labels=scenario.target_labels, views=self._views(predicted, lanes),
+            target_labels=scenario.target_labels, views=self._views(predicted, lanes), curves=self._curves(predicted),
         )  # fmt: skip
 
     def _views(self, predicted: Mapping[str, FloatArray], lanes: tuple[LaneInfo, ...]) -> dict[str, View]:
-        """All rows and the unmarked ones, as far as there are any."""
+        """All rows and the unmarked ones, as far as the gated metric is defined on them.
+
+        Raises:
+            CrossliftError: it is not defined on all rows, though the target has labels.
+        """
         unmarked, every = self.unmarked, np.ones(len(self.rows), dtype=np.bool_)
-        if not len(self.rows):
+        if not self._tells(predicted, every):
+            if self.scenario.target_labels:
+                raise CrossliftError(
+                    f"{self.scenario.target}: {self.label.words.name(self.label.gated)} is not defined on the "
+                    f"{len(self.rows):,} test rows, or on hardly any draw of them: a class has too few of them, or "
+                    "none; take a larger share for the test, bring more rows, or gate another metric."
+                )
             return {}
         slices = slice_rows(self.scenario.task, self.rows)
         views = {ALL: self._view(predicted, lanes, every, slices)}
         if unmarked.all():
             views[UNMARKED] = views[ALL]
-        elif unmarked.any():
+        elif self._tells(predicted, unmarked):
             views[UNMARKED] = self._view(predicted, lanes, unmarked, slices)
         return views
+
+    def _tells(self, predicted: Mapping[str, FloatArray], chosen: Mask) -> bool:
+        """Whether the gated metric is defined on some of the rows, and on one of a few draws of their units."""
+        if not predicted or not chosen.any():
+            return False
+        first = dict([next(iter(predicted.items()))])
+        [found] = resample(
+            self._scores(first, chosen, (self.terms.metric,)).lanes, _FEW_DRAWS, self.terms.seed
+        ).values()
+        return not np.isnan(found.value).any() and not np.isnan(found.drawn).all()
+
+    def _curves(self, predicted: Mapping[str, FloatArray]) -> tuple[Curve, ...]:
+        chosen = self.unmarked if self._tells(predicted, self.unmarked) else np.ones(len(self.rows), dtype=np.bool_)
+        return self.label.curves(self.rows.take(chosen), {name: said[chosen] for name, said in predicted.items()})
 
     def _view(
         self,

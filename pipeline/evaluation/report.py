@@ -41,6 +41,7 @@ class Report(BaseModel):
     shares: tuple[float, ...]  # that the scenario wants on the curve
     costs: tuple[StepCost, ...]
     latencies: dict[str, float]  # lane -> seconds of one prediction
+    give_aways: tuple[str, ...] = ()  # features that tell the label by themselves
 
 
 Word = Literal["helps", "hurts", "not shown", "oracle", ""]
@@ -138,6 +139,7 @@ def _context(report: Report, words: Words) -> dict[str, object]:
         "metric_names": {metric: words.name(metric) for metric in comparison.metrics},
         "failed_gains": [gain for gain in clean.gains if gain.negative] if clean else [],
         "target_only": TARGET_ONLY,
+        "curves": comparison.curves,
         "sources_chosen": sorted({lane.valid_domain for lane in comparison.lanes if not lane.oracle}),
     }
 
@@ -171,6 +173,10 @@ def _figures(report: Report, words: Words) -> dict[str, str]:
         "gains": "",
         "slices": "",
     }
+    shown = _shown(report)
+    for place, one in enumerate(comparison.curves):
+        traces = [figures.Trace(name, kind, one.lines[name]) for name, kind in shown if name in one.lines]
+        drawn[f"curve {place}"] = figures.plot(words, one.title, traces, one.axes, diagonal=one.diagonal)
     if clean:
         gains = sorted((gain for gain in clean.gains if gain.transfer), key=lambda gain: -gain.difference.value)
         drawn["gains"] = figures.forest(
@@ -182,6 +188,13 @@ def _figures(report: Report, words: Words) -> dict[str, str]:
         )
         drawn["slices"] = _slices(report, words, rows)
     return drawn
+
+
+def _shown(report: Report) -> list[tuple[str, str]]:
+    """The lanes whose curves are drawn, each with a class of the style sheet: those that the gate speaks of most."""
+    baseline = next((one.name for one in report.comparison.lanes if one.kind == "baseline" and not one.oracle), None)
+    names = dict.fromkeys((report.verdict.candidate, TARGET_ONLY, baseline))
+    return list(zip((name for name in names if name), ("strong", "strategy", "s1"), strict=False))
 
 
 def _slices(report: Report, words: Words, rows: list[LaneRow]) -> str:

@@ -25,8 +25,9 @@ def summarise(run: Run) -> dict[str, Any]:
         run_id, scenario, metric, judged, lanes (name, kind, valid, test, test_all_rows, gain, word, cpu_seconds;
         an estimate is value, low, high), failed, verdict, candidate, lane (what the gate chose), reason,
         judged_against (the version that served then), report, data_docs, rows (what became of them), ignored, differs
-        (between validation and test), and, after `promote`, outcome, outcome_reason, model, version, alias, serving
-        (the version that does), serves (whether it is this one), trial.
+        (between validation and test), give_aways (features that tell the label by themselves), and, after `promote`,
+        outcome, outcome_reason, model, version, alias, serving (the version that does), serves (whether it is this
+        one), trial.
 
     Raises:
         MissingResultError: the run has no report.
@@ -54,6 +55,7 @@ def summarise(run: Run) -> dict[str, Any]:
     summary["ignored"] = list(ignored(run))
     audited = run.results(AUDIT).get("")
     summary["differs"] = list(audited.facts.differs) if audited else []
+    summary["give_aways"] = list(audited.facts.give_aways) if audited else []
     if (outcome := report.outcome) is not None:
         summary |= {"outcome": outcome.outcome, "outcome_reason": outcome.reason, "serves": outcome.serves}
         summary |= outcome.model_dump(include={"model", "version", "alias", "serving", "trial"})
@@ -87,7 +89,10 @@ def print_summary(run: Run, console: "Console") -> None:
     if summary["failed"]:
         console.print(f"Failed lanes: {', '.join(summary['failed'])}", style="red", markup=False)
     unlike = [f"Validation is not like the test: {difference}" for difference in summary["differs"]]
-    told = [("", ""), *(("", line) for line in (*summary["rows"], *summary["ignored"], *unlike))]
+    told = [
+        ("", ""),
+        *(("", line) for line in (*summary["rows"], *summary["ignored"], *unlike, *summary["give_aways"])),
+    ]
     told += [("bold", f"\nVerdict: {summary['verdict']} ({summary['candidate']})"), ("", summary["reason"])]
     if "outcome" in summary:
         told += [("bold", f"\nOutcome: {summary['outcome']}"), ("", summary["outcome_reason"])]

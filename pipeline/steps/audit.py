@@ -43,6 +43,8 @@ def build(settings: AuditSettings, inputs: Mapping[str, Folder], folder: Path, _
     marks, report = audit_rows(settings.task, load_prepared(settings, inputs), cold_start=settings.cold_start)
     for difference in report["likeness"]["differs"]:
         log.warning("validation is not like the test: %s", difference)
+    for told in report["give_aways"]:
+        log.warning("%s", told)
     marks.to_parquet(folder / MARKS, index=False, compression="zstd")
     (folder / "audit.json").write_text(json.dumps(report, indent=1, sort_keys=True), encoding="utf-8")
     closed = {
@@ -58,6 +60,7 @@ def build(settings: AuditSettings, inputs: Mapping[str, Folder], folder: Path, _
         marked=target["marked"],
         kinds=target["kinds"],
         differs=tuple(report["likeness"]["differs"]),
+        give_aways=tuple(report["give_aways"]),
     )
 
 

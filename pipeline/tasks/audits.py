@@ -5,20 +5,31 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.config import Config, RankingTask
-from pipeline.rows.interactions.leaks import audit
-from pipeline.rows.interactions.likeness import likeness
+from pipeline.config import BinaryTask, Config, MulticlassTask, RankingTask, RegressionTask
+from pipeline.rows.examples import leaks as example_leaks
+from pipeline.rows.examples import likeness as example_likeness
+from pipeline.rows.interactions import leaks, likeness
 
 Report = dict[str, Any]
 
 
 def _interactions(prepared: Any, cold_start: bool) -> tuple[pd.DataFrame, Report]:
-    marks, report = audit(prepared, cold_start)
-    return marks, {**report, "likeness": likeness(prepared)}
+    marks, report = leaks.audit(prepared, cold_start)
+    return marks, {**report, "give_aways": [], "likeness": likeness.likeness(prepared)}
+
+
+def _examples(prepared: Any, cold_start: bool) -> tuple[pd.DataFrame, Report]:
+    marks, report = example_leaks.audit(prepared, cold_start)
+    return marks, {**report, "likeness": example_likeness.likeness(prepared)}
 
 
 # config class of a task -> audit(prepared domains, whether the test may hold what no training row has)
-AUDITS: dict[type[Config], Callable[[Any, bool], tuple[pd.DataFrame, Report]]] = {RankingTask: _interactions}
+AUDITS: dict[type[Config], Callable[[Any, bool], tuple[pd.DataFrame, Report]]] = {
+    RankingTask: _interactions,
+    BinaryTask: _examples,
+    MulticlassTask: _examples,
+    RegressionTask: _examples,
+}
 
 
 def audit_rows(task: Config, prepared: Any, *, cold_start: bool) -> tuple[pd.DataFrame, Report]:
@@ -30,6 +41,7 @@ def audit_rows(task: Config, prepared: Any, *, cold_start: bool) -> tuple[pd.Dat
         cold_start: Whether the test may hold what no training row has.
 
     Returns:
-        (marks: domain, row, kind; JSON values with exact counts by domain and, as `likeness`, the comparison).
+        (marks: domain, row, kind; JSON values with exact counts by domain, as `likeness` the comparison, and as
+        `give_aways` a sentence for each feature that tells the label by itself).
     """
     return AUDITS[type(task)](prepared, cold_start)

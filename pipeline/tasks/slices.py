@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.config import Config, RankingTask
-from pipeline.rows.interactions.slices import make_slices
+from pipeline.config import BinaryTask, Config, MulticlassTask, RankingTask, RegressionTask
+from pipeline.rows.examples import slices as examples
+from pipeline.rows.interactions import slices as interactions
 from pipeline.views import Slice, View
 
 # config class of a task -> slices(task, view)
 SLICES: dict[type[Config], Callable[[Any, View], list[Slice]]] = {
-    RankingTask: lambda task, view: make_slices(view),  # noqa: ARG005
+    RankingTask: lambda task, view: interactions.make_slices(view),  # noqa: ARG005
+    BinaryTask: examples.make_slices,
+    MulticlassTask: examples.make_slices,
+    RegressionTask: examples.make_slices,
 }
 
 

@@ -283,7 +283,7 @@ class ServedNumbers:
 def no_marks(numbers: Numbers, cold_start: bool) -> tuple[pd.DataFrame, dict[str, Any]]:
     marks = pd.DataFrame({"domain": [], "row": [], "kind": []}).astype({"domain": str, "kind": str})
     counts = {"test_rows": len(numbers.held_out("test")), "marked": 0, "kinds": {}}
-    return marks, {"domains": {numbers.name: counts}, "likeness": {"differs": []}}
+    return marks, {"domains": {numbers.name: counts}, "likeness": {"differs": []}, "give_aways": []}
 
 
 @pytest.fixture

@@ -1,0 +1,108 @@
+"""Whether the examples that choose look like those that judge: a comparison and not a mark.
+
+Settings that were chosen on rows of another kind are chosen for another question (`docs/evaluation.md`). By a little
+any two samples differ: what is told must be large, and larger than three standard errors.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline import columns as c
+from pipeline.rows.examples.prepared import Examples
+from pipeline.views import FEATURES, UNIT, ClassLabel, Features, View
+
+SHARE_GAP = 0.2  # of a share, above which two parts differ
+RATIO = 2.0  # of a share, likewise
+SPREADS = 0.5  # of a median, in distances between the quartiles of the training rows
+_ERRORS = 3.0
+_MEDIAN_ERROR = 0.93  # of a median, in the same distances, times the root of the rows: of normal values
+_CLASSES = 20  # that are compared, the most frequent first
+
+Described = dict[str, Any]
+
+
+def likeness(examples: Examples) -> dict[str, Any]:
+    """Compare the target's validation and test rows.
+
+    Returns:
+        JSON values: `valid` and `test` with rows, components, the share of each class, by feature the share of rows
+        where it is `missing`, by category the share of rows whose value is `unseen` in training, and the `median` of
+        each number in distances between the quartiles of the training rows; and `differs`, a sentence for each thing
+        that is not alike.
+    """
+    training = examples.training({examples.name})[examples.name]
+    found = {part: _described(examples.held_out(part), training) for part in (c.VALID, c.TEST)}
+    differs = [*_differences(found[c.VALID], found[c.TEST])] if all(one["rows"] for one in found.values()) else []
+    return {**found, "differs": differs}
+
+
+def _described(view: View, training: View) -> Described:
+    if not len(view):
+        return {"rows": 0, "components": 0}
+    told, known = view.fields[FEATURES], training.fields[FEATURES]
+    numbers = {name: (told.table[name], known.table[name]) for name in told.of("number")}
+    if not isinstance(view.label, ClassLabel):
+        numbers[view.label.name] = pd.Series(view.label.value), pd.Series(training.label.value)
+    return {
+        "rows": len(view),
+        "components": int(view.rows[UNIT].nunique()),
+        "share": _class_shares(view.label) if isinstance(view.label, ClassLabel) else {},
+        "missing": {name: _share(told.table[name].isna()) for name in told.types},
+        "unseen": _unseen(told, known) if len(training) else {},
+        "median": {name: place for name, (own, all_) in numbers.items() if (place := _place(own, all_)) is not None},
+    }
+
+
+def _class_shares(label: ClassLabel) -> dict[str, float]:
+    counts = np.bincount(label.value, minlength=len(label.classes)) / len(label.value)
+    chosen = np.argsort(-counts, kind="stable")[:_CLASSES] if len(counts) > 2 else [len(counts) - 1]
+    return {label.classes[place]: round(float(counts[place]), 4) for place in chosen}
+
+
+def _unseen(told: Features, known: Features) -> dict[str, float]:
+    tables = ((name, told.table[name], known.table[name]) for name in told.of("category"))
+    return {name: _share(own.notna() & ~own.isin(all_.dropna())) for name, own, all_ in tables}
+
+
+def _share(rows: "pd.Series[bool]") -> float:
+    return round(float(rows.mean()), 4)
+
+
+def _place(values: "pd.Series[float]", training: "pd.Series[float]") -> float | None:
+    """The median of a number, in distances between the quartiles of the training rows from their median."""
+    own, known = values.dropna(), training.dropna()
+    if own.empty or known.empty:
+        return None
+    low, middle, high = np.quantile(known, [0.25, 0.5, 0.75])
+    return round(float((own.median() - middle) / (high - low)), 4) if high > low else None
+
+
+def _differences(valid: Described, test: Described) -> Iterator[str]:
+    sizes = valid["rows"], test["rows"]
+    for key, what in (
+        ("share", "rows of the class {}"),
+        ("missing", "rows without {}"),
+        ("unseen", "rows with a value of {} that no training row has"),
+    ):
+        for name in {**valid[key], **test[key]}:
+            shares = valid[key].get(name, 0.0), test[key].get(name, 0.0)
+            if _apart(shares, sizes):
+                yield f"{what.format(name)}: {shares[0]:.0%} in validation, {shares[1]:.0%} in the test"
+    error = _ERRORS * _MEDIAN_ERROR * np.sqrt(1 / sizes[0] + 1 / sizes[1])
+    for name in (name for name in valid["median"] if name in test["median"]):
+        gap = test["median"][name] - valid["median"][name]
+        if abs(gap) > max(SPREADS, error):
+            yield (
+                f"{name}: the median of the test is {abs(gap):.1f} quartile distances of the training rows "
+                f"{'above' if gap > 0 else 'below'} that of validation"
+            )
+
+
+def _apart(shares: tuple[float, float], sizes: tuple[int, int]) -> bool:
+    low, high = sorted(shares)
+    both = (shares[0] * sizes[0] + shares[1] * sizes[1]) / sum(sizes)
+    error = np.sqrt(both * (1 - both) * (1 / sizes[0] + 1 / sizes[1]))
+    return bool(high - low > _ERRORS * error and (high - low > SHARE_GAP or high > RATIO * low))
