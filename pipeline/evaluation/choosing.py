@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -102,13 +102,14 @@ class Chooser:
 
     def worth(self, metrics: Mapping[str, float]) -> float:
         """The one metric that chooses and is gated; higher is better."""
-        return self.label.words.sign(self.label.gated) * metrics[self.label.gated]
+        return self._worth(metrics, self.label.gated)
 
+    def watched(self, judged: Sequence[tuple[View, FloatArray]]) -> float:
+        """The metric that is watched while a network is fitted, of all these rows together; higher is better."""
+        return self._worth(self.label.values(judged), self.label.watched)
 
-def score_together(choosers: Sequence[Chooser], predictors: Sequence[Any]) -> float:
-    """The worth over the rows of several choosers together, each with its own predictor."""
-    judged = [chooser.predict(predictor) for chooser, predictor in zip(choosers, predictors, strict=True)]
-    return choosers[0].worth(choosers[0].label.values(judged))
+    def _worth(self, metrics: Mapping[str, float], name: str) -> float:
+        return self.label.words.sign(name) * metrics[name]
 
 
 def _unmarked(prepared: Prepared, path: Path) -> View:

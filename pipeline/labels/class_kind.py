@@ -23,6 +23,7 @@ from pipeline.labels.words import Words
 from pipeline.views import FEATURES, ClassEstimator, ClassLabel, FloatArray, IntArray, Mask, View
 
 TEMPERATURE, THRESHOLD = "temperature", "threshold"  # what `settle` chooses
+FEWEST = 20  # with fewer rows one of them decides the log loss
 _ROUNDING = 1e-6  # by which a probability may leave its range
 
 
@@ -93,6 +94,16 @@ class Classes:
     def gated(self) -> str:
         """The task's metric."""
         return self.task.metric
+
+    @property
+    def watched(self) -> str:
+        """The log loss, which every row moves: the metrics of a ranking jump where few rows are of a class."""
+        return "log_loss"
+
+    @property
+    def fewest(self) -> int:
+        """See `FEWEST`."""
+        return FEWEST
 
     def told(self, view: View) -> str:
         """How many rows and classes there are."""

@@ -31,6 +31,16 @@ class LabelKind(Protocol):
         """The one metric that chooses and is gated."""
         ...
 
+    @property
+    def watched(self) -> str:
+        """The metric that is watched while a network is fitted: the gated one, or one that moves more smoothly."""
+        ...
+
+    @property
+    def fewest(self) -> int:
+        """Over how many units it has to be taken at least to tell one epoch from another."""
+        ...
+
     def told(self, view: View) -> str:
         """A sentence about what is done with each unit."""
         ...

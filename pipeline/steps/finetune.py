@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.models.learner import Finish, Learner
     from pipeline.models.network import Network
     from pipeline.models.sides import Rows
+    from pipeline.training.watch import Watch
     from pipeline.transfer.method import Method
     from pipeline.views import Predictor, Views
 
@@ -46,7 +47,6 @@ def build(settings: TuneSettings, inputs: Inputs, folder: Path, work: Path) -> L
     """Write the predictor, and the curve of the epochs where any chose it."""
     from pipeline.evaluation.choosing import Chooser
     from pipeline.training.fit import fit, write_curves
-    from pipeline.training.watch import Watch
 
     strategy, prepared = settings.strategy, load_prepared(settings, inputs, oracle=settings.oracle)
     lane, chooser = _Lane.of(settings, inputs), Chooser.of(settings, prepared, inputs["marks"].path)
@@ -56,7 +56,7 @@ def build(settings: TuneSettings, inputs: Inputs, folder: Path, work: Path) -> L
     told = ""
     model, method, rows = lane.ready(held_back)
     if strategy.tune.labels:
-        watch = Watch(lambda fitted: few.score(lane.learner.as_trained(fitted, few.view)), few.units)
+        watch = lane.watch(few)
         start = watch.ask(model)
         chosen = fit(model, method, rows, training, work / "choose", seed=settings.seed, watch=watch)
         write_curves(chosen.curves, folder / "metrics.csv")
@@ -109,6 +109,15 @@ class _Lane:
         if self.start is not None:
             self.learner.carry(model, views, self.strategy)
         return model, method, rows
+
+    def watch(self, few: "Chooser") -> "Watch":
+        """What some validation rows say while a model is fitted."""
+        from pipeline.training.watch import Watch
+
+        def metric(fitted: "Network") -> float:
+            return few.watched([few.predict(self.learner.as_trained(fitted, few.view))])
+
+        return Watch(metric, few.units, few.label.fewest, few.label.words.units)
 
     def finished(
         self, chooser: "Chooser", few: "Chooser", model: "Network", finishes: "Sequence[Finish]"

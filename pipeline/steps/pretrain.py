@@ -39,7 +39,7 @@ def build(settings: PretrainSettings, inputs: Mapping[str, Folder], folder: Path
     from safetensors.torch import save_file
 
     from pipeline.config import NoAdapt
-    from pipeline.evaluation.choosing import Chooser, score_together
+    from pipeline.evaluation.choosing import Chooser
     from pipeline.tasks.learners import build_learner
     from pipeline.tasks.prepared import read_prepared
     from pipeline.training.fit import fit, write_curves
@@ -57,10 +57,11 @@ def build(settings: PretrainSettings, inputs: Mapping[str, Folder], folder: Path
     model, rows = learner.pretrain({name: held_back[name] for name in names})
 
     def metric(fitted: "Network") -> float:
-        return score_together(watched, [learner.as_trained(fitted, chooser.view) for chooser in watched])
+        return every[0].watched([one.predict(learner.as_trained(fitted, one.view)) for one in watched])
 
-    method = build_adapt(NoAdapt(), settings.model.dim)
-    watch = Watch(metric, sum(chooser.units for chooser in watched)) if watched else None
+    method, label = build_adapt(NoAdapt(), settings.model.dim), every[0].label
+    units = sum(chooser.units for chooser in watched)
+    watch = Watch(metric, units, label.fewest, label.words.units) if watched else None
     fitted = fit(model, method, rows, settings.fitting, work, seed=settings.seed, watch=watch)
     if fitted.told:
         log.warning("%s", fitted.told)

@@ -11,10 +11,6 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pipeline.models.network import Network
 from pipeline.training.module import MONITOR
 
-# NDCG of one user varies by 0.2 or so around its mean: over fewer users the mean is uncertain by more than 0.02, which
-# is more than one epoch brings, so that stopping would follow noise.
-MIN_UNITS = 100
-
 
 @dataclass(frozen=True)
 class Watch:
@@ -22,11 +18,15 @@ class Watch:
 
     Args:
         metric: Asked after each epoch, higher is better.
-        units: How many users it is a mean of.
+        units: How many units it is taken over.
+        fewest: With fewer it tells no epoch from another.
+        what: What the units are called, in the plural.
     """
 
     metric: Callable[[Network], float]
     units: int
+    fewest: int
+    what: str
 
     def ask(self, network: Network) -> float:
         """The metric as a fit logs it, in single precision, so that the two can be compared."""
@@ -34,13 +34,13 @@ class Watch:
 
     @property
     def few(self) -> bool:
-        """Whether it rests on too few users to choose by."""
-        return self.units < MIN_UNITS
+        """Whether it rests on too few units to choose by."""
+        return self.units < self.fewest
 
     def blind(self, values: list[float]) -> str:
         """Why the metric after each epoch says nothing about which one is best; empty where it says something."""
         if self.few:
-            why = f"the metric rests on {self.units} users, fewer than {MIN_UNITS}"
+            why = f"the metric rests on {self.units} {self.what}, fewer than {self.fewest}"
         elif len(values) > 1 and len(set(values)) == 1:
             why = f"the metric is {values[0]:.4g} after every epoch"
         else:

@@ -109,7 +109,7 @@ def test_what_is_asked_between_epochs_changes_nothing(tmp_path):
         torch.rand(7)
         return next(values)
 
-    fit(network, method, rows, TRAINING, tmp_path / "watched", seed=0, watch=Watch(metric, 200))
+    fit(network, method, rows, TRAINING, tmp_path / "watched", seed=0, watch=Watch(metric, 200, 20, "rows"))
     assert same(network, fitted("scratch", tmp_path / "alone")[0])
 
 

@@ -19,12 +19,13 @@ from pipeline.models.items import Catalogue
 from pipeline.models.network import Network
 from pipeline.models.sides import Outputs, Rows
 from pipeline.training.fit import Fitted, fit, write_curves
-from pipeline.training.watch import MIN_UNITS, Watch
+from pipeline.training.watch import Watch
 from pipeline.transfer.method import Method
 from pipeline.transfer.methods import ADAPTS, build_adapt, build_tune
 from tests.views import labelled_view
 
 USERS, KINDS, DIM = 60, 4, 8
+MIN_UNITS = 100
 SIZES = {"far": 32, "near": 24}
 TRAINING = cfg.Training(epochs=3, batch_size=64, negatives=32, patience=2, learning_rate=0.1)
 
@@ -196,7 +197,7 @@ def given(values: list[float], units: int = MIN_UNITS) -> Watch:
         assert left, "the fit went on for too long"  # a StopIteration would end Lightning's loop without a word
         return left.pop(0)
 
-    return Watch(metric, units)
+    return Watch(metric, units, MIN_UNITS, "users")
 
 
 def test_the_best_epoch_s_weights_are_left(tmp_path):

@@ -147,6 +147,8 @@ class Mean:
     words: Words = WORDS
     metrics: tuple[str, ...] = ("mse", "mae")
     gated: str = "mse"
+    watched: str = "mse"
+    fewest: int = 20
 
     def told(self, view: View) -> str:
         return f"{len(view)} rows."

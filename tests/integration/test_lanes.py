@@ -98,7 +98,7 @@ def test_training_that_only_harms_is_not_done(run, monkeypatch):
         return fit(*args, **settings)
 
     monkeypatch.setattr(fitting, "fit", counted)
-    monkeypatch.setattr("pipeline.training.watch.MIN_UNITS", 1)  # 45 users are few
+    monkeypatch.setattr("pipeline.labels.items.FEWEST", 1)  # 45 users are few
     strategies = [one.model_dump(mode="json") for one in run.scenario.strategies]
     for one in strategies:
         one["tune"] |= {"learning_rate": 10.0} if one["tune"]["kind"] == "fine_tune" else {}
@@ -114,7 +114,7 @@ def test_a_metric_that_cannot_move_stops_nothing(ready, tmp_path, monkeypatch, c
     """Where the validation rows say the same after every epoch, all are trained, and log and facts say so."""
     shutil.copytree(ready, tmp_path / "home")
     monkeypatch.setattr(Items, "values", lambda self, judged: {"ndcg@10": 0.0036})
-    monkeypatch.setattr("pipeline.training.watch.MIN_UNITS", 1)
+    monkeypatch.setattr("pipeline.labels.items.FEWEST", 1)
     run, told = Run.load(Home(tmp_path / "home"), "night"), "the metric is 0.0036 after every epoch: it stopped nothing"
     source, lane = pretrain_source(run), finetune_target(run, "target_only")
     assert source.facts.epochs == lane.facts.settings["epochs"] == scenario().training.epochs == 2

@@ -36,9 +36,9 @@ from pipeline.steps.finetune import finetune_target
 from pipeline.steps.pretrain import pretrain_source
 from pipeline.models.batches import RankingRows
 from pipeline.runs.run import Run
-from pipeline.training import watch
+from pipeline.labels import items
 
-watch.MIN_UNITS = 1  # as in the undisturbed run
+items.FEWEST = 1  # as in the undisturbed run
 root, step, pattern, count = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 batch, places = RankingRows.batch, []
 
@@ -76,7 +76,7 @@ def homes(tmp_path_factory) -> tuple[Path, Path]:
     shutil.copytree(ready, whole)
     run = Run.load(Home(whole), NIGHT)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.training.watch.MIN_UNITS", 1)  # 45 users are few
+        patch.setattr("pipeline.labels.items.FEWEST", 1)  # 45 users are few
         pretrain_source(run)
         finetune_target(run, "fine_tune")
     return ready, whole

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.config import FitSettings
-from pipeline.evaluation.choosing import Chooser, score_together
+from pipeline.evaluation.choosing import Chooser
 from pipeline.labels.ranking_metrics import user_metrics
 from pipeline.models.neighbours import PopularityRanker
 from pipeline.models.stack import Stack
@@ -67,4 +67,4 @@ def test_a_metric_is_the_mean_over_users():
         for view, ranks in judged
     ]
     assert every[0].metrics(rankers[0])["ndcg@10"] == each[0].mean()
-    assert score_together(every, rankers) == pytest.approx(np.concatenate(each).mean())
+    assert every[0].watched(judged) == pytest.approx(np.concatenate(each).mean())
