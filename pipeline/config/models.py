@@ -50,8 +50,8 @@ class TabularModel(ModelConfig):
 
     reads: ClassVar[frozenset[str]] = frozenset({"features"})
     predicts: ClassVar[frozenset[str]] = frozenset({"classes", "numbers"})
-    rate: ClassVar[float] = 0.003  # of AdamW
-    further_rate: ClassVar[float] = 0.001
+    rate: ClassVar[float] = 0.001  # of AdamW
+    further_rate: ClassVar[float] = 0.0003
 
     kind: Literal["tabular"]
     dim: int = Field(default=64, ge=4, le=1024)

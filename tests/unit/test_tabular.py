@@ -105,7 +105,12 @@ def test_an_epoch_goes_once_over_the_rows(count, size):
     if count > 5:
         assert epochs[0] != epochs[1]
         assert rows.batch(0, 0).labels.tolist() == epochs[0][: len(rows.batch(0, 0).labels)]
-    assert ExampleRows("d", "target", {"x": torch.arange(160)}, None, 1024, seed=0).steps == 8
+
+
+@pytest.mark.parametrize(("count", "size", "steps"), [(255, 1024, 1), (1600, 1024, 6), (8000, 1024, 16), (800, 64, 12)])
+def test_an_epoch_has_several_steps(count, size, steps):
+    """Where there are rows for it: batches are made smaller, down to 256 rows, and never larger than asked for."""
+    assert ExampleRows("d", "target", {"x": torch.arange(count)}, None, size, seed=0).steps == steps
 
 
 def test_the_shorter_side_begins_again():
