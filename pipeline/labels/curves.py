@@ -45,7 +45,7 @@ def precision_and_recall(positive_N: Mask, scores: Mapping[str, FloatArray]) -> 
 def reliability(positive_N: Mask, scores: Mapping[str, FloatArray]) -> Curve:
     """Share of positives against probability, over ten groups of rows by their probability."""
     return Curve(
-        title="What is said to be probable, and how often it is so",
+        title="Reliability: what is said to be probable, and how often it is so",
         note="Rows in ten groups of one size by their probability; on the diagonal a probability is what it says.",
         axes=("mean probability", "share of positives"),
         lines={name: _by_tenths(score_N, positive_N.astype(np.float64)) for name, score_N in scores.items()},

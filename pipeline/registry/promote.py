@@ -45,6 +45,7 @@ class Candidate:
     tags: Mapping[str, str]
     experiment: str
     run_id: str  # the MLflow run that it came from
+    task: str  # its name
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,7 @@ def _logged_model(client: "MlflowClient", home: Home, candidate: Candidate, save
         name=candidate.tags.get("lane", "model").replace("+", "_and_"),
         source_run_id=candidate.run_id,
         tags={PACKAGE: candidate.identity},
-        model_type="ranking",
+        model_type=candidate.task,
     )
     with tempfile.TemporaryDirectory(prefix=".model-", dir=home.mlflow) as temporary:
         folder = Path(temporary) / "model"

@@ -62,7 +62,9 @@ def candidate_of(
         "seed": str(scenario.seed),
         "target_share": f"{scenario.target_share:g}",
     }
-    return Candidate(model_name(scenario), run.path(package), package.manifest, tags, _experiment(run), logged)
+    return Candidate(
+        model_name(scenario), run.path(package), package.manifest, tags, _experiment(run), logged, scenario.task.name
+    )
 
 
 def _experiment(run: Run) -> str:

@@ -70,7 +70,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
             made = package(home, tmp_path_factory.mktemp("candidates") / "one", seed)
             run = tracking.log_run(client, home, tracking.RunLog("crosslift/toy", "r", str(seed), {}, {}, {}, ()))
             tags = {"lane": "item_knn", "approval": "needed"}
-            candidate = registry.Candidate(NAME, made, manifest_hash(made), tags, "crosslift/toy", run)
+            candidate = registry.Candidate(NAME, made, manifest_hash(made), tags, "crosslift/toy", run, "ranking")
             version, _ = registry.register(client, home, candidate, save_predictor)
             if seed < 3:
                 registry.promote_version(client, home, registry.Move(NAME, version, version - 1 or None))
