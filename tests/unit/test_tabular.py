@@ -107,9 +107,11 @@ def test_an_epoch_goes_once_over_the_rows(count, size):
         assert rows.batch(0, 0).labels.tolist() == epochs[0][: len(rows.batch(0, 0).labels)]
 
 
-@pytest.mark.parametrize(("count", "size", "steps"), [(255, 1024, 1), (1600, 1024, 6), (8000, 1024, 16), (800, 64, 12)])
+@pytest.mark.parametrize(
+    ("count", "size", "steps"), [(255, 1024, 1), (1600, 1024, 12), (8000, 1024, 16), (800, 64, 12)]
+)
 def test_an_epoch_has_several_steps(count, size, steps):
-    """Where there are rows for it: batches are made smaller, down to 256 rows, and never larger than asked for."""
+    """Where there are rows for it: batches are made smaller, down to 128 rows, and never larger than asked for."""
     assert ExampleRows("d", "target", {"x": torch.arange(count)}, None, size, seed=0).steps == steps
 
 
