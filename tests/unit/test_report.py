@@ -400,6 +400,6 @@ def test_curves_are_drawn_of_those_that_the_gate_speaks_of():
 def test_a_line_of_one_point_is_seen():
     """A dot, on axes that have a length."""
     traces = [figures.Trace("constant", "s1", ((0.1, 0.1),))]
-    figure = fromstring(figures.plot(ITEMS, "t", traces, ("x", "y"), diagonal=False))
+    figure = fromstring(figures.plot(ITEMS, "t", traces, ("x", "y"), diagonal=False))  # noqa: S314  made here
     assert len(figure.findall(".//circle")) == 2  # and that of the legend
     assert not figures.plot(ITEMS, "t", [], ("x", "y"), diagonal=True)
