@@ -122,6 +122,7 @@ def test_without_a_positive_there_is_no_value():
     np.testing.assert_array_equal(classes.f1(counts, label, score >= 0.95), [np.nan, 0.0, 0.0])
     np.testing.assert_array_equal(classes.recall(counts, label, score >= 0.5), [np.nan, 1.0, 1.0])
     np.testing.assert_array_equal(classes.precision(counts, label, score >= 0.5), [0.0, 0.5, 1.0])
+    np.testing.assert_array_equal(classes.precision(counts, label, score >= 0.95), [0.0, 0.0, 0.0])
     np.testing.assert_array_equal(classes.balanced_accuracy(counts, label, score > 0.5), [np.nan, 0.75, np.nan])
     for metric in (classes.auroc, classes.auprc):
         assert np.isnan(metric(counts, np.zeros(3, bool), score)).all()

@@ -17,6 +17,7 @@ from pipeline.evaluation.hearing import Lane
 from pipeline.evaluation.report import Report, StepCost, lane_rows, render_html, render_markdown, write_report
 from pipeline.evaluation.statistics import Scores
 from pipeline.evaluation.terms import Terms
+from pipeline.labels.curves import Curve
 from pipeline.labels.items import ITEMS
 from pipeline.labels.statistic import Means
 from pipeline.labels.words import Words
@@ -375,3 +376,30 @@ def test_margin_and_power_are_told(report):
             assert f"{100 * value:.2f}" in text
         assert f"{100 * compared.with_margin.value:+.2f}" in text
         assert "the rows" in text
+
+
+def test_curves_are_drawn_of_those_that_the_gate_speaks_of():
+    """The candidate, target-only and the best baseline, with a diagonal where there is one; labels are escaped."""
+    lines = dict.fromkeys((*GOOD, "chance"), ((0.1, 0.2), (0.5, 0.4), (0.9, 1.0)))
+    report = make_report()
+    curves = (
+        Curve(title=HOSTILE, note="Look.", axes=("said", "so"), lines=lines, diagonal=True),
+        Curve(title="Another", note="Look again.", axes=("a", "b"), lines=lines, diagonal=False),
+    )
+    drawn = report.model_copy(update={"comparison": report.comparison.model_copy(update={"curves": curves})})
+    page = render_html(drawn, ITEMS)
+    first, second = (part.partition("</svg>")[0] for part in page.split("Look")[1:])
+    for figure in (first, second):
+        assert figure.count("<polyline") == 3
+        assert all(f">{name}</text>" in figure for name in ("joint", "target_only", "ease+source"))
+    assert ('class="zero"' in first, 'class="zero"' in second) == (True, False)
+    assert HOSTILE not in page
+    assert "Look" not in render_html(report, ITEMS)
+
+
+def test_a_line_of_one_point_is_seen():
+    """A dot, on axes that have a length."""
+    traces = [figures.Trace("constant", "s1", ((0.1, 0.1),))]
+    figure = fromstring(figures.plot(ITEMS, "t", traces, ("x", "y"), diagonal=False))  # noqa: S314  made here
+    assert len(figure.findall(".//circle")) == 2  # and that of the legend
+    assert not figures.plot(ITEMS, "t", [], ("x", "y"), diagonal=True)

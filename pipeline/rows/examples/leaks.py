@@ -35,7 +35,7 @@ class _Rows:
         domain: [N] whose.
         place: [N] the place in its domain.
         part: [N] which part.
-        component: [N] which component, numbered over all domains.
+        component: [N] which component of its domain.
         time: [N] microseconds, NaN where there is none.
         known: [N] whether it has a label.
         label: [N] the label.
@@ -66,7 +66,7 @@ class _Rows:
             domain=domain,
             place=np.concatenate([np.arange(size) for size in sizes.values()]),
             part=every[PART].to_numpy(dtype=np.int64),
-            component=pd.MultiIndex.from_arrays([domain, every[COMPONENT]]).factorize()[0].astype(np.int64),
+            component=every[COMPONENT].to_numpy(dtype=np.int64),
             time=_times(every),
             known=label.notna().to_numpy(),
             label=label,
@@ -133,7 +133,7 @@ class _Held:
         return {**counts, "training_rows_equal_to_another": int(repeated.sum())}
 
     def _copied(self, contents: Contents) -> Mask:
-        return self.out & np.isin(contents.row, contents.row[self.train & self.rows.known])
+        return self.out & np.isin(contents.row, contents.row[self.train])
 
     def _unseen(self, train: Mask) -> Mask:
         if not self.rows.classes:
