@@ -10,15 +10,15 @@ from pipeline.models.seeds import seeded
 from pipeline.models.sides import Side
 
 _FEWEST = 2  # rows of a batch: of one there is no covariance
-_SMALL = 128  # rows; no batch is made smaller than this for more steps
+_SMALL = 16  # rows; no batch is made smaller than this for more steps
 _STEPS = 16
 
 
 class ExampleRows:
     """Rows of one domain, cut into batches that depend on (seed, epoch, step) alone; an epoch goes once over them.
 
-    Batches are smaller than they may be where an epoch has fewer than 16 steps, but for that alone not below 128 rows:
-    of a few rows each would be learnt by heart within the epochs that nothing can stop.
+    Batches are smaller than they may be where an epoch has fewer than 16 steps, but for that alone not below 16 rows:
+    with larger ones a hundred rows gave so few steps that a network from random weights learnt nothing of them.
     """
 
     def __init__(

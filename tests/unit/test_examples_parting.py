@@ -134,12 +134,23 @@ def test_by_time_sources_know_nothing_later(tmp_path: Path) -> None:
     by_part = found.groupby("part")["timestamp"].agg(["min", "max"])
     assert by_part.loc[TRAIN, "max"] < by_part.loc[VALID, "min"] == border
     assert by_part.loc[VALID, "max"] < by_part.loc[TEST, "min"]
-    assert parts.dropped == {"without_time": 0, "unlabelled_and_later": 10}
+    assert parts.dropped == {"without_time": 0, "unlabelled_and_later": 10, "group_is_held_out": 0}
     source, parts, _ = parted(frame, tmp_path / "b", split=TimeSplit(kind="time"), source=True, border=border)
     assert source["timestamp"].max() < border
     assert len(source) + parts.dropped["later_than_target"] == 400
     with pytest.raises(DataError, match=r"shop: examples: the split 'time' needs the column 'timestamp'"):
         parted(rows(), tmp_path / "c", split=TimeSplit(kind="time"))
+
+
+def test_by_time_a_component_is_where_its_last_row_is(tmp_path: Path) -> None:
+    """Its earlier rows are left out: they would tell of it before."""
+    times = pd.to_datetime("2026-01-01", utc=True) + pd.to_timedelta(np.arange(400), unit="h")
+    frame = rows(timestamp=times, person=[str(number % 300) for number in range(400)])  # 100 come twice
+    task = TASK.model_copy(update={"groups": ("person",)})
+    found, parts, _ = parted(frame, tmp_path, task, split=TimeSplit(kind="time", valid=0.1, test=0.1))
+    assert not found.drop_duplicates(["component", "part"])["component"].duplicated().any()
+    assert parts.rows == {"train": 240, "valid": 40, "test": 40}
+    assert parts.dropped["group_is_held_out"] == 80  # rows 20 to 99, whose people come again in 320 to 399
 
 
 def test_a_shipped_split_is_taken_as_it_is(tmp_path: Path) -> None:

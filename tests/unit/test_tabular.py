@@ -108,10 +108,11 @@ def test_an_epoch_goes_once_over_the_rows(count, size):
 
 
 @pytest.mark.parametrize(
-    ("count", "size", "steps"), [(255, 1024, 1), (1600, 1024, 12), (8000, 1024, 16), (800, 64, 12)]
+    ("count", "size", "steps"),
+    [(12, 1024, 1), (120, 1024, 7), (1600, 1024, 16), (8000, 1024, 16), (800, 64, 16), (800, 20, 40)],
 )
 def test_an_epoch_has_several_steps(count, size, steps):
-    """Where there are rows for it: batches are made smaller, down to 128 rows, and never larger than asked for."""
+    """Where there are rows for it: batches are made smaller, down to 16 rows, and never larger than asked for."""
     assert ExampleRows("d", "target", {"x": torch.arange(count)}, None, size, seed=0).steps == steps
 
 

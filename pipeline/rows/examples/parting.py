@@ -134,7 +134,10 @@ def _by_hash(rows: pd.DataFrame, strata: IntArray, given: Given) -> _Parted:
 
 
 def _by_time(rows: pd.DataFrame, strata: IntArray, given: Given) -> _Parted:
-    """Train before validation before test; what is not labelled trains, as far as it came before."""
+    """Train before validation before test; what is not labelled trains, as far as it came before.
+
+    A component is where its last labelled row is; its earlier rows are left out, because they would be known before.
+    """
     _need(rows, c.TIMESTAMP, given)
     split, dated = given.split, rows[c.TIMESTAMP].notna().to_numpy()
     labelled = rows.loc[dated & (strata >= 0), c.TIMESTAMP].sort_values(ignore_index=True)
@@ -148,8 +151,13 @@ def _by_time(rows: pd.DataFrame, strata: IntArray, given: Given) -> _Parted:
     times = rows[c.TIMESTAMP]
     part = np.where(times >= test, TEST, np.where(times >= valid, VALID, TRAIN))
     useless = dated & (strata < 0) & (part != TRAIN)
-    chosen = dated & ~useless
-    dropped = {"without_time": int((~dated).sum()), "unlabelled_and_later": int(useless.sum())}
+    owner = rows[COMPONENT].to_numpy()
+    latest = np.full(owner.max(initial=-1) + 1, TRAIN)
+    np.maximum.at(latest, owner, np.where(dated & (strata >= 0), part, TRAIN))
+    earlier = dated & ~useless & (part < latest[owner])
+    chosen = dated & ~useless & ~earlier
+    dropped = {"without_time": int((~dated).sum()), "unlabelled_and_later": int(useless.sum()),
+               "group_is_held_out": int(earlier.sum())}  # fmt: skip
     return _Parted(rows.assign(**{PART: part})[chosen].reset_index(drop=True), dropped, valid)
 
 
