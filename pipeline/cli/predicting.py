@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.cli.recommending import defused
-from pipeline.data.files import data_format
+from pipeline.data.files import COMPRESSED, data_format
 from pipeline.errors import CrossliftError, DataError
 from pipeline.folders import storage_errors
 
@@ -61,6 +61,8 @@ def write_answers(answers: pd.DataFrame, path: Path) -> None:
     Raises:
         DataError: the ending says no format.
     """
+    if path.suffix.lower() in COMPRESSED:
+        raise DataError(f"{path}: answers are written as they are; leave out {path.suffix}.")
     kind = data_format(path.name, None)
     with storage_errors(path.parent):
         half = path.with_name(f".{path.name}.half")

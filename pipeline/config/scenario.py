@@ -10,7 +10,7 @@ from pipeline.config.baselines import Baseline, BaselineConfig
 from pipeline.config.data import Embedded, Split, Tables
 from pipeline.config.methods import Strategy, Training
 from pipeline.config.models import MODELS, HistoryModel, Model, ModelConfig
-from pipeline.config.tasks import RankingTask, Task, task_kind
+from pipeline.config.tasks import ExamplesTask, RankingTask, Task, task_kind
 
 
 def _tellable(title: str) -> str:
@@ -124,12 +124,27 @@ class Scenario(Config):
             raise ValueError(
                 f"tables: the task {task.name} reads {' and '.join(task.tables)}, but nothing of {', '.join(unread)}"
             )
+        if isinstance(task, ExamplesTask):
+            self._check_slices(task)
         told = {name for tables in (self.tables.named.values() if self.tables else ()) for one in tables
                 for name in one.domains}  # fmt: skip
         if strange := sorted(told - set(self.domains)):
             raise ValueError(
                 f"tables: domains names {', '.join(strange)}, which are no domains here; there are "
                 f"{', '.join(self.domains)}"
+            )
+
+    def _check_slices(self, task: ExamplesTask) -> None:
+        """Results by the values of a feature would show them."""
+        hidden = set(self.personal) & set(task.features)
+        if shown := sorted(hidden & set(task.slices)):
+            raise ValueError(
+                f"task.slices: {', '.join(shown)} is personal, and its values would be shown; leave it out"
+            )
+        if hidden and not task.slices:
+            raise ValueError(
+                f"task.slices: expected the features whose values may be shown, because {', '.join(sorted(hidden))} "
+                "is personal"
             )
 
     def _check_bridges(self) -> None:

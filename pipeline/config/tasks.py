@@ -7,6 +7,11 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from pipeline import columns as c
 from pipeline.config.base import Bridge, Config
 
+# Columns that stand beside the declared ones: in tables, prepared rows, judged rows, answers.
+TAKEN = frozenset({
+    c.DOMAIN, c.SPLIT, c.TIMESTAMP, c.ROW, "table", "rule", "component", "part", "kept", "row", "unit", "lane",
+    "predicted", "request", "probability", "threshold", "unknown",
+})  # fmt: skip
 ColumnName = Annotated[str, Field(pattern=r"^[^\W\d]\w{0,59}$")]
 FeatureType = Literal["number", "category", "flag", "time"]
 
@@ -72,7 +77,7 @@ class ExamplesTask(TaskConfig):
     @model_validator(mode="after")
     def _names_each_once(self) -> Self:
         named = [*self.features, self.label, *self.groups]
-        if own := sorted({c.DOMAIN, c.SPLIT, c.TIMESTAMP, c.ROW} & {*self.features, self.label}):
+        if own := sorted(TAKEN & set(named)):
             raise ValueError(f"{', '.join(own)} has a meaning of its own here; map the column to another name")
         if twice := sorted({name for name in named if named.count(name) > 1}):
             raise ValueError(f"{', '.join(twice)} stands there more than once, as label, feature or group; keep one")

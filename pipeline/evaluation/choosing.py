@@ -93,8 +93,18 @@ class Chooser:
         return self.view, self.label.predict(predictor, self.view)
 
     def metrics(self, predictor: Predictor) -> dict[str, float]:
-        """Every metric."""
-        return self.label.values([self.predict(predictor)])
+        """Every metric that the rows define.
+
+        Raises:
+            DataError: the gated one is none of them.
+        """
+        found = self.label.values([self.predict(predictor)])
+        if np.isnan(found[self.label.gated]):
+            raise DataError(
+                f"{self.domain}: {self.label.words.name(self.label.gated)} of the {len(self.view)} validation rows "
+                "is not defined, so nothing can be chosen by it: all may be of one class, or too few; bring more rows."
+            )
+        return {name: value for name, value in found.items() if not np.isnan(value)}
 
     def score(self, predictor: Predictor) -> float:
         """The worth of what a predictor says."""

@@ -15,6 +15,7 @@ FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _POINTS = 60  # of a line, at most
+_FEWEST = 50  # rows that groups are made of
 _GROUPS = 10
 _DIGITS = 6
 
@@ -75,7 +76,9 @@ def _precisions(positive_N: Mask, score_N: FloatArray) -> tuple[Point, ...]:
 
 
 def _by_tenths(along_N: FloatArray, up_N: FloatArray) -> tuple[Point, ...]:
-    """Means of both over groups of rows; rows of one value stay in one group."""
+    """Means of both over groups of rows; rows of one value stay in one group. Of few rows, nothing: nobody's own."""
+    if len(along_N) < _FEWEST:
+        return ()
     _, place_N = np.unique(along_N, return_inverse=True)
     size = np.bincount(place_N)
     group = ((np.cumsum(size) - size / 2) * _GROUPS / len(along_N)).astype(np.int64)[place_N]

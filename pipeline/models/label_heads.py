@@ -58,7 +58,7 @@ class NumberHead(LabelHead):
 
     def forward(self, features_BD: Tensor) -> Tensor:
         """In the label's own units: [B, 1]."""
-        return self._standard(features_BD)[:, None] * self.scale + self.mean
+        return self._standard(features_BD).double()[:, None] * self.scale + self.mean
 
     def losses(self, output: Outputs) -> Tensor:
         """Squared error of each row in units of the spread; labels are numbers."""

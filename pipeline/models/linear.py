@@ -63,9 +63,9 @@ def _column(numbers_N: FloatArray, weights_N: FloatArray) -> tuple[float, float,
     if not known.any():
         return 0.0, 0.0, 0.0, 1.0
     values, weights = numbers_N[known], weights_N[known]
-    centred = values - np.average(values, weights=weights)
-    spread = np.average(centred**2, weights=weights) ** 0.5
     with np.errstate(over="ignore", invalid="ignore"):  # a spread beyond what can be cubed counts as skewed
+        centred = values - np.average(values, weights=weights)
+        spread = np.average(centred**2, weights=weights) ** 0.5
         skewed = bool(spread > 0 and not abs(np.average((centred / spread) ** 3, weights=weights)) <= _SKEWED)
     values = _bent(values, np.array(skewed))
     order = np.argsort(values, kind="stable")

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from pipeline.config import Role, Strategy, TabularModel, TrainSettings
+from pipeline.errors import DataError
 from pipeline.models.encoders.tabular import TabularEncoder, quantiles
 from pipeline.models.example_batches import ExampleRows
 from pipeline.models.feature_values import Values
@@ -97,6 +98,11 @@ class TabularLearner:
 
     def _cut(self, network: TabularNetwork, view: View, *, labels: bool) -> ExampleRows:
         of = self.settings
+        if not len(view):
+            raise DataError(
+                f"{view.domain}: no row for training {'has a label' if labels else 'is left'}, so this lane can learn "
+                "nothing of it; bring more rows, or take a larger share."
+            )
         role: Role = ("target" if view.domain == of.target else "source") if labels else "inputs"
         read = network.encoder.read(view.fields[FEATURES])
         known = torch.from_numpy(answers(view, network.head.classes)) if labels else None

@@ -181,6 +181,8 @@ def test_scenarios_that_do_not_fit_are_refused() -> None:
         ({"tables": {"examples": [{"path": "a.csv", "domains": {"elsewhere": "x"}}]}}, r"domains names elsewhere"),
         ({"task": {"kind": "binary", "label": "a", "features": {"a": "number"}}}, r"a stands there more than once"),
         ({"task": {"kind": "binary", "label": "domain", "features": {"a": "number"}}}, r"domain has a meaning"),
+        ({"task": {"kind": "binary", "label": "a", "features": {"table": "number"}}}, r"table has a meaning"),
+        ({"personal": ["paid_by"]}, r"slices: expected the features .* because paid_by is personal"),
         ({"task": {"kind": "binary", "label": "a", "features": {"b": "colour"}}}, r"number"),
         ({"task": {"kind": "binary", "label": "a", "features": {"b": "flag"}, "slices": ["c"]}}, r"c is no feature"),
         ({"task": {"kind": "guess"}}, r"guess"),

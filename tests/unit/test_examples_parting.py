@@ -93,6 +93,28 @@ def test_components_are_never_divided(tmp_path: Path) -> None:
         assert not own.drop_duplicates(["component", column])["component"].duplicated().any()
 
 
+def test_large_components_are_no_more_often_held_out(tmp_path: Path) -> None:
+    """Nor kept by thinning: of one row or of ten, a component has the same chance."""
+    owner = np.append(np.arange(2000), np.repeat(np.arange(2000, 2200), 10))
+    frame = rows(4000, person=owner.astype(str), row_id=[f"r{number}" for number in range(4000)])
+    task = TASK.model_copy(update={"groups": ("person",)})
+    found, _, _ = parted(frame, tmp_path, task, share=0.5)
+    each = found.groupby("component").agg(part=("part", "first"), kept=("kept", "first"), size=("part", "size"))
+    learnt = each[each["part"] != TEST]
+    assert learnt.groupby("size")["kept"].mean().to_numpy() == pytest.approx([0.5, 0.5], abs=0.1)
+    large = found[found.groupby("component")["part"].transform("size") == 10]
+    assert (large["part"] == TEST).mean() == pytest.approx(0.3, abs=0.08)
+
+
+def test_a_name_stays_when_a_column_comes(tmp_path: Path) -> None:
+    """A column of which one row has a value renames that row alone; a given name is taken row by row."""
+    frame = rows(50)
+    more = frame.assign(coupon=[None] * 49 + ["x"])
+    assert (names_of(frame) == names_of(more)).tolist() == [True] * 49 + [False]
+    some = frame.assign(row_id=["a", *[None] * 49])
+    assert names_of(some).tolist() == ["a", *names_of(frame)[1:]]
+
+
 def test_components_are_those_of_a_search() -> None:
     """By hand: through two kinds of group, a missing value joins nobody."""
     frame = pd.DataFrame({"a": ["1", "1", "2", None, None, "3"], "b": ["x", "y", "y", "z", None, None]})

@@ -131,6 +131,26 @@ def test_several_classes_have_a_probability_each(tmp_path: Path) -> None:
     assert told.loc[0, ["probability", "probability_c"]].tolist() == [0.5, 0.3]
 
 
+def test_of_two_classes_the_probability_is_of_the_one_that_is_looked_for(tmp_path: Path) -> None:
+    """Also where all that was learnt from was of the other; one of several classes is told as such, be they two."""
+
+    class OnlyNo(Pages):
+        classes = ("no",)
+
+        def probabilities(self, features: Features) -> np.ndarray:
+            return np.ones((len(features.table), 1))
+
+        def decided(self, probabilities: np.ndarray) -> np.ndarray:
+            return np.zeros(len(probabilities), dtype=np.int64)
+
+    told = served(tmp_path, OnlyNo()).answer(request(), {})
+    assert told[["bought", "probability", "threshold"]].iloc[0].tolist() == ["no", 0.0, 0.35]
+    task = MulticlassTask(kind="multiclass", label="bought", features=FEATURES)
+    told = served(tmp_path, Pages(), task).answer(request(), {})
+    columns = ["bought", "probability", "probability_no", "probability_yes"]
+    assert told[columns].iloc[0].tolist() == ["no", 0.8, 0.8, 0.2]
+
+
 def test_a_number_is_told_as_it_is(tmp_path: Path) -> None:
     """Under the label's name."""
     task = RegressionTask(kind="regression", label="bought", features=FEATURES)
@@ -145,8 +165,12 @@ def test_a_package_holds_nothing_of_any_one_row(tmp_path: Path) -> None:
     assert b"secret" not in data
     assert b"owl" not in data
     typical, unknown = model.examples()
-    assert typical == {"pages": 1.5, "browser": "fox", "new": False, "seen": "2026-01-02T00:00:00+00:00"}
-    assert set(unknown.values()) == {None}
+    assert set(typical.values()) == set(unknown.values()) == {None}  # of a few rows nothing is typical
+    many = pd.concat([examples().frames["near"]] * 8, ignore_index=True).assign(part=0, pages=1234.5)
+    many["row_id"] = many.index.astype(str)
+    ServeExamples().write(tmp_path, Examples(TASK, {"far": many, "near": many}, "near"))
+    typical, _ = ServeExamples().read(tmp_path, INFO, Pages()).examples()
+    assert typical == {"pages": 1200.0, "browser": "fox", "new": True, "seen": "2026-01-01T00:00:00+00:00"}
     assert model.answer(pd.DataFrame(model.examples()), {})["unknown"].tolist() == [0, 0]
     json.dumps(typical, allow_nan=False)
 
@@ -159,6 +183,10 @@ def test_rows_that_it_learnt_from_are_known_another_night(tmp_path: Path) -> Non
     assert model.learnt(night, night.held_out("test")).tolist() == [True, True, False, True, False, False]
     with pytest.raises(ConfigError, match="s now names 'far', but the model that serves is of 'near'"):
         model.on(night.of_sources())
+    other = TASK.model_copy(update={"features": {**FEATURES, "pages": "category"}})
+    with pytest.raises(ConfigError, match="s now declares other columns than the model that serves"):
+        model.on(Examples(other, night.frames, "near"))
+    assert model.on(Examples(TASK.model_copy(update={"metric": "auroc"}), night.frames, "near")) is model.predictor
 
 
 def test_a_damaged_package_is_named(tmp_path: Path) -> None:
@@ -177,6 +205,8 @@ def test_files_of_requests_and_answers(tmp_path: Path) -> None:
         assert predicting.read_requests(tmp_path / f"a.{ending}")["probability"].tolist() == [0.25, 0.5]
     predicting.write_answers(answers, tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_text() == "row_id,probability\n'=1+1,0.25\n,0.5\n"
+    with pytest.raises(DataError, match=r"a\.csv\.gz: answers are written as they are"):
+        predicting.write_answers(answers, tmp_path / "a.csv.gz")
     with pytest.raises(DataError, match=r"a\.txt: expected a file ending in \.csv"):
         predicting.write_answers(answers, tmp_path / "a.txt")
     assert not list(tmp_path.glob(".*"))

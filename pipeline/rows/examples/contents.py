@@ -55,7 +55,7 @@ class Contents:
         codes = [pd.factorize(seen_as(features.table[name], kind))[0] for name, kind in features.types.items()]
         bare = _numbered(codes)
         told_apart = np.zeros(len(bare), dtype=np.bool_)
-        for code in codes:
+        for code in codes if len(codes) > 1 else ():  # one feature is equal by chance, however fine it is
             told_apart |= _only_here(code, bare)
         return cls(_numbered([bare, pd.factorize(label)[0]]), bare, told_apart)
 

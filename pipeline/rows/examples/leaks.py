@@ -21,7 +21,7 @@ from pipeline.data.splits import PART, TEST, VALID
 from pipeline.rows.examples.contents import Contents, IntArray, Mask
 from pipeline.rows.examples.give_aways import TELLING, give_aways
 from pipeline.rows.examples.naming import COMPONENT
-from pipeline.rows.examples.prepared import Examples, features_of
+from pipeline.rows.examples.prepared import Examples, as_classes, features_of
 
 KINDS = ("copy", "near_copy", "component", "later", "unseen")
 _BY_TIME = 0.05  # share of training rows after the middle of what is held out, up to which a split goes by time
@@ -61,7 +61,8 @@ class _Rows:
         every = pd.concat(list(examples.frames.values()), ignore_index=True)
         sizes = {name: len(frame) for name, frame in examples.frames.items()}
         domain = np.repeat(np.array(list(sizes), dtype=object), list(sizes.values()))
-        features, label = features_of(every, examples.task), every[examples.task.label]
+        task = examples.task
+        features, label = features_of(every, task), as_classes(every[task.label], task)
         return cls(
             domain=domain,
             place=np.concatenate([np.arange(size) for size in sizes.values()]),

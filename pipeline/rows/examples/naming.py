@@ -16,19 +16,23 @@ from pipeline.data.tokens import stable_hash
 COMPONENT = "component"
 Mask = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
-_NAMELESS = (c.DOMAIN, c.SPLIT)  # columns that say nothing of what a row is
+_NAMELESS = (c.DOMAIN, c.SPLIT, c.ROW)  # columns that say nothing of what a row is
 
 
 def names_of(rows: pd.DataFrame) -> "pd.Series[str]":
-    """[N] the given name of each row, else one made of its content and a number among rows of equal content."""
-    if c.ROW in rows and rows[c.ROW].notna().all():
-        return rows[c.ROW].astype(str)
+    """[N] the given name of each row, else one made of its content and a number among rows of equal content.
+
+    A missing value says nothing of a row: its name is the same whether or not the table has the column.
+    """
     hashed = np.zeros(len(rows), dtype=np.uint64)
     for column in sorted(name for name in rows.columns if name not in _NAMELESS):
-        hashed = mixed(hashed ^ stable_hash(pd.Index([column]))[0] ^ _hash(rows[column]))
+        known = rows[column].notna().to_numpy()
+        added = mixed(hashed ^ stable_hash(pd.Index([column]))[0] ^ _hash(rows[column]))
+        hashed = np.where(known, added, hashed)
     equal = pd.Series(hashed).groupby(hashed).cumcount()
     text = pd.Series(hashed).map("{:016x}".format)
-    return (text + equal.map(lambda number: f"-{number}" if number else "")).set_axis(rows.index)
+    made = (text + equal.map(lambda number: f"-{number}" if number else "")).set_axis(rows.index)
+    return made if c.ROW not in rows else rows[c.ROW].astype(object).where(rows[c.ROW].notna(), made).astype(str)
 
 
 def _hash(values: "pd.Series[Any]") -> NDArray[np.uint64]:
@@ -62,7 +66,7 @@ class Hashes:
         _, owner = np.unique(rows[COMPONENT].to_numpy(), return_inverse=True)
         smallest = np.full(owner.max(initial=-1) + 1, np.iinfo(np.uint64).max, dtype=np.uint64)
         np.minimum.at(smallest, owner, hashed)
-        return smallest
+        return mixed(smallest)  # it names the component; of more rows the smallest would else be smaller
 
 
 def draw_of(rows: pd.DataFrame, purpose: str, share: float) -> Mask:

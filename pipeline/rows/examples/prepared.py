@@ -88,7 +88,11 @@ class Examples:
 
     def named(self, view: View) -> pd.Index:
         """Name rows by their ids."""
-        ids = self.frames[self.name][c.ROW].to_numpy(dtype=object)
+        return self.names(self.name, view)
+
+    def names(self, domain: str, view: View) -> pd.Index:
+        """The ids of the rows of a domain's view."""
+        ids = self.frames[domain][c.ROW].to_numpy(dtype=object)
         found: pd.Index = pd.Index(ids[view.rows[ROW].to_numpy()], dtype=object)
         return found
 
@@ -101,8 +105,7 @@ class Examples:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes of all domains; of yes and no the second is the one that is looked for."""
         if isinstance(self.task, BinaryTask):
-            wanted = self.task.positive
-            return ("no", "yes") if wanted is None else (f"not {wanted}", wanted)
+            return class_names(self.task)
         labels = [frame[self.task.label].dropna() for frame in self.frames.values()]
         return tuple(sorted(map(str, pd.unique(pd.concat(labels).to_numpy(dtype=object)))))
 
@@ -126,6 +129,18 @@ class Examples:
         else:
             found = pd.Index(self.classes).get_indexer(pd.Index(values.to_numpy(dtype=object))).astype(np.int64)
         return ClassLabel(np.where(missing, -1, found), self.classes, name)
+
+
+def class_names(task: BinaryTask) -> tuple[str, str]:
+    """What the two classes are called; the second is looked for."""
+    return ("no", "yes") if task.positive is None else (f"not {task.positive}", task.positive)
+
+
+def as_classes(labels: "pd.Series[Any]", task: ExamplesTask) -> "pd.Series[Any]":
+    """Labels as the task tells them apart: all values but the one that is looked for are one class."""
+    if not isinstance(task, BinaryTask) or task.positive is None:
+        return labels
+    return (labels == task.positive).astype(object).where(labels.notna(), None)
 
 
 def features_of(rows: pd.DataFrame, task: ExamplesTask) -> Features:

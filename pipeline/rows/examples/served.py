@@ -17,17 +17,18 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline import columns as c
-from pipeline.config import ExamplesTask, FeatureType
+from pipeline.config import BinaryTask, ExamplesTask, FeatureType, MulticlassTask, RegressionTask
 from pipeline.config.tasks import Task
 from pipeline.data.casting import Place, cast
 from pipeline.data.tokens import stable_hash
 from pipeline.errors import ConfigError, DataError, StorageError
-from pipeline.rows.examples.prepared import Examples, features_of
+from pipeline.rows.examples.prepared import Examples, class_names, features_of
 from pipeline.rows.examples.tables import TYPES
 from pipeline.rows.kind import PackageInfo
 from pipeline.views import FEATURES, Features, Mask, View
 
-UNKNOWN, THRESHOLD = "unknown", "threshold"
+UNKNOWN, THRESHOLD, PROBABILITY = "unknown", "threshold", "probability"
+_SHARED = 10  # rows that must have a value before it is shown as typical
 _FILES = ("task.json", "requests.json", "values.parquet", "learnt.parquet")
 Hashes = NDArray[np.uint64]
 
@@ -41,7 +42,7 @@ class ServedExamples:
         predictor: The evaluated model.
         task: What the columns are.
         values: Hashes of the values that each category had in training, sorted.
-        names: Hashes of the names of the target's rows that were learnt from, sorted.
+        names: Hashes of the names of the rows that were learnt from, of all domains, sorted.
         typical: Requests that show how it is asked.
     """
 
@@ -79,21 +80,24 @@ class ServedExamples:
         told: dict[str, Any] = {"request": np.arange(len(frame))}
         if c.ROW in frame:
             told[c.ROW] = [None if pd.isna(one) else str(one) for one in frame[c.ROW]]
-        told |= ANSWERS["numbers" if "numbers" in self.task.labels else "classes"](
-            self.predictor, self.task.label, features
-        )
+        told |= ANSWERS[type(self.task)](self.predictor, self.task, features)
         return pd.DataFrame({**told, UNKNOWN: self._unknown(features)})
 
     def on(self, prepared: Examples) -> Any:
         """The model: what it reads of a row is the same every night.
 
         Raises:
-            ConfigError: the other night's target is another domain.
+            ConfigError: the other night's target is another domain, or its rows have other columns.
         """
         if prepared.name != self.info.target:
             raise ConfigError(
                 f"target: {self.info.scenario} now names {prepared.name!r}, but the model that serves is of "
                 f"{self.info.target!r}; give the changed scenario a name of its own."
+            )
+        if prepared.task.as_rows() != self.task.as_rows():
+            raise ConfigError(
+                f"task: {self.info.scenario} now declares other columns than the model that serves was made for "
+                "(label, features, groups or positive); give the changed scenario a name of its own."
             )
         return self.predictor
 
@@ -150,12 +154,11 @@ class ServeExamples:
             "value": pa.array(np.concatenate([np.empty(0, dtype=np.uint64), *met.values()]), pa.uint64()),
         })  # fmt: skip
         pq.write_table(values, folder / "values.parquet", compression="zstd")
-        own = views[prepared.name]
-        learnt = prepared.named(own.take(own.label.known))
-        names = pa.table({"row": pa.array(np.unique(stable_hash(learnt)), pa.uint64())})
+        learnt = [stable_hash(prepared.names(name, view.take(view.label.known))) for name, view in views.items()]
+        names = pa.table({"row": pa.array(np.unique(np.concatenate(learnt)), pa.uint64())})
         pq.write_table(names, folder / "learnt.parquet", compression="zstd")
         (folder / "task.json").write_text(task.model_dump_json(indent=1), encoding="utf-8")
-        typical = [_typical(own.fields[FEATURES]), dict.fromkeys(task.features)]
+        typical = [_typical(views[prepared.name].fields[FEATURES]), dict.fromkeys(task.features)]
         (folder / "requests.json").write_text(json.dumps(typical, indent=1, allow_nan=False), encoding="utf-8")
 
     def read(self, folder: Path, info: PackageInfo, predictor: Any) -> ServedExamples:
@@ -186,35 +189,49 @@ def _cast(values: "pd.Series[Any]", kind: FeatureType, name: str) -> "pd.Series[
 
 
 def _typical(features: Features) -> dict[str, Any]:
-    """The most frequent value of each category and flag, the median of each number and time."""
+    """The most frequent value of each category and flag, the median of each number and time, roughly: nobody's own."""
     found: dict[str, Any] = {}
     for name, kind in features.types.items():
         values = features.table[name].dropna()
-        if values.empty:
+        if len(values) < _SHARED:
             found[name] = None
         elif kind == "number":
-            found[name] = float(values.median())
+            found[name] = float(f"{values.median():.2g}")
         elif kind == "time":
-            found[name] = str(values.sort_values().iloc[len(values) // 2].isoformat())
+            month = values.sort_values().iloc[len(values) // 2].strftime("%Y-%m")
+            found[name] = f"{month}-01T00:00:00+00:00"
         else:
-            often = values.value_counts().sort_index().sort_values(ascending=False, kind="stable").index[0]
-            found[name] = bool(often) if kind == "flag" else str(often)
+            counts = values.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+            often = counts.index[0] if counts.iloc[0] >= _SHARED else None
+            found[name] = often if often is None else bool(often) if kind == "flag" else str(often)
     return found
 
 
-def _classes(predictor: Any, label: str, features: Features) -> dict[str, Any]:
+def _binary(predictor: Any, task: ExamplesTask, features: Features) -> dict[str, Any]:
+    """Whether it is so, and how probable that is, also where all that was learnt from was of one class."""
+    assert isinstance(task, BinaryTask)
+    probabilities_nK = predictor.probabilities(features)
+    classes = np.array(predictor.classes, dtype=object)
+    places = np.flatnonzero(classes == class_names(task)[1])
+    probability = probabilities_nK[:, places[0]] if len(places) else np.zeros(len(probabilities_nK))
+    told = classes[predictor.decided(probabilities_nK)]
+    return {task.label: told, PROBABILITY: probability, THRESHOLD: predictor.threshold}
+
+
+def _several(predictor: Any, task: ExamplesTask, features: Features) -> dict[str, Any]:
     probabilities_nK = predictor.probabilities(features)
     classes, place_n = np.array(predictor.classes, dtype=object), predictor.decided(probabilities_nK)
-    told: dict[str, Any] = {label: classes[place_n]}
-    if len(classes) == 2:
-        return {**told, "probability": probabilities_nK[:, 1], THRESHOLD: predictor.threshold}
-    told["probability"] = probabilities_nK[np.arange(len(place_n)), place_n]
-    return {**told, **{f"probability_{name}": probabilities_nK[:, k] for k, name in enumerate(classes)}}
+    each = {f"{PROBABILITY}_{name}": probabilities_nK[:, k] for k, name in enumerate(classes)}
+    return {task.label: classes[place_n], PROBABILITY: probabilities_nK[np.arange(len(place_n)), place_n], **each}
 
 
-def _numbers(predictor: Any, label: str, features: Features) -> dict[str, Any]:
-    return {label: predictor.values(features)}
+def _numbers(predictor: Any, task: ExamplesTask, features: Features) -> dict[str, Any]:
+    return {task.label: predictor.values(features)}
 
 
-# kind of label -> what is told of each row
-ANSWERS: dict[str, Callable[[Any, str, Features], dict[str, Any]]] = {"classes": _classes, "numbers": _numbers}
+# config class of a task -> what is told of each row
+ANSWERS: dict[type[ExamplesTask], Callable[[Any, ExamplesTask, Features], dict[str, Any]]] = {
+    BinaryTask: _binary,
+    MulticlassTask: _several,
+    RegressionTask: _numbers,
+}
