@@ -1,17 +1,19 @@
-"""Which rows of the sources are watched while they are learnt from."""
+"""Which validation rows choose, and what they say."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config import FitSettings
+from pipeline.config import BinaryTask, FitSettings, RegressionTask
+from pipeline.errors import DataError
 from pipeline.evaluation.choosing import Chooser
 from pipeline.labels.ranking_metrics import user_metrics
 from pipeline.models.neighbours import PopularityRanker
 from pipeline.models.stack import Stack
 from pipeline.rows.interactions.prepared import DomainData, Domains
 from pipeline.scenarios import load_scenario
-from pipeline.views import PAST
+from pipeline.tasks.labels import build_label
+from pipeline.views import FEATURES, PAST, ROW, UNIT, ClassLabel, Features, NumberLabel, View
 
 
 def domain(name: str, users: int) -> DomainData:
@@ -68,3 +70,34 @@ def test_a_metric_is_the_mean_over_users():
     ]
     assert every[0].metrics(rankers[0])["ndcg@10"] == each[0].mean()
     assert every[0].watched(judged) == pytest.approx(np.concatenate(each).mean())
+
+
+class Fixed:
+    """Says the same of every row."""
+
+    classes = ("no", "yes")
+
+    def values(self, features):
+        return np.zeros(len(features.table))
+
+    def probabilities(self, features):
+        return np.full((len(features.table), 2), 0.5)
+
+    def decided(self, probabilities):
+        return np.zeros(len(probabilities), dtype=np.int64)
+
+
+def one_row(label):
+    rows = pd.DataFrame({ROW: [0], UNIT: [0]})
+    return View("d", rows, {FEATURES: Features(pd.DataFrame({"x": [1.0]}), {"x": "number"})}, (label,))
+
+
+def test_what_rows_do_not_define_chooses_nothing():
+    """One row has a squared error and no R2, which is left out; of one class there is no area, and that is told."""
+    task = RegressionTask(kind="regression", label="y", features={"x": "number"})
+    chooser = Chooser(build_label(task), None, one_row(NumberLabel(np.array([2.0]), "y")))
+    assert chooser.metrics(Fixed()) == {"mse": 4.0, "mae": 2.0}
+    task = BinaryTask(kind="binary", label="y", features={"x": "number"})
+    chooser = Chooser(build_label(task), None, one_row(ClassLabel(np.array([0]), ("no", "yes"), "y")))
+    with pytest.raises(DataError, match=r"d: AUPRC of the 1 validation rows is not defined"):
+        chooser.metrics(Fixed())
