@@ -50,6 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     features = {"debt": "number", "months": "number", "job": "category", "late": "flag"}
     told["task"] = {"kind": "regression", "label": "income", "features": features}
     told["gate"] = {"floor": 1000.0}
+    told["baselines"] = [{"kind": "constant"}, {"kind": "linear"}]
     (made / "income.yaml").write_text(yaml.safe_dump(told))
     return made
 
@@ -117,25 +118,26 @@ def test_predict_answers_a_file(crosslift: Crosslift, loans: dict[str, Any], fol
     assert "Traceback" not in done.stderr
 
 
-def test_a_source_that_says_nothing_is_kept_out(crosslift: Crosslift) -> None:
-    """Its labels are shuffled: whatever serves learnt from the target alone, or weighs the source next to nothing."""
+def test_a_source_that_says_nothing_does_no_harm(crosslift: Crosslift) -> None:
+    """Its labels are shuffled: what rests on it alone hurts and never serves; what serves is as good as without it."""
     done = crosslift("run", "shuffled", "--json")
     assert done.returncode in (0, 4), done.stderr
     told = json.loads(done.stdout)
     lanes = {lane["name"]: lane for lane in told["lanes"]}
     assert lanes["direct"]["gain"]["high"] < 0
-    assert told["lane"] in {"target_only", "linear", None}
+    assert told["lane"] != "direct"
+    if told["lane"] is not None:
+        assert lanes[told["lane"]]["test"]["value"] > lanes["linear"]["test"]["value"] - 0.02
 
 
 def test_a_number_is_predicted_too(crosslift: Crosslift, folder: Path) -> None:
-    """By its squared error, of which less is better; what serves is better than the mean."""
+    """By its squared error, of which less is better: what serves is no worse than the mean of what was learnt from."""
     done = crosslift("run", "income", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["metric"] == "mse"
-    income = pd.read_csv(folder / "loans.csv").query("product == 'car_loan'")["income"]
-    served = next(lane for lane in told["lanes"] if lane["name"] == told["lane"])
-    assert served["test"]["value"] < income.var()
+    lanes = {lane["name"]: lane["test"]["value"] for lane in told["lanes"]}
+    assert lanes[told["lane"]] < 1.02 * lanes["constant"]
     pd.read_csv(folder / "loans.csv").head(5).to_csv(folder / "whole.csv", index=False)
     done = crosslift("predict", "income", "whole.csv")
     assert done.returncode == 0, done.stderr
