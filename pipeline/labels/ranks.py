@@ -3,7 +3,6 @@
 Shapes: U users of all domains together, I items of the target, N rows to rank.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline.errors import CrossliftError
+from pipeline.labels.timing import median_seconds
 from pipeline.views import Histories
 
 Score = Callable[[Histories], NDArray[np.float32]]
@@ -101,10 +101,4 @@ def _check(scores_BI: NDArray[Any], users: IntArray, n_items: int) -> None:
 def latency(score: Score, histories: Histories, users: IntArray) -> float:
     """Time the scoring of the catalogue for one user, in seconds: the median over the users, after a first try."""
     one_by_one = [{name: matrix[[user]] for name, matrix in histories.items()} for user in users]
-    score(one_by_one[0])
-    times = []
-    for history in one_by_one:
-        started = time.perf_counter()
-        score(history)
-        times.append(time.perf_counter() - started)
-    return float(np.median(times))
+    return median_seconds(score, one_by_one)

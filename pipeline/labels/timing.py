@@ -1,7 +1,7 @@
 """How long one prediction takes."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,15 @@ def one_by_one(predict: Callable[[Any], Any], view: View) -> float | None:
     rows = [view.fields[FEATURES].take(np.array([place])) for place in range(min(_ROWS, len(view)))]
     if not rows:
         return None
-    predict(rows[0])
+    return median_seconds(predict, rows)
+
+
+def median_seconds(predict: Callable[[Any], Any], asked: Sequence[Any]) -> float:
+    """Time a call with each of what is asked, in seconds: the median, after a first try with the first."""
+    predict(asked[0])
     times = []
-    for row in rows:
+    for one in asked:
         started = time.perf_counter()
-        predict(row)
+        predict(one)
         times.append(time.perf_counter() - started)
     return float(np.median(times))

@@ -48,11 +48,9 @@ def run_graph(run: Run, graph: Graph, call: Call, jobs: int, tell: Callable[[Out
     Raises:
         StepFailedError: a task that all later ones need failed. What ran beside it is ended.
     """
-    served = ran_before(run)
+    again, served = ran_before(run), False
     _forget(run, graph)
     limit_threads()  # inherited by the processes before they load anything numeric
-    if served:
-        start_server(ASKED)
     sorter = TopologicalSorter(graph)
     sorter.prepare()
     places = {node: place for place, node in enumerate(graph)}
@@ -75,6 +73,9 @@ def run_graph(run: Run, graph: Graph, call: Call, jobs: int, tell: Callable[[Out
                 task = running.pop(receiver)
                 outcomes.append(finish_task(task))
                 tell(outcomes[-1])
+                if again and len(outcomes) == 1 and outcomes[0].state == "reused":
+                    start_server(ASKED)  # the tables did not change either: most likely nothing is left to compute
+                    served = True
                 if outcomes[-1].state == "failed" and task.node[0] not in TRAINING:
                     raise StepFailedError(outcomes[-1])
                 sorter.done(task.node)

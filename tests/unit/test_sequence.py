@@ -91,6 +91,11 @@ def stub(run: Run, step: str, lane: str) -> list[StepResult[Any]]:
     return [StepResult[Any](**told, reused=lane == "ease+source", facts=TrainFacts(epochs=0))]
 
 
+def stub_again(run: Run, step: str, lane: str) -> list[StepResult[Any]]:
+    """Find everything as it was."""
+    return [result.model_copy(update={"reused": True}) for result in stub(run, step, lane)]
+
+
 @pytest.fixture
 def stubbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Load nothing ahead of the tasks, and leave none behind where a test fails."""
@@ -208,6 +213,22 @@ def test_an_interrupt_while_a_task_starts(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(KeyboardInterrupt):
         sequence.run_graph(run, tasks.graph_of(run.scenario), stub, 1, lambda _: None)
     assert active_children() == []
+
+
+@pytest.mark.usefixtures("stubbed")
+@pytest.mark.parametrize(("call", "loaded"), [(stub, "TRAINED"), (stub_again, "ASKED")], ids=["news", "none"])
+def test_what_is_loaded_ahead_is_what_will_be_needed(
+    call: processes.Call, loaded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan that ran before meets new tables: training is loaded once, not by each lane; else the registry is."""
+    found: list[object] = []
+    monkeypatch.setattr(sequence, "TRAINED", "TRAINED")
+    monkeypatch.setattr(sequence, "ran_before", lambda run: True)
+    monkeypatch.setattr(sequence, "ASKED", "ASKED")
+    monkeypatch.setattr(sequence, "start_server", found.append)
+    run = started("again")
+    sequence.run_graph(run, tasks.graph_of(run.scenario), call, 2, lambda _: None)
+    assert found == [loaded]
 
 
 def unready(*_: object) -> None:

@@ -6,11 +6,10 @@ from typing import Any
 import pandas as pd
 
 from pipeline.config import BinaryTask, CheckSettings, ExamplesTask, RegressionTask
-from pipeline.data.rules import Check, Severity
+from pipeline.data.rules import Check
 from pipeline.rows.examples.tables import NAME
+from pipeline.rows.figures import Figures, Told
 from pipeline.rows.kind import CleanTables
-
-MAX_QUARANTINED = 0.2  # share of a domain's rows: with more, the rules or the delivery are wrong, not the rows
 
 
 def crossing_checks(
@@ -23,46 +22,25 @@ def crossing_checks(
     """
     task = settings.task
     assert isinstance(task, ExamplesTask)
-    figures: dict[str, float] = {}
-    checks: list[Check] = []
-
-    def expect(
-        name: str, value: float, severity: Severity, rule: str, expected: str, remedy: str, **bounds: float
-    ) -> None:
-        figures[name] = value
-        checks.append(
-            Check(rule, severity, "ExpectColumnValuesToBeBetween", expected, remedy, {"column": name, **bounds})
-        )
-
+    figures = Figures.of_sizes(settings, domains, NAME)
     frames = {name: domain.tables[NAME] for name, domain in domains.items()}
-    for name, domain in domains.items():
-        expect(
-            f"quarantined share of {name}", domain.quarantined, "critical", "quarantine",
-            f"at most {MAX_QUARANTINED:.0%} of the rows in quarantine",
-            "look at the rules in the Data Docs: so many broken rows point to a wrong mapping or a broken delivery",
-            max_value=MAX_QUARANTINED,
-        )  # fmt: skip
-    for name in settings.sources:
-        expect(
-            f"rows of {name} per row of {settings.target}", len(frames[name]) / max(len(frames[settings.target]), 1),
-            "warning", "richer_source", "a source with at least as many rows as the target",
-            "expect little of the transfer, or swap the domains", min_value=1,
-        )  # fmt: skip
     shared = [name for name in task.features if all(_filled(frame, name) for frame in frames.values())]
-    expect(
-        "features that every domain has", len(shared), "critical", "bridge_features",
-        "at least 1 feature with a value in every domain", "map the columns of each table to the declared features",
+    figures.expect(
+        "features that every domain has", len(shared), "critical",
+        Told("bridge_features", "at least 1 feature with a value in every domain",
+             "map the columns of each table to the declared features"),
         min_value=1,
     )  # fmt: skip
     for name, frame in frames.items():
         needs = name != settings.target or settings.target_labels
         figure, value, least = _labels(task, frame[task.label].dropna())
-        expect(
-            f"{figure} of {name}", value, "critical" if needs else "info", "labels",
-            f"at least {least}, or there is nothing to learn",
-            f"look at the column that is mapped to {task.label!r}, and deliver labels of every kind", min_value=least,
+        figures.expect(
+            f"{figure} of {name}", value, "critical" if needs else "info",
+            Told("labels", f"at least {least}, or there is nothing to learn",
+                 f"look at the column that is mapped to {task.label!r}, and deliver labels of every kind"),
+            min_value=least,
         )  # fmt: skip
-    return pd.DataFrame([figures], dtype="float64"), tuple(checks)
+    return figures.table()
 
 
 def _labels(task: ExamplesTask, labels: "pd.Series[Any]") -> tuple[str, int, int]:

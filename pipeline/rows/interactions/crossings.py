@@ -8,9 +8,8 @@ import pandas as pd
 from pipeline import columns as c
 from pipeline.config import Bridge, CheckSettings, ColdUsersSplit, ShippedSplit
 from pipeline.data.rules import Check, Severity
+from pipeline.rows.figures import Figures, Told
 from pipeline.rows.kind import CleanTables
-
-MAX_QUARANTINED = 0.2  # share of a domain's rows: with more, the rules or the delivery are wrong, not the rows
 
 
 def crossing_checks(
@@ -21,55 +20,28 @@ def crossing_checks(
     Returns:
         (frame of one row, a check for each of its columns).
     """
-    figures: dict[str, float] = {}
-    checks: list[Check] = []
-
-    def expect(
-        name: str, value: float, severity: Severity, rule: str, expected: str, remedy: str, **bounds: float
-    ) -> None:
-        figures[name] = value
-        checks.append(
-            Check(rule, severity, "ExpectColumnValuesToBeBetween", expected, remedy, {"column": name, **bounds})
-        )
-
-    for name, domain in domains.items():
-        expect(
-            f"quarantined share of {name}", domain.quarantined, "critical", "quarantine",
-            f"at most {MAX_QUARANTINED:.0%} of the rows in quarantine",
-            "look at the rules in the Data Docs: so many broken rows point to a wrong mapping or a broken delivery",
-            max_value=MAX_QUARANTINED,
-        )  # fmt: skip
+    figures = Figures.of_sizes(settings, domains, "interactions")
     rows = domains[settings.target].tables["interactions"]
-    for name in settings.sources:
-        expect(
-            f"rows of {name} per row of {settings.target}",
-            len(domains[name].tables["interactions"]) / max(len(rows), 1), "warning", "richer_source",
-            "a source with at least as many rows as the target",
-            "expect little of the transfer, or swap the domains", min_value=1,
-        )  # fmt: skip
     for bridge, (what, count) in _bridges(settings, domains).items():
         if bridge in settings.bridges:
             unknown = bridge == "users" and not settings.target_labels and rows.empty
             severity: Severity = "warning" if unknown else "critical"  # customers of a shop without rows are not known
-            expect(
-                what, count, severity, f"bridge_{bridge}", f"at least 1, because bridges names {bridge!r}",
+            told = Told(
+                f"bridge_{bridge}", f"at least 1, because bridges names {bridge!r}",
                 f"look whether the domains write their ids alike, or take {bridge!r} out of the scenario's bridges",
-                min_value=1,
             )  # fmt: skip
+            figures.expect(what, count, severity, told, min_value=1)
     for part, count in _labels(settings, rows).items():
+        name, rule = f"{part} rows of {settings.target}", f"{part}_labels"
         if settings.target_labels:
-            expect(
-                f"{part} rows of {settings.target}", count, "critical", f"{part}_labels",
-                f"at least 1 {part} row of the target by the split {settings.split.kind!r}",
-                "deliver target rows of that part, or choose another split", min_value=1,
-            )  # fmt: skip
+            told = Told(rule, f"at least 1 {part} row of the target by the split {settings.split.kind!r}",
+                        "deliver target rows of that part, or choose another split")  # fmt: skip
+            figures.expect(name, count, "critical", told, min_value=1)
         elif part == c.TEST:
-            expect(
-                f"{part} rows of {settings.target}", count, "warning", f"{part}_labels",
-                "at least 1 test row of the target, so that the gate can judge without a person",
-                "deliver test rows, or approve what comes out by hand", min_value=1,
-            )  # fmt: skip
-    return pd.DataFrame([figures], dtype="float64"), tuple(checks)
+            told = Told(rule, "at least 1 test row of the target, so that the gate can judge without a person",
+                        "deliver test rows, or approve what comes out by hand")  # fmt: skip
+            figures.expect(name, count, "warning", told, min_value=1)
+    return figures.table()
 
 
 def _bridges(settings: CheckSettings, domains: Mapping[str, CleanTables]) -> dict[Bridge, tuple[str, int]]:
