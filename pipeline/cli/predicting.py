@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from pipeline.cli.recommending import defused
-from pipeline.data.files import COMPRESSED, data_format
+from pipeline.config.files import PACKED
+from pipeline.data.files import data_format
 from pipeline.errors import CrossliftError, DataError
 from pipeline.folders import storage_errors
 
@@ -43,7 +44,7 @@ def read_requests(path: Path) -> pd.DataFrame:
     Raises:
         DataError: the file cannot be read, or holds no row.
     """
-    kind = data_format(path.name, None)
+    kind = _kind(path)
     try:
         frame = READERS[kind](path)
     except FileNotFoundError:
@@ -61,9 +62,9 @@ def write_answers(answers: pd.DataFrame, path: Path) -> None:
     Raises:
         DataError: the ending says no format.
     """
-    if path.suffix.lower() in COMPRESSED:
+    if path.suffix.lower() in PACKED:
         raise DataError(f"{path}: answers are written as they are; leave out {path.suffix}.")
-    kind = data_format(path.name, None)
+    kind = _kind(path)
     with storage_errors(path.parent):
         half = path.with_name(f".{path.name}.half")
         try:
@@ -78,6 +79,13 @@ def as_csv(answers: pd.DataFrame) -> str:
     texts = answers.select_dtypes(include=["object", "str"]).columns
     safe = answers.assign(**{name: answers[name].map(defused) for name in texts})
     return str(safe.to_csv(index=False, lineterminator="\n"))
+
+
+def _kind(path: Path) -> str:
+    kind = data_format(path.name, None)
+    if kind not in READERS:
+        raise DataError(f"{path}: expected CSV, Parquet or JSON lines, got {kind}.")
+    return kind
 
 
 def _csv(path: Path) -> pd.DataFrame:

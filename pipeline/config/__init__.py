@@ -31,12 +31,17 @@ from pipeline.config.data import (
     HashSplit,
     LeaveLastOutSplit,
     MappedTable,
+    QueryTable,
     ShippedSplit,
     Split,
     SqlTable,
     Table,
     Tables,
     TimeSplit,
+)
+from pipeline.config.files import (
+    FileSource,
+    Format,
 )
 from pipeline.config.methods import (
     Adaptation,
@@ -127,9 +132,11 @@ __all__ = [
     "Embedded",
     "ExamplesTask",
     "FeatureType",
+    "FileSource",
     "FileTable",
     "FineTune",
     "FitSettings",
+    "Format",
     "Frozen",
     "Further",
     "Gate",
@@ -154,6 +161,7 @@ __all__ = [
     "PrepareSettings",
     "PreparedSettings",
     "PretrainSettings",
+    "QueryTable",
     "RankingTask",
     "RegressionTask",
     "RejudgeSettings",

@@ -2,11 +2,10 @@
 
 import glob
 from pathlib import Path
+from typing import get_args
 
+from pipeline.config.files import FORMATS, PACKED, Format, format_of
 from pipeline.errors import DataError
-
-COMPRESSED = (".gz", ".bz2", ".zst")
-FORMATS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
 def find_files(root: Path, pattern: str) -> tuple[Path, ...]:
@@ -42,20 +41,17 @@ def inside(root: Path, path: str) -> Path:
     return resolved
 
 
-def data_format(name: str, stated: str | None) -> str:
-    """`csv`, `parquet` or `jsonl`: as stated, else by the file's ending before any ending of a compression.
+def data_format(name: str, stated: Format | None) -> Format:
+    """What a file is: as stated, else by its ending before any ending of a compression.
 
     Raises:
         DataError: nothing is stated and the ending says nothing.
     """
-    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
-    if suffixes and suffixes[-1] in COMPRESSED:
-        suffixes.pop()
-    found = stated or FORMATS.get(suffixes[-1] if suffixes else "")
+    found = stated or format_of(name)
     if found is None:
         raise DataError(
-            f"{name}: expected a file ending in {', '.join(FORMATS)} (also before {', '.join(COMPRESSED)}); for "
-            "another ending set `format: csv`, `parquet` or `jsonl` beside `path`."
+            f"{name}: expected a file ending in {', '.join(FORMATS)} (also before {', '.join(PACKED)}); for another "
+            f"ending set `format: {'`, `'.join(get_args(Format))}` beside `path`."
         )
     return found
 

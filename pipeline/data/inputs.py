@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from pipeline.config import FileTable, SqlTable, Table, Tables
+from pipeline.config import FileTable, QueryTable, SqlTable, Table, Tables
 from pipeline.data.files import data_format, find_files
 from pipeline.errors import DataError
 from pipeline.folders import digest, hash_file
@@ -41,12 +41,17 @@ def inputs_of(
         root: The data folder, resolved.
         personal: Canonical columns whose values must not appear in a message.
     """
+    for kind, specs in tables.named.items():
+        for spec in specs:
+            if isinstance(spec, FileTable) and (spec.stated or spec.member):
+                raise DataError(f"tables.{kind}: these keys are not read yet.")
     named = [(kind, spec) for kind, specs in tables.named.items() for spec in specs]
     return [
         Query(kind, spec, root, personal, kind_of)
         if isinstance(spec, SqlTable)
         else Files(kind, spec, root, personal, kind_of)
         for kind, spec in named
+        if not isinstance(spec, QueryTable)
     ]
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 
 from pipeline.config import SqlTable
-from pipeline.config.data import VARIABLE
+from pipeline.config.files import VARIABLE
 from pipeline.data.files import inside
 from pipeline.data.mapping import Mapper
 from pipeline.errors import ConfigError, DataError

@@ -254,5 +254,7 @@ def test_the_format_is_found_by_the_ending_or_stated():
     assert data_format("x.CSV.gz", None) == "csv"
     assert data_format("x.2024.parquet", None) == "parquet"
     assert data_format("x.txt", "jsonl") == "jsonl"
-    with pytest.raises(DataError, match=r"x\.txt: expected a file ending in \.csv.*set `format: csv`"):
-        data_format("x.txt", None)
+    assert data_format("u.data", None) == data_format("x.tsv.zip", None) == "csv"
+    assert data_format("x.xlsx", None) == "excel"
+    with pytest.raises(DataError, match=r"x\.item: expected a file ending in \.csv.*set `format: csv`"):
+        data_format("x.item", None)
