@@ -41,11 +41,12 @@ def _separator(text: str) -> str:
 
 def _encoding(name: str) -> str:
     try:
-        codecs.lookup(name)
-        "".encode(name)
-        b"".decode(name)
+        decoder = codecs.lookup(name).incrementaldecoder
+        "".encode(name)  # refuses what makes bytes of bytes, such as zip
     except (LookupError, ValueError):
-        raise ValueError("expected an encoding that Python knows, such as cp1252, latin-1, gb18030 or utf-16") from None
+        decoder = None
+    if decoder is None:
+        raise ValueError("expected an encoding that Python knows, such as cp1252, latin-1, gb18030 or utf-16")
     return name
 
 
