@@ -89,7 +89,7 @@ class FileSource(Config):
         "quote": ("csv",),
         "escape": ("csv",),
         "skip": ("csv", "excel"),
-        "decimal": ("csv", "excel"),
+        "decimal": ("csv",),
         "nulls": ("csv", "excel"),
         "sheet": ("excel",),
     }

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
 
 from pipeline.config import FileTable, QueryTable, SqlTable, Table, Tables
-from pipeline.data.files import data_format, find_files
+from pipeline.data.files import LocalFile, SourceFile, data_format, find_files, partitions
 from pipeline.errors import DataError
-from pipeline.folders import digest, hash_file
+from pipeline.folders import digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,10 +42,6 @@ def inputs_of(
         root: The data folder, resolved.
         personal: Canonical columns whose values must not appear in a message.
     """
-    for kind, specs in tables.named.items():
-        for spec in specs:
-            if isinstance(spec, FileTable) and (spec.stated or spec.member):
-                raise DataError(f"tables.{kind}: these keys are not read yet.")
     named = [(kind, spec) for kind, specs in tables.named.items() for spec in specs]
     return [
         Query(kind, spec, root, personal, kind_of)
@@ -66,16 +63,14 @@ class Files:
     kind_of: "Callable[[str], TableKind]"
 
     @cached_property
-    def paths(self) -> tuple[Path, ...]:
-        """The files, sorted by name."""
-        return find_files(self.root, self.spec.path)
-
-    @cached_property
     def fingerprint(self) -> str:
-        """Hash of the files' bytes and formats and of the mapping."""
+        """Hash of the files' bytes, of how they are read and of the mapping."""
         self._states  # noqa: B018  taken before the hashes
-        hashes = [(hash_file(path), self._format(path)) for path in self.paths]
-        return digest([self.kind, self.spec.columns, self.spec.constants, self.spec.domains, hashes])
+        hashes = [
+            (file.identity(), data_format(file.shown, self.spec.format), dict(partitions(file.shown)))
+            for file in self.files
+        ]
+        return digest([self.kind, self.spec.model_dump(mode="json", exclude={"path"}), hashes])
 
     def read(self) -> "list[pa.Table]":
         """One canonical table a file.
@@ -86,22 +81,22 @@ class Files:
         from pipeline.data.reading import read_file
 
         mapper = _mapper(self.kind_of(self.kind), self.spec, self.personal)
-        before = self._states
-        read = [read_file(path, self._shown(path), self._format(path), mapper) for path in self.paths]
-        for path, state in zip(self.paths, before, strict=True):
-            if _state(path) != state:
-                raise DataError(f"{self._shown(path)}: changed while it was read; repeat when it is complete.")
+        before, read = self._states, []
+        for file, state in zip(self.files, before, strict=True):
+            with TemporaryDirectory(prefix="crosslift-") as scratch:
+                read.append(read_file(file, self.spec, mapper, Path(scratch)))
+            if file.state() != state:
+                raise DataError(f"{file.shown}: changed while it was read; repeat when it is complete.")
         return read
 
     @cached_property
-    def _states(self) -> list[tuple[int, int]]:
-        return [_state(path) for path in self.paths]
+    def files(self) -> "tuple[SourceFile, ...]":
+        """The files, sorted by name."""
+        return tuple(LocalFile(path, self.root) for path in find_files(self.root, self.spec.path))
 
-    def _shown(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
-
-    def _format(self, path: Path) -> str:
-        return data_format(self._shown(path), self.spec.format)
+    @cached_property
+    def _states(self) -> list[object]:
+        return [file.state() for file in self.files]
 
 
 @dataclass(frozen=True)
@@ -136,11 +131,3 @@ def _mapper(table: "TableKind", spec: Table, personal: tuple[str, ...]) -> "Mapp
     from pipeline.data.mapping import Mapper
 
     return Mapper(table, spec, frozenset(personal))
-
-
-def _state(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise DataError(f"{path.name}: cannot be read ({error.strerror}).") from error
-    return stat.st_size, stat.st_mtime_ns
