@@ -50,9 +50,12 @@ class Delimited:
         return f"SELECT {named} FROM {self.source}"  # noqa: S608
 
     def column(self, raw: str, number: bool) -> str:
-        """A column in SQL; where a comma stands before fractions, it and the point change places in numbers."""
+        """A column in SQL; where a comma stands before fractions, a number with a point is refused, not misread."""
         column = f"c{self.names.index(raw)}"
-        return f"translate({column}, '.,', ',.')" if number and self.spec.decimal == "," else column
+        if not number or self.spec.decimal == ".":
+            return column
+        refused = text(' (beside `decimal: ","`)')
+        return f"CASE WHEN contains({column}, '.') THEN {column} || {refused} ELSE replace({column}, ',', '.') END"
 
     def check(self, rows: int) -> None:
         """Hold rows against lines, because a quote that nobody meant makes one row of many.

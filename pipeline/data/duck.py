@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-_CLOSED = {
+_SETTINGS: dict[str, Any] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",  # a name in a query is no variable of this program
@@ -15,19 +15,21 @@ _CLOSED = {
 
 
 @contextmanager
-def connection(scratch: Path, database: Path | None = None, **more: str) -> Iterator[duckdb.DuckDBPyConnection]:
+def connection(
+    scratch: Path, database: Path | None = None, *, closed: bool = False
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection whose larger intermediate results go to the scratch folder.
 
     Args:
         scratch: An existing folder.
         database: The database's file; None: in memory.
-        more: Further settings of DuckDB; `read_only` opens the file for reading alone.
+        closed: Read the database and nothing else: no other file is opened, nothing is written, no setting changed.
     """
-    read_only = more.pop("read_only", "") == "true"
-    settings: dict[str, Any] = {**_CLOSED, "temp_directory": str(scratch / "spill"), **more}
-    opened = duckdb.connect(str(database or ":memory:"), read_only=read_only, config=settings)
+    opened = duckdb.connect(str(database or ":memory:"), read_only=closed, config=_SETTINGS)
     try:
-        opened.execute("SET TimeZone = 'UTC'")
+        opened.execute(f"SET TimeZone = 'UTC'; SET temp_directory = {text(str(scratch / 'spill'))}")
+        if closed:
+            opened.execute("SET enable_external_access = false; SET lock_configuration = true")
         yield opened
     finally:
         opened.close()

@@ -7,8 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
 
-from pipeline.config import FileTable, QueryTable, SqlTable, Table, Tables
-from pipeline.data.files import LocalFile, SourceFile, data_format, find_files, partitions
+from pipeline.config import FileSource, FileTable, MappedTable, QueryTable, SqlTable, Table, Tables
+from pipeline.config.files import format_of
+from pipeline.data.files import LocalFile, SourceFile, find_files, partitions
 from pipeline.errors import DataError
 from pipeline.folders import digest
 
@@ -43,13 +44,8 @@ def inputs_of(
         personal: Canonical columns whose values must not appear in a message.
     """
     named = [(kind, spec) for kind, specs in tables.named.items() for spec in specs]
-    return [
-        Query(kind, spec, root, personal, kind_of)
-        if isinstance(spec, SqlTable)
-        else Files(kind, spec, root, personal, kind_of)
-        for kind, spec in named
-        if not isinstance(spec, QueryTable)
-    ]
+    classes: dict[type[MappedTable], Callable[..., Input]] = {SqlTable: Query, QueryTable: FilesQuery, FileTable: Files}
+    return [classes[type(spec)](kind, spec, root, personal, kind_of) for kind, spec in named]
 
 
 @dataclass(frozen=True)
@@ -65,12 +61,7 @@ class Files:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the files' bytes, of how they are read and of the mapping."""
-        self._states  # noqa: B018  taken before the hashes
-        hashes = [
-            (file.identity(), data_format(file.shown, self.spec.format), dict(partitions(file.shown)))
-            for file in self.files
-        ]
-        return digest([self.kind, self.spec.model_dump(mode="json", exclude={"path"}), hashes])
+        return digest([self.kind, self.spec.model_dump(mode="json", exclude={"path"}), self._found.identities()])
 
     def read(self) -> "list[pa.Table]":
         """One canonical table a file.
@@ -81,22 +72,82 @@ class Files:
         from pipeline.data.reading import read_file
 
         mapper = _mapper(self.kind_of(self.kind), self.spec, self.personal)
-        before, read = self._states, []
-        for file, state in zip(self.files, before, strict=True):
+        read = []
+        for file in self._found.files:
             with TemporaryDirectory(prefix="crosslift-") as scratch:
                 read.append(read_file(file, self.spec, mapper, Path(scratch)))
-            if file.state() != state:
-                raise DataError(f"{file.shown}: changed while it was read; repeat when it is complete.")
+            self._found.check(file)
         return read
 
     @cached_property
-    def files(self) -> "tuple[SourceFile, ...]":
+    def _found(self) -> "_Found":
+        return _Found(self.spec, self.root)
+
+
+@dataclass(frozen=True)
+class FilesQuery:
+    """The result of a query over files; their bytes and the query decide the fingerprint."""
+
+    kind: str
+    spec: QueryTable
+    root: Path
+    personal: tuple[str, ...]
+    kind_of: "Callable[[str], TableKind]"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the files' bytes, of how they are read, of the query and of the mapping."""
+        paths = {"files": {name: {"path"} for name in self.spec.files}}
+        identities = {name: found.identities() for name, found in self._found.items()}
+        return digest([self.kind, self.spec.model_dump(mode="json", exclude=paths), identities])
+
+    def read(self) -> "list[pa.Table]":
+        """The canonical table of the result.
+
+        Raises:
+            DataError: a file cannot be read, the query fails, or a file changed after its fingerprint was taken.
+        """
+        from pipeline.data.querying import read_files_query
+
+        mapper = _mapper(self.kind_of(self.kind), self.spec, self.personal)
+        with TemporaryDirectory(prefix="crosslift-") as scratch:
+            files = {name: found.files for name, found in self._found.items()}
+            table = read_files_query(self.spec, files, mapper, Path(scratch))
+        for found in self._found.values():
+            for file in found.files:
+                found.check(file)
+        return [table]
+
+    @cached_property
+    def _found(self) -> "dict[str, _Found]":
+        return {name: _Found(source, self.root) for name, source in self.spec.files.items()}
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The files that one path names, and whether they stay as they are."""
+
+    spec: FileSource
+    root: Path
+
+    @cached_property
+    def files(self) -> tuple[SourceFile, ...]:
         """The files, sorted by name."""
         return tuple(LocalFile(path, self.root) for path in find_files(self.root, self.spec.path))
 
+    def identities(self) -> list[tuple[str, str, dict[str, str | None]]]:
+        """What decides what is read: of each file the bytes, the kind that its name tells, what its folders say."""
+        self._states  # noqa: B018  taken before the hashes
+        return [(file.identity(), _kind_of(file.shown), dict(partitions(file.shown))) for file in self.files]
+
+    def check(self, file: SourceFile) -> None:
+        """Refuse a file that changed since its state was taken."""
+        if file.state() != self._states[file.shown]:
+            raise DataError(f"{file.shown}: changed while it was read; repeat when it is complete.")
+
     @cached_property
-    def _states(self) -> list[object]:
-        return [file.state() for file in self.files]
+    def _states(self) -> dict[str, object]:
+        return {file.shown: file.state() for file in self.files}
 
 
 @dataclass(frozen=True)
@@ -125,6 +176,11 @@ class Query:
         from pipeline.data.sql import read_query
 
         return read_query(self.spec, self.root, _mapper(self.kind_of(self.kind), self.spec, self.personal))
+
+
+def _kind_of(name: str) -> str:
+    """What the name of a file tells of its format, and of the separator in it."""
+    return "tsv" if ".tsv" in name.lower() else str(format_of(name))
 
 
 def _mapper(table: "TableKind", spec: Table, personal: tuple[str, ...]) -> "Mapper":

@@ -89,7 +89,7 @@ def read_file(file: SourceFile, spec: FileSource, mapper: Mapper, scratch: Path)
         chosen = mapper.choose(names, file.shown)
         numbers = {raw for own, raw in chosen.items() if mapper.kind.by_name[own].type in _NUMBERS}
         columns = {
-            raw: _constant(folders[raw]) if raw in folders else reader.column(raw, raw in numbers)
+            raw: constant(folders[raw]) if raw in folders else reader.column(raw, raw in numbers)
             for raw in sorted(set(chosen.values()))
         }
         try:
@@ -103,5 +103,6 @@ def read_file(file: SourceFile, spec: FileSource, mapper: Mapper, scratch: Path)
     return mapper.canonical(raw_table.rename_columns(list(columns)), file.shown)
 
 
-def _constant(value: str | None) -> str:
+def constant(value: str | None) -> str:
+    """What a folder says of all rows, in SQL."""
     return "NULL::VARCHAR" if value is None else text(value)
