@@ -133,6 +133,10 @@ class _Found:
     @cached_property
     def files(self) -> tuple[SourceFile, ...]:
         """The files, sorted by name."""
+        if "://" in self.spec.path:
+            from pipeline.data.stores import find_stored
+
+            return find_stored(self.spec.path)
         return tuple(LocalFile(path, self.root) for path in find_files(self.root, self.spec.path))
 
     def identities(self) -> list[tuple[str, str, dict[str, str | None]]]:
