@@ -1,0 +1,98 @@
+"""A file as a whole: its form, its first rows and what stands in them; and what several have in common."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import columns as c
+from pipeline.data.files import SourceFile
+from pipeline.data.looking.forms import Form, guess_form
+from pipeline.data.looking.profiles import Profile, profile, values_of
+from pipeline.data.looking.samples import read_sample
+
+# What is the same in several spellings of an id.
+_WAYS: dict[str, Callable[[Any], Any]] = {
+    "zeros": lambda ids: pc.replace_substring_regex(ids, r"^0+(\d+)$", r"\1"),
+    "decimals": lambda ids: pc.replace_substring_regex(ids, r"^(-?\d+)\.0+$", r"\1"),
+    "case": pc.utf8_lower,
+    "blanks": lambda ids: pc.replace_substring_regex(ids, r"\s+", ""),
+}
+_JOINING = (c.USER, c.ITEM)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What can be said of a file."""
+
+    shown: str
+    form: Form
+    profile: Profile
+    inner: tuple[str, ...]  # columns that hold objects
+    ids: dict[str, pa.Array]  # users and items, each once
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, but for the ids."""
+        profile = self.profile.as_json()
+        doubts = list(self.form.doubts)
+        return {"file": self.shown, "form": self.form.told, "doubts": doubts, "objects": list(self.inner), **profile}
+
+
+@dataclass(frozen=True)
+class Common:
+    """Ids that two files have in common."""
+
+    role: str
+    files: tuple[str, str]
+    ids: tuple[int, int]
+    common: int
+    alike: dict[str, int]  # way of treating spellings alike -> ids in common then, where there are more
+
+    @property
+    def share(self) -> float:
+        """Of the ids of the file with fewer of them."""
+        return self.common / max(1, min(self.ids))
+
+
+def look(file: SourceFile, path: str) -> Looked:
+    """What can be said of a file.
+
+    Args:
+        file: Where it lies.
+        path: What a scenario calls it.
+
+    Raises:
+        DataError: it is empty, damaged, or no table that can be read.
+    """
+    with TemporaryDirectory(prefix="crosslift-") as folder:
+        scratch = Path(folder)
+        form = guess_form(file, path, scratch)
+        sample = read_sample(form.head, form.spec, form.format, scratch)
+    named = form.spec.header
+    found = profile(sample.table, sample.whole, named)
+    columns = {role: found.column_of(role) for role in _JOINING}
+    ids = {role: pc.unique(values_of(sample.table[name])) for role, name in columns.items() if name}
+    return Looked(file.shown, form, found, sample.inner, ids)
+
+
+def in_common(files: Sequence[Looked]) -> list[Common]:
+    """What each two files have in common, of users and of items."""
+    pairs = [(role, one, other) for one, other in combinations(files, 2) for role in _JOINING]
+    return [_compared(*pair) for pair in pairs if pair[0] in pair[1].ids and pair[0] in pair[2].ids]
+
+
+def _compared(role: str, one: Looked, other: Looked) -> Common:
+    these, those = one.ids[role], other.ids[role]
+    plain = _shared(these, those)
+    alike = {way: _shared(fold(these), fold(those)) for way, fold in _WAYS.items()}
+    more = {way: count for way, count in alike.items() if count > plain}
+    return Common(role, (one.shown, other.shown), (len(these), len(those)), plain, more)
+
+
+def _shared(these: pa.Array, those: pa.Array) -> int:
+    return int(pc.sum(pc.is_in(pc.unique(these), pc.unique(those))).as_py() or 0)
