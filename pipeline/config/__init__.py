@@ -30,13 +30,17 @@ from pipeline.config.data import (
     FileTable,
     HashSplit,
     LeaveLastOutSplit,
-    MappedTable,
     ShippedSplit,
     Split,
     SqlTable,
     Table,
     Tables,
     TimeSplit,
+)
+from pipeline.config.mapping import (
+    Alike,
+    MappedColumn,
+    MappedTable,
 )
 from pipeline.config.methods import (
     Adaptation,
@@ -103,6 +107,7 @@ __all__ = [
     "AdaptSettings",
     "Adaptation",
     "AlignConfig",
+    "Alike",
     "AuditSettings",
     "Baseline",
     "BaselineConfig",
@@ -143,6 +148,7 @@ __all__ = [
     "LearningRate",
     "LeaveLastOutSplit",
     "Linear",
+    "MappedColumn",
     "MappedTable",
     "ModelConfig",
     "MulticlassTask",

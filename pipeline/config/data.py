@@ -6,19 +6,12 @@ from urllib.parse import parse_qsl
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from pipeline.config.base import Config, Draw, Name, Share
+from pipeline.config.base import Config, Draw, Share
+from pipeline.config.mapping import MappedTable
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")  # ${NAME}: an environment variable
 _PASSWORD = re.compile(r"^[^:/]*://[^:/@]*:(?P<password>[^@]*)@")  # as SQLAlchemy finds it
 _SECRET = re.compile(r"passw|passphrase|\bpass\b|pwd|token|secret|credential", re.IGNORECASE)
-
-
-class MappedTable(Config):
-    """How the columns of a table become the canonical ones."""
-
-    columns: dict[str, str] = {}  # canonical name -> name in the file; a column of the same name needs no entry
-    constants: dict[str, str] = {}  # canonical name -> one value for all rows, such as the domain of a file
-    domains: dict[Name, str] = {}  # domain of the scenario -> what the column `domain` says for it, where it differs
 
 
 class FileTable(MappedTable):

@@ -56,6 +56,7 @@ class Scenario(Config):
     embedded: Embedded | None = None
     pseudonymous: bool = False  # True: user ids are pseudonyms already and are kept as they are
     personal: tuple[str, ...] = ("user_id",)  # columns whose values never appear in a page
+    quarantine_limit: float = Field(default=0.2, ge=0, lt=1)  # share of a table's rows; more stops the run
     cold_start: bool = False  # True: users or items without a training row in the target are expected in the test
     target_labels: bool = True  # False: the target is declared without labels, and none of its rows is trained on
     split: Split

@@ -67,6 +67,7 @@ class CheckSettings(DomainSettings):
     task: SerializeAsAny[TaskConfig]
     bridges: tuple[Bridge, ...]
     personal: tuple[str, ...]
+    quarantine_limit: float
     split: Split
     as_of: str | None
     reference_content: str

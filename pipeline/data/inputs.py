@@ -70,7 +70,7 @@ class Files:
         """Hash of the files' bytes and formats and of the mapping."""
         self._states  # noqa: B018  taken before the hashes
         hashes = [(hash_file(path), self._format(path)) for path in self.paths]
-        return digest([self.kind, self.spec.columns, self.spec.constants, self.spec.domains, hashes])
+        return digest([self.kind, self.spec.mapping, hashes])
 
     def read(self) -> "list[pa.Table]":
         """One canonical table a file.

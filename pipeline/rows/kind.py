@@ -58,10 +58,14 @@ Tables = Mapping[str, pd.DataFrame]  # the validated tables of a domain by name
 
 @dataclass(frozen=True)
 class CleanTables:
-    """One domain's clean tables, and the share of rows in quarantine of the table where it is larger, in [0, 1]."""
+    """One domain's clean tables, and the share of rows in quarantine of the table where it is larger, in [0, 1].
+
+    `worst` says what took most of these rows.
+    """
 
     tables: Tables
     quarantined: float
+    worst: str = ""
 
 
 @dataclass(frozen=True)
