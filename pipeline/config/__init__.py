@@ -3,6 +3,7 @@
 from pipeline.config.base import (
     Bridge,
     Config,
+    Duplicates,
     LearningRate,
     Name,
     Role,
@@ -128,6 +129,7 @@ __all__ = [
     "Direct",
     "DomainSettings",
     "Domains",
+    "Duplicates",
     "Ease",
     "Embedded",
     "ExamplesTask",
