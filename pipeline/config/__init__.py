@@ -3,6 +3,7 @@
 from pipeline.config.base import (
     Bridge,
     Config,
+    Duplicates,
     LearningRate,
     Name,
     Role,
@@ -30,7 +31,6 @@ from pipeline.config.data import (
     FileTable,
     HashSplit,
     LeaveLastOutSplit,
-    MappedTable,
     QueryTable,
     ShippedSplit,
     Split,
@@ -42,6 +42,11 @@ from pipeline.config.data import (
 from pipeline.config.files import (
     FileSource,
     Format,
+)
+from pipeline.config.mapping import (
+    Alike,
+    MappedColumn,
+    MappedTable,
 )
 from pipeline.config.methods import (
     Adaptation,
@@ -108,6 +113,7 @@ __all__ = [
     "AdaptSettings",
     "Adaptation",
     "AlignConfig",
+    "Alike",
     "AuditSettings",
     "Baseline",
     "BaselineConfig",
@@ -128,6 +134,7 @@ __all__ = [
     "Direct",
     "DomainSettings",
     "Domains",
+    "Duplicates",
     "Ease",
     "Embedded",
     "ExamplesTask",
@@ -150,6 +157,7 @@ __all__ = [
     "LearningRate",
     "LeaveLastOutSplit",
     "Linear",
+    "MappedColumn",
     "MappedTable",
     "ModelConfig",
     "MulticlassTask",

@@ -6,14 +6,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from pipeline.config.base import Config, Draw, Name, Share
 from pipeline.config.files import FileSource, refuse_secrets
-
-
-class MappedTable(Config):
-    """How the columns of a table become the canonical ones."""
-
-    columns: dict[str, str] = {}  # canonical name -> name in the file; a column of the same name needs no entry
-    constants: dict[str, str] = {}  # canonical name -> one value for all rows, such as the domain of a file
-    domains: dict[Name, str] = {}  # domain of the scenario -> what the column `domain` says for it, where it differs
+from pipeline.config.mapping import MappedTable
 
 
 class FileTable(MappedTable, FileSource):

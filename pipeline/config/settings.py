@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import JsonValue, SerializeAsAny
 
-from pipeline.config.base import Bridge, Config, Name, Share
+from pipeline.config.base import Bridge, Config, Duplicates, Name, Share
 from pipeline.config.baselines import Baseline
 from pipeline.config.data import Split
 from pipeline.config.methods import Adaptation, Further, Strategy, Training
@@ -67,6 +67,7 @@ class CheckSettings(DomainSettings):
     task: SerializeAsAny[TaskConfig]
     bridges: tuple[Bridge, ...]
     personal: tuple[str, ...]
+    quarantine_limit: float
     split: Split
     as_of: str | None
     reference_content: str
@@ -81,6 +82,7 @@ class PrepareSettings(Settings):
     split: Split
     share: float
     draw: int
+    duplicates: Duplicates
     needs: tuple[str, ...]
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, Self
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.config import Bridge
+from pipeline.config import Bridge, Duplicates
 from pipeline.views import Mask, View
 
 
@@ -58,21 +58,26 @@ Tables = Mapping[str, pd.DataFrame]  # the validated tables of a domain by name
 
 @dataclass(frozen=True)
 class CleanTables:
-    """One domain's clean tables, and the share of rows in quarantine of the table where it is larger, in [0, 1]."""
+    """One domain's clean tables, and the share of rows in quarantine of the table where it is larger, in [0, 1].
+
+    `worst` says what took most of these rows.
+    """
 
     tables: Tables
     quarantined: float
+    worst: str = ""
 
 
 @dataclass(frozen=True)
 class Given:
-    """What a domain brings to be parted: its tables, and which share of its rows for training is kept."""
+    """What a domain brings to be parted: its tables, and which rows for training and which repeats are kept."""
 
     domain: str
     tables: Tables
     split: Any  # the config of the split
     share: float
     draw: int
+    duplicates: Duplicates = "first"
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,7 @@ OTHER: dict[str, tuple[Any, ...]] = {  # other values of each field, also deep i
     "sources": (("baker",),), "target": ("baker",), "target_labels": (False,), "domain": ("grocer",),
     "domains": (("florist",),), "key": (None,), "without_rows": ("florist",), "as_of": ("2026-01-01",),
     "needs_time": (True,), "name": ("other",), "title": ("Other",), "bridges": ((),), "personal": ((),),
+    "quarantine_limit": (0.3,), "duplicates": ("last",),
     "split": (LeaveLastOutSplit(kind="leave_last_out"),), "reference_content": ("d",),
     "reference_rows": ({"florist": 4},), "share": (0.5,), "draw": (1,), "needs": ((),), "cold_start": (True,),
     "task": (RankingTask(cutoffs=(5,)),), "seed": (1,), "model": (HistoryModel(dim=8),),
