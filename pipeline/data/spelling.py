@@ -14,7 +14,7 @@ from pipeline.data.tables import TableKind
 Part = tuple[str, pa.Table]  # the name of a kind of table, and canonical rows
 
 # What is the same in all spellings of an id, in the order in which several ways follow each other.
-_WAYS: dict[Alike, Callable[[Any], Any]] = {
+WAYS: dict[Alike, Callable[[Any], Any]] = {
     "blanks": lambda ids: pc.replace_substring_regex(ids, r"\s+", ""),
     "case": pc.utf8_lower,
     "decimals": lambda ids: pc.replace_substring_regex(ids, r"^(-?\d+)\.0+$", r"\1"),
@@ -32,8 +32,8 @@ def treat_alike(
         table = rows
         for name in (name for name in table.column_names if name in alike and name in kinds[kind].by_name):
             ids = table[name]
-            for way in (way for way in _WAYS if way in alike[name]):
-                ids = _WAYS[way](ids)
+            for way in (way for way in WAYS if way in alike[name]):
+                ids = WAYS[way](ids)
             table = table.set_column(table.column_names.index(name), name, ids)
         found.append((kind, table))
     return found
@@ -62,7 +62,7 @@ def mixed_spellings(
             continue
         pairs = pa.concat_tables(there).group_by([name, c.DOMAIN]).aggregate([])
         pairs = pairs.filter(pc.and_(pc.is_in(pairs[c.DOMAIN], pa.array(domains)), pc.is_valid(pairs[name])))
-        for way, fold in _WAYS.items():
+        for way, fold in WAYS.items():
             folded = fold(pairs[name])
             unlike = folded.filter(pc.not_equal(folded, pairs[name]))
             near = pairs.append_column("folded", folded).filter(pc.is_in(folded, pc.unique(unlike)))
@@ -70,7 +70,7 @@ def mixed_spellings(
             for domain, rows in [*alone, ("", near)]:
                 if example := _several(rows, name):
                     count, spellings = example
-                    shown = [_shape(one) for one in spellings] if name in personal else spellings
+                    shown = [shape(one) for one in spellings] if name in personal else spellings
                     told.append({"column": name, "way": way, "domain": domain, "ids": count, "example": shown})
     return told
 
@@ -96,7 +96,7 @@ def _several(rows: pa.Table, name: str) -> tuple[int, list[str]] | None:
     return len(mixed), sorted(spellings)[:2]
 
 
-def _shape(text: str) -> str:
+def shape(text: str) -> str:
     """What a spelling looks like, without what it says: 0071 is 0099, aB.0 is xX.0."""
     zeros, middle, decimals = re.fullmatch(r"(0*)(.*?)(\.0+)?", text, re.DOTALL).groups("")  # type: ignore[union-attr]
     hidden = "".join(

@@ -25,7 +25,7 @@ MOST_TIMES = 200  # a packed file may unpack to so many times its size; real tab
 ALWAYS = 1 << 30  # bytes that it may unpack to whatever its size
 KEPT_FREE = 1 << 30  # bytes of the scratch disk that are left alone
 _BLOCK = 1 << 20
-_BROKEN = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError)
+BROKEN = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 _MARKS = (  # UTF-32 before UTF-16, whose mark it begins with
     (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
@@ -66,7 +66,7 @@ def unpack(file: SourceFile, spec: FileSource, scratch: Path) -> Plain:
     """
     try:
         with ExitStack() as stack:
-            stream, name, packed = _opened(file, spec, stack)
+            stream, name, packed = opened(file, spec, stack)
             head = stream.peek(1024)[:1024]
             if not head:
                 raise DataError(f"{file.shown}: the file is empty; expected a table.")
@@ -75,9 +75,9 @@ def unpack(file: SourceFile, spec: FileSource, scratch: Path) -> Plain:
             blocks = _limited(stream, _limit(file, scratch, packed), file.shown)
             here = None if packed else file.local
             if found not in ("parquet", "excel"):
-                return _text(blocks, _encoding(head, spec), here, Plain(scratch / "text", name, found))
+                return _text(blocks, encoding_of(head, spec), here, Plain(scratch / "text", name, found))
             plain = Plain(_linked(here, scratch) if here else _written(blocks, scratch / "bytes"), name, found)
-    except _BROKEN as error:
+    except BROKEN as error:
         told = "it is encrypted" if isinstance(error, RuntimeError) else str(error) or type(error).__name__
         raise DataError(f"{file.shown}: cannot be read ({told}); is the file whole?") from error
     if found == "excel":
@@ -85,7 +85,7 @@ def unpack(file: SourceFile, spec: FileSource, scratch: Path) -> Plain:
     return plain
 
 
-def _opened(file: SourceFile, spec: FileSource, stack: ExitStack) -> tuple[io.BufferedReader, str, bool]:
+def opened(file: SourceFile, spec: FileSource, stack: ExitStack) -> tuple[io.BufferedReader, str, bool]:
     """The file's bytes without any packing, the name that tells their format, and whether they were packed.
 
     What is packed is seen by its first bytes, because names lie.
@@ -142,14 +142,14 @@ def _check_kind(head: bytes, found: Format, spec: FileSource, shown: str) -> Non
     for mark, told in _OTHERS:
         if head.startswith(mark):
             raise DataError(f"{shown}: expected {found}, got {told}.")
-    if b"\0" in head and _encoding(head, spec) == "utf-8":
+    if b"\0" in head and encoding_of(head, spec) == "utf-8":
         raise DataError(
             f"{shown}: expected a text, got bytes that are none (NUL among the first). A text in UTF-16 without a mark "
             "needs `encoding: utf-16-le` or `utf-16-be`; for another kind of file state its `format`."
         )
 
 
-def _encoding(head: bytes, spec: FileSource) -> str:
+def encoding_of(head: bytes, spec: FileSource) -> str:
     """The encoding as stated, or as the file's first bytes say, or UTF-8."""
     marked = next((encoding for mark, encoding in _MARKS if head.startswith(mark)), "utf-8")
     stated = codecs.lookup(spec.encoding).name if spec.encoding else marked
@@ -253,7 +253,7 @@ def _check_excel(path: Path, limit: int, shown: str) -> None:
             if sum(info.file_size for info in archive.infolist()) > limit:
                 raise DataError(f"{shown}: unpacks to more than {limit:,} bytes; deliver it as CSV or Parquet.")
             bad = archive.testzip()  # a size that lies does not have its checksum
-    except _BROKEN as error:
+    except BROKEN as error:
         raise DataError(f"{shown}: cannot be read ({error}); is the file whole?") from error
     if bad:
         raise DataError(f"{shown}: cannot be read (damaged at {bad!r}); is the file whole?")

@@ -1,6 +1,6 @@
 """A file as a whole: its form, its first rows and what stands in them; and what several have in common."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -11,18 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import columns as c
+from pipeline.config import Alike
 from pipeline.data.files import SourceFile
 from pipeline.data.looking.forms import Form, guess_form
 from pipeline.data.looking.profiles import Profile, profile, values_of
 from pipeline.data.looking.samples import read_sample
+from pipeline.data.spelling import WAYS
 
-# What is the same in several spellings of an id.
-_WAYS: dict[str, Callable[[Any], Any]] = {
-    "zeros": lambda ids: pc.replace_substring_regex(ids, r"^0+(\d+)$", r"\1"),
-    "decimals": lambda ids: pc.replace_substring_regex(ids, r"^(-?\d+)\.0+$", r"\1"),
-    "case": pc.utf8_lower,
-    "blanks": lambda ids: pc.replace_substring_regex(ids, r"\s+", ""),
-}
 _JOINING = (c.USER, c.ITEM)
 
 
@@ -51,7 +46,7 @@ class Common:
     files: tuple[str, str]
     ids: tuple[int, int]
     common: int
-    alike: dict[str, int]  # way of treating spellings alike -> ids in common then, where there are more
+    alike: Mapping[Alike, int]  # way of treating spellings alike -> ids in common then, where there are more
 
     @property
     def share(self) -> float:
@@ -89,7 +84,7 @@ def in_common(files: Sequence[Looked]) -> list[Common]:
 def _compared(role: str, one: Looked, other: Looked) -> Common:
     these, those = one.ids[role], other.ids[role]
     plain = _shared(these, those)
-    alike = {way: _shared(fold(these), fold(those)) for way, fold in _WAYS.items()}
+    alike = {way: _shared(fold(these), fold(those)) for way, fold in WAYS.items()}
     more = {way: count for way, count in alike.items() if count > plain}
     return Common(role, (one.shown, other.shown), (len(these), len(those)), plain, more)
 

@@ -9,13 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import columns as c
-from pipeline.data.casting import Place, cast
+from pipeline.data.casting import Place, read
+from pipeline.data.ids import NOTHING
 from pipeline.data.looking.roles import guess_label, guess_roles, is_personal
+from pipeline.data.spelling import shape
 from pipeline.errors import DataError
 
-NOTHING = ("", "NULL", "Null", "null", "None", "NaN", "nan", "NaT", "N/A", "n/a", "#N/A", "<NA>", "\\N")
 EXAMPLES = 3
 _LONGEST = 40  # characters of an example
+_STRAY = 0.01  # of the values that may be none of a column's type
 _FEW = 20  # different texts that are counted each
 _WHOLE, _NUMBER = r"^-?\d{1,19}$", r"^[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?$"
 _DATED = r"\d{4}|\d\d?[-/.:]\d\d?"  # what no time lacks
@@ -115,12 +117,7 @@ def profile(table: pa.Table, whole: bool, named: bool) -> Profile:
 def values_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Its values as texts without blanks around them; what says that there is none is left out."""
     texts = pc.utf8_trim_whitespace(_as_text(column))
-    return texts.filter(pc.invert(pc.is_in(texts, pa.array(NOTHING)))).drop_null()
-
-
-def shape(text: str) -> str:
-    """What a text looks like, without what it says: anna7@mail.org is xxxx9@xxxx.xxx."""
-    return "".join("9" if one.isdigit() else "X" if one.isupper() else "x" if one.isalpha() else one for one in text)
+    return texts.filter(pc.invert(pc.is_in(texts, pa.array(("", *NOTHING))))).drop_null()
 
 
 def shown(text: str) -> str:
@@ -160,21 +157,21 @@ def _counts_time(name: str, unique: pa.Array, named: bool) -> bool:
 
 
 def _dated(name: str, unique: pa.Array) -> tuple[str, str]:
-    """Whether texts are times; where nothing tells day from month, they are, and it must be said."""
+    """Whether texts are times; they are also where nothing tells day from month, which must be said then."""
     try:
-        cast(pa.chunked_array([unique]), "time", Place("", name, hidden=True))
+        found = read(pa.chunked_array([unique]), "time", Place("", name, hidden=True))
     except DataError as error:
-        ambiguous = "day" in str(error) and "month" in str(error)
+        ambiguous = "day or month" in str(error) or "day first" in str(error)
         return ("time", str(error).removeprefix(": ")) if ambiguous else ("text", "")
-    return "time", ""
+    return ("time" if found.values.null_count <= _STRAY * len(unique) else "text"), ""
 
 
 def _range(table: pa.Table, roles: dict[str, tuple[str, str]]) -> dict[str, str]:
+    """The earliest and the latest time, as far as they can be read."""
     if c.TIMESTAMP not in roles:
         return {}
-    column = table[roles[c.TIMESTAMP][0]]
     try:
-        times = cast(column, "time", Place("", "", hidden=True))
+        times = read(table[roles[c.TIMESTAMP][0]], "time", Place("", "", hidden=True)).values
     except DataError:
         return {}
     ends = pc.min_max(times)
@@ -201,7 +198,8 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     kind = column.type
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return pa.chunked_array([pa.array([str(value) for value in column.to_pylist()], pa.string())])
-    return column.cast(pa.string())
+    texts = column.cast(pa.string())
+    return pc.replace_substring_regex(texts, r"\.0+(Z?)$", r"\1") if pa.types.is_timestamp(kind) else texts
 
 
 def _like(unique: pa.Array, *patterns: str) -> bool:

@@ -15,6 +15,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     c.TIMESTAMP: ("timestamp", "datetime", "time", "ts", "eventtime", "date", "created", "createdat",
                   "orderedat", "tdat"),
     c.EVENT: ("event", "eventtype", "behavior", "behaviour", "behaviortype", "action", "interactiontype"),
+    c.POSITION: ("position",),
+    c.SPLIT: ("split",),
     c.VALUE: ("rating", "score", "stars", "overall"),
     c.DOMAIN: ("domain", "country", "market", "marketplace", "shop", "store", "site", "platform", "locale"),
     c.TITLE: ("title", "productname", "prodname", "itemname", "name"),
@@ -33,9 +35,10 @@ EVENTS = frozenset({
 PERSONAL = ("email", "mail", "phone", "mobile", "telephone", "firstname", "lastname", "surname", "fullname", "username",
             "nickname", "reviewername", "customername", "address", "street", "zip", "zipcode", "postalcode", "postcode",
             "birthday", "birthdate", "dateofbirth", "dob", "ip", "ipaddress", "iban", "ssn", "passport")  # fmt: skip
-_TIMES, _IDS = ("time",), ("whole number", "text", "number")
+_IDS = ("whole number", "text", "number")
 _FIT: Mapping[str, tuple[str, ...]] = {
-    c.USER: _IDS, c.ITEM: _IDS, c.TIMESTAMP: _TIMES, c.EVENT: ("text",), c.VALUE: ("number", "whole number"),
+    c.USER: _IDS, c.ITEM: _IDS, c.TIMESTAMP: ("time",), c.EVENT: ("text",), c.POSITION: ("whole number",),
+    c.SPLIT: ("text",), c.VALUE: ("number", "whole number"),
     c.DOMAIN: ("text", "whole number"), c.TITLE: ("text",), c.CATEGORY: ("text", "whole number"), c.BRAND: ("text",),
     c.PRICE: ("number", "whole number"), c.IMAGE: ("text",),
 }  # fmt: skip
@@ -53,6 +56,9 @@ class Seen(Protocol):
 
     @property
     def distinct(self) -> int: ...  # noqa: D102
+
+    @property
+    def examples(self) -> Sequence[str]: ...  # noqa: D102
 
     @property
     def texts(self) -> Sequence[str]: ...  # noqa: D102
@@ -84,7 +90,7 @@ def guess_roles(columns: Sequence[Seen], named: bool) -> dict[str, tuple[str, st
     for column in list(free):
         if c.TIMESTAMP not in roles and column.type == "time":
             take(c.TIMESTAMP, column, "by its values")
-        elif c.EVENT not in roles and column.distinct and EVENTS.issuperset(text.lower() for text in column.texts):
+        elif c.EVENT not in roles and column.texts and EVENTS.issuperset(text.lower() for text in column.texts):
             take(c.EVENT, column, "by its values")
     if not named and {c.TIMESTAMP, c.EVENT} & set(roles):  # a log; of a table that only describes nothing is known
         ids = [column for column in free if column.type in ("whole number", "text") and column.distinct]
@@ -100,7 +106,8 @@ def guess_label(columns: Sequence[Seen]) -> str | None:
             plain = re.sub(r"[^a-z0-9]", "", column.name.lower())
             if plain == word and (column.type == "flag" or 1 < column.distinct <= _FEW):
                 return column.name
-    return None
+    yes_or_no = [column for column in columns if column.type == "flag" or column.distinct == 2]
+    return next((column.name for column in yes_or_no if re.match(r"is[_A-Z]", column.name)), None)
 
 
 def is_personal(name: str) -> bool:
@@ -112,7 +119,9 @@ def is_personal(name: str) -> bool:
 def _by_name(role: str, free: Sequence[Seen]) -> Seen | None:
     """The column with the surest word for a role; at the end of a longer name only where ids and times have it."""
     fit = [column for column in free if column.type in _FIT[role] and not is_personal(column.name)]
-    if role in (c.EVENT, c.DOMAIN):
+    if role in (c.USER, c.ITEM):  # several words are a list of ids, or a text about something
+        fit = [column for column in fit if not any(" " in one for one in column.examples)]
+    if role in (c.EVENT, c.DOMAIN, c.SPLIT):
         fit = [column for column in fit if column.distinct <= _FEW]
     for word in WORDS[role]:
         for column in fit:
