@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from pipeline.cli.looking import look
+from pipeline.cli.looking import init, look
 from pipeline.cli.models import models, predict, recommend
 from pipeline.cli.output import AsJson, print_json, print_table, quiet, text_console
 from pipeline.cli.scenarios import scenarios
@@ -36,6 +36,7 @@ app = typer.Typer(
 app.add_typer(scenarios, name="scenarios")
 app.add_typer(models, name="models")
 app.command()(look)
+app.command()(init)
 app.command()(predict)
 app.command()(recommend)
 

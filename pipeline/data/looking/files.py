@@ -29,7 +29,12 @@ class Looked:
     form: Form
     profile: Profile
     inner: tuple[str, ...]  # columns that hold objects
-    ids: dict[str, pa.Array]  # users and items, each once
+    keys: pa.Table  # [N]: user, item and domain as texts, of which the file seems to have them
+
+    def ids(self, role: str, domain: str | None = None) -> pa.Array:
+        """The different users or items, of one domain or of the whole file."""
+        rows = self.keys if domain is None else self.keys.filter(pc.equal(self.keys[c.DOMAIN], domain))
+        return pc.unique(rows[role].drop_null())
 
     def as_json(self) -> dict[str, Any]:
         """All of it, but for the ids."""
@@ -70,23 +75,26 @@ def look(file: SourceFile, path: str) -> Looked:
         sample = read_sample(form.head, form.spec, form.format, scratch)
     named = form.spec.header
     found = profile(sample.table, sample.whole, named)
-    columns = {role: found.column_of(role) for role in _JOINING}
-    ids = {role: pc.unique(values_of(sample.table[name])) for role, name in columns.items() if name}
-    return Looked(file.shown, form, found, sample.inner, ids)
+    columns = {role: found.column_of(role) for role in (*_JOINING, c.DOMAIN)}
+    keys = pa.table({role: values_of(sample.table[name]) for role, name in columns.items() if name})
+    return Looked(file.shown, form, found, sample.inner, keys)
 
 
 def in_common(files: Sequence[Looked]) -> list[Common]:
     """What each two files have in common, of users and of items."""
     pairs = [(role, one, other) for one, other in combinations(files, 2) for role in _JOINING]
-    return [_compared(*pair) for pair in pairs if pair[0] in pair[1].ids and pair[0] in pair[2].ids]
+    has_both = [one for one in pairs if all(one[0] in file.keys.column_names for file in one[1:])]
+    return [
+        Common(role, (one.shown, other.shown), *compare(one.ids(role), other.ids(role)))
+        for role, one, other in has_both
+    ]
 
 
-def _compared(role: str, one: Looked, other: Looked) -> Common:
-    these, those = one.ids[role], other.ids[role]
+def compare(these: pa.Array, those: pa.Array) -> tuple[tuple[int, int], int, dict[Alike, int]]:
+    """How many ids there are on each side, how many are the same, and how many with each way of spelling, if more."""
     plain = _shared(these, those)
     alike = {way: _shared(fold(these), fold(those)) for way, fold in WAYS.items()}
-    more = {way: count for way, count in alike.items() if count > plain}
-    return Common(role, (one.shown, other.shown), (len(these), len(those)), plain, more)
+    return (len(these), len(those)), plain, {way: count for way, count in alike.items() if count > plain}
 
 
 def _shared(these: pa.Array, those: pa.Array) -> int:

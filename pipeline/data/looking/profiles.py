@@ -70,7 +70,8 @@ class Profile:
     items: int | None = None
     first: str | None = None  # time of the earliest row
     last: str | None = None
-    events: dict[str, int] = field(default_factory=dict)
+    events: dict[str, int] = field(default_factory=dict)  # rows by kind of event
+    domains: dict[str, int] = field(default_factory=dict)  # rows by what seems to be the shop, market or the like
     label: str | None = None
 
     def column_of(self, role: str) -> str | None:
@@ -106,18 +107,19 @@ def profile(table: pa.Table, whole: bool, named: bool) -> Profile:
         examples = tuple(dict.fromkeys(shown(shape(text) if hidden else text) for text in one.examples))
         columns.append(replace(one, personal=hidden, examples=examples, role=role, why=why))
     label = None if {c.USER, c.ITEM} <= set(roles) else guess_label(columns)
-    counted = {role: len(pc.unique(values_of(table[name]))) for role, (name, _) in roles.items()}
+    counted = {role: pc.count_distinct(values_of(table[name])).as_py() for role, (name, _) in roles.items()}
     return Profile(
         rows=table.num_rows, whole=whole, columns=tuple(columns), repeated=_repeated(table),
-        users=counted.get(c.USER), items=counted.get(c.ITEM), events=_events(table, roles), label=label,
+        users=counted.get(c.USER), items=counted.get(c.ITEM), label=label,
+        events=_counts(table, roles, c.EVENT), domains=_counts(table, roles, c.DOMAIN),
         **_range(table, roles),
     )  # fmt: skip
 
 
 def values_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Its values as texts without blanks around them; what says that there is none is left out."""
+    """Its values [N] as texts without blanks around them; what says that there is none is none."""
     texts = pc.utf8_trim_whitespace(_as_text(column))
-    return texts.filter(pc.invert(pc.is_in(texts, pa.array(("", *NOTHING))))).drop_null()
+    return pc.if_else(pc.is_in(texts, pa.array(("", *NOTHING))), None, texts)
 
 
 def shown(text: str) -> str:
@@ -127,7 +129,7 @@ def shown(text: str) -> str:
 
 
 def _column(name: str, values: pa.ChunkedArray, named: bool) -> Column:
-    texts = values_of(values)
+    texts = values_of(values).drop_null()
     unique = pc.unique(texts)
     kind, problem = _type(name, values.type, unique, named)
     personal = (named and is_personal(name)) or (kind == "text" and _like(unique, _MAIL, _PHONE))
@@ -180,11 +182,12 @@ def _range(table: pa.Table, roles: dict[str, tuple[str, str]]) -> dict[str, str]
     return {key: ends[end].as_py().isoformat() for key, end in (("first", "min"), ("last", "max"))}
 
 
-def _events(table: pa.Table, roles: dict[str, tuple[str, str]]) -> dict[str, int]:
-    if c.EVENT not in roles:
+def _counts(table: pa.Table, roles: dict[str, tuple[str, str]], role: str) -> dict[str, int]:
+    """Rows by the values of a column that has few, the most frequent first."""
+    if role not in roles:
         return {}
-    counted = pc.value_counts(values_of(table[roles[c.EVENT][0]]).combine_chunks()).to_pylist()
-    return {shown(one["values"]): one["counts"] for one in sorted(counted, key=lambda one: -one["counts"])}
+    counted = pc.value_counts(values_of(table[roles[role][0]]).drop_null().combine_chunks()).to_pylist()
+    return {one["values"]: one["counts"] for one in sorted(counted, key=lambda one: -one["counts"])}
 
 
 def _repeated(table: pa.Table) -> int:
