@@ -51,8 +51,8 @@ def mixed_spellings(
         personal: Columns of which no value may appear: their example keeps the shape alone.
 
     Returns:
-        For each column, way and domain, or several domains together (`domain` is empty): how many `ids` have several
-        spellings, and two of one as `example`.
+        For each column, way and domain, and for the domains together (`domain` is empty) where that shows more: how
+        many `ids` have several spellings, and two of one as `example`.
     """
     told = []
     names = {one.name for kind in kinds.values() for one in kind.columns if one.type == "id"} - set(_UNTOLD)
@@ -67,11 +67,13 @@ def mixed_spellings(
             unlike = folded.filter(pc.not_equal(folded, pairs[name]))
             near = pairs.append_column("folded", folded).filter(pc.is_in(folded, pc.unique(unlike)))
             alone = [(domain, near.filter(pc.equal(near[c.DOMAIN], domain))) for domain in domains]
+            within = 0
             for domain, rows in [*alone, ("", near)]:
-                if example := _several(rows, name):
-                    count, spellings = example
+                count, spellings = _several(rows, name)
+                if count and (domain or count > within):
                     shown = [_shape(one) for one in spellings] if name in personal else spellings
                     told.append({"column": name, "way": way, "domain": domain, "ids": count, "example": shown})
+                within += count
     return told
 
 
@@ -86,12 +88,12 @@ def in_words(told: Mapping[str, Any]) -> str:
     )
 
 
-def _several(rows: pa.Table, name: str) -> tuple[int, list[str]] | None:
+def _several(rows: pa.Table, name: str) -> tuple[int, list[str]]:
     """How many ids have several spellings, and the first two of the first of them."""
     counts = rows.group_by("folded").aggregate([(name, "count_distinct")])
     mixed = counts.filter(pc.greater(counts[f"{name}_count_distinct"], 1))["folded"]
     if not len(mixed):
-        return None
+        return 0, []
     spellings = pc.unique(rows.filter(pc.equal(rows["folded"], pc.min(mixed)))[name]).to_pylist()
     return len(mixed), sorted(spellings)[:2]
 

@@ -1,7 +1,6 @@
 """ingest: the scenario's tables into one immutable snapshot a domain."""
 
 import logging
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -134,12 +133,7 @@ def _alike(tables: Tables) -> dict[str, tuple[Alike, ...]]:
 
 def _spellings(found: list[dict[str, Any]], scenario: Scenario) -> tuple[str, ...]:
     """Tell what matters of them: between domains only where the ids are a bridge."""
-    told = [one for one in found if one["domain"]]
-    within = Counter[tuple[str, str]]()
-    for one in told:
-        within[one["column"], one["way"]] += one["ids"]
-    bridged = [one for one in found if not one["domain"] and _JOINED_BY.get(one["column"]) in scenario.bridges]
-    told += [one for one in bridged if one["ids"] > within[one["column"], one["way"]]]
+    told = [one for one in found if one["domain"] or _JOINED_BY.get(one["column"]) in scenario.bridges]
     if not told:
         return ()
     from pipeline.data.spelling import in_words

@@ -137,14 +137,14 @@ def test_a_column_that_nothing_reads_costs_no_row(data, tmp_path, caplog):
     pd.concat([table("books"), table("films")]).to_csv(data / "rows.csv", index=False)
     names = [(f"{domain[0]}{place}", domain) for domain in ("books", "films") for place in range(10)]
     items = pd.DataFrame(names, columns=["item_id", "domain"]).assign(price="14.99", title="a film")
-    items.loc[11, "price"] = "from 14.99"
+    items.loc[11, "price"], items.loc[12, "price"] = "from 14.99", "-1"
     items.to_csv(data / "items.csv", index=False)
     run = start(tmp_path, scenario([{"path": "rows.csv"}], [{"path": "items.csv"}]))
     with caplog.at_level(logging.WARNING, "pipeline"):
         assert ingest(run)["films"].facts.unreadable == {}
     assert "items.csv: column 'price', row 12: expected a number" in caplog.text
-    assert "got 'from 14.99'; 1 such values are left empty" in caplog.text
-    assert pq.read_table(run.path(run.result(INGEST, "films")) / "items.parquet")["price"].null_count == 1
+    assert "got 'from 14.99'; left empty, 2 in all" in caplog.text
+    assert pq.read_table(run.path(run.result(INGEST, "films")) / "items.parquet")["price"].null_count == 2
     named = start(
         tmp_path, scenario([{"path": "rows.csv"}], [{"path": "items.csv", "columns": {"price": "price"}}]), "2"
     )
