@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from pipeline.config.base import Config, Draw, Share
-from pipeline.config.mapping import MappedTable
+from pipeline.config.mapping import Alike, MappedTable
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")  # ${NAME}: an environment variable
 _PASSWORD = re.compile(r"^[^:/]*://[^:/@]*:(?P<password>[^@]*)@")  # as SQLAlchemy finds it
@@ -65,6 +65,14 @@ class Tables(Config):
         """The tables by kind, of those kinds that there are."""
         every = {kind: getattr(self, kind) for kind in type(self).model_fields}
         return {kind: tables for kind, tables in every.items() if tables}
+
+    @property
+    def alike(self) -> dict[str, tuple[Alike, ...]]:
+        """Which spellings are one id, by canonical column: what one table says holds in all, or ids would not meet."""
+        found: dict[str, set[Alike]] = {}
+        for name, how in (pair for specs in self.named.values() for spec in specs for pair in spec.columns.items()):
+            found.setdefault(name, set()).update(how.alike)
+        return {name: tuple(sorted(ways)) for name, ways in sorted(found.items()) if ways}
 
     @model_validator(mode="before")
     @classmethod

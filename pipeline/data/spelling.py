@@ -31,12 +31,16 @@ def treat_alike(
     for kind, rows in parts:
         table = rows
         for name in (name for name in table.column_names if name in alike and name in kinds[kind].by_name):
-            ids = table[name]
-            for way in (way for way in _WAYS if way in alike[name]):
-                ids = _WAYS[way](ids)
-            table = table.set_column(table.column_names.index(name), name, ids)
+            table = table.set_column(table.column_names.index(name), name, one_spelling(table[name], alike[name]))
         found.append((kind, table))
     return found
+
+
+def one_spelling(ids: Any, ways: Collection[Alike]) -> Any:
+    """Arrow texts [N] of which those are equal that differ in these ways alone."""
+    for way in (way for way in _WAYS if way in ways):
+        ids = _WAYS[way](ids)
+    return ids
 
 
 def mixed_spellings(

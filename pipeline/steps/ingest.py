@@ -52,7 +52,7 @@ def ingest(run: Run) -> dict[str, StepResult[IngestFacts]]:
     tables, root = _tables(run.home, scenario)
     personal = tuple(sorted({*scenario.personal, *([c.USER] if key else [])}))  # nor written before it is hashed
     inputs = tuple(inputs_of(tables, lambda kind: _kinds(scenario.task)[kind], root, personal))
-    snapshot = Snapshot(inputs, scenario.task, scenario.domains, key, without_rows, personal, _alike(tables))
+    snapshot = Snapshot(inputs, scenario.task, scenario.domains, key, without_rows, personal, tables.alike)
     results = {}
     for domain in scenario.domains:
         settings = IngestSettings(
@@ -122,13 +122,6 @@ def build(settings: IngestSettings, inputs: Mapping[str, Snapshot], folder: Path
     write_json(folder / _SPELLINGS, inputs["tables"].spellings)
     kinds = _kinds(settings.task)
     return write_domain(tables, kinds, settings.domain, folder).model_copy(update={"key": settings.key})
-
-
-def _alike(tables: Tables) -> dict[str, tuple[Alike, ...]]:
-    """Which spellings are one id, by column: what one table says holds in all, or ids would not meet."""
-    named = [pair for specs in tables.named.values() for spec in specs for pair in spec.columns.items()]
-    found = {name: sorted({way for other, how in named if other == name for way in how.alike}) for name, _ in named}
-    return {name: tuple(ways) for name, ways in found.items() if ways}
 
 
 def _spellings(found: list[dict[str, Any]], scenario: Scenario) -> tuple[str, ...]:
