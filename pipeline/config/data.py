@@ -4,9 +4,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+<<<<<<< HEAD
 from pipeline.config.base import Config, Draw, Name, Share
 from pipeline.config.files import FileSource, refuse_secrets
 from pipeline.config.mapping import MappedTable
+=======
+from pipeline.config.base import Config, Draw, Share
+from pipeline.config.mapping import Alike, MappedTable
+>>>>>>> 210dbae2f21b0b4abe8fee811cd7628813fb1b6c
 
 
 class FileTable(MappedTable, FileSource):
@@ -69,6 +74,14 @@ class Tables(Config):
         """The tables by kind, of those kinds that there are."""
         every = {kind: getattr(self, kind) for kind in type(self).model_fields}
         return {kind: tables for kind, tables in every.items() if tables}
+
+    @property
+    def alike(self) -> dict[str, tuple[Alike, ...]]:
+        """Which spellings are one id, by canonical column: what one table says holds in all, or ids would not meet."""
+        found: dict[str, set[Alike]] = {}
+        for name, how in (pair for specs in self.named.values() for spec in specs for pair in spec.columns.items()):
+            found.setdefault(name, set()).update(how.alike)
+        return {name: tuple(sorted(ways)) for name, ways in sorted(found.items()) if ways}
 
     @model_validator(mode="before")
     @classmethod

@@ -61,7 +61,7 @@ class MappedTable(Config):
     """How the columns of a table become the canonical ones."""
 
     # canonical name -> name in the file, or more about the column; one of the same name needs no entry
-    columns: dict[str, Annotated[MappedColumn, BeforeValidator(_named)]] = {}
+    columns: dict[str, Annotated[MappedColumn, BeforeValidator(_named, json_schema_input_type=str | MappedColumn)]] = {}
     constants: dict[str, str] = {}  # canonical name -> one value for all rows, such as the domain of a file
     domains: dict[Name, str] = {}  # domain of the scenario -> what the column `domain` says for it, where it differs
     null: tuple[str, ...] | None = None  # texts that mean no value, in each column; None: those of ids that are known

@@ -11,6 +11,7 @@ from pydantic import JsonValue, SerializeAsAny
 from pipeline.config.base import Bridge, Config, Duplicates, Name, Share
 from pipeline.config.baselines import Baseline
 from pipeline.config.data import Split
+from pipeline.config.mapping import Alike
 from pipeline.config.methods import Adaptation, Further, Strategy, Training
 from pipeline.config.models import ModelConfig
 from pipeline.config.scenario import Gate, Scenario
@@ -185,11 +186,15 @@ class ReportSettings(Settings):
 
 
 class PackageSettings(PreparedSettings):
-    """One lane; `pseudonymous`: user ids stand as they were brought, else `key` names what made them."""
+    """One lane; `pseudonymous`: user ids stand as they were brought, else `key` names what made them.
+
+    `alike`: which spellings of an id are one, by column.
+    """
 
     name: Name
     lane: str
     bridges: tuple[Bridge, ...]
     pseudonymous: bool
     key: str | None
+    alike: dict[str, tuple[Alike, ...]]
     code: str  # version of Crosslift

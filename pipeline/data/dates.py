@@ -49,7 +49,7 @@ def read_dates(text: pa.Array, place: Place, expected: str) -> Read:
         except pa.ArrowInvalid:
             continue
         return Read(times) if kind.tz else in_zone(times, place)
-    return _each(text, lambda one: _parsed(one, place), expected)
+    return _each(text, lambda one: _parsed(one, place, text), expected)
 
 
 def in_zone(naive: pa.Array, place: Place) -> Read:
@@ -93,8 +93,14 @@ def _formatted(text: pa.Array, place: Place) -> Read:
     return Read(naive.cast(_UTC)) if zoned else in_zone(naive, place)
 
 
-def _parsed(text: pa.Array, place: Place) -> Read:
-    """Dates whose parts stand in an order that the shape tells, or for day and month some value of the column."""
+def _parsed(text: pa.Array, place: Place, column: pa.Array) -> Read:
+    """Dates whose parts stand in an order that the shape tells, or for day and month some value of the column.
+
+    Args:
+        text: Each different text.
+        place: Where they stand.
+        column: All texts, by which a message names the row.
+    """
     naive = np.full(len(text), "NaT", dtype="datetime64[us]")
     zoned = np.zeros(len(text), dtype=bool)
     for shape in _SHAPES:
@@ -105,7 +111,7 @@ def _parsed(text: pa.Array, place: Place) -> Read:
         found = parts.take(pa.array(there))
         fields = {found.type.field(at).name: found.field(at) for at in range(found.type.num_fields)}
         if "a" in fields:
-            fields |= _ordered(fields, text.take(pa.array(there)), place)
+            fields |= _ordered(fields, text.take(pa.array(there)), place, column)
         times, sound, has_zone = _instants(fields)
         naive[there[sound]] = times[sound]
         zoned[there] = has_zone
@@ -115,18 +121,19 @@ def _parsed(text: pa.Array, place: Place) -> Read:
     return Read(pc.coalesce(instants, placed.values), placed.faults)
 
 
-def _ordered(fields: dict[str, pa.Array], text: pa.Array, place: Place) -> dict[str, pa.Array]:
+def _ordered(fields: dict[str, pa.Array], text: pa.Array, place: Place, column: pa.Array) -> dict[str, pa.Array]:
     """Which of two numbers is the day and which the month: one above twelve tells it for the column."""
     first, second = _whole(fields["a"]), _whole(fields["b"])
     low, high = np.minimum(first, second), np.maximum(first, second)
     told = (low >= 1) & (low <= _LAST_MONTH) & (high > _LAST_MONTH) & (high <= _LAST_DAY)
     day_first, month_first = np.flatnonzero(told & (first > second)), np.flatnonzero(told & (second > first))
-    unlike = np.flatnonzero(first != second)
+    unlike = np.flatnonzero((low >= 1) & (high <= _LAST_MONTH) & (first != second))
     if len(day_first) and not len(month_first):
         return {"d": fields["a"], "m": fields["b"]}
-    if len(month_first) or not len(unlike):
-        if not len(day_first):
-            return {"m": fields["a"], "d": fields["b"]}
+    if (len(month_first) or not len(unlike)) and not len(day_first):
+        return {"m": fields["a"], "d": fields["b"]}
+    if len(month_first):
+        row = int(day_first[0])
         shown = "" if place.hidden else f", such as {text[int(day_first[0])]} and {text[int(month_first[0])]}"
         why = f"dates with the day first stand beside dates with the month first{shown}"
     else:
@@ -135,10 +142,13 @@ def _ordered(fields: dict[str, pa.Array], text: pa.Array, place: Place) -> dict[
         readings = f"{y}-{b:02}-{a:02} (day first) or {y}-{a:02}-{b:02} (month first)"
         why = "day or month may come first, and no value of the column decides it"
         why = why if place.hidden else f"{text[row].as_py()!r} may be {readings}, and no value of the column decides it"
+    at = pc.index(column, text[row]).as_py() + 1
+    between = text[row].as_py().lstrip("0123456789")[0]
+    forms = [between.join(parts) for parts in (("%d", "%m", "%Y"), ("%m", "%d", "%Y"))]
+    ways = " or ".join(f'`{{column: {place.column}, format: "{form}"}}`' for form in forms)
     raise DataError(
-        f"{place.file}: column {place.column!r}: {why}. Say in the scenario which it is, beside the column's name, for "
-        f'example {{column: {place.column}, format: "%d/%m/%Y"}} or {{column: {place.column}, format: "%m/%d/%Y"}}, '
-        "with the time of day as it is written (such as %H:%M)."
+        f"{place.file}: column {place.column!r}, row {at}: {why}. Say in the scenario which it is, beside the column's "
+        f"name: {ways}, with the time of day as it is written, such as %H:%M."
     )
 
 

@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from pipeline import columns as c
 from pipeline.config import MappedColumn, Table
 from pipeline.data.casting import Place, Read, cast, read
+from pipeline.data.rules import Times
 from pipeline.data.tables import TableKind
-from pipeline.data.values import shown
+from pipeline.data.values import faults_of, shown
 from pipeline.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,8 @@ class Mapper:
             )
         for name, how in self.spec.columns.items():
             wanted = self.kind.by_name[name].type
-            for setting in sorted(how.model_fields_set & set(_ONLY)):
+            fields = type(how).model_fields
+            for setting in sorted(one for one in _ONLY if getattr(how, one) != fields[one].default):  # also from JSON
                 if _ONLY[setting] != wanted:
                     raise ConfigError(
                         f"tables.{self.kind.name}.columns.{name}: {setting} is for a column of type {_ONLY[setting]}, "
@@ -94,7 +96,7 @@ class Mapper:
         Where values could not be read there is none, and the table ends with the columns `columns.UNREADS`: which
         column of the row is the first such one, where it stands, what is written there unless it is personal, and what
         was expected. They have no value in rows of which all could be read. A column that the scenario does not name
-        and nothing reads costs no row; how much of it could not be read is logged.
+        and nothing reads costs no row, here or later: what is broken in it is left empty, and how much is logged.
 
         Raises:
             DataError: a column as a whole does not fit.
@@ -115,8 +117,10 @@ class Mapper:
             arrays[name] = constant.take(pa.repeat(pa.scalar(0, pa.int64()), raw.num_rows))
         if self.spec.domains:
             arrays[c.DOMAIN] = _renamed(arrays[c.DOMAIN], {told: name for name, told in self.spec.domains.items()})
-        for name in [name for name in broken if not (self.kind.by_name[name].used or name in self.spec.columns)]:
-            _tell_unused(broken.pop(name), raw[chosen[name]], Place(file, chosen[name], chosen[name] in hidden))
+        for name in [name for name in chosen if not (self.kind.by_name[name].used or name in self.spec.columns)]:
+            emptied = self._without_broken(name, broken.pop(name, Read(arrays[name])))
+            arrays[name] = emptied.values
+            _tell_unused(emptied, raw[chosen[name]], Place(file, chosen[name], chosen[name] in hidden))
         table = pa.table({name: arrays[name] for name in types if name in arrays})
         if not broken:
             return table
@@ -124,6 +128,15 @@ class Mapper:
         for name, column in marks.items():
             table = table.append_column(name, column)
         return table
+
+    def _without_broken(self, name: str, found: Read) -> Read:
+        """A column without the values for which a rule of the table would take their rows."""
+        for rule in self.kind.rules(Times()):
+            if rule.column == name and rule.applies(found.values.type):
+                bad = pc.fill_null(rule.breaks(found.values), False)
+                faults = (*found.faults, *faults_of((bad, rule.checks[0].expected)))
+                found = Read(pc.if_else(bad, None, found.values), faults)
+        return found
 
     def _own(self, name: str) -> str:
         """What a canonical column is called in the file."""
@@ -151,9 +164,11 @@ def _marks(raw: pa.Table, broken: dict[str, Read], places: dict[str, Place]) -> 
 
 
 def _tell_unused(found: Read, values: pa.ChunkedArray, place: Place) -> None:
+    if not found.faults:
+        return
     count = sum(int(pc.sum(bad).as_py()) for bad, _ in found.faults)
     problem = str(place.refuse(values.combine_chunks(), *found.first())).removesuffix(".")
-    log.warning("%s; %s such values are left empty, because nothing reads this column.", problem, f"{count:,}")
+    log.warning("%s; left empty, %s in all, because nothing reads this column", problem, f"{count:,}")
 
 
 def _renamed(values: pa.Array, names: dict[str, str]) -> pa.Array:

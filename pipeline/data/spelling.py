@@ -31,12 +31,16 @@ def treat_alike(
     for kind, rows in parts:
         table = rows
         for name in (name for name in table.column_names if name in alike and name in kinds[kind].by_name):
-            ids = table[name]
-            for way in (way for way in WAYS if way in alike[name]):
-                ids = WAYS[way](ids)
-            table = table.set_column(table.column_names.index(name), name, ids)
+            table = table.set_column(table.column_names.index(name), name, one_spelling(table[name], alike[name]))
         found.append((kind, table))
     return found
+
+
+def one_spelling(ids: Any, ways: Collection[Alike]) -> Any:
+    """Arrow texts [N] of which those are equal that differ in these ways alone."""
+    for way in (way for way in WAYS if way in ways):
+        ids = WAYS[way](ids)
+    return ids
 
 
 def mixed_spellings(
@@ -51,8 +55,8 @@ def mixed_spellings(
         personal: Columns of which no value may appear: their example keeps the shape alone.
 
     Returns:
-        For each column, way and domain, or several domains together (`domain` is empty): how many `ids` have several
-        spellings, and two of one as `example`.
+        For each column, way and domain, and for the domains together (`domain` is empty) where that shows more: how
+        many `ids` have several spellings, and two of one as `example`.
     """
     told = []
     names = {one.name for kind in kinds.values() for one in kind.columns if one.type == "id"} - set(_UNTOLD)
@@ -67,11 +71,13 @@ def mixed_spellings(
             unlike = folded.filter(pc.not_equal(folded, pairs[name]))
             near = pairs.append_column("folded", folded).filter(pc.is_in(folded, pc.unique(unlike)))
             alone = [(domain, near.filter(pc.equal(near[c.DOMAIN], domain))) for domain in domains]
+            within = 0
             for domain, rows in [*alone, ("", near)]:
-                if example := _several(rows, name):
-                    count, spellings = example
+                count, spellings = _several(rows, name)
+                if count and (domain or count > within):
                     shown = [shape(one) for one in spellings] if name in personal else spellings
                     told.append({"column": name, "way": way, "domain": domain, "ids": count, "example": shown})
+                within += count
     return told
 
 
@@ -86,12 +92,12 @@ def in_words(told: Mapping[str, Any]) -> str:
     )
 
 
-def _several(rows: pa.Table, name: str) -> tuple[int, list[str]] | None:
+def _several(rows: pa.Table, name: str) -> tuple[int, list[str]]:
     """How many ids have several spellings, and the first two of the first of them."""
     counts = rows.group_by("folded").aggregate([(name, "count_distinct")])
     mixed = counts.filter(pc.greater(counts[f"{name}_count_distinct"], 1))["folded"]
     if not len(mixed):
-        return None
+        return 0, []
     spellings = pc.unique(rows.filter(pc.equal(rows["folded"], pc.min(mixed)))[name]).to_pylist()
     return len(mixed), sorted(spellings)[:2]
 

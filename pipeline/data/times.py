@@ -3,6 +3,7 @@
 What can be read in one way only is read; what has two readings is asked for.
 """
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,10 +17,14 @@ from pipeline.data.tables import ARROW_TYPES
 from pipeline.data.values import Place, Read, converted, faults_of, is_text, no_blanks
 from pipeline.errors import DataError
 
+log = logging.getLogger(__name__)
+
+_DOUBLE = 64  # bits of a number that holds microseconds since 1970
 _UTC = ARROW_TYPES["time"]
 _EXPECTED = "a date and time such as 2026-01-31T12:00:00+01:00, or a number since 1970 (1973 to 2100)"
 _YEARS = (-62_135_596_800, 253_402_300_799)  # seconds: 0001 to 9999
 _LIKELY = (100_000_000, 4_102_444_800)  # seconds: 1973 to 2100; a thousand times each is later than that
+_FIRST_YEAR, _LAST_YEAR = 1900, 2100
 _A_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _A_NUMBER = r"^[+-]?\d{1,19}(?:\.\d+)?$"
@@ -38,12 +43,28 @@ def as_time(values: pa.Array, place: Place) -> Read:
         values = _digits(values)
         number = False
     if number:
+        _tell_coarse(values, place)
         return _counted(values, place, alone=True)
     if is_text(values):
         return _written(place.without_null(no_blanks(values)), place)
     if pa.types.is_date(values.type):
         values = values.cast(pa.timestamp("s"))
     return _stamped(values, place)
+
+
+def _tell_coarse(values: pa.Array, place: Place) -> None:
+    """Warn of numbers since 1970 of a type that is too short for them: what is lost is lost, but not in silence."""
+    if (
+        pa.types.is_floating(values.type)
+        and values.type.bit_width < _DOUBLE
+        and (most := pc.max(pc.abs(values)).as_py())
+    ):
+        step = float(np.spacing(np.float32(most)))
+        if step > 1:
+            log.warning(
+                "%s: column %r: times as floating-point numbers of %s bits are exact to %g units only",
+                place.file, place.column, values.type.bit_width, step,
+            )  # fmt: skip
 
 
 def _digits(values: pa.Array) -> pa.Array:
@@ -115,8 +136,9 @@ def _asked(values: pa.Array, row: int, place: Place) -> DataError:
     """What the numbers could be, and how to say which."""
     number = values[row].as_py()
     readings = {}
-    if date := _compact(number):
-        readings['format: "%Y%m%d"'] = f"the date {date}"
+    for form, what in (("%Y%m%d", "the date %Y-%m-%d"), ("%Y", "the year %Y")):
+        if told := _as_date(number, form, what):
+            readings[f'format: "{form}"'] = told
     for unit, scale in _A_SECOND.items():
         if _YEARS[0] <= number / scale <= _YEARS[1]:
             instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=number / scale)
@@ -133,12 +155,13 @@ def _asked(values: pa.Array, row: int, place: Place) -> DataError:
     )
 
 
-def _compact(number: float) -> str:
-    """The date that eight digits may be."""
+def _as_date(number: float, form: str, what: str) -> str:
+    """What a number says as a date of that form; empty where it says none of these days."""
     try:
-        return datetime.strptime(str(number), "%Y%m%d").replace(tzinfo=UTC).date().isoformat()
+        date = datetime.strptime(str(number), form).replace(tzinfo=UTC)
     except ValueError:
         return ""
+    return f"{date:{what}}" if _FIRST_YEAR <= date.year <= _LAST_YEAR else ""
 
 
 def _stamped(values: pa.Array, place: Place) -> Read:

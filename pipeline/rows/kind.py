@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, Self
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.config import Bridge, Duplicates
+from pipeline.config import Alike, Bridge, Duplicates
 from pipeline.views import Mask, View
 
 
@@ -135,6 +135,7 @@ class PackageInfo(BaseModel):
     sources: tuple[str, ...]
     pseudonymous: bool  # user ids stand here as in the user's own tables: nothing is hashed
     key: str | None = None  # id of the key that made the pseudonyms; packages of 0.1 do not say it
+    alike: dict[str, tuple[Alike, ...]] = {}  # which spellings of an id are one, by column
     candidate: str  # hash of the candidate's manifest
     data: dict[str, str]  # step and domain -> hash of the manifest
     code: str  # version of Crosslift

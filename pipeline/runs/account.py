@@ -59,5 +59,11 @@ def ignored(run: Run) -> Iterator[str]:
             yield f"{table}: {count:,} rows of {domain!r} are ignored, which the scenario does not name{hint}"
 
 
+def spellings(run: Run) -> tuple[str, ...]:
+    """Say where ids seem to be spelt in several ways."""
+    snapshot = next(iter(run.results(INGEST).values()), None)
+    return snapshot.facts.spellings if snapshot else ()
+
+
 def _by(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.folders import read_json
 from pipeline.results import AUDIT, REPORT, VALIDATE
-from pipeline.runs.account import accounts, ignored
+from pipeline.runs.account import accounts, ignored, spellings
 from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ def summarise(run: Run) -> dict[str, Any]:
     Returns:
         run_id, scenario, metric, judged, lanes (name, kind, valid, test, test_all_rows, gain, word, cpu_seconds;
         an estimate is value, low, high), failed, verdict, candidate, lane (what the gate chose), reason,
-        judged_against (the version that served then), report, data_docs, rows (what became of them), ignored, differs
-        (between validation and test), give_aways (features that tell the label by themselves), and, after `promote`,
+        judged_against (the version that served then), report, data_docs, rows (what became of them), ignored,
+        spellings (of ids, where there seem to be several), differs (between validation and test), give_aways
+        (features that tell the label by themselves), and, after `promote`,
         outcome, outcome_reason, model, version, alias, serving (the version that does), serves (whether it is this
         one), trial.
 
@@ -53,6 +54,7 @@ def summarise(run: Run) -> dict[str, Any]:
     }
     summary["rows"] = [str(account) for account in accounts(run)]
     summary["ignored"] = list(ignored(run))
+    summary["spellings"] = list(spellings(run))
     audited = run.results(AUDIT).get("")
     summary["differs"] = list(audited.facts.differs) if audited else []
     summary["give_aways"] = list(audited.facts.give_aways) if audited else []
@@ -91,7 +93,10 @@ def print_summary(run: Run, console: "Console") -> None:
     unlike = [f"Validation is not like the test: {difference}" for difference in summary["differs"]]
     told = [
         ("", ""),
-        *(("", line) for line in (*summary["rows"], *summary["ignored"], *unlike, *summary["give_aways"])),
+        *(
+            ("", line)
+            for line in (*summary["rows"], *summary["ignored"], *summary["spellings"], *unlike, *summary["give_aways"])
+        ),
     ]
     told += [("bold", f"\nVerdict: {summary['verdict']} ({summary['candidate']})"), ("", summary["reason"])]
     if "outcome" in summary:

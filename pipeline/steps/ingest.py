@@ -1,7 +1,6 @@
 """ingest: the scenario's tables into one immutable snapshot a domain."""
 
 import logging
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,7 +52,7 @@ def ingest(run: Run) -> dict[str, StepResult[IngestFacts]]:
     tables, root = _tables(run.home, scenario)
     personal = tuple(sorted({*scenario.personal, *([c.USER] if key else [])}))  # nor written before it is hashed
     inputs = tuple(inputs_of(tables, lambda kind: _kinds(scenario.task)[kind], root, personal))
-    snapshot = Snapshot(inputs, scenario.task, scenario.domains, key, without_rows, personal, _alike(tables))
+    snapshot = Snapshot(inputs, scenario.task, scenario.domains, key, without_rows, personal, tables.alike)
     results = {}
     for domain in scenario.domains:
         settings = IngestSettings(
@@ -125,21 +124,9 @@ def build(settings: IngestSettings, inputs: Mapping[str, Snapshot], folder: Path
     return write_domain(tables, kinds, settings.domain, folder).model_copy(update={"key": settings.key})
 
 
-def _alike(tables: Tables) -> dict[str, tuple[Alike, ...]]:
-    """Which spellings are one id, by column: what one table says holds in all, or ids would not meet."""
-    named = [pair for specs in tables.named.values() for spec in specs for pair in spec.columns.items()]
-    found = {name: sorted({way for other, how in named if other == name for way in how.alike}) for name, _ in named}
-    return {name: tuple(ways) for name, ways in found.items() if ways}
-
-
 def _spellings(found: list[dict[str, Any]], scenario: Scenario) -> tuple[str, ...]:
     """Tell what matters of them: between domains only where the ids are a bridge."""
-    told = [one for one in found if one["domain"]]
-    within = Counter[tuple[str, str]]()
-    for one in told:
-        within[one["column"], one["way"]] += one["ids"]
-    bridged = [one for one in found if not one["domain"] and _JOINED_BY.get(one["column"]) in scenario.bridges]
-    told += [one for one in bridged if one["ids"] > within[one["column"], one["way"]]]
+    told = [one for one in found if one["domain"] or _JOINED_BY.get(one["column"]) in scenario.bridges]
     if not told:
         return ()
     from pipeline.data.spelling import in_words

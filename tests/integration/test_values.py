@@ -3,6 +3,7 @@
 import logging
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -137,14 +138,14 @@ def test_a_column_that_nothing_reads_costs_no_row(data, tmp_path, caplog):
     pd.concat([table("books"), table("films")]).to_csv(data / "rows.csv", index=False)
     names = [(f"{domain[0]}{place}", domain) for domain in ("books", "films") for place in range(10)]
     items = pd.DataFrame(names, columns=["item_id", "domain"]).assign(price="14.99", title="a film")
-    items.loc[11, "price"] = "from 14.99"
+    items.loc[11, "price"], items.loc[12, "price"] = "from 14.99", "-1"
     items.to_csv(data / "items.csv", index=False)
     run = start(tmp_path, scenario([{"path": "rows.csv"}], [{"path": "items.csv"}]))
     with caplog.at_level(logging.WARNING, "pipeline"):
         assert ingest(run)["films"].facts.unreadable == {}
     assert "items.csv: column 'price', row 12: expected a number" in caplog.text
-    assert "got 'from 14.99'; 1 such values are left empty" in caplog.text
-    assert pq.read_table(run.path(run.result(INGEST, "films")) / "items.parquet")["price"].null_count == 1
+    assert "got 'from 14.99'; left empty, 2 in all" in caplog.text
+    assert pq.read_table(run.path(run.result(INGEST, "films")) / "items.parquet")["price"].null_count == 2
     named = start(
         tmp_path, scenario([{"path": "rows.csv"}], [{"path": "items.csv", "columns": {"price": "price"}}]), "2"
     )
@@ -208,3 +209,28 @@ def test_personal_ids_of_several_spellings_show_their_shape_alone(data, tmp_path
     )
     assert "77" not in told
     assert not ingest(start(tmp_path, scenario(tables, bridges=[]), "two"))["films"].facts.spellings
+
+
+def test_numbers_of_any_type_are_one_id(data, tmp_path):
+    """7 in one file, 7.0 in a column with a hole in another, a decimal and a text in others: one item."""
+    kinds = {"int64": [7, 8], "float64": [7.0, float("nan")], "float32": [7.0, 8.0], "str": ["7", " 8 "]}
+    for kind, ids in kinds.items():
+        frame = pd.DataFrame({"user_id": ["a", "b"], "item_id": pd.Series(ids, dtype=kind), "timestamp": "2024-01-01"})
+        pq.write_table(
+            pa.Table.from_pandas(frame.assign(domain="books"), preserve_index=False), data / f"{kind}.parquet"
+        )
+    table("films").to_csv(data / "films.csv", index=False)
+    run = start(tmp_path, scenario([{"path": "*.parquet"}, {"path": "films.csv"}]))
+    books = pq.read_table(run.path(ingest(run)["books"]) / "interactions.parquet")["item_id"]
+    assert {one["values"]: one["counts"] for one in books.value_counts().to_pylist()} == {"7": 4, "8": 3, None: 1}
+
+
+def test_a_row_without_a_readable_domain_is_of_none(data, tmp_path):
+    """It is counted with the rows of other domains, and told."""
+    films = table("films")
+    films.loc[5, "domain"] = "None"
+    pd.concat([table("books"), films]).to_csv(data / "rows.csv", index=False)
+    run = start(tmp_path, scenario([{"path": "rows.csv"}]))
+    results = ingest(run)
+    assert results["films"].facts.rows == ROWS - 1
+    assert results["films"].facts.ignored_rows == {"interactions": {"(none)": 1}}

@@ -74,7 +74,7 @@ BUILDERS = {
     PackageSettings: packaging.build,
 }
 MORE: dict[str, Any] = {  # what is not the scenario's
-    "domain": "florist", "domains": ("florist", "grocer"), "key": "k", "without_rows": "", "as_of": None,
+    "alike": {}, "domain": "florist", "domains": ("florist", "grocer"), "key": "k", "without_rows": "", "as_of": None,
     "needs_time": False, "reference_content": "c", "reference_rows": {"florist": 3}, "share": 1.0, "draw": 0,
     "needs": ("train",), "cold_start": False, "wanted": True, "adapt": Coral(kind="coral"),
     "strategy": Strategy(tune=Direct(kind="direct")), "oracle": False, "baseline": Ease(kind="ease"), "oracles": (),
@@ -98,7 +98,7 @@ OTHER: dict[str, tuple[Any, ...]] = {  # other values of each field, also deep i
     "strategies": ((Strategy(tune=Direct(kind="direct")),),), "baselines": ((Popularity(kind="popularity"),),),
     "gate": (Gate(alpha=0.1),), "oracles": (("target_only",),), "champion": ("p",), "unreadable": (3,),
     "shares": ((0.5,),), "points": (({"share": 0.5},),), "outcome": (OUTCOME,), "lane": ("joint",), "code": ("2",),
-    "pseudonymous": (True,),
+    "pseudonymous": (True,), "alike": ({"user_id": ("case",)},),
 }  # fmt: skip
 
 
