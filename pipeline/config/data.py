@@ -4,14 +4,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-<<<<<<< HEAD
 from pipeline.config.base import Config, Draw, Name, Share
 from pipeline.config.files import FileSource, refuse_secrets
-from pipeline.config.mapping import MappedTable
-=======
-from pipeline.config.base import Config, Draw, Share
 from pipeline.config.mapping import Alike, MappedTable
->>>>>>> 210dbae2f21b0b4abe8fee811cd7628813fb1b6c
 
 
 class FileTable(MappedTable, FileSource):

@@ -2,9 +2,11 @@
 
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import duckdb
 
@@ -112,8 +114,9 @@ class Delimited:
         return f"expected CSV ({kind.lower()})."
 
     def _line_at(self, start: int) -> int:
-        with self.plain.path.open("rb") as file:
-            left, lines = start, 1
+        path, skipped = self._body
+        with path.open("rb") as file:
+            left, lines = start, self._first - skipped
             while left > 0 and (block := file.read(min(left, 1 << 20))):
                 lines, left = lines + (block.count(b"\n") or block.count(b"\r")), left - len(block)
         return lines
@@ -121,11 +124,12 @@ class Delimited:
     def _source(self, **more: str) -> str:
         columns = ", ".join(f"{text(column)}: 'VARCHAR'" for column in self._columns)
         nulls = ", ".join(text(one) for one in ("", *self.spec.nulls))
+        path, skipped = self._body
         options = {
-            **self._dialect, "auto_detect": "false", "header": "false", "skip": str(self._first - 1),
+            **self._dialect, "auto_detect": "false", "header": "false", "skip": str(skipped),
             "columns": f"{{{columns}}}", "nullstr": f"[{nulls}]", "max_line_size": str(MOST_LINE),
         }  # fmt: skip
-        return call("read_csv", self.plain.path, {**options, **more})
+        return call("read_csv", path, {**options, **more})
 
     @property
     def _dialect(self) -> dict[str, str]:
@@ -144,6 +148,19 @@ class Delimited:
     def _first(self) -> int:
         """The line of the first row."""
         return self.spec.skip + (self._header[1] if self.spec.header else 0) + 1
+
+    @cached_property
+    def _body(self) -> tuple[Path, int]:
+        """The file, and the lines before the first row; DuckDB takes a quote in these for one that it must close."""
+        before = self._first - 1
+        if before <= 1:
+            return self.plain.path, before
+        body = self.plain.path.with_name("body")
+        with self.plain.path.open("rb") as file, body.open("wb") as rest:
+            for _ in range(before):
+                file.readline()
+            shutil.copyfileobj(file, rest)
+        return body, 0
 
     @property
     def _separator(self) -> str:

@@ -145,7 +145,7 @@ def partitions(shown: str) -> Mapping[str, str | None]:
 
 def is_hidden(name: str) -> bool:
     """Whether a path in a folder is a mark or a checksum, such as `_SUCCESS`, and no table."""
-    return any(part.startswith(("_", ".")) for part in PurePosixPath(name).parts)
+    return any(part.startswith(("_", ".")) and part != ".." for part in PurePosixPath(name).parts)
 
 
 def _in_folder(root: Path, folder: str) -> tuple[Path, ...]:

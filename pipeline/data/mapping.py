@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 # Settings of a column -> the one type of column that they say anything about.
 _ONLY = {"unit": "time", "format": "time", "timezone": "time", "trim": "id", "alike": "id"}
+_NAMED = 50  # columns that a message lists
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Mapper:
             elif name in self.spec.columns or column.required:
                 raise DataError(
                     f"{file}: column {raw!r}, needed for {name}, is missing.{_near(raw, available)} The table has: "
-                    f"{', '.join(available)}. Name the right one in the scenario: `columns: {{{name}: ...}}`, or give "
+                    f"{_listed(available)}. Name the right one in the scenario: `columns: {{{name}: ...}}`, or give "
                     f"one value for all rows: `constants: {{{name}: ...}}`."
                 )
         return chosen
@@ -175,6 +176,12 @@ def _renamed(values: pa.Array, names: dict[str, str]) -> pa.Array:
     """Texts by their names; what has none stays as it is."""
     places = pc.index_in(values, pa.array(list(names), pa.string()))
     return pc.coalesce(pa.array(list(names.values()), pa.string()).take(places), values)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Some names, without what a terminal would obey."""
+    shown = [name if name.isprintable() else repr(name) for name in names[:_NAMED]]
+    return ", ".join(shown) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _near(name: str, among: Sequence[str]) -> str:

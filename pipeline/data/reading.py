@@ -84,7 +84,8 @@ def read_file(file: SourceFile, spec: FileSource, mapper: Mapper, scratch: Path)
             raise DataError(
                 f"{file.shown}: the first line has none of the columns that the scenario reads; expected the columns' "
                 "names there. Name them in the scenario: `columns: {user_id: ...}`; where the first line is a row, "
-                "state `header: false` and their `names`; where others stand before it, `skip`."
+                "state `header: false` and their `names`; where others stand before it, `skip`; where something else "
+                "stands between them, `separator`."
             )
         chosen = mapper.choose(names, file.shown)
         numbers = {raw for own, raw in chosen.items() if mapper.kind.by_name[own].type in _NUMBERS}

@@ -25,6 +25,7 @@ MOST_TIMES = 200  # a packed file may unpack to so many times its size; real tab
 ALWAYS = 1 << 30  # bytes that it may unpack to whatever its size
 KEPT_FREE = 1 << 30  # bytes of the scratch disk that are left alone
 _BLOCK = 1 << 20
+_LAYERS = 4  # packings that are looked into; there are files that unpack to themselves
 BROKEN = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 _MARKS = (  # UTF-32 before UTF-16, whose mark it begins with
     (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
@@ -92,17 +93,18 @@ def opened(file: SourceFile, spec: FileSource, stack: ExitStack) -> tuple[io.Buf
     """
     raw: Any = stack.enter_context(file.open())
     name, packed = file.shown, False
-    while True:
+    for _ in range(_LAYERS):
         stream = stack.enter_context(io.BufferedReader(raw, _BLOCK))
         head = stream.peek(16)[:16]
         if head.startswith(_ZIP) and (spec.format or format_of(name)) != "excel":
             archive = stack.enter_context(zipfile.ZipFile(stream))
             if "[Content_Types].xml" in archive.namelist():
+                stream.seek(0)
                 return stream, name, packed  # a table that is told to be something else
             name = _member(archive, spec, file.shown)
             raw = stack.enter_context(archive.open(name))
         elif head.startswith(b"\x1f\x8b\x08"):
-            raw = stack.enter_context(gzip.GzipFile(fileobj=stream))
+            raw = stack.enter_context(gzip.GzipFile(fileobj=stream, mode="rb"))
         elif head.startswith(b"BZh") and head[4:10] == b"1AY&SY":
             raw = stack.enter_context(bz2.BZ2File(stream))
         elif head.startswith(b"\x28\xb5\x2f\xfd"):
@@ -110,6 +112,8 @@ def opened(file: SourceFile, spec: FileSource, stack: ExitStack) -> tuple[io.Buf
         else:
             break
         packed = True
+    else:
+        raise DataError(f"{file.shown}: expected at most {_LAYERS - 1} packings in each other, got more; unpack it.")
     if spec.member and name == file.shown:
         raise ConfigError(f"{file.shown}: member: means something for a zip alone, and this is none; leave it out.")
     return stream, name, packed
@@ -142,7 +146,7 @@ def _check_kind(head: bytes, found: Format, spec: FileSource, shown: str) -> Non
     for mark, told in _OTHERS:
         if head.startswith(mark):
             raise DataError(f"{shown}: expected {found}, got {told}.")
-    if b"\0" in head and encoding_of(head, spec) == "utf-8":
+    if head.count(b"\0") * 20 > len(head) and encoding_of(head, spec) == "utf-8":
         raise DataError(
             f"{shown}: expected a text, got bytes that are none (NUL among the first). A text in UTF-16 without a mark "
             "needs `encoding: utf-16-le` or `utf-16-be`; for another kind of file state its `format`."

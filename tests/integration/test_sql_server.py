@@ -138,9 +138,9 @@ def test_what_reads_is_read(server, owner, tmp_path):
     assert query(server, "WITH s AS (SELECT * FROM sales) SELECT user_id, item_id FROM s;", tmp_path) == 3
 
 
-@pytest.mark.parametrize("driver", ["postgres", "postgres+psycopg2"])
+@pytest.mark.parametrize("driver", ["postgres", "postgres+psycopg2", "postgresql"])
 def test_the_old_name_of_the_database_is_understood(server, owner, tmp_path, driver):
-    """As many providers write it."""
+    """As many providers write it, and without a driver."""
     url = server.replace("postgresql+psycopg2", driver)
     assert query(url, "SELECT user_id, item_id FROM sales", tmp_path) == 3
 
