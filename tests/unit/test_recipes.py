@@ -118,6 +118,7 @@ FILES: dict[str, dict[str, str | bytes]] = {
         "bookcrossing/BX-Book-Ratings.csv": (
             '"User-ID";"ISBN";"Book-Rating"\r\n"276725";"034545104X";"0"\r\n"276726";"0155061224";"5"\r\n'
             '"276726";"078946697X";"0"\r\n"276727";"034545104X";"7"\r\n"276728";"9 Ümlaut";"3"\r\n'
+            '"276729";"\\"0521795028\\"";"6"\r\n'
         ).encode("latin-1"),
         "bookcrossing/BX-Books.csv": (
             '"ISBN";"Book-Title";"Book-Author";"Year-Of-Publication";"Publisher"\r\n'
@@ -263,6 +264,7 @@ EXPECTED: dict[str, dict[tuple[str, str], Rows]] = {
         ("in_hand", "interactions"): [("276725", "034545104X", 0.0), ("276726", "078946697X", 0.0)],
         ("rated", "interactions"): [
             ("276726", "0155061224", 5.0), ("276727", "034545104X", 7.0), ("276728", "9 Ümlaut", 3.0),
+            ("276729", '\\"0521795028\\"', 6.0),
         ],
         ("in_hand", "items"): [
             ("034545104X", "Flesh Tones: A Novel &amp; more"), ("078946697X", 'Creating the Men (Level 4)";Michael T"'),
