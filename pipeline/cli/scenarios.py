@@ -1,13 +1,18 @@
 """`crosslift scenarios`: which there are, what they say, and whether a file of yours is one."""
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.output import AsJson, print_json, print_table
-from pipeline.errors import ExitCode
+from pipeline.errors import DataError, ExitCode
 from pipeline.scenarios import check_file, find_scenarios, json_schema, load_scenario
+
+if TYPE_CHECKING:
+    from pipeline.config import Scenario
+    from pipeline.data.looking.checking import Checked
 
 scenarios = typer.Typer(help="List, show and check scenarios.", no_args_is_help=True)
 
@@ -54,14 +59,40 @@ def show(name: str, as_json: AsJson = False) -> None:
 
 @scenarios.command("check")
 def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A YAML file.")], as_json: AsJson = False) -> None:
-    """Whether a file is a scenario; every wrong key is named, with what was expected."""
+    """Whether a file is a scenario; every wrong key is named, with what was expected.
+
+    Where CROSSLIFT_DATA is set, the first rows of the files that it names are held against it as well.
+    """
     scenario = check_file(file)
+    checked = _tables(scenario)
+    if checked.problems:
+        raise DataError("\n".join(f"{file}: {problem}" for problem in checked.problems))
     lanes = [lane.name for lane in (*scenario.strategies, *scenario.baselines)]
     if as_json:
-        print_json({"name": scenario.name, "valid": True, "lanes": lanes})
-    else:
-        print(f"{file}: {scenario.name} is a valid scenario with the lanes {', '.join(lanes)}.")
+        told = {"name": scenario.name, "valid": True, "lanes": lanes}
+        print_json({**told, "looked_at": checked.files, "not_looked_at": checked.left})
+        raise typer.Exit(ExitCode.OK)
+    print(f"{file}: {scenario.name} is a valid scenario with the lanes {', '.join(lanes)}.")
+    if checked.files:
+        print(f"It fits the first rows of {', '.join(checked.files)}.")
+    for left in checked.left:
+        print(f"Not looked at: {left}.")
     raise typer.Exit(ExitCode.OK)
+
+
+def _tables(scenario: "Scenario") -> "Checked":
+    """The first rows of a scenario's files, held against it."""
+    from pipeline.data.looking.checking import Checked, check_tables
+    from pipeline.runs.run import data_root
+    from pipeline.tasks.tables import tables_of
+
+    if scenario.tables is None:
+        return Checked()
+    root = data_root() if os.environ.get("CROSSLIFT_DATA") else None
+    checked = check_tables(scenario.tables, lambda kind: tables_of(scenario.task)[kind], root, scenario.personal)
+    if root is None:
+        checked.left.append("the tables, because CROSSLIFT_DATA is not set")
+    return checked
 
 
 @scenarios.command("schema")

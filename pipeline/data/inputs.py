@@ -48,6 +48,19 @@ def inputs_of(
     return [classes[type(spec)](kind, spec, root, personal, kind_of) for kind, spec in named]
 
 
+def files_of(source: FileSource, root: Path) -> tuple[SourceFile, ...]:
+    """The files that a source names, below the data folder or in a store, sorted by name.
+
+    Raises:
+        DataError: there are none, or they cannot be reached.
+    """
+    if "://" in source.path:
+        from pipeline.data.stores import find_stored
+
+        return find_stored(source.path)
+    return tuple(LocalFile(path, root) for path in find_files(root, source.path))
+
+
 @dataclass(frozen=True)
 class Files:
     """Files below the data folder; their bytes decide the fingerprint, so that unchanged ones are not parsed."""
@@ -133,11 +146,7 @@ class _Found:
     @cached_property
     def files(self) -> tuple[SourceFile, ...]:
         """The files, sorted by name."""
-        if "://" in self.spec.path:
-            from pipeline.data.stores import find_stored
-
-            return find_stored(self.spec.path)
-        return tuple(LocalFile(path, self.root) for path in find_files(self.root, self.spec.path))
+        return files_of(self.spec, self.root)
 
     def identities(self) -> list[tuple[str, str, dict[str, str | None]]]:
         """What decides what is read: of each file the bytes, the kind that its name tells, what its folders say."""

@@ -66,8 +66,13 @@ def usual_separator(name: str) -> str:
     return "\t" if ".tsv" in name.lower() else ","
 
 
-def head_of(file: SourceFile, spec: FileSource) -> Head:
+def head_of(file: SourceFile, spec: FileSource, most: int | None = None) -> Head:
     """The first part of a file, of which the scenario may say already how it is read.
+
+    Args:
+        file: Where it lies.
+        spec: How it is read, as far as that is known.
+        most: Bytes, unpacked; `MOST` if not given.
 
     Raises:
         DataError: it is empty, damaged, or a zip of several files of which none is named.
@@ -76,10 +81,10 @@ def head_of(file: SourceFile, spec: FileSource) -> Head:
         with ExitStack() as stack:
             start = stack.enter_context(file.open()).read(8)
             stream, name, packed = opened(file, spec, stack)
-            data = stream.read(MOST + 1)
+            data = stream.read((limit := most or MOST) + 1)
     except BROKEN as error:
         raise DataError(f"{file.shown}: cannot be read ({error}); is the file whole?") from error
     if not data:
         raise DataError(f"{file.shown}: the file is empty; expected a table.")
     packing = next((told for mark, told in _PACKED if start.startswith(mark)), "zip") if packed else ""
-    return Head(file, name, packing, encoding_of(data[:1024], spec), data[:MOST], len(data) <= MOST)
+    return Head(file, name, packing, encoding_of(data[:1024], spec), data[:limit], len(data) <= limit)

@@ -1,0 +1,122 @@
+"""The first rows of the files that a scenario names, held against what it says of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipeline.config import FileSource, FileTable, QueryTable, Table, Tables
+from pipeline.data.files import SourceFile, data_format
+from pipeline.data.inputs import files_of
+from pipeline.data.looking.heads import head_of
+from pipeline.data.looking.profiles import profile
+from pipeline.data.looking.samples import Sample, read_sample
+from pipeline.data.mapping import Mapper
+from pipeline.data.querying import read_files_query
+from pipeline.data.tables import TableKind
+from pipeline.errors import CrossliftError, DataError
+
+_BYTES = 1 << 20  # of a file that are looked at, unpacked
+_ROWS = 1000
+_FILES = 20  # of one glob
+_LARGE = 64 << 20  # bytes of a file without lines that is not read for a check
+_NO_ROWS = "it gives no rows"
+
+
+@dataclass
+class Checked:
+    """What was looked at, what was not and why, and what is wrong."""
+
+    files: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def check_tables(
+    tables: Tables, kind_of: Callable[[str], TableKind], root: Path | None, personal: tuple[str, ...]
+) -> Checked:
+    """Hold the mapping of each table against its kind, and the first rows of its files against both.
+
+    Args:
+        tables: What the scenario names.
+        kind_of: The kind of table of that name.
+        root: The data folder, resolved; None: files are not looked at.
+        personal: Canonical columns whose values must not appear in a message.
+    """
+    checked = Checked()
+    for name, specs in tables.named.items():
+        for spec in specs:
+            try:
+                mapper = Mapper(kind_of(name), spec, frozenset(personal))
+                if root is not None:
+                    _check(spec, mapper, root, checked)
+            except CrossliftError as error:
+                checked.problems.append(f"tables.{name}: {str(error).removeprefix(f'tables.{name}.')}")
+    return checked
+
+
+def _check(spec: Table, mapper: Mapper, root: Path, checked: Checked) -> None:
+    if isinstance(spec, FileTable):
+        files = files_of(spec, root)
+        for file in files[:_FILES]:
+            _check_file(file, spec, mapper)
+            checked.files.append(file.shown)
+        if len(files) > _FILES:
+            checked.left.append(f"{spec.path}: {len(files) - _FILES} more files")
+    elif isinstance(spec, QueryTable):
+        _check_query(spec, mapper, root, checked)
+    else:
+        checked.left.append("a query to a database")
+
+
+def _check_file(file: SourceFile, spec: FileTable, mapper: Mapper) -> None:
+    with TemporaryDirectory(prefix="crosslift-") as scratch:
+        head = head_of(file, spec, _BYTES)
+        sample = read_sample(head, spec, data_format(head.name, spec.format), Path(scratch), _ROWS)
+    names = [*sample.table.column_names, *sample.inner]
+    try:
+        mapper.choose(names, file.shown)
+    except DataError as error:
+        raise DataError(f"{error}{_suggested(sample, spec, mapper)}") from None
+    if sample.whole and sample.table.num_rows:
+        mapper.canonical(sample.table, file.shown)
+
+
+def _suggested(sample: Sample, spec: FileTable, mapper: Mapper) -> str:
+    """What to write for the columns that are needed and missing, where some column of the file seems to be one."""
+    there = set(sample.table.column_names)
+    seen = profile(sample.table, sample.whole, spec.header)
+    guessed = {column.role: column for column in seen.columns if column.role}
+    missing = [
+        name for name in mapper.kind.by_name
+        if (name in mapper.kind.required or name in spec.columns) and name not in spec.constants
+        and (spec.columns[name].column if name in spec.columns else name) not in there
+    ]  # fmt: skip
+    told = {name: guessed[name] for name in missing if name in guessed}
+    if not told:
+        return ""
+    mapping = ", ".join(f"{name}: {column.name}" for name, column in told.items())
+    return f" By their names and values this may be it: `columns: {{{mapping}}}`."
+
+
+def _check_query(spec: QueryTable, mapper: Mapper, root: Path, checked: Checked) -> None:
+    """Run a query on the first rows of its files, which tells names that are wrong; rows that a JOIN misses do not."""
+    with TemporaryDirectory(prefix="crosslift-") as folder:
+        parts, sources, whole = dict[str, list[SourceFile]](), dict[str, FileSource](), True
+        for name, source in spec.files.items():
+            file = files_of(source, root)[0]
+            head = head_of(file, source, _BYTES)
+            (scratch := Path(folder) / name).mkdir()
+            part, sources[name], all_of_it = head.part(source, data_format(head.name, source.format), scratch)
+            if part is file and not head.whole and file.size() > _LARGE:
+                checked.left.append(f"{file.shown} and the query over it, because it is large")
+                return
+            parts[name], whole = [part], whole and all_of_it
+            checked.files.append(file.shown)
+        (scratch := Path(folder) / "query of files").mkdir()
+        tried = spec.model_copy(update={"files": sources})
+        try:
+            read_files_query(tried, parts, mapper, scratch)
+        except DataError as error:
+            if whole or _NO_ROWS not in str(error):
+                raise
