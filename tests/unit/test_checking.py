@@ -86,6 +86,8 @@ def test_of_large_files_the_first_rows_decide(check, monkeypatch):
     }
     names = "item_id,name\n" + "".join(f"x{row},a\n" for row in range(50)) + "i1,b\n"
     assert check(query, b_csv=names).exit_code == 0
+    told = check({**query, "query": query["query"].replace("user_id", "visitor")}, b_csv=names)
+    assert "visitor" in str(told.exception)
     monkeypatch.setattr(checking, "_BYTES", 1 << 20)
     assert check(query, a_csv=ROWS).exit_code == 0
     told = check(query, b_csv=names.replace("i1", "i9"))

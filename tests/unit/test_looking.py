@@ -146,6 +146,19 @@ def test_of_a_large_file_the_first_rows_are_read(looked, monkeypatch):
     assert 0 < found.profile.users == found.profile.rows < 100
 
 
+def test_the_border_of_what_is_read_cuts_no_quotes(looked, monkeypatch):
+    """A text of several lines that begins before the border and ends behind it is no row, and no mistake."""
+    rows = "".join(f'u{number:04},"fine\nreally ""fine"", {number}\n"\n' for number in range(500))
+    for most in range(1000, 1040):
+        monkeypatch.setattr(heads, "MOST", most)
+        found = looked("a.csv", f"user_id,text\n{rows}").profile
+        assert not found.whole
+        assert found.rows == found.users
+        assert found.columns[1].examples[0] == 'fine\\nreally "fine", 0'
+    monkeypatch.setattr(heads, "MOST", 1 << 20)
+    assert looked("a.csv", f"user_id,text\n{rows}").profile.rows == 500
+
+
 def test_ids_in_common_and_where_spellings_hide_them(looked):
     """Of the smaller set of ids, as they are and with each way of treating spellings alike."""
     one = looked("a.csv", "user_id,item_id\n007,A1\n12,B2\n13,C3\n")

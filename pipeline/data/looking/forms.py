@@ -10,7 +10,7 @@ import duckdb
 from pipeline.config.files import FileSource, Format, format_of
 from pipeline.data.duck import text
 from pipeline.data.files import SourceFile
-from pipeline.data.looking.heads import Head, head_of, usual_separator
+from pipeline.data.looking.heads import Head, head_of, usual_separator, whole_rows
 from pipeline.errors import DataError
 
 _SNIFFED = 1 << 20  # characters by which the form is guessed
@@ -109,9 +109,9 @@ def _encoding(head: Head) -> str | None:
 
 def _dialect(head: Head, encoding: str, scratch: Path, doubts: list[str]) -> dict[str, Any]:
     """What differs from a comma, double quotes and a header."""
-    plain = head.data.decode(encoding, errors="replace").removeprefix("\ufeff")[:_SNIFFED]
-    if len(plain) == _SNIFFED:
-        plain = plain[: plain.rfind("\n") + 1] or plain
+    plain = head.data.decode(encoding, errors="replace").removeprefix("\ufeff")
+    if not head.whole or len(plain) > _SNIFFED:
+        plain = whole_rows(plain[:_SNIFFED].encode()).decode()
     where = scratch / "sniffed"
     where.write_text(plain, encoding="utf-8")
     lines = [line for line in plain.splitlines()[:_LINES] if line.strip()]

@@ -34,7 +34,8 @@ class Head:
         if self.whole or found not in ("csv", "jsonl") or broad:
             return self.file, spec, True
         path = folder / "head"
-        path.write_bytes(self.data[: self.data.rfind(b"\n") + 1] or self.data)
+        quote = "" if found == "jsonl" or spec.quote == "none" else spec.quote or '"'
+        path.write_bytes(whole_rows(self.data, quote.encode(), (spec.escape or "").encode()))
         stated: dict[str, str | None] = {"member": None, "format": found}
         if found == "csv":
             stated["separator"] = spec.separator or usual_separator(self.name)
@@ -59,6 +60,20 @@ class _Part:
 
     def state(self) -> object:
         return None
+
+
+def whole_rows(data: bytes, quote: bytes = b'"', escape: bytes = b"") -> bytes:
+    """What of a cut text are whole rows: up to the last line end that stands in no quotes."""
+
+    def quotes(part: bytes) -> int:
+        return (part.count(quote) - (part.count(escape + quote) if escape not in (b"", quote) else 0)) if quote else 0
+
+    end = last = data.rfind(b"\n") + 1
+    count = quotes(data[:end])
+    while end and count % 2:
+        before = data.rfind(b"\n", 0, end - 1) + 1
+        count, end = count - quotes(data[before:end]), before
+    return data[: end or last] or data  # an odd quote at the beginning decides nothing
 
 
 def usual_separator(name: str) -> str:
