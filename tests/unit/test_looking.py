@@ -133,6 +133,12 @@ def test_dates_with_two_readings_are_told(looked):
     assert (sure.columns[2].problem, sure.first) == ("", "2024-02-01T00:00:00+00:00")
 
 
+def test_a_first_line_that_may_be_a_row_is_told(looked):
+    """Where all is text nobody can know, unless the names mean something."""
+    assert "first line may be a row" in looked("a.csv", "anna,berlin\nbert,rome\n").form.doubts[0]
+    assert looked("a.csv", "user_id,town\nanna,berlin\nbert,rome\n").form.doubts == ()
+
+
 def test_of_a_large_file_the_first_rows_are_read(looked, monkeypatch):
     """And it is said that they are not all; a row that the border cuts is no row."""
     monkeypatch.setattr(heads, "MOST", 1000)

@@ -12,6 +12,8 @@ from pyarrow import parquet
 
 from pipeline import columns as c
 from pipeline.config import Options
+from pipeline.data.looking.checking import check_tables
+from pipeline.data.tables import KINDS
 from pipeline.folders import Home
 from pipeline.runs.run import Run
 from pipeline.scenarios import check_file
@@ -330,7 +332,10 @@ def test_a_recipe_reads_what_the_publisher_ships(name: str, tmp_path: Path, monk
         (tmp_path / "data" / path).write_bytes(content if isinstance(content, bytes) else content.encode())
     monkeypatch.setenv("CROSSLIFT_DATA", str(tmp_path / "data"))
     (tmp_path / f"{name}.yaml").write_text(f"name: {name}\n{RECIPES[name]}", encoding="utf-8")
-    run = Run.start(Home(tmp_path / "home"), "one", check_file(tmp_path / f"{name}.yaml"), Options())
+    scenario = check_file(tmp_path / f"{name}.yaml")
+    assert scenario.tables
+    assert not check_tables(scenario.tables, KINDS.__getitem__, (tmp_path / "data").resolve(), ()).problems
+    run = Run.start(Home(tmp_path / "home"), "one", scenario, Options())
     found = {}
     for domain, result in ingest(run).items():
         for path in run.path(result).glob("*.parquet"):

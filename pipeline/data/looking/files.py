@@ -1,7 +1,7 @@
 """A file as a whole: its form, its first rows and what stands in them; and what several have in common."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from pipeline import columns as c
 from pipeline.config import Alike
 from pipeline.data.files import SourceFile
-from pipeline.data.looking.forms import Form, guess_form
+from pipeline.data.looking.forms import NAMES_OR_ROW, Form, guess_form
 from pipeline.data.looking.profiles import Profile, profile, values_of
+from pipeline.data.looking.roles import BY_NAME
 from pipeline.data.looking.samples import read_sample
 from pipeline.data.spelling import WAYS
 
@@ -73,8 +74,9 @@ def look(file: SourceFile, path: str) -> Looked:
         scratch = Path(folder)
         form = guess_form(file, path, scratch)
         sample = read_sample(form.head, form.spec, form.format, scratch)
-    named = form.spec.header
-    found = profile(sample.table, sample.whole, named)
+    found = profile(sample.table, sample.whole, form.spec.header)
+    if any(column.why == BY_NAME for column in found.columns):  # names that mean something are no row
+        form = replace(form, doubts=tuple(doubt for doubt in form.doubts if doubt != NAMES_OR_ROW))
     columns = {role: found.column_of(role) for role in (*_JOINING, c.DOMAIN)}
     keys = pa.table({role: values_of(sample.table[name]) for role, name in columns.items() if name})
     return Looked(file.shown, form, found, sample.inner, keys)

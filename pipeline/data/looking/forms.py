@@ -13,6 +13,7 @@ from pipeline.data.files import SourceFile
 from pipeline.data.looking.heads import Head, head_of, usual_separator, whole_rows
 from pipeline.errors import DataError
 
+NAMES_OR_ROW = "all columns hold texts, so the first line may be a row; it is taken for the columns' names"
 _SNIFFED = 1 << 20  # characters by which the form is guessed
 _LINES = 20
 _NONE = "(empty)"  # how DuckDB says that it saw no quote
@@ -132,7 +133,7 @@ def _dialect(head: Head, encoding: str, scratch: Path, doubts: list[str]) -> dic
     if not found["HasHeader"]:
         stated |= {"header": False, "names": tuple(f"column_{place + 1}" for place in range(len(columns)))}
     elif all(column["type"] == "VARCHAR" for column in columns):
-        doubts.append("all columns hold texts, so the first line may be a row; it is taken for the columns' names")
+        doubts.append(NAMES_OR_ROW)
     if separator != "," and _has_decimal_commas(lines[1:], separator):
         stated["decimal"] = ","
     return stated

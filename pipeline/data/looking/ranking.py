@@ -53,6 +53,11 @@ def draft_ranking(logs: Sequence[Looked], catalogues: Sequence[Looked]) -> Draft
 
 def _say_columns(draft: Draft, file: Looked, alike: dict[str, list[str]], wanted: Sequence[str] | None = None) -> None:
     has = {column.role: column for column in file.profile.columns if column.role}
+    if c.TIMESTAMP not in has and any(column.name == c.TIMESTAMP for column in file.profile.columns):
+        draft.open_questions.append(
+            f"what {c.TIMESTAMP!r} in {file.shown} is: it is read as a time, because it is called so, and holds none "
+            "that can be read. Give the column another name in the file, or say its `format`."
+        )
     draft.head("columns", 3)
     for role in wanted or (c.USER, c.ITEM, c.TIMESTAMP, *_OPTIONAL, c.DOMAIN):
         column = has.get(role)

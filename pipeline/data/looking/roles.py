@@ -42,6 +42,7 @@ _FIT: Mapping[str, tuple[str, ...]] = {
     c.DOMAIN: ("text", "whole number"), c.TITLE: ("text",), c.CATEGORY: ("text", "whole number"), c.BRAND: ("text",),
     c.PRICE: ("number", "whole number"), c.IMAGE: ("text",),
 }  # fmt: skip
+BY_NAME = "by its name"
 _FEW = 20  # domains or kinds of event
 
 
@@ -86,7 +87,7 @@ def guess_roles(columns: Sequence[Seen], named: bool) -> dict[str, tuple[str, st
 
     for role in WORDS if named else ():
         if found := _by_name(role, free):
-            take(role, found, "by its name")
+            take(role, found, BY_NAME)
     for column in list(free):
         if c.TIMESTAMP not in roles and column.type == "time":
             take(c.TIMESTAMP, column, "by its values")
