@@ -100,6 +100,24 @@ def test_what_stands_in_a_log(looked):
     assert (by_name["price"].type, by_name["price"].empty, by_name["price"].distinct) == ("number", 1, 1)
 
 
+@pytest.mark.parametrize(
+    ("header", "roles"),
+    [
+        ("article_id,product_code,prod_name,product_type_no", {c.ITEM: "article_id", c.TITLE: "prod_name"}),
+        ("customer_number,sku,rating_number", {c.USER: "customer_number", c.ITEM: "sku"}),
+        ("User-ID,ISBN,Book-Rating", {c.USER: "User-ID", c.ITEM: "ISBN", c.VALUE: "Book-Rating"}),
+        ("reviewerID,parent_asin,asin", {c.USER: "reviewerID", c.ITEM: "parent_asin"}),
+        ("buyer_user_id,candidate_item_ids", {c.USER: "buyer_user_id"}),
+    ],
+)
+def test_names_tell_what_a_column_is(looked, header, roles):
+    """The surest word decides; a list of ids is none, and a number of ratings no rating."""
+    row = ",".join(
+        "1 2 3" if name.endswith("ids") else "x" if name.endswith("name") else "7" for name in header.split(",")
+    )
+    assert {one.role: one.name for one in looked("a.csv", f"{header}\n{row}\n").profile.columns if one.role} == roles
+
+
 def test_people_are_not_shown(looked):
     """Names, mails and phones show their shape alone; a product's name is none of a person."""
     rows = "Anna Öz,a@b.org,+49 170 1234567,yes\nBob,c@d.org,+49 30 998877,no\n"
@@ -131,6 +149,13 @@ def test_dates_with_two_readings_are_told(looked):
     assert found.first is None
     sure = looked("d.csv", "user_id,item_id,date\n1,2,01/02/2024\n1,3,23/04/2024\n").profile
     assert (sure.columns[2].problem, sure.first) == ("", "2024-02-01T00:00:00+00:00")
+
+
+def test_lines_before_the_names_are_told(looked):
+    """They are skipped, and that is a guess."""
+    found = looked("a.csv", "export of May\n\nuser_id,item_id,n\nu1,i1,7\nu2,i2,8\n")
+    assert stated(found) == {"skip": 2}
+    assert "the first 2 lines" in found.form.doubts[0]
 
 
 def test_a_first_line_that_may_be_a_row_is_told(looked):
@@ -182,6 +207,7 @@ def test_ids_in_common_and_where_spellings_hide_them(looked):
         ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 500)[:-20], "is the file whole"),
         ("a.json", "{'user_id': 'u1', 'items': []}\n", "expected one JSON object on each line"),
         ("a.parquet", "nothing", "expected a whole Parquet file"),
+        ("a.csv", '"isbn";"title"\n"1";"a"\n"2";"b"\n"3";"c\\";d""\n"4";"e"\n', r"line 4: expected 2 fields"),
     ],
 )
 def test_what_is_no_table_is_refused(looked, name, content, match):

@@ -16,6 +16,7 @@ from pipeline.errors import DataError
 NAMES_OR_ROW = "all columns hold texts, so the first line may be a row; it is taken for the columns' names"
 _SNIFFED = 1 << 20  # characters by which the form is guessed
 _LINES = 20
+_SEPARATORS = (";", "\t", "|")
 _NONE = "(empty)"  # how DuckDB says that it saw no quote
 _WORKBOOK = b"[Content_Types].xml"
 # Those in which tables are shipped, the likeliest first; among all that there are, short texts fit too many.
@@ -117,8 +118,12 @@ def _dialect(head: Head, encoding: str, scratch: Path, doubts: list[str]) -> dic
     where.write_text(plain, encoding="utf-8")
     lines = [line for line in plain.splitlines()[:_LINES] if line.strip()]
     double = bool(lines) and all("::" in line for line in lines)  # DuckDB reads it, and does not try it
-    found = _sniffed(where, head.file.shown, double)
-    separator = "::" if double else str(found["Delimiter"])
+    found = _sniffed(where, head.file.shown, ", delim = '::'" if double else "")
+    if len(found["Columns"]) == 1 and (other := next((one for one in _SEPARATORS if one in lines[0]), "")):
+        # some rows do not fit, and the reader will say which
+        forced = f", delim = {text(other)}, ignore_errors = true, strict_mode = false"
+        found = _sniffed(where, head.file.shown, forced)
+    separator = str(found["Delimiter"])
     columns, quote = found["Columns"], found["Quote"]
     stated: dict[str, Any] = {}
     if len(columns) > 1 and separator != usual_separator(head.name):
@@ -130,6 +135,7 @@ def _dialect(head: Head, encoding: str, scratch: Path, doubts: list[str]) -> dic
         stated |= {"escape": found["Escape"]} if found["Escape"] not in (_NONE, quote) else {}
     if found["SkipRows"]:
         stated["skip"] = found["SkipRows"]
+        doubts.append(f"the first {found['SkipRows']} lines seem to be neither names nor rows, and are skipped")
     if not found["HasHeader"]:
         stated |= {"header": False, "names": tuple(f"column_{place + 1}" for place in range(len(columns)))}
     elif all(column["type"] == "VARCHAR" for column in columns):
@@ -139,9 +145,8 @@ def _dialect(head: Head, encoding: str, scratch: Path, doubts: list[str]) -> dic
     return stated
 
 
-def _sniffed(where: Path, shown: str, double: bool) -> dict[str, Any]:
+def _sniffed(where: Path, shown: str, options: str) -> dict[str, Any]:
     names = ("Delimiter", "Quote", "Escape", "SkipRows", "HasHeader", "Columns")
-    options = ", delim = '::'" if double else ""
     asked = f"SELECT {', '.join(names)} FROM sniff_csv({text(str(where))}{options})"  # noqa: S608
     try:
         with duckdb.connect() as opened:

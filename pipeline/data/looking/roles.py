@@ -6,7 +6,7 @@ from typing import Protocol
 
 from pipeline import columns as c
 
-# Words for a canonical column, the surest first. A name is taken apart from case, signs and an ending such as `_id`.
+# Words for a canonical column, the surest first. Case and signs of a name do not count.
 WORDS: Mapping[str, tuple[str, ...]] = {
     c.USER: ("user", "customer", "visitor", "reviewer", "member", "client", "buyer", "account", "person", "household",
              "uid", "session"),
@@ -17,10 +17,11 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     c.EVENT: ("event", "eventtype", "behavior", "behaviour", "behaviortype", "action", "interactiontype"),
     c.POSITION: ("position",),
     c.SPLIT: ("split",),
-    c.VALUE: ("rating", "score", "stars", "overall"),
+    c.VALUE: ("rating", "bookrating", "score", "stars", "overall"),
     c.DOMAIN: ("domain", "country", "market", "marketplace", "shop", "store", "site", "platform", "locale"),
     c.TITLE: ("title", "productname", "prodname", "itemname", "name"),
-    c.CATEGORY: ("category", "genre", "genres", "categorycode", "maincategory", "producttype", "categories"),
+    c.CATEGORY: ("category", "genre", "genres", "categorycode", "maincategory", "producttype",
+                 "producttypename", "categories", "categoryid"),
     c.BRAND: ("brand", "manufacturer", "publisher"),
     c.PRICE: ("price", "unitprice"),
     c.IMAGE: ("image", "imageurl"),
@@ -43,6 +44,7 @@ _FIT: Mapping[str, tuple[str, ...]] = {
     c.PRICE: ("number", "whole number"), c.IMAGE: ("text",),
 }  # fmt: skip
 BY_NAME = "by its name"
+_ENDINGS = ("(?:ids?)?", "(?:code|no|nr|key|number)")  # that only say that it is an id, the surer ones first
 _FEW = 20  # domains or kinds of event
 
 
@@ -65,10 +67,9 @@ class Seen(Protocol):
     def texts(self) -> Sequence[str]: ...  # noqa: D102
 
 
-def stem(name: str) -> str:
-    """A name without case, signs and an ending that only says that it is an id."""
-    plain = re.sub(r"[^a-z0-9]", "", name.lower())
-    return re.sub(r"(?<=.)(?:ids?|code|no|nr|key|number)$", "", plain)
+def plain(name: str) -> str:
+    """A name without case and signs."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def guess_roles(columns: Sequence[Seen], named: bool) -> dict[str, tuple[str, str]]:
@@ -104,8 +105,7 @@ def guess_label(columns: Sequence[Seen]) -> str | None:
     """The column that seems to be a label: one that is called so and has few values or says yes or no."""
     for word in LABELS:
         for column in columns:
-            plain = re.sub(r"[^a-z0-9]", "", column.name.lower())
-            if plain == word and (column.type == "flag" or 1 < column.distinct <= _FEW):
+            if plain(column.name) == word and (column.type == "flag" or 1 < column.distinct <= _FEW):
                 return column.name
     yes_or_no = [column for column in columns if column.type == "flag" or column.distinct == 2]
     return next((column.name for column in yes_or_no if re.match(r"is[_A-Z]", column.name)), None)
@@ -113,8 +113,8 @@ def guess_label(columns: Sequence[Seen]) -> str | None:
 
 def is_personal(name: str) -> bool:
     """Whether a column is called like what belongs to a person."""
-    plain = re.sub(r"[^a-z0-9]", "", name.lower())
-    return plain in PERSONAL or any(plain.endswith(word) for word in PERSONAL if len(word) > 4)
+    word = plain(name)
+    return word in PERSONAL or any(word.endswith(one) for one in PERSONAL if len(one) > 4)
 
 
 def _by_name(role: str, free: Sequence[Seen]) -> Seen | None:
@@ -124,14 +124,15 @@ def _by_name(role: str, free: Sequence[Seen]) -> Seen | None:
         fit = [column for column in fit if not any(" " in one for one in column.examples)]
     if role in (c.EVENT, c.DOMAIN, c.SPLIT):
         fit = [column for column in fit if column.distinct <= _FEW]
-    for word in WORDS[role]:
-        for column in fit:
-            if stem(column.name) == word or re.sub(r"[^a-z0-9]", "", column.name.lower()) == word:
-                return column
+    endings = _ENDINGS if role in (c.USER, c.ITEM) else ("",)
+    for ending in endings:
+        names = {re.sub(rf"(?<=.){ending}$", "", plain(column.name)): column for column in reversed(fit)}
+        if found := next((names[word] for word in WORDS[role] if word in names), None):
+            return found
     if role not in (c.USER, c.ITEM, c.TIMESTAMP):
         return None
     for word in (word for word in WORDS[role] if len(word) > 3):
         for column in fit:
-            if stem(column.name).endswith(word):
+            if re.sub(rf"(?:{'|'.join(endings)})$", "", plain(column.name)).endswith(word):
                 return column
     return None
