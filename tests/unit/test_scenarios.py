@@ -198,6 +198,10 @@ SECRET = "Tr0ub4dor-and-3"
             {"files": {"x": {"path": "a.csv", "nams": []}}, "query": "SELECT 1"},
             r"files\.x\.nams: .*Did you mean 'names'",
         ),
+        (
+            {"files": {"x": {"path": "a.csv", "decimal": ","}}, "query": "SELECT 1"},
+            r"write replace\(price, ',', '\.'\)",
+        ),
         ({"files": {}, "query": "SELECT 1"}, r"\.files: .*at least 1 item"),
         ({"path": "a.csv", "separator": "-----"}, r"separator: expected one to four bytes that are no quote"),
         ({"path": "a.csv", "encoding": "utf-9"}, r"encoding: expected an encoding that Python knows, .*got 'utf-9'"),
