@@ -166,6 +166,7 @@ def _candidate_lanes(settings: JudgeSettings, comparison: "Comparison") -> list[
             lane.valid[comparison.metric],
             transfer=lane.domains != (settings.target,),
             recipe=recipe_of(settings, lane.name),
+            counterpart=lane.counterpart,
         )
         for lane in comparison.lanes
         if not lane.oracle
