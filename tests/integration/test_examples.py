@@ -109,7 +109,7 @@ def test_predict_answers_a_file(crosslift: Crosslift, loans: dict[str, Any], fol
     assert same["probability"].to_numpy() == pytest.approx(answered["probability"].to_numpy(), abs=1e-9)
     (folder / "strange.jsonl").write_text('{"income": 1, "debt": null, "months": 3, "job": "pilot", "row_id": "x"}\n')
     done = crosslift("predict", "car_loans", "strange.jsonl")
-    assert done.stdout.splitlines()[1].startswith("0,x,")
+    assert done.stdout.splitlines()[1].startswith('0,"x",')
     assert done.stdout.splitlines()[1].endswith(",1")
     asked.drop(columns="job").to_csv(folder / "less.csv", index=False)
     done = crosslift("predict", "car_loans", "less.csv")
@@ -141,4 +141,4 @@ def test_a_number_is_predicted_too(crosslift: Crosslift, folder: Path) -> None:
     pd.read_csv(folder / "loans.csv").head(5).to_csv(folder / "whole.csv", index=False)
     done = crosslift("predict", "income", "whole.csv")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == "request,income,unknown"
+    assert done.stdout.splitlines()[0] == '"request","income","unknown"'
