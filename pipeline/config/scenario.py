@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pipeline.config.base import Bridge, Config, Draw, Name, Share
+from pipeline.config.base import Bridge, Config, Draw, Name, Share, Thinning
 from pipeline.config.baselines import Baseline, BaselineConfig
 from pipeline.config.data import Embedded, Split, Tables
 from pipeline.config.methods import Strategy, Training
@@ -68,6 +68,7 @@ class Scenario(Config):
     schedule: Annotated[str, AfterValidator(_comes)] | None = None  # cron, UTC; None: only by hand
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     target_share: Share = 1.0  # share of the target's training and validation rows that is used
+    thinning: Thinning = "proportional"  # stratified: each class keeps that share of its rows, and at least one
     share_draw: Draw = 0  # another number draws other rows of that share; a claim rests on several
     shares: tuple[Share, ...] = ()  # further shares whose curve the report draws
 
@@ -124,6 +125,8 @@ class Scenario(Config):
             raise ValueError(
                 f"tables: the task {task.name} reads {' and '.join(task.tables)}, but nothing of {', '.join(unread)}"
             )
+        if self.thinning == "stratified" and not task.strata:
+            raise ValueError(f"thinning: the rows of the task {task.name} are of no classes; expected proportional")
         if isinstance(task, ExamplesTask):
             self._check_slices(task)
         told = {name for tables in (self.tables.named.values() if self.tables else ()) for one in tables

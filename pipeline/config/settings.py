@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import JsonValue, SerializeAsAny
 
-from pipeline.config.base import Bridge, Config, Name, Share
+from pipeline.config.base import Bridge, Config, Name, Share, Thinning
 from pipeline.config.baselines import Baseline
 from pipeline.config.data import Split
 from pipeline.config.methods import Adaptation, Further, Strategy, Training
@@ -81,6 +81,7 @@ class PrepareSettings(Settings):
     split: Split
     share: float
     draw: int
+    stratified: bool
     needs: tuple[str, ...]
 
 
@@ -156,6 +157,7 @@ class JudgeSettings(FitSettings):
     name: Name
     title: str
     target_share: Share
+    thinning: Thinning
     bridges: tuple[Bridge, ...]
     model: SerializeAsAny[ModelConfig]
     training: Training

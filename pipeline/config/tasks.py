@@ -23,6 +23,7 @@ class TaskConfig(Config):
     labels: ClassVar[frozenset[str]]  # kinds of label that they have
     tables: ClassVar[tuple[str, ...]]  # kinds of table that it reads, the one whose rows are learnt from first
     splits: ClassVar[frozenset[str]]  # kinds of split that can part its rows
+    strata: ClassVar[bool] = False  # its rows are of classes, each of which can keep its share when rows are taken away
     bridges: ClassVar[frozenset[Bridge]]  # what its domains can have in common
     unlabelled: ClassVar[frozenset[Bridge]] = frozenset()  # of these an adaptation needs one where labels are missing
 
@@ -57,6 +58,7 @@ class ExamplesTask(TaskConfig):
     fields: ClassVar[frozenset[str]] = frozenset({"features"})
     tables: ClassVar[tuple[str, ...]] = ("examples",)
     splits: ClassVar[frozenset[str]] = frozenset({"shipped", "time", "hash"})
+    strata: ClassVar[bool] = True
     bridges: ClassVar[frozenset[Bridge]] = frozenset({"features"})
 
     label: ColumnName  # what is predicted; a row without a value is unlabelled

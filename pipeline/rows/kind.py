@@ -73,6 +73,7 @@ class Given:
     split: Any  # the config of the split
     share: float
     draw: int
+    stratified: bool = False  # each class keeps that share of its rows, and at least one
 
 
 @dataclass(frozen=True)

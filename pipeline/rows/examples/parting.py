@@ -16,7 +16,7 @@ from pipeline import columns as c
 from pipeline.config import BinaryTask, ExamplesTask, HashSplit, RegressionTask, ShippedSplit, TimeSplit
 from pipeline.data.splits import PART, TEST, TRAIN, VALID
 from pipeline.errors import DataError
-from pipeline.rows.examples.naming import COMPONENT, Hashes, components, draw_of, names_of
+from pipeline.rows.examples.naming import COMPONENT, Hashes, components, draw_of, names_of, stratified_draw_of
 from pipeline.rows.examples.tables import NAME
 from pipeline.rows.kind import Given, Parts, Tables
 
@@ -26,6 +26,7 @@ _CLASSES = 20  # that are counted by name
 
 Border = pd.Timestamp | None
 IntArray = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class PartExamples:
         """Nothing can be chosen or judged where all rows are of one class; without labels nothing is chosen here."""
         if isinstance(self.task, RegressionTask) or not given.share:
             return
-        kept = draw_of(rows, f"share {given.draw}", given.share)
+        kept = self._kept(given, rows)
         for code, told in ((VALID, "validation"), (TEST, "the test")):
             held = rows.loc[(rows[PART] == code) & (kept | (code == TEST)), self.task.label].dropna()
             if isinstance(self.task, BinaryTask) and self.task.positive is not None:
@@ -107,10 +108,21 @@ class PartExamples:
                     "or another `share_draw`, or change `split` in the scenario."
                 )
 
+    def _kept(self, given: Given, rows: pd.DataFrame) -> Mask:
+        """Which rows [N] thinning keeps; where it is stratified, of training and validation rows each for itself."""
+        purpose = f"share {given.draw}"
+        if not (given.stratified and given.share):
+            return draw_of(rows, purpose, given.share)
+        strata, kept = self._strata(rows), np.zeros(len(rows), dtype=bool)
+        for code in (TRAIN, VALID):
+            own = (rows[PART] == code).to_numpy()
+            kept[own] = stratified_draw_of(rows[own], purpose, given.share, strata[own])
+        return kept
+
     def _published(self, given: Given, parted: _Parted) -> Parts:
         rows = parted.rows
         part = rows[PART].to_numpy()
-        kept = (part == TEST) | draw_of(rows, f"share {given.draw}", given.share)
+        kept = (part == TEST) | self._kept(given, rows)
         columns = [c.ROW, COMPONENT, PART, KEPT, *(name for name in (c.TIMESTAMP,) if name in rows)]
         declared = [name for name in (*self.task.features, self.task.label) if name in rows]
         table = rows.assign(**{PART: part.astype(np.int8), KEPT: kept})[[*columns, *declared]]
