@@ -53,6 +53,7 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     epochs: Annotated[int | None, typer.Option(help="At most so many passes over the training rows.")] = None,
     target_share: Share = None,
     share_draw: Annotated[int | None, typer.Option(help="Another number takes other rows for that share.")] = None,
+    split_draw: Annotated[int | None, typer.Option(help="Another number divides the rows anew: a trial.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Compute again what could be reused.")] = False,
     promote: Annotated[
         bool,
@@ -64,7 +65,7 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
 ) -> None:
     """Run a scenario from its tables to the registry, and print comparison, verdict and outcome.
 
-    What did not change is reused; a killed run goes on where it was. Strategies, seed or epochs that are not the
+    What did not change is reused; a killed run goes on where it was. Strategies, seed, epochs or split that are not the
     scenario's make the run a trial, which serves only with --promote. Exit code 0: the run's model serves at the end.
     4: it does not, for the reason that stands under the outcome. 1: a step or a lane failed; the other lanes and the
     report are there all the same.
@@ -75,8 +76,8 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     from pipeline.steps import call_task
 
     options = _options(
-        strategies, seed=seed, epochs=epochs, target_share=target_share, share_draw=share_draw, force=force,
-        promote=promote,
+        strategies, seed=seed, epochs=epochs, target_share=target_share, share_draw=share_draw,
+        split_draw=split_draw, force=force, promote=promote,
     )  # fmt: skip
     with _running(scenario, run_id, options) as started:
         outcomes = run_graph(started, graph_of(started.scenario), call_task, jobs or _cores(), _teller())
@@ -94,6 +95,43 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
         if code == ExitCode.NOT_PROMOTED:
             print("The run succeeded, and its model does not serve (exit code 4).")
     raise typer.Exit(code)
+
+
+@app.command()
+def repeat(
+    scenario: ScenarioName,
+    splits: Annotated[int | None, typer.Option(min=2, help="How many; `repeats` of the scenario if not given.")] = None,
+    jobs: Jobs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a scenario on several splits of the same rows, up to the verdict, and print how far each lane spreads.
+
+    What is there is reused, so that a second call goes on where the first was. Nothing is registered; the report of the
+    scenario's own split shows the spread from then on, while the rows stay the same.
+    """
+    from pipeline.cli.repeating import repeat as again
+
+    wanted = splits or load_scenario(scenario).repeats
+    if wanted < 2:
+        raise ConfigError(f"repeats: expected at least two splits of {scenario}, got 1; name --splits.")
+
+    def one(draw: int) -> "Run":
+        from pipeline.runs.sequence import run_graph
+        from pipeline.steps import call_task
+
+        with _running(scenario, None, Options(split_draw=draw)) as started:
+            run_graph(started, judged_graph(started.scenario), call_task, jobs or _cores(), _teller())
+        return started
+
+    from pipeline.runs.graph import judged_graph
+
+    found = again(load_scenario(scenario), wanted, one)
+    if as_json:
+        print_json({"scenario": scenario, "splits": [row.model_dump(mode="json") for row in found]})
+    else:
+        names = ("lane", "mean", "deviation over splits", "worst", "best", "half the interval over units", "ahead")
+        rows = [(r.lane, r.mean, r.deviation, r.worst, r.best, r.half_width, f"{r.ahead} of {r.splits}") for r in found]
+        print_table(names, rows)
 
 
 @app.command()

@@ -103,6 +103,11 @@ class SplitConfig(Config):
     needs_time: ClassVar[bool] = False  # a row without a time has no place in it
     cold: ClassVar[bool] = False  # the test holds what no training row has
 
+    @property
+    def drawn(self) -> int | None:
+        """Which of many ways to divide the same rows it is; None where there is one only."""
+        return None
+
     def for_sources(self) -> Self:
         """What of it decides about a source's rows."""
         return self
@@ -162,6 +167,11 @@ class HashSplit(SplitConfig):
     valid: Share = 0.2
     test: Share = 0.2
     draw: Draw = 0  # another number divides them anew
+
+    @property
+    def drawn(self) -> int | None:
+        """The draw."""
+        return self.draw
 
     def for_sources(self) -> Self:
         """What of it decides about a source's rows: not the test's share, nor the draw, which are the target's."""

@@ -72,6 +72,8 @@ class Scenario(Config):
     share_draw: Draw = 0  # another number draws other rows of that share; a claim rests on several
     shares: tuple[Share, ...] = ()  # further shares whose curve the report draws
 
+    repeats: int = Field(default=1, ge=1, le=100)  # splits whose spread the report shows; each a run of its own
+
     @property
     def domains(self) -> tuple[str, ...]:
         """The sources, then the target."""
@@ -125,6 +127,8 @@ class Scenario(Config):
             raise ValueError(
                 f"tables: the task {task.name} reads {' and '.join(task.tables)}, but nothing of {', '.join(unread)}"
             )
+        if self.repeats > 1 and self.split.drawn is None:
+            raise ValueError(f"repeats: a split by {self.split.kind} divides the rows in one way only; expected hash")
         if self.thinning == "stratified" and not task.strata:
             raise ValueError(f"thinning: the rows of the task {task.name} are of no classes; expected proportional")
         if isinstance(task, ExamplesTask):
@@ -231,5 +235,6 @@ class Options(Config):
     epochs: int | None = Field(default=None, ge=1, le=1000)
     target_share: Share | None = None
     share_draw: Draw | None = None
+    split_draw: Draw | None = None
     force: bool = False  # compute again what could be reused
     promote: bool = False  # let a trial serve: a run whose strategies, seed or epochs are not the scenario's

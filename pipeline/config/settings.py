@@ -175,12 +175,14 @@ class RejudgeSettings(JudgeSettings):
 
 
 class ReportSettings(Settings):
-    """`points`: those of the curve over shares; `outcome`: None while nobody knows what became of the run."""
+    """`points` and `splits`: of other shares and splits; `outcome`: None while nobody knows what became of the run."""
 
     task: SerializeAsAny[TaskConfig]
     shares: tuple[Share, ...]
     strategies: tuple[Strategy, ...]
     points: tuple[JsonValue, ...]
+    repeats: int
+    splits: tuple[JsonValue, ...]
     outcome: Outcome | None
 
 
