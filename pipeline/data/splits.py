@@ -56,6 +56,12 @@ def is_kept(rows: pd.DataFrame, share: float, draw: int = 0) -> Mask:
     return np.asarray((hashed >> np.uint64(11)) / 2.0**53 < share)  # exact: a double has 53 bits
 
 
+def latest(rows: pd.DataFrame) -> pd.Timestamp | None:
+    """The time of the last row, None where there are no times."""
+    last = rows[c.TIMESTAMP].max() if c.TIMESTAMP in rows else pd.NaT
+    return None if pd.isna(last) else pd.Timestamp(last)
+
+
 def order_column(rows: pd.DataFrame) -> str | None:
     """The column that says which row came first: the time, else the position, else none."""
     return next((column for column in (c.TIMESTAMP, c.POSITION) if column in rows), None)

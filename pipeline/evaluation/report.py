@@ -15,7 +15,7 @@ from pipeline.evaluation.curve import CurvePoint
 from pipeline.evaluation.gate import Verdict
 from pipeline.evaluation.terms import TARGET_ONLY
 from pipeline.labels.words import Words
-from pipeline.results import Cost, Outcome
+from pipeline.results import Cost, Finding, Outcome
 
 
 class StepCost(BaseModel):
@@ -41,7 +41,7 @@ class Report(BaseModel):
     shares: tuple[float, ...]  # that the scenario wants on the curve
     costs: tuple[StepCost, ...]
     latencies: dict[str, float]  # lane -> seconds of one prediction
-    give_aways: tuple[str, ...] = ()  # features that tell the label by themselves
+    findings: tuple[Finding, ...] = ()  # what is to be known before any number
 
 
 Word = Literal["helps", "hurts", "not shown", "oracle", ""]

@@ -86,7 +86,8 @@ def _given(settings: PrepareSettings, inputs: Mapping[str, Folder]) -> "Given":
 def _publish(settings: PrepareSettings, parts: "Parts", folder: Path) -> PrepareFacts:
     parts.write(folder)
     _refuse_empty(settings.domain, parts.rows, settings.needs)
-    return PrepareFacts(rows=parts.rows, kept=parts.kept, dropped=parts.dropped, known=parts.known)
+    latest = parts.latest.isoformat() if parts.latest is not None else None
+    return PrepareFacts(rows=parts.rows, kept=parts.kept, dropped=parts.dropped, known=parts.known, latest=latest)
 
 
 def _tables(cleaned: Folder) -> "dict[str, pd.DataFrame]":

@@ -101,4 +101,4 @@ def _published(given: Given, parted: Parted) -> tuple[DomainData, Parts]:
     kept = int((data.rows["kept"] & (part != PART_CODES[c.TEST])).sum())
     dropped = {**parted.dropped, "outside_catalogue": len(parted.rows) - len(data.rows)}
     known = {"users": len(data.users), "catalogue": len(data.items), "words": data.has_text}
-    return data, Parts(data.write, counts, kept, dropped, known)
+    return data, Parts(data.write, counts, kept, dropped, known, splits.latest(parted.rows))

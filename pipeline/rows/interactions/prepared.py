@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from scipy import sparse
 from pipeline import columns as c
 from pipeline.config import Bridge
 from pipeline.data.splits import PART, TEST, is_kept, order_column
+from pipeline.rows.kind import PARTED_UNIT
 from pipeline.views import PAST, ROW, UNIT, IntArray, ItemLabel, Past, View, taken_elsewhere
 
 PART_CODES = {part: code for code, part in enumerate(c.PARTS)}  # 0 train, 1 valid, 2 test
@@ -99,6 +101,7 @@ class DomainData:
 class Domains:
     """Source domains and the target over one index of users, which is made anew whenever domains meet."""
 
+    units: ClassVar[str] = "users"
     sources: tuple[DomainData, ...]
     target: DomainData
 
@@ -133,6 +136,11 @@ class Domains:
         trained = rows.loc[rows["part"] != PART_CODES[c.TEST], "item"]
         counts = np.bincount(trained, minlength=len(items)).astype(np.int64)
         return Domains(self.sources, replace(self.target, rows=rows, items=items.assign(train_count=counts)))
+
+    def parted(self) -> pd.DataFrame:
+        """The target's rows that are used, with part, user and time."""
+        rows = self.target.rows
+        return rows[rows["kept"] | (rows["part"] == PART_CODES[c.TEST])].rename(columns={"user": PARTED_UNIT})
 
     @cached_property
     def users(self) -> pd.Index:
