@@ -93,7 +93,7 @@ class Parts:
         kept: Rows for training and validation that thinning keeps.
         dropped: Rows that are in no part, by reason.
         known: What else there is to tell of it.
-        latest: The time of the last row of all, None where there are no times.
+        span: The times of the first and the last row, None where there are no times.
     """
 
     write: Callable[[Path], None]
@@ -101,7 +101,7 @@ class Parts:
     kept: int
     dropped: dict[str, int]
     known: dict[str, int]
-    latest: pd.Timestamp | None = None
+    span: tuple[pd.Timestamp, pd.Timestamp] | None = None
 
 
 class Parting(Protocol):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline import columns as c
 from pipeline.config import BinaryTask, ExamplesTask, HashSplit, RegressionTask, ShippedSplit, TimeSplit
-from pipeline.data.splits import PART, TEST, TRAIN, VALID, latest
+from pipeline.data.splits import PART, TEST, TRAIN, VALID, span
 from pipeline.errors import DataError
 from pipeline.rows.examples.naming import COMPONENT, Hashes, components, draw_of, names_of
 from pipeline.rows.examples.tables import NAME
@@ -125,7 +125,7 @@ class PartExamples:
             table.to_parquet(folder / "rows.parquet", index=False, compression="zstd")
 
         learnt = int((kept & (part != TEST)).sum())
-        return Parts(write, counts, learnt, parted.dropped, known, latest(rows))
+        return Parts(write, counts, learnt, parted.dropped, known, span(rows))
 
 
 def _by_hash(rows: pd.DataFrame, strata: IntArray, given: Given) -> _Parted:

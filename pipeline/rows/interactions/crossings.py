@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline import columns as c
-from pipeline.config import Bridge, CheckSettings, ColdUsersSplit, ShippedSplit
+from pipeline.config import Bridge, CheckSettings, ColdUsersSplit, HashSplit, ShippedSplit
 from pipeline.data.rules import Check
+from pipeline.data.splits import FEWEST_ROWS, order_column
 from pipeline.rows.figures import SHARE, Figures, Told
 from pipeline.rows.kind import CleanTables
 
@@ -49,7 +50,7 @@ def crossing_checks(
         name, rule = f"{part} rows of {settings.target}", f"{part}_labels"
         if settings.target_labels:
             told = Told(rule, f"at least 1 {part} row of the target by the split {settings.split.kind!r}",
-                        "deliver target rows of that part, or choose another split")  # fmt: skip
+                        f"deliver {settings.split.asks}, or choose another split")  # fmt: skip
             figures.expect(name, count, "critical", told, min_value=1)
         elif part == c.TEST:
             told = Told(rule, "at least 1 test row of the target, so that the gate can judge without a person",
@@ -136,7 +137,10 @@ def _labels(settings: CheckSettings, target: pd.DataFrame) -> dict[str, int]:
     if isinstance(split, ColdUsersSplit):
         test = int(split.test * len(target))  # about: who is cold hangs on the sources too
         return {c.TRAIN: len(target) - test, c.TEST: test}
-    ordered = next((name for name in (c.TIMESTAMP, c.POSITION) if name in target), None)
+    if isinstance(split, HashSplit):
+        tested = int((target[c.USER].value_counts() >= FEWEST_ROWS).sum())
+        return {c.TRAIN: len(target) - 2 * tested, c.TEST: tested}
+    ordered = order_column(target)
     dated = target[target[ordered].notna()] if ordered else target.iloc[:0]
     if split.kind == "time":
         test = int(split.test * len(dated))
