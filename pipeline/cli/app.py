@@ -172,9 +172,9 @@ def audit(
     run_id: Annotated[str | None, typer.Option("--run", help="A run of the scenario, instead of a new one.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look for leaks: run ingest to audit, and count the marked rows by domain and kind."""
+    """Look for leaks: run ingest to audit, tell what is to be known, and count the marked rows by domain and kind."""
     from pipeline.folders import read_json
-    from pipeline.results import AUDIT
+    from pipeline.results import AUDIT, Finding
     from pipeline.runs.graph import data_graph
     from pipeline.runs.sequence import run_graph
     from pipeline.steps import call_task
@@ -186,6 +186,8 @@ def audit(
     if as_json:
         print_json({"run_id": started.run_id, "scenario": scenario, "folder": str(folder), **report})
         return
+    for one in report["findings"]:
+        text_console().print(f"Warning: {Finding.model_validate(one)}", style="yellow")
     rows = [(domain, *row) for domain, counts in report["domains"].items() for row in _counts(counts)]
     print_table(("domain", "rows", "kind", "marked", "of"), rows)
     print(f"Marks: {folder / 'marks.parquet'}")

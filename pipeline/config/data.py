@@ -102,6 +102,7 @@ class SplitConfig(Config):
     needs_sources: ClassVar[bool] = False  # it looks at who is known in the sources
     needs_time: ClassVar[bool] = False  # a row without a time has no place in it
     cold: ClassVar[bool] = False  # the test holds what no training row has
+    asks: ClassVar[str]  # what must be there, or a part stays empty
 
     @property
     def drawn(self) -> int | None:
@@ -116,6 +117,8 @@ class SplitConfig(Config):
 class ShippedSplit(SplitConfig):
     """The split that the data set ships, in the column `split`; rows with other values are left out."""
 
+    asks: ClassVar[str] = "rows whose column `split` says what the scenario names under train, valid and test"
+
     kind: Literal["shipped"]
     train: tuple[str, ...] = ("train",)
     valid: tuple[str, ...] = ()  # empty: one training row of each user with four or more, chosen by a hash
@@ -126,6 +129,10 @@ class TimeSplit(SplitConfig):
     """Train before validation before test, over all users at once; the shares are of the target's rows."""
 
     needs_time: ClassVar[bool] = True
+    asks: ClassVar[str] = (
+        "rows at different times, enough for the shares, and rows of the sources from before them: those of one "
+        "instant are never divided"
+    )
 
     kind: Literal["time"]
     valid: Share = 0.1
@@ -137,7 +144,12 @@ class TimeSplit(SplitConfig):
 
 
 class LeaveLastOutSplit(SplitConfig):
-    """Each user's last row of the target is for the test and the last but one for validation."""
+    """Each user's last order of the target is for the test and the last but one for validation.
+
+    An order is the rows with one `order_id`, else of one time or position.
+    """
+
+    asks: ClassVar[str] = "users with rows at two different times or in two orders, and at three for validation"
 
     kind: Literal["leave_last_out"]
 
@@ -150,6 +162,7 @@ class ColdUsersSplit(SplitConfig):
 
     needs_sources: ClassVar[bool] = True
     cold: ClassVar[bool] = True
+    asks: ClassVar[str] = "users of the target whom a source knows, and others, enough for the shares"
 
     kind: Literal["cold_users"]
     valid: Share = 0.1
@@ -161,7 +174,12 @@ class ColdUsersSplit(SplitConfig):
 
 
 class HashSplit(SplitConfig):
-    """Components of rows that belong together, divided by a hash so that each class has its shares of every part."""
+    """Divided by a hash: components of examples, each class by the shares; or the rows of each user by the shares.
+
+    It knows no time: where interactions have one, the audit marks rows that have a later one in training.
+    """
+
+    asks: ClassVar[str] = "users with four rows or more, or enough labelled rows that share no group"
 
     kind: Literal["hash"]
     valid: Share = 0.2

@@ -92,9 +92,15 @@ class PreparedSettings(DomainSettings):
 
 
 class AuditSettings(PreparedSettings):
-    """`cold_start`: the test may hold what no training row has."""
+    """`cold_start`: the test may hold what no training row has; `by_time`: the split goes by time.
+
+    `began`: when the run did, None where no row is later; `ignored`: rows of other domains, by table and domain.
+    """
 
     cold_start: bool
+    by_time: bool
+    began: str | None
+    ignored: dict[str, dict[str, int]]
 
 
 class FitSettings(PreparedSettings):

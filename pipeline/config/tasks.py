@@ -37,19 +37,31 @@ class TaskConfig(Config):
         return type(self)()
 
 
+class MinRows(Config):
+    """How many training rows a user and an item must have, or theirs are left out; one: all stay."""
+
+    users: int = Field(default=1, ge=1, le=1000)
+    items: int = Field(default=1, ge=1, le=1000)
+
+
 class RankingTask(TaskConfig):
     """Rank the target's catalogue for each user."""
 
     fields: ClassVar[frozenset[str]] = frozenset({"past"})
     labels: ClassVar[frozenset[str]] = frozenset({"items"})
     tables: ClassVar[tuple[str, ...]] = ("interactions", "items")
-    splits: ClassVar[frozenset[str]] = frozenset({"shipped", "time", "leave_last_out", "cold_users"})
+    splits: ClassVar[frozenset[str]] = frozenset({"shipped", "time", "leave_last_out", "cold_users", "hash"})
     bridges: ClassVar[frozenset[Bridge]] = frozenset({"users", "items", "item_features"})
     unlabelled: ClassVar[frozenset[Bridge]] = frozenset({"users"})
 
     kind: Literal["ranking"] = "ranking"
     cutoffs: tuple[int, ...] = (10, 20)
     metric: Literal["ndcg", "recall", "hit_rate", "mrr"] = "ndcg"  # at the first cutoff; chooses and is gated
+    min_rows: MinRows = MinRows()
+
+    def as_rows(self) -> Self:
+        """Which rows are left out; not the metric."""
+        return type(self)(min_rows=self.min_rows)
 
 
 class ExamplesTask(TaskConfig):

@@ -16,7 +16,7 @@ from pipeline.evaluation.gate import Verdict
 from pipeline.evaluation.spread import SplitPoint, spread
 from pipeline.evaluation.terms import TARGET_ONLY
 from pipeline.labels.words import Words
-from pipeline.results import Cost, Outcome
+from pipeline.results import Cost, Finding, Outcome
 
 
 class StepCost(BaseModel):
@@ -44,7 +44,7 @@ class Report(BaseModel):
     repeats: int = 1  # splits over which the scenario wants the spread
     costs: tuple[StepCost, ...]
     latencies: dict[str, float]  # lane -> seconds of one prediction
-    give_aways: tuple[str, ...] = ()  # features that tell the label by themselves
+    findings: tuple[Finding, ...] = ()  # what is to be known before any number
 
 
 Word = Literal["helps", "hurts", "not shown", "oracle", ""]

@@ -114,7 +114,7 @@ def build(settings: ReportSettings, inputs: Mapping[str, Folder], folder: Path, 
         repeats=settings.repeats,
         costs=_costs(settings, inputs),
         latencies=read_json(ranked / UNHASHED / "latency.json"),
-        give_aways=facts_of(AUDIT, inputs[f"{AUDIT.name}."].path).give_aways if f"{AUDIT.name}." in inputs else (),
+        findings=facts_of(AUDIT, inputs[f"{AUDIT.name}."].path).findings if f"{AUDIT.name}." in inputs else (),
     )
     (folder / UNHASHED).mkdir()
     write_report(folder / UNHASHED, report, words_of(settings.task))

@@ -10,7 +10,7 @@ from pipeline.rows.kind import Parting
 
 # config class of a task -> builder
 PARTINGS: dict[type[Config], Callable[[Any], Parting]] = {
-    RankingTask: lambda task: PartInteractions(),  # noqa: ARG005
+    RankingTask: PartInteractions,
     BinaryTask: PartExamples,
     MulticlassTask: PartExamples,
     RegressionTask: PartExamples,

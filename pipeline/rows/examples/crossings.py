@@ -8,7 +8,7 @@ import pandas as pd
 from pipeline.config import BinaryTask, CheckSettings, ExamplesTask, RegressionTask
 from pipeline.data.rules import Check
 from pipeline.rows.examples.tables import NAME
-from pipeline.rows.figures import Figures, Told
+from pipeline.rows.figures import ABSENT, SHARE, THIN, Figures, Told
 from pipeline.rows.kind import CleanTables
 
 
@@ -25,12 +25,12 @@ def crossing_checks(
     figures = Figures.of_sizes(settings, domains, NAME)
     frames = {name: domain.tables[NAME] for name, domain in domains.items()}
     shared = [name for name in task.features if all(_filled(frame, name) for frame in frames.values())]
-    figures.expect(
-        "features that every domain has", len(shared), "critical",
-        Told("bridge_features", "at least 1 feature with a value in every domain",
+    figures.expect_bridge(
+        f"{SHARE}the {len(task.features):,} declared features that every domain has", len(shared), len(task.features),
+        Told("bridge_features", "with a value in at least one row of a hundred of every domain",
              "map the columns of each table to the declared features"),
-        min_value=1,
     )  # fmt: skip
+    _spelt_alike(figures, settings, frames)
     for name, frame in frames.items():
         needs = name != settings.target or settings.target_labels
         figure, value, least = _labels(task, frame[task.label].dropna())
@@ -40,7 +40,27 @@ def crossing_checks(
                  f"look at the column that is mapped to {task.label!r}, and deliver labels of every kind"),
             min_value=least,
         )  # fmt: skip
+        figures.expect_no_heavy(name, frame, task.groups)
+        used = {one: frame[one] for one in task.features if one in frame and len(frame)}
+        figures.expect_values(name, used)
     return figures.table()
+
+
+def _spelt_alike(figures: Figures, settings: CheckSettings, frames: Mapping[str, pd.DataFrame]) -> None:
+    """Compare the values of categories: those that no source ever met say nothing of what it taught."""
+    assert isinstance(settings.task, ExamplesTask)
+    target = frames[settings.target]
+    for name, type_ in settings.task.features.items():
+        sources = [frames[source][name] for source in settings.sources if _filled(frames[source], name)]
+        if type_ == "category" and sources and _filled(target, name):
+            own = target[name].dropna()
+            figures.expect(
+                f"{SHARE}the {len(own):,} rows of {settings.target} whose {name} a source has",
+                float(own.isin(pd.concat(sources)).mean()), "warning",
+                Told("values_in_common", f"at least {THIN:.0%}",
+                     f"look whether the domains write {name} alike, else what the sources taught of it is lost"),
+                min_value=THIN,
+            )  # fmt: skip
 
 
 def _labels(task: ExamplesTask, labels: "pd.Series[Any]") -> tuple[str, int, int]:
@@ -53,4 +73,4 @@ def _labels(task: ExamplesTask, labels: "pd.Series[Any]") -> tuple[str, int, int
 
 
 def _filled(frame: pd.DataFrame, name: str) -> bool:
-    return name in frame and bool(frame[name].notna().any())
+    return name in frame and len(frame) > 0 and bool(frame[name].notna().mean() >= ABSENT)

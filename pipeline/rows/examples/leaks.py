@@ -180,7 +180,7 @@ def _told(examples: Examples) -> Iterator[str]:
         for feature, value in give_aways(view).items():
             yield (
                 f"{domain}: {feature} tells {examples.task.label} by itself ({measure} {value:.4f} on training rows, "
-                f"{TELLING} or more): look whether it is known before the answer is, else leave it out"
+                f"{TELLING} or more)"
             )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline import columns as c
 from pipeline.config import BinaryTask, ExamplesTask, HashSplit, RegressionTask, ShippedSplit, TimeSplit
-from pipeline.data.splits import PART, TEST, TRAIN, VALID
+from pipeline.data.splits import PART, TEST, TRAIN, VALID, span
 from pipeline.errors import DataError
 from pipeline.rows.examples.naming import COMPONENT, Hashes, components, draw_of, names_of, stratified_draw_of
 from pipeline.rows.examples.tables import NAME
@@ -136,7 +136,8 @@ class PartExamples:
         def write(folder: Path) -> None:
             table.to_parquet(folder / "rows.parquet", index=False, compression="zstd")
 
-        return Parts(write, counts, int((kept & (part != TEST)).sum()), parted.dropped, known)
+        learnt = int((kept & (part != TEST)).sum())
+        return Parts(write, counts, learnt, parted.dropped, known, span(rows))
 
 
 def _by_hash(rows: pd.DataFrame, strata: IntArray, given: Given) -> _Parted:

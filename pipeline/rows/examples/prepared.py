@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from pipeline.config import BinaryTask, Bridge, ExamplesTask, RegressionTask
 from pipeline.data.splits import PART, TEST, TRAIN, VALID
 from pipeline.rows.examples.naming import COMPONENT
 from pipeline.rows.examples.parting import KEPT
+from pipeline.rows.kind import PARTED_UNIT
 from pipeline.views import FEATURES, ROW, UNIT, ClassLabel, Features, FloatArray, Mask, NumberLabel, View
 
 _CODES = {c.TRAIN: TRAIN, c.VALID: VALID, c.TEST: TEST}
@@ -33,6 +34,7 @@ class Examples:
         name: The target.
     """
 
+    units: ClassVar[str] = "rows that share no group"
     task: ExamplesTask
     frames: Mapping[str, pd.DataFrame]
     name: str
@@ -59,6 +61,11 @@ class Examples:
     def with_all_rows(self) -> "Examples":
         """The same as before thinning."""
         return replace(self, frames={**self.frames, self.name: self.frames[self.name].assign(**{KEPT: True})})
+
+    def parted(self) -> pd.DataFrame:
+        """The target's rows that are used, with part, component and time."""
+        frame = self.frames[self.name]
+        return frame[frame[KEPT] | (frame[PART] == TEST)].rename(columns={COMPONENT: PARTED_UNIT})
 
     def training(self, held_back: Collection[str] = ()) -> dict[str, View]:
         """The rows of each domain that may be learnt from, those without a label among them.
