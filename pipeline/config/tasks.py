@@ -76,6 +76,7 @@ class ExamplesTask(TaskConfig):
     label: ColumnName  # what is predicted; a row without a value is unlabelled
     features: dict[ColumnName, FeatureType] = Field(min_length=1)  # what it is predicted from
     groups: tuple[ColumnName, ...] = ()  # rows that share a value of one of them are never divided by a split
+    entities: tuple[ColumnName, ...] = ()  # how many earlier rows share a value of one of them is a feature as well
     slices: tuple[ColumnName, ...] = ()  # features by whose values results are shown; none: the first small ones
 
     def as_rows(self) -> Self:
@@ -86,15 +87,24 @@ class ExamplesTask(TaskConfig):
     @classmethod
     def rows_are(cls) -> tuple[str, ...]:
         """The settings that decide about rows."""
-        return ("kind", "label", "features", "groups")
+        return ("kind", "label", "features", "groups", "entities")
+
+    @property
+    def past(self) -> dict[str, FeatureType]:
+        """Features that are counted for each entity: its rows before, in all domains, and hours since the last."""
+        return {f"{entity}_{told}": "number" for entity in self.entities for told in ("before", "hours_since")}
 
     @model_validator(mode="after")
     def _names_each_once(self) -> Self:
-        named = [*self.features, self.label, *self.groups]
+        ids = [*self.groups, *(name for name in self.entities if name not in self.groups)]  # one may be both
+        named = [*self.features, self.label, *ids, *self.past]
         if own := sorted(TAKEN & set(named)):
             raise ValueError(f"{', '.join(own)} has a meaning of its own here; map the column to another name")
         if twice := sorted({name for name in named if named.count(name) > 1}):
-            raise ValueError(f"{', '.join(twice)} stands there more than once, as label, feature or group; keep one")
+            raise ValueError(
+                f"{', '.join(twice)} stands there more than once, as label, feature, group or entity, or as what is "
+                "counted of one; keep one"
+            )
         if unknown := sorted(set(self.slices) - set(self.features)):
             raise ValueError(f"slices: {', '.join(unknown)} is no feature; there are {', '.join(self.features)}")
         return self

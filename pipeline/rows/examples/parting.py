@@ -17,6 +17,7 @@ from pipeline.config import BinaryTask, ExamplesTask, HashSplit, RegressionTask,
 from pipeline.data.splits import PART, TEST, TRAIN, VALID, span
 from pipeline.errors import DataError
 from pipeline.rows.examples.naming import COMPONENT, Hashes, components, draw_of, names_of, stratified_draw_of
+from pipeline.rows.examples.past import hashed
 from pipeline.rows.examples.tables import NAME
 from pipeline.rows.kind import Given, Parts, Tables
 
@@ -77,6 +78,11 @@ class PartExamples:
     def _named(self, given: Given) -> pd.DataFrame:
         """The rows with their names and components, in the order of their names."""
         rows = given.tables[NAME]
+        if self.task.entities and c.TIMESTAMP not in rows:
+            raise DataError(
+                f"{given.domain}: {NAME}: what came before a row ({', '.join(self.task.entities)}) needs its time, and "
+                "there is no column 'timestamp'; name it under `columns`, or leave out `entities`."
+            )
         named = rows.assign(**{c.ROW: names_of(rows)})
         named = named.sort_values(c.ROW, ignore_index=True)
         return named.assign(**{COMPONENT: components(named, self.task.groups)})
@@ -125,7 +131,9 @@ class PartExamples:
         kept = (part == TEST) | self._kept(given, rows)
         columns = [c.ROW, COMPONENT, PART, KEPT, *(name for name in (c.TIMESTAMP,) if name in rows)]
         declared = [name for name in (*self.task.features, self.task.label) if name in rows]
-        table = rows.assign(**{PART: part.astype(np.int8), KEPT: kept})[[*columns, *declared]]
+        ids = [name for name in dict.fromkeys((*self.task.groups, *self.task.entities)) if name in rows]
+        hidden = {name: hashed(rows[name]) for name in ids}
+        table = rows.assign(**{PART: part.astype(np.int8), KEPT: kept}, **hidden)[[*columns, *ids, *declared]]
         counts = {name: int((part == code).sum()) for code, name in enumerate(c.PARTS)}
         labels = table.loc[kept & (part != TEST), self.task.label]
         known = {"components": int(table[COMPONENT].nunique()), "unlabelled": int(table[self.task.label].isna().sum())}

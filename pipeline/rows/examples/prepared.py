@@ -17,6 +17,7 @@ from pipeline.config import BinaryTask, Bridge, ExamplesTask, RegressionTask
 from pipeline.data.splits import PART, TEST, TRAIN, VALID
 from pipeline.rows.examples.naming import COMPONENT
 from pipeline.rows.examples.parting import KEPT
+from pipeline.rows.examples.past import events_of, told_of
 from pipeline.rows.kind import PARTED_UNIT
 from pipeline.views import FEATURES, ROW, UNIT, ClassLabel, Features, FloatArray, Mask, NumberLabel, View
 
@@ -43,7 +44,9 @@ class Examples:
     def read(cls, task: ExamplesTask, folders: Mapping[str, Path], target: str) -> Self:
         """What `prepare` published of each domain."""
         names = [*(name for name in folders if name != target), target]
-        return cls(task, {name: pd.read_parquet(folders[name] / "rows.parquet") for name in names}, target)
+        frames = {name: pd.read_parquet(folders[name] / "rows.parquet") for name in names}
+        events = events_of(frames, task)  # of all domains, whichever of them are looked at later
+        return cls(task, {name: one.assign(**told_of(one, events, task)) for name, one in frames.items()}, target)
 
     def of_sources(self) -> "Examples":
         """The sources alone, the first in the target's place."""
@@ -124,7 +127,7 @@ class Examples:
         rows = frame[chosen]
         table = pd.DataFrame({ROW: np.flatnonzero(chosen), UNIT: rows[COMPONENT].to_numpy(dtype=np.int64)})
         label = self._label(rows[self.task.label].mask(np.full(len(rows), hidden)))
-        return View(domain, table, {FEATURES: features_of(rows, self.task)}, (label,))
+        return View(domain, table, {FEATURES: features_of(rows, self.task, past=True)}, (label,))
 
     def _label(self, values: "pd.Series[Any]") -> ClassLabel | NumberLabel:
         name, missing = self.task.label, values.isna().to_numpy()
@@ -150,10 +153,14 @@ def as_classes(labels: "pd.Series[Any]", task: ExamplesTask) -> "pd.Series[Any]"
     return (labels == task.positive).astype(object).where(labels.notna(), None)
 
 
-def features_of(rows: pd.DataFrame, task: ExamplesTask) -> Features:
-    """The declared features of some rows; one that the table does not have is missing in all of them."""
+def features_of(rows: pd.DataFrame, task: ExamplesTask, *, past: bool = False) -> Features:
+    """The declared features of some rows, with what the past says of them or without.
+
+    One that the table does not have is missing in all of them.
+    """
+    types = {**task.features, **(task.past if past else {})}
     columns: dict[str, object] = {}
-    for name, kind in task.features.items():
+    for name, kind in types.items():
         values = rows[name] if name in rows else pd.Series(np.full(len(rows), None, dtype=object))
         if kind in ("number", "flag"):
             columns[name] = _floats(values)
@@ -161,7 +168,7 @@ def features_of(rows: pd.DataFrame, task: ExamplesTask) -> Features:
             columns[name] = pd.to_datetime(values, utc=True).dt.as_unit("us").array
         else:
             columns[name] = values.astype(object).where(values.notna(), None).to_numpy(dtype=object)
-    return Features(pd.DataFrame(columns), dict(task.features))
+    return Features(pd.DataFrame(columns), types)
 
 
 def _floats(values: "pd.Series[Any]") -> FloatArray:
