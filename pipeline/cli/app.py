@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from pipeline.cli.forgetting import forget
 from pipeline.cli.models import models, predict, recommend
 from pipeline.cli.output import AsJson, print_json, print_table, quiet, text_console
 from pipeline.cli.scenarios import scenarios
@@ -36,6 +37,7 @@ app.add_typer(scenarios, name="scenarios")
 app.add_typer(models, name="models")
 app.command()(predict)
 app.command()(recommend)
+app.command()(forget)
 
 ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="Its name; see `crosslift scenarios list`.")]
 Share = Annotated[float | None, typer.Option(help="Share of the target's training rows to use, above 0, at most 1.")]

@@ -42,13 +42,17 @@ class DomainSettings(Settings):
 
 
 class IngestSettings(Settings):
-    """`key` names the key of the pseudonyms, None where ids stay; `without_rows` is a domain that may have none."""
+    """`key` names the key of the pseudonyms, None where ids stay; `without_rows` is a domain that may have none.
+
+    `forgotten`: the hash of who is left out, empty where nobody is.
+    """
 
     domain: Name
     domains: tuple[str, ...]  # sorted: which of them is the target does not matter
     task: SerializeAsAny[TaskConfig]
     key: str | None
     without_rows: str
+    forgotten: str
 
 
 class CleanSettings(Settings):

@@ -57,14 +57,19 @@ def ignored(counted: Mapping[str, Mapping[str, int]], domains: Collection[str]) 
     """Say which rows belong to no domain of the scenario; a domain that is spelt almost like one is pointed out."""
     names = {name.casefold(): name for name in domains}
     for table, counts in counted.items():
-        for domain, count in counts.items():
-            like = names.get(domain.strip().casefold())
-            what = f"{count:,} rows of {domain!r} are ignored, which the scenario does not name"
-            mapped = f"map it to the domain: `domains: {{{like}: ...}}`" if like else "name it in the scenario"
-            hint = f"; perhaps {like!r} is meant" if like else ""
+        likes = {domain: names.get(domain.strip().casefold()) for domain in counts}
+        told = [
+            f"{count:,} of {domain!r}" + (f" (perhaps {likes[domain]!r} is meant)" if likes[domain] else "")
+            for domain, count in counts.items()
+        ]
+        meant = sorted({like for like in likes.values() if like})
+        mapped = f"map them: `domains: {{{meant[0]}: ...}}`" if meant else "name the domains in the scenario"
+        if told:
             yield Finding(
-                rule="ignored_rows", where=table, what=f"{what}{hint}", remedy=f"{mapped}, or leave those rows out"
-            )
+                rule="ignored_rows", where=table,
+                what=f"rows of domains that the scenario does not name are ignored: {', '.join(told)}",
+                remedy=f"{mapped}, or leave those rows out",
+            )  # fmt: skip
 
 
 def _by(counts: dict[str, int]) -> str:

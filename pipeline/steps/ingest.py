@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.config import Embedded, FileTable, IngestSettings, Scenario, Tables, TaskConfig
+from pipeline.data.forgotten import Forgotten
 from pipeline.data.inputs import Input, inputs_of
 from pipeline.data.pseudonyms import key_id, read_key
 from pipeline.folders import UNHASHED, Home, digest, exclusive, read_json, write_json, written_whole
@@ -43,7 +44,8 @@ def ingest(run: Run) -> dict[str, StepResult[IngestFacts]]:
     without_rows = "" if scenario.target_labels else scenario.target
     tables, root = _tables(run.home, scenario)
     inputs = tuple(inputs_of(tables, lambda kind: _kinds(scenario.task)[kind], root, scenario.personal))
-    snapshot = Snapshot(inputs, scenario.task, scenario.domains, key, without_rows)
+    forgotten = Forgotten.read(run.home, scenario.name, scenario.personal)
+    snapshot = Snapshot(inputs, scenario.task, scenario.domains, key, without_rows, forgotten)
     results = {}
     for domain in scenario.domains:
         settings = IngestSettings(
@@ -52,6 +54,7 @@ def ingest(run: Run) -> dict[str, StepResult[IngestFacts]]:
             task=scenario.task.as_rows(),
             key=key_id(key) if key else None,
             without_rows=without_rows,
+            forgotten=forgotten.identity,
         )
         result = transact(run, INGEST, build, settings, {"tables": snapshot}, domain)
         facts = result.facts.model_copy(update={"ignored_rows": read_json(run.path(result) / _IGNORED)})
@@ -69,6 +72,7 @@ class Snapshot:
     domains: tuple[str, ...]
     key: bytes | None
     without_rows: str
+    forgotten: Forgotten
 
     @cached_property
     def identity(self) -> str:
@@ -81,7 +85,8 @@ class Snapshot:
         from pipeline.data.snapshot import assemble
 
         parts = [(one.kind, table) for one in self.inputs for table in one.read()]
-        return assemble(parts, _kinds(self.task), self.domains, self.key, self.without_rows)
+        tables = assemble(parts, _kinds(self.task), self.domains, self.key, self.without_rows)
+        return self.forgotten.left_out_of(tables)
 
 
 def build(settings: IngestSettings, inputs: Mapping[str, Snapshot], folder: Path, _work: Path) -> IngestFacts:

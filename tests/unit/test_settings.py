@@ -80,7 +80,7 @@ MORE: dict[str, Any] = {  # what is not the scenario's
     "needs": ("train",), "cold_start": False, "wanted": True, "adapt": Coral(kind="coral"),
     "strategy": Strategy(tune=Direct(kind="direct")), "oracle": False, "baseline": Ease(kind="ease"), "oracles": (),
     "champion": None, "unreadable": None, "points": (), "splits": (),
-    "outcome": None, "lane": "ease", "code": "1", "by_time": True, "began": None, "ignored": {},
+    "outcome": None, "lane": "ease", "code": "1", "by_time": True, "began": None, "ignored": {}, "forgotten": "",
 }  # fmt: skip
 OUTCOME = Outcome(
     outcome="promoted", reason="Why.", model="m", version=1, lane="ease", alias="champion", serving=1, trial=""
@@ -91,8 +91,8 @@ OTHER: dict[str, tuple[Any, ...]] = {  # other values of each field, also deep i
     "needs_time": (True,), "name": ("other",), "title": ("Other",), "bridges": ((),), "personal": ((),),
     "split": (LeaveLastOutSplit(kind="leave_last_out"),), "reference_content": ("d",),
     "reference_rows": ({"florist": 4},), "share": (0.5,), "draw": (1,), "stratified": (True,),
-    "needs": ((),), "cold_start": (True,),
-    "by_time": (False,), "began": ("2026-01-01T00:00:00+00:00",), "ignored": ({"interactions": {"baker": 2}},),
+    "needs": ((),), "cold_start": (True,), "by_time": (False,), "forgotten": ("f",),
+    "began": ("2026-01-01T00:00:00+00:00",), "ignored": ({"interactions": {"baker": 2}},),
     "task": (RankingTask(cutoffs=(5,)),), "seed": (1,), "model": (HistoryModel(dim=8),),
     "training": (Training(epochs=3),), "wanted": (False,),
     "adapt": (Coral(kind="coral", weight=1.0), Coral(kind="coral", epochs=1)),

@@ -218,11 +218,11 @@ def test_a_run_keeps_when_it_began(tmp_path):
 
 def test_rows_of_other_domains_are_told_by_name():
     """With the near miss, where a domain is only spelt otherwise."""
-    found = [*ignored({"interactions": {"Books ": 7, "shoes": 2}}, ["films", "books"])]
-    ignores, remedy = "are ignored, which the scenario does not name", "or leave those rows out."
+    found = [*ignored({"interactions": {"Books ": 7, "shoes": 2}, "items": {"shoes": 3}, "x": {}}, ["films", "books"])]
+    ignores = "rows of domains that the scenario does not name are ignored"
     assert [str(one) for one in found] == [
-        f"interactions: 7 rows of 'Books ' {ignores}; perhaps 'books' is meant. To do: map it to the domain: `domains: "
-        f"{{books: ...}}`, {remedy}",
-        f"interactions: 2 rows of 'shoes' {ignores}. To do: name it in the scenario, {remedy}",
+        f"interactions: {ignores}: 7 of 'Books ' (perhaps 'books' is meant), 2 of 'shoes'. To do: map them: `domains: "
+        "{books: ...}`, or leave those rows out.",
+        f"items: {ignores}: 3 of 'shoes'. To do: name the domains in the scenario, or leave those rows out.",
     ]
     assert Finding.model_validate(found[0].model_dump()) == found[0]
