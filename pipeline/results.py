@@ -65,15 +65,22 @@ class IngestFacts(Facts):
     rows: int
     counted: dict[str, int] = {}
     key: str | None = None  # id of the key that made the pseudonyms; None: ids stand as they were brought
+    unreadable: dict[str, int] = {}  # rows of which a value could not be read, by table; not among the others
     ignored_rows: dict[str, dict[str, int]] = {}  # by table and domain, of the whole snapshot
+    spellings: tuple[str, ...] = ()  # where ids seem to be spelt in several ways, in words
 
 
 class TableCounts(Facts):
-    """Rows of a table before and after the row rules, and how many each rule took out."""
+    """Rows of a table before and after the row rules, and how many each rule, or a value not readable, took out."""
 
     rows_read: int
     rows: int
     rules: dict[str, int]
+
+    @property
+    def lost(self) -> float:
+        """The share of its rows in quarantine, in [0, 1]."""
+        return 1 - self.rows / self.rows_read if self.rows_read else 0.0
 
 
 class CleanFacts(Facts):

@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from pipeline.cli.forgetting import forget
+from pipeline.cli.looking import init, look
 from pipeline.cli.models import models, predict, recommend
 from pipeline.cli.output import AsJson, print_json, print_table, quiet, text_console
 from pipeline.cli.scenarios import scenarios
@@ -35,6 +36,8 @@ app = typer.Typer(
 )
 app.add_typer(scenarios, name="scenarios")
 app.add_typer(models, name="models")
+app.command()(look)
+app.command()(init)
 app.command()(predict)
 app.command()(recommend)
 app.command()(forget)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.data.files import COMPRESSED, data_format
+from pipeline.config.files import PACKED
+from pipeline.data.files import data_format
 from pipeline.errors import CrossliftError, DataError
 from pipeline.folders import storage_errors
 
@@ -51,7 +52,7 @@ def read_requests(path: Path) -> pd.DataFrame:
     Raises:
         DataError: the file cannot be read, or holds no row.
     """
-    kind = data_format(path.name, None)
+    kind = _kind(path)
     try:
         frame = READERS[kind](path)
     except FileNotFoundError:
@@ -69,9 +70,9 @@ def write_answers(answers: pd.DataFrame, path: Path) -> None:
     Raises:
         DataError: the ending says no format.
     """
-    if path.suffix.lower() in COMPRESSED:
+    if path.suffix.lower() in PACKED:
         raise DataError(f"{path}: answers are written as they are; leave out {path.suffix}.")
-    kind = data_format(path.name, None)
+    kind = _kind(path)
     with storage_errors(path.parent):
         half = path.with_name(f".{path.name}.half")
         try:
@@ -112,6 +113,13 @@ def _listed(value: Any) -> Any:
     if isinstance(value, list | tuple | np.ndarray):
         return list(value)
     return [] if value is None or value is pd.NA or value != value else value  # noqa: PLR0124  NaN alone is not itself
+
+
+def _kind(path: Path) -> str:
+    kind = data_format(path.name, None)
+    if kind not in READERS:
+        raise DataError(f"{path}: expected CSV, Parquet or JSON lines, got {kind}.")
+    return kind
 
 
 def _csv(path: Path) -> pd.DataFrame:

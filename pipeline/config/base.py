@@ -11,6 +11,7 @@ Draw = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Weight = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 LearningRate = Annotated[float, Field(gt=0, le=10)]
 Bridge = Literal["users", "items", "item_features", "features"]
+Duplicates = Literal["first", "last", "sum", "refuse"]  # which of several rows of one user and item counts
 Role = Literal["source", "target", "inputs"]  # of rows in a batch; inputs: rows of the target, seen without labels
 
 

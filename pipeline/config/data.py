@@ -1,31 +1,30 @@
 """Where the rows come from and how they are split."""
 
-import re
 from typing import Annotated, Any, ClassVar, Literal, Self
-from urllib.parse import parse_qsl
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from pipeline.config.base import Config, Draw, Name, Share
-
-VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")  # ${NAME}: an environment variable
-_PASSWORD = re.compile(r"^[^:/]*://[^:/@]*:(?P<password>[^@]*)@")  # as SQLAlchemy finds it
-_SECRET = re.compile(r"passw|passphrase|\bpass\b|pwd|token|secret|credential", re.IGNORECASE)
+from pipeline.config.files import FileSource, refuse_secrets
+from pipeline.config.mapping import Alike, MappedTable
 
 
-class MappedTable(Config):
-    """How the columns of a table become the canonical ones."""
+class FileTable(MappedTable, FileSource):
+    """Rows from files as they are: CSV, Parquet, JSON or Excel, also packed, below the data folder or in a store."""
 
-    columns: dict[str, str] = {}  # canonical name -> name in the file; a column of the same name needs no entry
-    constants: dict[str, str] = {}  # canonical name -> one value for all rows, such as the domain of a file
-    domains: dict[Name, str] = {}  # domain of the scenario -> what the column `domain` says for it, where it differs
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_query(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "query" in given:
+            raise ValueError("a query stands beside `files`, which it reads, or beside the `url` of a database")
+        return given
 
 
-class FileTable(MappedTable):
-    """Rows from CSV, Parquet or JSON lines below the data folder; `path` may be a glob."""
+class QueryTable(MappedTable):
+    """Rows that one SELECT makes of files: joined, filtered, derived."""
 
-    path: str
-    format: Literal["csv", "parquet", "jsonl"] | None = None  # None: by the file's ending, also before .gz, .bz2, .zst
+    files: dict[Name, FileSource] = Field(min_length=1)  # name in the query -> what it stands for
+    query: str
 
 
 class SqlTable(MappedTable):
@@ -37,27 +36,25 @@ class SqlTable(MappedTable):
     @model_validator(mode="after")
     def _has_no_secret(self) -> Self:
         """A scenario is read and copied by many: a password in it would be, too."""
-        given = _PASSWORD.match(self.url)
-        values = [given["password"]] if given else []
-        for name, value in parse_qsl(self.url.partition("?")[2]):
-            values += [value] if _SECRET.search(name) else []
-            parts = [part.partition("=") for part in value.split(";")]  # as in odbc_connect
-            values += [part for key, _, part in parts if _SECRET.search(key)]
-        if any(VARIABLE.sub("", value) for value in values):
-            raise ValueError(
-                "url: expected no password in the file, got one; write ${SHOP_PASSWORD} in its place, a name that you "
-                "choose, and give the password in that environment variable"
-            )
+        remedy = "write ${SHOP_PASSWORD} in its place, a name that you choose, and give the password in that "
+        refuse_secrets("url", self.url, remedy + "environment variable")
         return self
 
 
 def _kind(value: Any) -> str:
     keys = value if isinstance(value, dict) else vars(value) if isinstance(value, Config) else ()
-    return "SqlTable" if "url" in keys or "query" in keys else "FileTable"
+    if "files" in keys:
+        return "QueryTable"
+    return "SqlTable" if "url" in keys or ("query" in keys and "path" not in keys) else "FileTable"
 
 
-# Which of the two is meant is seen by its keys, so that a mistake in one is not told as mistakes in both.
-Table = Annotated[Annotated[FileTable, Tag("FileTable")] | Annotated[SqlTable, Tag("SqlTable")], Discriminator(_kind)]
+# Which of them is meant is seen by its keys, so that a mistake in one is not told as mistakes in all.
+Table = Annotated[
+    Annotated[FileTable, Tag("FileTable")]
+    | Annotated[SqlTable, Tag("SqlTable")]
+    | Annotated[QueryTable, Tag("QueryTable")],
+    Discriminator(_kind),
+]
 
 
 class Tables(Config):
@@ -72,6 +69,14 @@ class Tables(Config):
         """The tables by kind, of those kinds that there are."""
         every = {kind: getattr(self, kind) for kind in type(self).model_fields}
         return {kind: tables for kind, tables in every.items() if tables}
+
+    @property
+    def alike(self) -> dict[str, tuple[Alike, ...]]:
+        """Which spellings are one id, by canonical column: what one table says holds in all, or ids would not meet."""
+        found: dict[str, set[Alike]] = {}
+        for name, how in (pair for specs in self.named.values() for spec in specs for pair in spec.columns.items()):
+            found.setdefault(name, set()).update(how.alike)
+        return {name: tuple(sorted(ways)) for name, ways in sorted(found.items()) if ways}
 
     @model_validator(mode="before")
     @classmethod

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pipeline.config.base import Bridge, Config, Draw, Name, Share, Thinning
+from pipeline.config.base import Bridge, Config, Draw, Duplicates, Name, Share, Thinning
 from pipeline.config.baselines import Baseline, BaselineConfig
 from pipeline.config.data import Embedded, Split, Tables
 from pipeline.config.methods import Strategy, Training
@@ -56,6 +56,8 @@ class Scenario(Config):
     embedded: Embedded | None = None
     pseudonymous: bool = False  # True: user ids are pseudonyms already and are kept as they are
     personal: tuple[str, ...] = ("user_id",)  # columns whose values never appear in a page
+    quarantine_limit: float = Field(default=0.2, ge=0, lt=1)  # share of a table's rows; more stops the run
+    duplicates: Duplicates = "first"  # of a user and an item, where rows are ranked by them
     cold_start: bool = False  # True: users or items without a training row in the target are expected in the test
     target_labels: bool = True  # False: the target is declared without labels, and none of its rows is trained on
     split: Split
@@ -133,6 +135,11 @@ class Scenario(Config):
             raise ValueError(f"thinning: the rows of the task {task.name} are of no classes; expected proportional")
         if isinstance(task, ExamplesTask):
             self._check_slices(task)
+            if self.duplicates != "first":
+                raise ValueError(
+                    f"duplicates: rows of the task {task.name} are of no user and item, so {self.duplicates!r} says "
+                    "nothing; leave it out"
+                )
         told = {name for tables in (self.tables.named.values() if self.tables else ()) for one in tables
                 for name in one.domains}  # fmt: skip
         if strange := sorted(told - set(self.domains)):

@@ -8,9 +8,10 @@ from typing import Any, Self
 
 from pydantic import JsonValue, SerializeAsAny
 
-from pipeline.config.base import Bridge, Config, Name, Share, Thinning
+from pipeline.config.base import Bridge, Config, Duplicates, Name, Share, Thinning
 from pipeline.config.baselines import Baseline
 from pipeline.config.data import Split
+from pipeline.config.mapping import Alike
 from pipeline.config.methods import Adaptation, Further, Strategy, Training
 from pipeline.config.models import ModelConfig
 from pipeline.config.scenario import Gate, Scenario
@@ -71,6 +72,7 @@ class CheckSettings(DomainSettings):
     task: SerializeAsAny[TaskConfig]
     bridges: tuple[Bridge, ...]
     personal: tuple[str, ...]
+    quarantine_limit: float
     split: Split
     as_of: str | None
     reference_content: str
@@ -86,6 +88,7 @@ class PrepareSettings(Settings):
     share: float
     draw: int
     stratified: bool
+    duplicates: Duplicates
     needs: tuple[str, ...]
 
 
@@ -98,13 +101,15 @@ class PreparedSettings(DomainSettings):
 class AuditSettings(PreparedSettings):
     """`cold_start`: the test may hold what no training row has; `by_time`: the split goes by time.
 
-    `began`: when the run did, None where no row is later; `ignored`: rows of other domains, by table and domain.
+    `began`: when the run did, None where no row is later; `ignored`: rows of other domains, by table and domain;
+    `spellings`: where ids seem to be spelt in several ways.
     """
 
     cold_start: bool
     by_time: bool
     began: str | None
     ignored: dict[str, dict[str, int]]
+    spellings: tuple[str, ...]
 
 
 class FitSettings(PreparedSettings):
@@ -197,11 +202,15 @@ class ReportSettings(Settings):
 
 
 class PackageSettings(PreparedSettings):
-    """One lane; `pseudonymous`: user ids stand as they were brought, else `key` names what made them."""
+    """One lane; `pseudonymous`: user ids stand as they were brought, else `key` names what made them.
+
+    `alike`: which spellings of an id are one, by column.
+    """
 
     name: Name
     lane: str
     bridges: tuple[Bridge, ...]
     pseudonymous: bool
     key: str | None
+    alike: dict[str, tuple[Alike, ...]]
     code: str  # version of Crosslift

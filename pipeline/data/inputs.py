@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
 
-from pipeline.config import FileTable, SqlTable, Table, Tables
-from pipeline.data.files import data_format, find_files
+from pipeline.config import FileSource, FileTable, MappedTable, QueryTable, SqlTable, Table, Tables
+from pipeline.config.files import format_of
+from pipeline.data.files import LocalFile, SourceFile, find_files, partitions
 from pipeline.errors import DataError
-from pipeline.folders import digest, hash_file
+from pipeline.folders import digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,12 +44,8 @@ def inputs_of(
         personal: Canonical columns whose values must not appear in a message.
     """
     named = [(kind, spec) for kind, specs in tables.named.items() for spec in specs]
-    return [
-        Query(kind, spec, root, personal, kind_of)
-        if isinstance(spec, SqlTable)
-        else Files(kind, spec, root, personal, kind_of)
-        for kind, spec in named
-    ]
+    classes: dict[type[MappedTable], Callable[..., Input]] = {SqlTable: Query, QueryTable: FilesQuery, FileTable: Files}
+    return [classes[type(spec)](kind, spec, root, personal, kind_of) for kind, spec in named]
 
 
 @dataclass(frozen=True)
@@ -61,16 +59,9 @@ class Files:
     kind_of: "Callable[[str], TableKind]"
 
     @cached_property
-    def paths(self) -> tuple[Path, ...]:
-        """The files, sorted by name."""
-        return find_files(self.root, self.spec.path)
-
-    @cached_property
     def fingerprint(self) -> str:
-        """Hash of the files' bytes and formats and of the mapping."""
-        self._states  # noqa: B018  taken before the hashes
-        hashes = [(hash_file(path), self._format(path)) for path in self.paths]
-        return digest([self.kind, self.spec.columns, self.spec.constants, self.spec.domains, hashes])
+        """Hash of the files' bytes, of how they are read and of the mapping."""
+        return digest([self.kind, self.spec.model_dump(mode="json", exclude={"path"}), self._found.identities()])
 
     def read(self) -> "list[pa.Table]":
         """One canonical table a file.
@@ -81,22 +72,86 @@ class Files:
         from pipeline.data.reading import read_file
 
         mapper = _mapper(self.kind_of(self.kind), self.spec, self.personal)
-        before = self._states
-        read = [read_file(path, self._shown(path), self._format(path), mapper) for path in self.paths]
-        for path, state in zip(self.paths, before, strict=True):
-            if _state(path) != state:
-                raise DataError(f"{self._shown(path)}: changed while it was read; repeat when it is complete.")
+        read = []
+        for file in self._found.files:
+            with TemporaryDirectory(prefix="crosslift-") as scratch:
+                read.append(read_file(file, self.spec, mapper, Path(scratch)))
+            self._found.check(file)
         return read
 
     @cached_property
-    def _states(self) -> list[tuple[int, int]]:
-        return [_state(path) for path in self.paths]
+    def _found(self) -> "_Found":
+        return _Found(self.spec, self.root)
 
-    def _shown(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
 
-    def _format(self, path: Path) -> str:
-        return data_format(self._shown(path), self.spec.format)
+@dataclass(frozen=True)
+class FilesQuery:
+    """The result of a query over files; their bytes and the query decide the fingerprint."""
+
+    kind: str
+    spec: QueryTable
+    root: Path
+    personal: tuple[str, ...]
+    kind_of: "Callable[[str], TableKind]"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the files' bytes, of how they are read, of the query and of the mapping."""
+        paths = {"files": {name: {"path"} for name in self.spec.files}}
+        identities = {name: found.identities() for name, found in self._found.items()}
+        return digest([self.kind, self.spec.model_dump(mode="json", exclude=paths), identities])
+
+    def read(self) -> "list[pa.Table]":
+        """The canonical table of the result.
+
+        Raises:
+            DataError: a file cannot be read, the query fails, or a file changed after its fingerprint was taken.
+        """
+        from pipeline.data.querying import read_files_query
+
+        mapper = _mapper(self.kind_of(self.kind), self.spec, self.personal)
+        with TemporaryDirectory(prefix="crosslift-") as scratch:
+            files = {name: found.files for name, found in self._found.items()}
+            table = read_files_query(self.spec, files, mapper, Path(scratch))
+        for found in self._found.values():
+            for file in found.files:
+                found.check(file)
+        return [table]
+
+    @cached_property
+    def _found(self) -> "dict[str, _Found]":
+        return {name: _Found(source, self.root) for name, source in self.spec.files.items()}
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The files that one path names, and whether they stay as they are."""
+
+    spec: FileSource
+    root: Path
+
+    @cached_property
+    def files(self) -> tuple[SourceFile, ...]:
+        """The files, sorted by name."""
+        if "://" in self.spec.path:
+            from pipeline.data.stores import find_stored
+
+            return find_stored(self.spec.path)
+        return tuple(LocalFile(path, self.root) for path in find_files(self.root, self.spec.path))
+
+    def identities(self) -> list[tuple[str, str, dict[str, str | None]]]:
+        """What decides what is read: of each file the bytes, the kind that its name tells, what its folders say."""
+        self._states  # noqa: B018  taken before the hashes
+        return [(file.identity(), _kind_of(file.shown), dict(partitions(file.shown))) for file in self.files]
+
+    def check(self, file: SourceFile) -> None:
+        """Refuse a file that changed since its state was taken."""
+        if file.state() != self._states[file.shown]:
+            raise DataError(f"{file.shown}: changed while it was read; repeat when it is complete.")
+
+    @cached_property
+    def _states(self) -> dict[str, object]:
+        return {file.shown: file.state() for file in self.files}
 
 
 @dataclass(frozen=True)
@@ -127,15 +182,12 @@ class Query:
         return read_query(self.spec, self.root, _mapper(self.kind_of(self.kind), self.spec, self.personal))
 
 
+def _kind_of(name: str) -> str:
+    """What the name of a file tells of its format, and of the separator in it."""
+    return "tsv" if ".tsv" in name.lower() else str(format_of(name))
+
+
 def _mapper(table: "TableKind", spec: Table, personal: tuple[str, ...]) -> "Mapper":
     from pipeline.data.mapping import Mapper
 
     return Mapper(table, spec, frozenset(personal))
-
-
-def _state(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise DataError(f"{path.name}: cannot be read ({error.strerror}).") from error
-    return stat.st_size, stat.st_mtime_ns

@@ -1,17 +1,27 @@
 """From the columns of a user's table to the canonical ones."""
 
 import difflib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import columns as c
-from pipeline.config import Table
-from pipeline.data.casting import Place, cast
+from pipeline.config import MappedColumn, Table
+from pipeline.data.casting import Place, Read, cast, read
+from pipeline.data.rules import Times
 from pipeline.data.tables import TableKind
+from pipeline.data.values import faults_of, shown
 from pipeline.errors import ConfigError, DataError
+
+log = logging.getLogger(__name__)
+
+# Settings of a column -> the one type of column that they say anything about.
+_ONLY = {"unit": "time", "format": "time", "timezone": "time", "trim": "id", "alike": "id"}
+_NAMED = 50  # columns that a message lists
 
 
 @dataclass(frozen=True)
@@ -19,7 +29,8 @@ class Mapper:
     """The column mapping of one table of a scenario.
 
     Raises:
-        ConfigError: the scenario maps to a name that is not canonical, or gives a column twice.
+        ConfigError: the scenario maps to a name that is not canonical, gives a column twice, or says something of a
+            column that its type has nothing to do with.
     """
 
     kind: TableKind
@@ -39,6 +50,15 @@ class Mapper:
             raise ConfigError(
                 f"tables.{self.kind.name}: {', '.join(twice)} stands in columns and in constants; keep one."
             )
+        for name, how in self.spec.columns.items():
+            wanted = self.kind.by_name[name].type
+            fields = type(how).model_fields
+            for setting in sorted(one for one in _ONLY if getattr(how, one) != fields[one].default):  # also from JSON
+                if _ONLY[setting] != wanted:
+                    raise ConfigError(
+                        f"tables.{self.kind.name}.columns.{name}: {setting} is for a column of type {_ONLY[setting]}, "
+                        f"but {name} is a {wanted}; leave it out."
+                    )
 
     def choose(self, available: Sequence[str], file: str) -> dict[str, str]:
         """Canonical name -> name in the file, for each canonical column that the file gives.
@@ -48,7 +68,7 @@ class Mapper:
         """
         chosen = {}
         for name, column in self.kind.by_name.items():
-            raw = self.spec.columns.get(name, name)
+            raw = self._own(name)
             if name in self.spec.constants:
                 continue
             if available.count(raw) > 1:
@@ -58,42 +78,110 @@ class Mapper:
             elif name in self.spec.columns or column.required:
                 raise DataError(
                     f"{file}: column {raw!r}, needed for {name}, is missing.{_near(raw, available)} The table has: "
-                    f"{', '.join(available)}. Name the right one in the scenario: `columns: {{{name}: ...}}`, or give "
+                    f"{_listed(available)}. Name the right one in the scenario: `columns: {{{name}: ...}}`, or give "
                     f"one value for all rows: `constants: {{{name}: ...}}`."
                 )
         return chosen
 
     def knows_any(self, available: Sequence[str]) -> bool:
         """Whether the scenario reads one of these columns."""
-        return any(self.spec.columns.get(name, name) in available for name in self.kind.by_name)
+        return any(self._own(name) in available for name in self.kind.by_name)
 
     def exact(self, chosen: dict[str, str]) -> frozenset[str]:
         """Names in the file of the columns whose digits must not be lost."""
         return frozenset(raw for name, raw in chosen.items() if self.kind.by_name[name].type == "id")
 
     def canonical(self, raw: pa.Table, file: str) -> pa.Table:
-        """The canonical table of a user's table, in the canonical order of columns; rows keep their order.
+        """The canonical table of a user's table, in the canonical order of columns; all rows, in their order.
+
+        Where values could not be read there is none, and the table ends with the columns `columns.UNREADS`: which
+        column of the row is the first such one, where it stands, what is written there unless it is personal, and what
+        was expected. They have no value in rows of which all could be read. A column that the scenario does not name
+        and nothing reads costs no row, here or later: what is broken in it is left empty, and how much is logged.
 
         Raises:
-            DataError: a value does not fit its column.
+            DataError: a column as a whole does not fit.
         """
         chosen = self.choose(raw.column_names, file)
         hidden = {chosen[name] for name in self.personal & set(chosen)}  # also where it is taken for another one
         types = {column.name: column.type for column in self.kind.columns}
-        arrays = {name: cast(raw[own], types[name], Place(file, own, own in hidden)) for name, own in chosen.items()}
+        arrays, broken = dict[str, pa.Array](), dict[str, Read]()
+        for name, own in chosen.items():
+            how = self.spec.columns.get(name, MappedColumn())
+            found = read(raw[own], types[name], Place(file, own, own in hidden, how, self.spec.null))
+            arrays[name] = found.values
+            if found.faults:
+                broken[name] = found
         for name, value in self.spec.constants.items():
             place = Place(f"tables.{self.kind.name}.constants", name)
             constant = cast(pa.chunked_array([[value]]), types[name], place)
             arrays[name] = constant.take(pa.repeat(pa.scalar(0, pa.int64()), raw.num_rows))
         if self.spec.domains:
             arrays[c.DOMAIN] = _renamed(arrays[c.DOMAIN], {told: name for name, told in self.spec.domains.items()})
-        return pa.table({name: arrays[name] for name in types if name in arrays})
+        for name in [name for name in chosen if not (self.kind.by_name[name].used or name in self.spec.columns)]:
+            emptied = self._without_broken(name, broken.pop(name, Read(arrays[name])))
+            arrays[name] = emptied.values
+            _tell_unused(emptied, raw[chosen[name]], Place(file, chosen[name], chosen[name] in hidden))
+        table = pa.table({name: arrays[name] for name in types if name in arrays})
+        if not broken:
+            return table
+        marks = _marks(raw, broken, {name: Place(file, chosen[name], chosen[name] in hidden) for name in broken})
+        for name, column in marks.items():
+            table = table.append_column(name, column)
+        return table
+
+    def _without_broken(self, name: str, found: Read) -> Read:
+        """A column without the values for which a rule of the table would take their rows."""
+        for rule in self.kind.rules(Times()):
+            if rule.column == name and rule.applies(found.values.type):
+                bad = pc.fill_null(rule.breaks(found.values), False)
+                faults = (*found.faults, *faults_of((bad, rule.checks[0].expected)))
+                found = Read(pc.if_else(bad, None, found.values), faults)
+        return found
+
+    def _own(self, name: str) -> str:
+        """What a canonical column is called in the file."""
+        given = self.spec.columns.get(name)
+        return given.column if given and given.column else name
+
+
+def _marks(raw: pa.Table, broken: dict[str, Read], places: dict[str, Place]) -> dict[str, pa.Array]:
+    """The columns that say of each row [N] which of its values could not be read."""
+    told = {name: np.full(raw.num_rows, None, dtype=object) for name in c.UNREADS}
+    for name, found in broken.items():
+        place, values = places[name], raw[places[name].column].combine_chunks()
+        for bad, expected in found.faults:
+            rows = np.flatnonzero(bad.to_numpy(zero_copy_only=False))
+            rows = rows[[told[c.UNREAD][row] is None for row in rows]]
+            told[c.UNREAD][rows] = name
+            told[c.UNREAD_FILE][rows] = place.file
+            told[c.UNREAD_ROW][rows] = rows + 1
+            told[c.UNREAD_COLUMN][rows] = place.column
+            told[c.UNREAD_EXPECTED][rows] = expected
+            if not place.hidden:
+                told[c.UNREAD_VALUE][rows] = [shown(values, int(row)) for row in rows]
+    kinds = {name: pa.int64() if name == c.UNREAD_ROW else pa.string() for name in c.UNREADS}
+    return {name: pa.array(told[name], kind) for name, kind in kinds.items()}
+
+
+def _tell_unused(found: Read, values: pa.ChunkedArray, place: Place) -> None:
+    if not found.faults:
+        return
+    count = sum(int(pc.sum(bad).as_py()) for bad, _ in found.faults)
+    problem = str(place.refuse(values.combine_chunks(), *found.first())).removesuffix(".")
+    log.warning("%s; left empty, %s in all, because nothing reads this column", problem, f"{count:,}")
 
 
 def _renamed(values: pa.Array, names: dict[str, str]) -> pa.Array:
     """Texts by their names; what has none stays as it is."""
     places = pc.index_in(values, pa.array(list(names), pa.string()))
     return pc.coalesce(pa.array(list(names.values()), pa.string()).take(places), values)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Some names, without what a terminal would obey."""
+    shown = [name if name.isprintable() else repr(name) for name in names[:_NAMED]]
+    return ", ".join(shown) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _near(name: str, among: Sequence[str]) -> str:

@@ -14,13 +14,14 @@ from pipeline.data.tables import TableKind
 from pipeline.errors import DataError
 from pipeline.results import IngestFacts
 
+UNREADABLE = "unreadable.parquet"
 _NAMED = 20  # domains that are named where they are ignored
 
 
 def content_hash(table: pa.Table) -> str:
-    """SHA-256 of a canonical table whatever the order of its rows."""
+    """SHA-256 of a canonical table whatever the order of its rows, also where it says which row was not readable."""
     sink = pa.BufferOutputStream()
-    _write(_ordered(table), sink)
+    _write(_ordered(table.select([name for name in table.column_names if name != c.UNREAD_ROW])), sink)
     return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
@@ -70,14 +71,16 @@ def write_domain(
     """Write each table of a domain, such as `interactions.parquet`.
 
     Rows are sorted by the columns in their order; a column that is not required and has no value in the domain is left
-    out. Equal content gives equal bytes.
+    out. Equal content gives equal bytes. Rows of which a value could not be read stand in `unreadable.parquet` instead,
+    where there are any, with the name of their `table`.
 
     Returns:
-        Rows of the main table and how many different things it counts, such as users; rows of the others.
+        Rows of the main table and how many different things it counts, such as users; rows of the others; all without
+        those that could not be read, whose number by table stands beside them.
     """
-    rows, found = 0, dict[str, int]()
+    rows, found, unread = 0, dict[str, int](), dict[str, pa.Table]()
     for kind, table in ((kinds[name], table) for name, table in tables.items()):
-        part = table.filter(pc.equal(table[c.DOMAIN], domain))
+        part, unread[kind.name] = _parted(table.filter(pc.equal(table[c.DOMAIN], domain)))
         kept = [name for name in part.column_names if name in kind.required or part[name].null_count < part.num_rows]
         _write(_ordered(part.select(kept)), folder / f"{kind.name}.parquet")
         if kind.main:
@@ -86,7 +89,13 @@ def write_domain(
             rows = part.num_rows
         else:
             found[f"{kind.row}_rows"] = part.num_rows
-    return IngestFacts(rows=rows, counted=found)
+    unread = {name: part for name, part in unread.items() if part.num_rows}
+    if unread:
+        named = [
+            part.append_column(c.TABLE, pa.array([name] * part.num_rows, pa.string())) for name, part in unread.items()
+        ]
+        _write(_ordered(pa.concat_tables(named, promote_options="default")), folder / UNREADABLE)
+    return IngestFacts(rows=rows, counted=found, unreadable={name: part.num_rows for name, part in unread.items()})
 
 
 def count_ignored(tables: Mapping[str, pa.Table], domains: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -105,7 +114,15 @@ def count_ignored(tables: Mapping[str, pa.Table], domains: Sequence[str]) -> dic
 def _joined(kind: TableKind, parts: list[pa.Table]) -> pa.Table:
     """The parts under each other, their columns in the order of the kind, whichever part came first."""
     joined = pa.concat_tables(parts, promote_options="default")
-    return joined.select([name for name in kind.by_name if name in joined.column_names])
+    return joined.select([name for name in (*kind.by_name, *c.UNREADS) if name in joined.column_names])
+
+
+def _parted(rows: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Rows that could be read, and the others."""
+    if c.UNREAD not in rows.column_names:
+        return rows, rows.slice(0, 0)
+    unread = pc.is_valid(rows[c.UNREAD])
+    return rows.filter(pc.invert(unread)).drop_columns(list(c.UNREADS)), rows.filter(unread)
 
 
 def _shown(domain: str | None) -> str:

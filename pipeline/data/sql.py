@@ -14,13 +14,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 
 from pipeline.config import SqlTable
-from pipeline.config.data import VARIABLE
+from pipeline.config.files import VARIABLE
 from pipeline.data.files import inside
 from pipeline.data.mapping import Mapper
 from pipeline.errors import ConfigError, DataError
 
 LIMIT = 15 * 60  # seconds that a query may take
 _READS = re.compile(r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(SELECT|WITH|VALUES)\b", re.IGNORECASE | re.DOTALL)
+_OLD_NAME = re.compile(r"^postgres(?=[:+])")  # as many providers spell it
+_POSTGRES = re.compile(r"^postgresql:")  # without a driver: by the one that Crosslift brings
 _TO_FILE = re.compile(r"\bINTO\s+(OUTFILE|DUMPFILE)\b", re.IGNORECASE)  # MySQL writes files in a read-only transaction
 
 
@@ -74,7 +76,7 @@ def _value(name: str) -> str:
 def _parsed(text: str, root: Path) -> URL:
     """The URL; a relative file of SQLite lies below the data folder."""
     try:
-        url = sa.make_url(text)
+        url = sa.make_url(_POSTGRES.sub("postgresql+psycopg2:", _OLD_NAME.sub("postgresql", text)))
     except (sa.exc.ArgumentError, ValueError):
         raise DataError(
             "tables: url: expected a SQLAlchemy URL such as postgresql+psycopg2://reader:${SHOP_PASSWORD}@host/shop, "

@@ -34,6 +34,7 @@ class Column:
     name: str
     type: Type
     required: bool = False
+    used: bool = True  # something reads it; else it is kept, and a value that cannot be read costs no row
     things: str = ""  # what its different values are called, where they are counted and one alone is no use
 
 
@@ -79,8 +80,8 @@ INTERACTIONS = TableKind(
         Column(c.TIMESTAMP, "time"),
         Column(c.POSITION, "whole number"),
         Column(c.ORDER, "id"),
-        Column(c.EVENT, "text"),
-        Column(c.VALUE, "number"),
+        Column(c.EVENT, "text", used=False),
+        Column(c.VALUE, "number", used=False),
         Column(c.SPLIT, "text"),
     ),
     key=Key(
@@ -100,9 +101,9 @@ ITEMS = TableKind(
         Column(c.DOMAIN, "id", required=True),
         Column(c.TITLE, "text"),
         Column(c.CATEGORY, "text"),
-        Column(c.BRAND, "text"),
-        Column(c.PRICE, "number"),
-        Column(c.IMAGE, "text"),
+        Column(c.BRAND, "text", used=False),
+        Column(c.PRICE, "number", used=False),
+        Column(c.IMAGE, "text", used=False),
     ),
     key=Key((c.ITEM,), "critical", "keep one row of each item; two titles for one item cannot both be right"),
     rules=lambda _: (*ids(c.ITEM), finite(c.PRICE), not_negative(c.PRICE)),

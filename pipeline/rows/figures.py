@@ -10,7 +10,6 @@ from pipeline.config import CheckSettings
 from pipeline.data.rules import Check, Severity
 from pipeline.rows.kind import CleanTables
 
-MAX_QUARANTINED = 0.2  # share of a domain's rows: with more, the rules or the delivery are wrong, not the rows
 # A bridge carries something where enough of the target stands on it: units that a metric can be told apart by, and
 # where the target is small, one in a hundred. What fewer meet is chance, or two spellings of the ids.
 ABSENT, ENOUGH = 0.01, 100
@@ -33,7 +32,7 @@ class Figures:
         """How much of each domain is in quarantine, and whether the sources are richer than the target.
 
         Args:
-            settings: Who is source and who is target.
+            settings: Who is source and who is target, and how much of a table may be in quarantine.
             domains: Their clean tables.
             table: The one whose rows are learnt from.
         """
@@ -41,10 +40,11 @@ class Figures:
         for name, domain in domains.items():
             figures.expect(
                 f"quarantined share of {name}", domain.quarantined, "critical",
-                Told("quarantine", f"at most {MAX_QUARANTINED:.0%} of the rows in quarantine",
-                     "look at the rules in the Data Docs: so many broken rows point to a wrong mapping or a broken "
-                     "delivery"),
-                max_value=MAX_QUARANTINED,
+                Told("quarantine", f"at most {settings.quarantine_limit * 100:.4g}% of the rows in quarantine",
+                     f"{domain.worst + ': ' if domain.worst else ''}look at the rules in the Data Docs: so many broken "
+                     "rows point to a wrong mapping or a broken delivery; what is right all the same is allowed by "
+                     "`quarantine_limit` in the scenario"),
+                max_value=settings.quarantine_limit,
             )  # fmt: skip
         rows = {name: len(domain.tables[table]) for name, domain in domains.items()}
         for name in settings.sources:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, Self
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.config import Bridge
+from pipeline.config import Alike, Bridge, Duplicates
 from pipeline.views import Mask, View
 
 PARTED_UNIT = "unit"  # a column of `Prepared.parted`
@@ -66,15 +66,19 @@ Tables = Mapping[str, pd.DataFrame]  # the validated tables of a domain by name
 
 @dataclass(frozen=True)
 class CleanTables:
-    """One domain's clean tables, and the share of rows in quarantine of the table where it is larger, in [0, 1]."""
+    """One domain's clean tables, and the share of rows in quarantine of the table where it is larger, in [0, 1].
+
+    `worst` says what took most of these rows.
+    """
 
     tables: Tables
     quarantined: float
+    worst: str = ""
 
 
 @dataclass(frozen=True)
 class Given:
-    """What a domain brings to be parted: its tables, and which share of its rows for training is kept."""
+    """What a domain brings to be parted: its tables, and which rows for training and which repeats are kept."""
 
     domain: str
     tables: Tables
@@ -82,6 +86,7 @@ class Given:
     share: float
     draw: int
     stratified: bool = False  # each class keeps that share of its rows, and at least one
+    duplicates: Duplicates = "first"
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,7 @@ class PackageInfo(BaseModel):
     sources: tuple[str, ...]
     pseudonymous: bool  # user ids stand here as in the user's own tables: nothing is hashed
     key: str | None = None  # id of the key that made the pseudonyms; packages of 0.1 do not say it
+    alike: dict[str, tuple[Alike, ...]] = {}  # which spellings of an id are one, by column
     candidate: str  # hash of the candidate's manifest
     data: dict[str, str]  # step and domain -> hash of the manifest
     code: str  # version of Crosslift

@@ -72,5 +72,11 @@ def ignored(counted: Mapping[str, Mapping[str, int]], domains: Collection[str]) 
             )  # fmt: skip
 
 
+def spellings(run: Run) -> tuple[str, ...]:
+    """Say where ids seem to be spelt in several ways."""
+    snapshot = next(iter(run.results(INGEST).values()), None)
+    return snapshot.facts.spellings if snapshot else ()
+
+
 def _by(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())

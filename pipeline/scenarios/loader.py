@@ -195,7 +195,7 @@ def _inside(place: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
 
 
 # Parts of pydantic's locations that name a member of a union, not a key of the file.
-_TAGS = frozenset({"FileTable", "SqlTable", "Scenario"})
+_TAGS = frozenset({"FileTable", "SqlTable", "QueryTable", "Scenario"})
 
 
 def _keys_beside(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config import AuditSettings
 from pipeline.folders import read_json
 from pipeline.results import AUDIT, CLEAN, PREPARE, VALIDATE, AuditFacts, Finding, StepResult
-from pipeline.runs.account import account_of, ignored, ignored_rows
+from pipeline.runs.account import account_of, ignored, ignored_rows, spellings
 from pipeline.runs.inputs import MARKS, load_prepared
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import facts_of, transact
@@ -37,7 +37,7 @@ def audit(run: Run) -> StepResult[AuditFacts]:
     inputs = {"validate": run.input(VALIDATE), **cleaned, **run.prepared()}
     settings = AuditSettings.of(
         scenario, task=scenario.task.as_rows(), cold_start=cold, by_time=scenario.split.needs_time, began=_began(run),
-        ignored=ignored_rows(run),
+        ignored=ignored_rows(run), spellings=spellings(run),
     )  # fmt: skip
     return transact(run, AUDIT, build, settings, inputs)
 
@@ -87,6 +87,8 @@ def _findings(
     unlike, told = report["likeness"]["differs"], report["give_aways"]
     return (
         *ignored(settings.ignored, settings.domains),
+        *(Finding(rule="several_spellings", where="ids", what=one, remedy="look how the tables write their ids")
+          for one in settings.spellings),
         *facts_of(VALIDATE, inputs["validate"].path).findings,
         *findings(prepared, settings),
         *(Finding(rule="unlike_the_test", where=settings.target, what=f"validation is not like the test: {one}",

@@ -1,12 +1,14 @@
 """ingest: the scenario's tables into one immutable snapshot a domain."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pipeline.config import Embedded, FileTable, IngestSettings, Scenario, Tables, TaskConfig
+from pipeline import columns as c
+from pipeline.config import Alike, Embedded, FileTable, IngestSettings, Scenario, Tables, TaskConfig
 from pipeline.data.forgotten import Forgotten
 from pipeline.data.inputs import Input, inputs_of
 from pipeline.data.pseudonyms import key_id, read_key
@@ -22,14 +24,20 @@ if TYPE_CHECKING:
 
     from pipeline.data.tables import TableKind
 
-_IGNORED = f"{UNHASHED}/ignored.json"  # about other domains, so it must not enter the manifest of this one
+# About other domains, so they must not enter the manifest of this one.
+_IGNORED = f"{UNHASHED}/ignored.json"
+_SPELLINGS = f"{UNHASHED}/spellings.json"
+_JOINED_BY = {c.USER: "users", c.ITEM: "items"}  # ids that domains have in common -> the bridge that asks for it
+
+log = logging.getLogger(__name__)
 
 
 def ingest(run: Run) -> dict[str, StepResult[IngestFacts]]:
     """Copy each domain of the scenario into a content-addressed folder; files that did not change are not parsed.
 
     The folder has a table of each kind, such as `interactions.parquet` and `items.parquet`, with canonical columns.
-    Equal content gives equal bytes, whatever the order of rows, the format and the names of the files were.
+    Equal content gives equal bytes, whatever the order of rows, the format and the names of the files were. Rows of
+    which a value could not be read lie beside them, with the place of that value.
 
     Raises:
         ConfigError: CROSSLIFT_DATA or CROSSLIFT_KEY is missing, or the column mapping is impossible.
@@ -43,9 +51,10 @@ def ingest(run: Run) -> dict[str, StepResult[IngestFacts]]:
     key = None if scenario.pseudonymous or scenario.embedded else read_key()
     without_rows = "" if scenario.target_labels else scenario.target
     tables, root = _tables(run.home, scenario)
-    inputs = tuple(inputs_of(tables, lambda kind: _kinds(scenario.task)[kind], root, scenario.personal))
-    forgotten = Forgotten.read(run.home, scenario.name, scenario.personal)
-    snapshot = Snapshot(inputs, scenario.task, scenario.domains, key, without_rows, forgotten)
+    personal = tuple(sorted({*scenario.personal, *([c.USER] if key else [])}))  # nor written before it is hashed
+    inputs = tuple(inputs_of(tables, lambda kind: _kinds(scenario.task)[kind], root, personal))
+    forgotten = Forgotten.read(run.home, scenario.name, personal)
+    snapshot = Snapshot(inputs, scenario.task, scenario.domains, key, without_rows, personal, tables.alike, forgotten)
     results = {}
     for domain in scenario.domains:
         settings = IngestSettings(
@@ -57,9 +66,13 @@ def ingest(run: Run) -> dict[str, StepResult[IngestFacts]]:
             forgotten=forgotten.identity,
         )
         result = transact(run, INGEST, build, settings, {"tables": snapshot}, domain)
-        facts = result.facts.model_copy(update={"ignored_rows": read_json(run.path(result) / _IGNORED)})
+        folder = run.path(result)
+        told = _spellings(read_json(folder / _SPELLINGS), scenario)
+        facts = result.facts.model_copy(update={"ignored_rows": read_json(folder / _IGNORED), "spellings": told})
         results[domain] = result.model_copy(update={"facts": facts})
         run.record(results[domain])
+    for line in told:
+        log.warning("%s", line)
     return results
 
 
@@ -72,21 +85,37 @@ class Snapshot:
     domains: tuple[str, ...]
     key: bytes | None
     without_rows: str
+    personal: tuple[str, ...]
+    alike: Mapping[str, tuple[Alike, ...]]
     forgotten: Forgotten
 
     @cached_property
     def identity(self) -> str:
         """Hash of what is read; how it is read stands in the settings."""
-        return digest([[one.kind, one.fingerprint] for one in self.inputs])
+        named = {name: list(ways) for name, ways in self.alike.items()}
+        return digest([[[one.kind, one.fingerprint] for one in self.inputs], named, list(self.personal)])
 
     @cached_property
     def tables(self) -> "dict[str, pa.Table]":
         """One table of each kind with the rows of all domains."""
         from pipeline.data.snapshot import assemble
 
-        parts = [(one.kind, table) for one in self.inputs for table in one.read()]
-        tables = assemble(parts, _kinds(self.task), self.domains, self.key, self.without_rows)
+        tables = assemble(self._parts, _kinds(self.task), self.domains, self.key, self.without_rows)
         return self.forgotten.left_out_of(tables)
+
+    @cached_property
+    def spellings(self) -> list[dict[str, Any]]:
+        """Where ids seem to be spelt in several ways."""
+        from pipeline.data.spelling import mixed_spellings
+
+        return mixed_spellings(self._parts, _kinds(self.task), self.domains, self.personal)
+
+    @cached_property
+    def _parts(self) -> "list[tuple[str, pa.Table]]":
+        from pipeline.data.spelling import treat_alike
+
+        parts = [(one.kind, table) for one in self.inputs for table in one.read()]
+        return treat_alike(parts, _kinds(self.task), self.alike)
 
 
 def build(settings: IngestSettings, inputs: Mapping[str, Snapshot], folder: Path, _work: Path) -> IngestFacts:
@@ -95,8 +124,19 @@ def build(settings: IngestSettings, inputs: Mapping[str, Snapshot], folder: Path
 
     tables = inputs["tables"].tables
     write_json(folder / _IGNORED, count_ignored(tables, settings.domains))
+    write_json(folder / _SPELLINGS, inputs["tables"].spellings)
     kinds = _kinds(settings.task)
     return write_domain(tables, kinds, settings.domain, folder).model_copy(update={"key": settings.key})
+
+
+def _spellings(found: list[dict[str, Any]], scenario: Scenario) -> tuple[str, ...]:
+    """Tell what matters of them: between domains only where the ids are a bridge."""
+    told = [one for one in found if one["domain"] or _JOINED_BY.get(one["column"]) in scenario.bridges]
+    if not told:
+        return ()
+    from pipeline.data.spelling import in_words
+
+    return tuple(in_words(one) for one in told)
 
 
 def _kinds(task: TaskConfig) -> "Mapping[str, TableKind]":

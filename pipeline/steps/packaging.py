@@ -19,6 +19,7 @@ def packaged(run: Run, lane: str) -> StepResult[PackageFacts]:
         task=scenario.task.as_rows(),
         lane=lane,
         pseudonymous=scenario.pseudonymous or scenario.embedded is not None,  # as ingest decides
+        alike=scenario.tables.alike if scenario.tables else {},
         key=run.result(INGEST, scenario.target).facts.key,
         code=version("crosslift"),
     )
@@ -40,6 +41,7 @@ def build(settings: PackageSettings, inputs: Mapping[str, Folder], folder: Path,
         sources=settings.sources,
         pseudonymous=settings.pseudonymous,
         key=settings.key,
+        alike=settings.alike,
         candidate=inputs["candidate"].identity,
         data={key: one.identity for key, one in inputs.items() if key.startswith("prepare.")},
         code=settings.code,

@@ -54,6 +54,7 @@ def _settings(scenario: Scenario, domain: str) -> PrepareSettings:
         share=(scenario.target_share if scenario.target_labels else 0.0) if own else 1.0,
         draw=scenario.share_draw if own else 0,
         stratified=own and scenario.thinning == "stratified",
+        duplicates=scenario.duplicates,
         needs=needs if own else ("train",),
     )
 
@@ -81,8 +82,9 @@ def build_source(settings: PrepareSettings, inputs: Mapping[str, Folder], folder
 def _given(settings: PrepareSettings, inputs: Mapping[str, Folder]) -> "Given":
     from pipeline.rows.kind import Given
 
-    return Given(settings.domain, _tables(inputs["clean"]), settings.split, settings.share, settings.draw,
-                 settings.stratified)  # fmt: skip
+    tables = _tables(inputs["clean"])
+    return Given(settings.domain, tables, settings.split, settings.share, settings.draw, settings.stratified,
+                 settings.duplicates)  # fmt: skip
 
 
 def _publish(settings: PrepareSettings, parts: "Parts", folder: Path) -> PrepareFacts:

@@ -3,11 +3,12 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline import columns as c
 from pipeline.config import CheckSettings, CleanSettings
 from pipeline.errors import RefusedError
 from pipeline.folders import UNHASHED, storage_errors, vanish
@@ -17,6 +18,7 @@ from pipeline.runs.transaction import facts_of, transact
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
     from pipeline.validation.checking import Outcome
     from pipeline.validation.data_docs import Volume
@@ -74,17 +76,21 @@ class _BrokenRulesError(RefusedError):
 
 
 def clean(settings: CleanSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> CleanFacts:
-    """Part the rows of a domain's tables by the row rules: each table by its name, and `quarantine.parquet`."""
+    """Part the rows of a domain's tables by the row rules: each table by its name, and `quarantine.parquet`.
+
+    Rows of which a value could not be read stand there as well, with the place of that value.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from pipeline.data.rules import Times
     from pipeline.tasks.tables import tables_of
-    from pipeline.validation.quarantine import sort_rows
+    from pipeline.validation.quarantine import sort_rows, unread_counts
 
     kinds = tables_of(settings.task)
     times = Times(_instant(settings.as_of), settings.needs_time)
     removed: list[pa.Table] = []
+    unread = _unreadable(inputs["ingest"])
     counts = {}
     for table, kind in kinds.items():
         path = inputs["ingest"].path / f"{table}.parquet"
@@ -93,11 +99,24 @@ def clean(settings: CleanSettings, inputs: Mapping[str, Folder], folder: Path, _
             named = any(column in rows.column_names for column in kind.key.columns)
             parts = sort_rows(rows, kind.rules(times), named=named)
             pq.write_table(parts.clean, folder / path.name, compression="zstd")
-            removed.append(parts.removed.append_column("table", pa.array([table] * len(parts.removed), pa.string())))
-            counts[table] = TableCounts(rows_read=len(rows), rows=len(parts.clean), rules=parts.counts)
-    quarantine = pa.concat_tables(removed, promote_options="permissive")
+            removed.append(parts.removed.append_column(c.TABLE, pa.array([table] * len(parts.removed), pa.string())))
+            broken = unread_counts(unread, table)
+            read = len(rows) + sum(broken.values())
+            counts[table] = TableCounts(rows_read=read, rows=len(parts.clean), rules={**broken, **parts.counts})
+    quarantine = pa.concat_tables([*removed, *([] if unread is None else [unread])], promote_options="permissive")
     pq.write_table(quarantine, folder / "quarantine.parquet", compression="zstd")
     return CleanFacts(tables=counts, main=next(table for table in counts if kinds[table].main))
+
+
+def _unreadable(ingested: Folder) -> "pa.Table | None":
+    """The rows of a domain of which a value could not be read, as they stand in quarantine."""
+    import pyarrow.parquet as pq
+
+    from pipeline.data.snapshot import UNREADABLE
+    from pipeline.validation.quarantine import with_rule
+
+    path = ingested.path / UNREADABLE
+    return with_rule(pq.read_table(path)) if path.exists() else None
 
 
 def check(settings: CheckSettings, inputs: Mapping[str, Folder], folder: Path, work: Path) -> ValidateFacts:
@@ -112,7 +131,7 @@ def check(settings: CheckSettings, inputs: Mapping[str, Folder], folder: Path, w
 
     reference = Reference(settings.reference_content, settings.reference_rows)
     volumes = _volumes(settings, inputs)
-    outcomes, shares = _outcomes(settings, inputs)
+    outcomes, shares = _outcomes(settings, inputs, volumes)
     docs = folder / UNHASHED / DATA_DOCS
     write_data_docs(docs, settings.name, settings.title, outcomes, volumes, settings.personal)
     failed = [outcome for outcome in outcomes if not outcome.success and outcome.check.severity == "critical"]
@@ -144,7 +163,9 @@ def _finding(outcome: "Outcome") -> Finding:
     )
 
 
-def _outcomes(settings: CheckSettings, inputs: Mapping[str, Folder]) -> "tuple[list[Outcome], dict[str, float]]":
+def _outcomes(
+    settings: CheckSettings, inputs: Mapping[str, Folder], volumes: "Sequence[Volume]"
+) -> "tuple[list[Outcome], dict[str, float]]":
     """What the suites say of each table and of the domains together, and the shares that these have in common."""
     import pyarrow.parquet as pq
 
@@ -170,8 +191,8 @@ def _outcomes(settings: CheckSettings, inputs: Mapping[str, Folder]) -> "tuple[l
         for table, frame in frames.items():
             checks = suite(kinds[table], frame, name, times, volume)
             outcomes += run_suite(frame, checks, table, name, settings.personal)
-        share = max(1 - one.rows / one.rows_read if one.rows_read else 0.0 for one in counts.values())
-        domains[name] = CleanTables(frames, share)
+        share = max(one.lost for one in counts.values())
+        domains[name] = CleanTables(frames, share, _worst(one for one in volumes if one.domain == name))
     figures, found = check_crossings(settings, domains)
     shares = {str(name): float(value) for name, value in figures.iloc[0].items() if str(name).startswith(SHARE)}
     return [*outcomes, *run_suite(figures, found, CROSSED, settings.name, ())], shares
@@ -184,16 +205,28 @@ def _volumes(settings: CheckSettings, inputs: Mapping[str, Folder]) -> "list[Vol
     from pipeline.data.rules import Times
     from pipeline.tasks.tables import tables_of
     from pipeline.validation.data_docs import Volume, rule_examples
+    from pipeline.validation.quarantine import unread_examples
 
     kinds, volumes = tables_of(settings.task), []
     for name in settings.domains:
         removed = pq.read_table(inputs[f"clean.{name}"].path / "quarantine.parquet")
         for table, counts in _counts(inputs, name).items():
             columns = {rule.name: rule.column for rule in kinds[table].rules(Times())}
-            rows = removed.filter(pc.equal(removed.column("table"), table))
+            rows = removed.filter(pc.equal(removed.column(c.TABLE), table))
             examples = rule_examples(rows, columns, settings.personal)
+            examples |= unread_examples(rows, settings.personal)
             volumes.append(Volume(name, table, counts.rows_read, counts.rows, counts.rules, examples))
     return volumes
+
+
+def _worst(volumes: "Iterable[Volume]") -> str:
+    """What took most of the rows of the table that lost most, how many, and one of them."""
+    lost = max(volumes, key=lambda one: 1 - one.rows / max(one.rows_read, 1))
+    if not lost.rules:
+        return ""
+    rule = max(lost.rules, key=lambda name: lost.rules[name])
+    example = ", such as ".join(["", *lost.examples.get(rule, ())[:1]])
+    return f"most of {lost.table} left by {rule}, {lost.rules[rule]:,} of {lost.rows_read:,} rows{example}"
 
 
 def _counts(inputs: Mapping[str, Folder], name: str) -> dict[str, TableCounts]:

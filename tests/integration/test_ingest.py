@@ -89,7 +89,7 @@ def table_of(run, result, kind="interactions"):
 def test_a_snapshot_holds_the_domain_sorted_and_typed(data, start):
     """Strings as strings, times in UTC, NaN and infinity kept, rows sorted, rows of other domains counted."""
     ROWS.to_csv(data / "rows.csv", index=False)
-    run, results = start(scenario({"path": "rows.csv"}))
+    run, results = start(scenario({"path": "rows.csv", "columns": {"value": "value"}}))
     books = table_of(run, results["books"])
     assert books.drop(["timestamp", "value"]).to_pydict() == {
         "user_id": ["007", "ann", "ann"],

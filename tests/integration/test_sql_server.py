@@ -138,6 +138,13 @@ def test_what_reads_is_read(server, owner, tmp_path):
     assert query(server, "WITH s AS (SELECT * FROM sales) SELECT user_id, item_id FROM s;", tmp_path) == 3
 
 
+@pytest.mark.parametrize("driver", ["postgres", "postgres+psycopg2", "postgresql"])
+def test_the_old_name_of_the_database_is_understood(server, owner, tmp_path, driver):
+    """As many providers write it, and without a driver."""
+    url = server.replace("postgresql+psycopg2", driver)
+    assert query(url, "SELECT user_id, item_id FROM sales", tmp_path) == 3
+
+
 def test_a_slow_query_is_stopped_by_the_server(server, owner, tmp_path, monkeypatch):
     """At the limit, with what to do instead; nothing of it runs on."""
     monkeypatch.setattr(sql, "LIMIT", 1)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from pipeline.data.casting import Place, cast
+from pipeline.config import MappedColumn
+from pipeline.data.casting import Place, cast, read
 from pipeline.data.tables import INTERACTIONS
 from pipeline.errors import DataError
 
@@ -14,6 +15,14 @@ def one(values, name):
     """The canonical values of one column of a file; user ids are personal."""
     place = Place("a.parquet", name, hidden=name == "user_id")
     return cast(pa.chunked_array([values]), INTERACTIONS.by_name[name].type, place).to_pylist()
+
+
+def some(values, name, null=None, **how):
+    """The values of a column of which some may be broken, the rows that are, and what was expected there."""
+    place = Place("a.parquet", name, how=MappedColumn(**how), null=null)
+    found = read(pa.chunked_array([values]), INTERACTIONS.by_name[name].type, place)
+    rows = [(row, told) for bad, told in found.faults for row, broken in enumerate(bad.to_pylist()) if broken]
+    return found.values.to_pylist(), rows
 
 
 @pytest.mark.parametrize(
@@ -38,6 +47,8 @@ def test_ids_become_exact_texts(values, expected):
         (pa.array(["a", "b\0"]), r"row 2: expected an id without NUL"),
         (pa.array([7.0, 7.5]), r"row 2: expected a whole number or a text as an id"),
         (pa.array([2.0**60]), r"row 1: expected an id as a text or integer.*loses digits"),
+        (pa.array([1.0, 2.0**53]), r"row 2: expected an id .* of 64 bits loses digits from 9,007,199,254,740,992 on"),
+        (pa.array([1, 2**24], pa.float32()), r"row 2: expected an id .* of 32 bits loses digits from 16,777,216 on"),
         (pa.array([b"ok", b"\xff"]), r"row 2: expected a whole number or a text in UTF-8"),
         (pa.array([[1]]), r"expected a whole number or a text in UTF-8, got list"),
     ],
@@ -71,16 +82,50 @@ def test_times_of_other_types_become_utc(values):
 
 
 @pytest.mark.parametrize(
-    "values",
-    [["now"], ["20240101"], ["01/02/2024"], ["2024-02-30"], ["NaT"], [1704067200000], [20240101], [2**62], [True]],
+    ("values", "expected"),
+    [
+        (pa.array([7.0, float("nan"), 2.0**53 - 1]), ["7", None, "9007199254740991"]),
+        (pa.array([2**24 - 1, float("nan")], pa.float32()), ["16777215", None]),
+        (pa.array([" 007 ", "7.0", "Ab 1\t"]), ["007", "7.0", "Ab 1"]),
+        (pa.array(["NULL", "null", "None", "NaN", "nan", "N/A", "\\N", "  ", "x"]), [None] * 8 + ["x"]),
+        (pa.array(["NA", "0", "-", "none"]), ["NA", "0", "-", "none"]),
+    ],
 )
+def test_ids_are_what_they_are_and_nothing_is_none(values, expected):
+    """Floats hold whole numbers exactly or are refused; texts stay but for outer blanks; words for nothing are none."""
+    assert some(values, "item_id") == (expected, [])
+
+
+def test_the_scenario_says_what_is_nothing_and_whether_blanks_count():
+    """Its words replace those that are known, in each column."""
+    assert some(pa.array(["-", "None"]), "item_id", null=("-",)) == ([None, "None"], [])
+    assert some(pa.array([" a ", ""]), "item_id", trim=False) == ([" a ", None], [])
+    assert some(pa.array(["-", "1"]), "value", null=("-",)) == ([None, 1.0], [])
+    assert some(pa.array(["-", "2024-01-01"]), "timestamp", null=("-",))[0] == [None, datetime(2024, 1, 1, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "expected", "row", "told"),
+    [
+        (pa.array([7.0, 7.5]), "item_id", ["7", None], 1, "a whole number or a text as an id"),
+        (pa.array([float("inf"), 7.0]), "item_id", [None, "7"], 0, "a whole number or a text as an id"),
+        (pa.array([b"ok", b"\xff"]), "item_id", ["ok", None], 1, "a whole number or a text in UTF-8"),
+        (pa.array(["from 14.99", "3"]), "value", [None, 3.0], 0, "a number with a decimal point, such as 12.5"),
+        (pa.array(["1", "99999999999999999999"]), "position", [1, None], 1, "a whole number"),
+        (pa.array([1.0, 2.5, float("nan")]), "position", [1, None, None], 1, "a whole number"),
+        (pa.array([2**53, 2**53 + 1]), "value", [2.0**53, None], 1, "a number with a decimal point, such as 12.5"),
+    ],
+)
+def test_one_broken_value_leaves_the_others(values, name, expected, row, told):
+    """It is none, its row is named, and all others are read."""
+    assert some(values, name) == (expected, [(row, told)])
+
+
+@pytest.mark.parametrize("values", [["now"], ["2024-02-30"], ["NaT"], ["0000-00-00"], ["None"]])
 def test_a_time_that_cannot_be_parsed_is_refused(values):
-    """The message names file, column, row and value; 'now' must not read the clock, milliseconds are not guessed."""
-    good = ["2024-01-01"] if isinstance(values[0], str) else []
-    with pytest.raises(
-        DataError, match=rf"column 'timestamp', row {len(good) + 1}: expected a date.*got '?{values[0]}"
-    ):
-        one(pa.array(good + values), "timestamp")
+    """The message names file, column, row and value; 'now' must not read the clock."""
+    with pytest.raises(DataError, match=rf"column 'timestamp', row 2: expected a date.*got '{values[0]}'"):
+        one(pa.array(["2024-01-01", *values]), "timestamp")
 
 
 def test_a_time_beyond_the_calendar_is_refused():

@@ -207,8 +207,10 @@ def test_files_of_requests_and_answers(tmp_path: Path) -> None:
     assert (tmp_path / "a.csv").read_text() == '"row_id","probability"\n"\'=1+1",0.25\n"",0.5\n'
     with pytest.raises(DataError, match=r"a\.csv\.gz: answers are written as they are"):
         predicting.write_answers(answers, tmp_path / "a.csv.gz")
-    with pytest.raises(DataError, match=r"a\.txt: expected a file ending in \.csv"):
-        predicting.write_answers(answers, tmp_path / "a.txt")
+    with pytest.raises(DataError, match=r"a\.html: expected a file ending in \.csv"):
+        predicting.write_answers(answers, tmp_path / "a.html")
+    with pytest.raises(DataError, match=r"a\.xlsx: expected CSV, Parquet or JSON lines, got excel"):
+        predicting.write_answers(answers, tmp_path / "a.xlsx")
     assert not list(tmp_path.glob(".*"))
     for name, text, told in (
         ("b.csv", "a,b\n1,2,3,4\n", "whole file of csv"), ("c.csv", "a,b\n", "no rows"),

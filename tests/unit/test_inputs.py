@@ -46,9 +46,9 @@ def test_a_file_that_changes_while_it_is_read_is_refused(root, monkeypatch):
     """Else the fingerprint would speak of other bytes than the table."""
     read_file = reading.read_file
 
-    def read_and_change(path, *args):
-        table = read_file(path, *args)
-        os.utime(path, ns=(0, 0))
+    def read_and_change(file, *args):
+        table = read_file(file, *args)
+        os.utime(file.path, ns=(0, 0))
         return table
 
     [one] = inputs(root, path="a.csv")

@@ -366,7 +366,9 @@ def test_aliases_that_repeat_little_are_taken(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
     found = check_file(tmp_path / "mine.yaml").tables
     assert found is not None
-    assert found.interactions[0].columns == found.interactions[1].columns == {"user_id": "customer", "item_id": "sku"}
+    first, second = (table.columns for table in found.interactions)
+    assert first == second
+    assert {name: how.column for name, how in first.items()} == {"user_id": "customer", "item_id": "sku"}
 
 
 @pytest.mark.parametrize("schedule", ["0 2 * * *", "*/5 1-3 * * MON-FRI", "0 0 29 2 *", "@daily"])

@@ -135,6 +135,16 @@ def test_who_is_served_from_what(package: Callable[..., ServedModel]) -> None:
     ]
 
 
+def test_what_the_scenario_calls_alike_is_alike_in_requests(package: Callable[..., ServedModel]) -> None:
+    """Users and items are found in each spelling that the tables may have; other settings would serve strangers."""
+    frame = pd.DataFrame({c.USER: ["ANN", None], "history": [None, ["F 1", "x"]]})
+    rows = package(alike={"user_id": ["case"], "item_id": ["case", "blanks"]}).answer(frame, {"k": 2})
+    first = rows.drop_duplicates("request")
+    assert first["served_from"].tolist() == ["model", "history"]
+    assert (first[c.USER].iloc[0], first["ignored"].tolist()) == ("ANN", [0, 1])
+    assert "f1" not in rows.loc[rows["request"] == 1, c.ITEM].tolist()
+
+
 def test_popularity_is_the_training_count(package: Callable[..., ServedModel]) -> None:
     """A stranger gets the most taken items, with how often they were taken; ties in catalogue order."""
     rows = package().answer(pd.DataFrame({c.USER: ["zoe"]}), {"k": 10})

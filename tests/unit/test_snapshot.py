@@ -72,3 +72,24 @@ def test_rows_of_other_domains_are_counted():
     assert snapshot.count_ignored({"interactions": rows}, ["books", "films"]) == {
         "interactions": {"(none)": 1, "games": 1}
     }
+
+
+def test_rows_of_which_a_value_could_not_be_read_lie_apart(tmp_path):
+    """They count nowhere else, and where they stood in the file does not make other content of them."""
+    marks = {"unread": ["user_id", None], "unread_file": ["a.csv", None], "unread_row": [7, None]}
+    marks |= {"unread_column": ["who", None], "unread_value": ["'?'", None], "unread_expected": ["an id", None]}
+    table = interactions((None, "1", "d"), ("a", "2", "d"), **marks)
+    tables = snapshot.assemble(
+        [("interactions", table), ("interactions", interactions(("b", "2", "d")))], KINDS, "d", None
+    )
+    facts = snapshot.write_domain(tables, KINDS, "d", tmp_path)
+    assert (facts.rows, facts.counted, facts.unreadable) == (2, {"users": 2, "items": 1}, {"interactions": 1})
+    kept = parquet.read_table(tmp_path / "interactions.parquet")
+    assert kept.to_pydict() == {"user_id": ["a", "b"], "item_id": ["2", "2"], "domain": ["d", "d"]}
+    [row] = parquet.read_table(tmp_path / snapshot.UNREADABLE).to_pylist()
+    assert row == {
+        "user_id": None, "item_id": "1", "domain": "d", "unread": "user_id", "unread_file": "a.csv", "unread_row": 7,
+        "unread_column": "who", "unread_value": "'?'", "unread_expected": "an id", "table": "interactions",
+    }  # fmt: skip
+    moved = table.set_column(5, "unread_row", pa.array([9, None]))
+    assert snapshot.content_hash(moved) == snapshot.content_hash(table)

@@ -197,6 +197,7 @@ def test_a_split_that_leaves_a_part_empty_stops_prepare(tmp_path, monkeypatch):
         share=1.0,
         draw=0,
         stratified=False,
+        duplicates="first",
         needs=("train", "valid", "test"),
     )
     with pytest.raises(DataError, match="one time"):

@@ -190,7 +190,7 @@ def test_a_value_that_the_database_quotes_is_not_told(root, monkeypatch):
         ("SELECT * FROM nowhere", r"SQL \(sqlite\): the query failed \(no such table: nowhere\)"),
         ("SELECT * FROM sales WHERE 0", "the query gives no rows"),
         ("SELECT user_id AS usr_id, item_id FROM sales", "column 'user_id'.*missing. Did you mean 'usr_id'"),
-        ("SELECT user_id, item_id, day AS timestamp FROM sales", "column 'timestamp', row 3: expected a date.*got 'x'"),
+        ("SELECT item_id AS user_id, 1 AS item_id, 'x' AS timestamp FROM sales", "'timestamp', row 1: expected a date"),
         (
             "SELECT 1 AS user_id, 2 AS item_id UNION SELECT 'x', 3",
             r"column 'user_id': expected values of one.*CAST\(user_id",
@@ -201,6 +201,14 @@ def test_a_query_that_does_not_fit_is_refused(shop, sql, message):
     """With the database's own words where it refused."""
     with pytest.raises(DataError, match=message):
         query(shop, sql)
+
+
+def test_one_time_that_cannot_be_read_is_marked(shop):
+    """The other rows are read, and the query is named in the file's place."""
+    found = query(shop, "SELECT user_id, item_id, day AS timestamp FROM sales")
+    assert found["timestamp"].null_count >= 1
+    marks = found.select(["unread", "unread_file", "unread_row", "unread_value"]).drop_null().to_pylist()
+    assert marks == [{"unread": "timestamp", "unread_file": "SQL (sqlite)", "unread_row": 3, "unread_value": "'x'"}]
 
 
 def test_variables_in_the_url_are_filled_in_from_the_environment(shop, monkeypatch):

@@ -12,6 +12,7 @@ from pyarrow import parquet
 from pipeline import columns as c
 from pipeline.config import BinaryTask, FileTable, MulticlassTask, RankingTask, RegressionTask, Tables
 from pipeline.data import snapshot
+from pipeline.data.files import LocalFile
 from pipeline.data.mapping import Mapper
 from pipeline.data.reading import read_file
 from pipeline.data.rules import Times, finite, ids, in_time
@@ -56,7 +57,13 @@ def numbers(tmp_path: Path) -> pa.Table:
     """Read eight rows of numbers from a CSV file."""
     path = tmp_path / "a.csv"
     path.write_text(CSV)
-    return read_file(path, "a.csv", "csv", Mapper(NUMBERS, FileTable(path="a.csv", columns={"row_id": "nr"})))
+    return read(path, FileTable(path="a.csv", columns={"row_id": "nr"}))
+
+
+def read(path: Path, table: FileTable) -> pa.Table:
+    """Read a file of numbers."""
+    (scratch := path.parent / "scratch").mkdir()
+    return read_file(LocalFile(path, path.parent), table, Mapper(NUMBERS, table), scratch)
 
 
 def test_a_new_kind_is_cast(numbers: pa.Table) -> None:
@@ -74,7 +81,7 @@ def test_a_new_kind_has_its_own_columns_alone(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("row_id,domain,x\n1,lab,2\n")
     with pytest.raises(DataError, match=r"^a\.csv: column 'y', needed for y, is missing"):
-        read_file(path, "a.csv", "csv", Mapper(NUMBERS, FileTable(path="a.csv")))
+        read(path, FileTable(path="a.csv"))
     with pytest.raises(ConfigError, match=r"numbers\.columns: 'user_id' is no .* There are: row_id, domain, x, y, tim"):
         Mapper(NUMBERS, FileTable(path="a.csv", columns={"user_id": "x"}))
 

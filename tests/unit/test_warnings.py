@@ -169,7 +169,7 @@ def domain(name, users, times, parts):
 
 
 def asked(**changes):
-    value = {"cold_start": False, "by_time": False, "began": None, "ignored": {}}
+    value = {"cold_start": False, "by_time": False, "began": None, "ignored": {}, "spellings": ()}
     return AuditSettings.of(scenario(), **(value | changes))
 
 

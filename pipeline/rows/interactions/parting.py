@@ -1,7 +1,7 @@
 """Which interactions train, choose and test, as a split says, and from when on sources must not know anything."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -10,6 +10,7 @@ from pipeline import columns as c
 from pipeline.config import ColdUsersSplit, HashSplit, LeaveLastOutSplit, RankingTask, ShippedSplit, TimeSplit
 from pipeline.data import splits
 from pipeline.data.cold_users import cold_users
+from pipeline.data.duplicates import settle_pairs
 from pipeline.data.splits import Border, Parted
 from pipeline.rows.interactions.prepared import PART_CODES, DomainData
 from pipeline.rows.kind import Given, Parts, Tables
@@ -77,11 +78,12 @@ class PartInteractions:
         Raises:
             DataError: the split needs a column that is missing.
         """
+        given, repeated = _settled(given)
         rows = given.tables["interactions"]
         if rows.empty:
             return _published(given, Parted(rows.assign(**{splits.PART: 0})), self.task)[1], None
         parted, border = TARGETS[type(given.split)](given, sources)
-        data, parts = _published(given, parted, self.task)
+        data, parts = _published(given, parted, self.task, repeated)
         return parts, border(data)
 
     def source(self, given: Given, border: Border) -> Parts:
@@ -90,6 +92,7 @@ class PartInteractions:
         Raises:
             DataError: as for `target`.
         """
+        given, repeated = _settled(given)
         rows = given.tables["interactions"]
         if isinstance(given.split, ShippedSplit):
             parted = splits.shipped(rows, given.split, given.domain)
@@ -98,10 +101,18 @@ class PartInteractions:
             parted = Parted(splits.with_hashed_valid(first), {"repeated": len(rows) - len(first)})
         else:
             parted = splits.source_before(rows, border, given.domain)
-        return _published(given, parted, self.task)[1]
+        return _published(given, parted, self.task, repeated)[1]
 
 
-def _published(given: Given, parted: Parted, task: RankingTask) -> tuple[DomainData, Parts]:
+def _settled(given: Given) -> tuple[Given, int]:
+    """With one row for each user and item as the scenario says, and how many rows that took; by part where it ships."""
+    rows = given.tables["interactions"]
+    within = (c.SPLIT,) if isinstance(given.split, ShippedSplit) and c.SPLIT in rows else ()
+    settled = settle_pairs(rows, given.duplicates, given.domain, within)
+    return replace(given, tables={**given.tables, "interactions": settled}), len(rows) - len(settled)
+
+
+def _published(given: Given, parted: Parted, task: RankingTask, repeated: int = 0) -> tuple[DomainData, Parts]:
     span = splits.span(parted.rows)
     parted = splits.with_enough_rows(parted, task.min_rows.users, task.min_rows.items)
     items: pd.DataFrame | None = given.tables.get("items")
@@ -110,5 +121,7 @@ def _published(given: Given, parted: Parted, task: RankingTask) -> tuple[DomainD
     counts = {name: int((part == code).sum()) for name, code in PART_CODES.items()}
     kept = int((data.rows["kept"] & (part != PART_CODES[c.TEST])).sum())
     dropped = {**parted.dropped, "outside_catalogue": len(parted.rows) - len(data.rows)}
+    if repeated:
+        dropped["repeated"] = dropped.get("repeated", 0) + repeated
     known = {"users": len(data.users), "catalogue": len(data.items), "words": data.has_text}
     return data, Parts(data.write, counts, kept, dropped, known, span)

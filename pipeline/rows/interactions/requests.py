@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline import columns as c
+from pipeline.config import Alike
 from pipeline.data.pseudonyms import KEY, LENGTH, key_id, pseudonymise, read_key
+from pipeline.data.spelling import one_spelling
 from pipeline.errors import DataError
 
 if TYPE_CHECKING:
@@ -129,7 +131,7 @@ def _histories(
     for column, domains in groups:
         if column not in frame:
             continue
-        rows, ids = _lists(frame[column], column)
+        rows, ids = _lists(frame[column], column, model.info.alike.get(c.ITEM, ()))
         known = np.zeros(len(ids), dtype=bool)
         for name in domains:
             places = pd.Index(model.items[name][c.ITEM]).get_indexer(ids)
@@ -142,8 +144,8 @@ def _histories(
     return users, taken, ignored
 
 
-def _lists(column: "pd.Series[Any]", name: str) -> tuple[IntArray, pd.Index]:
-    """Row and id of each entry of a column of lists; None is an empty list."""
+def _lists(column: "pd.Series[Any]", name: str, alike: tuple[Alike, ...]) -> tuple[IntArray, pd.Index]:
+    """Row and id of each entry of a column of lists, in the spelling of the package; None is an empty list."""
     if any(isinstance(value, str) for value in column):
         raise DataError(f"{name}: expected a list of item ids in each row, got a string; write ['B01', 'B02'].")
     try:
@@ -151,7 +153,7 @@ def _lists(column: "pd.Series[Any]", name: str) -> tuple[IntArray, pd.Index]:
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         raise DataError(f"{name}: expected a list of item ids (strings) or nothing in each row ({error}).") from error
     lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    ids = lists.flatten().to_numpy(zero_copy_only=False)
+    ids = one_spelling(lists.flatten(), alike).to_numpy(zero_copy_only=False)
     return np.repeat(np.arange(len(lists)), lengths), pd.Index(ids, dtype=object)
 
 
@@ -177,6 +179,8 @@ def _user_id(value: Any) -> str | None:
 
 def _user_places(model: "ServedInteractions", ids: "pd.Series[Any]") -> IntArray:
     """Place of each request's user in the package; -1 where unknown."""
+    spelt = one_spelling(pa.array(ids.tolist(), pa.string()), model.info.alike.get(c.USER, ()))
+    ids = pd.Series(spelt.to_pylist(), dtype=object)
     places = model.users.get_indexer(pd.Index(ids.to_numpy(dtype=object), dtype=object)).astype(np.int64)
     unknown = (places < 0) & ids.notna().to_numpy()
     if model.info.pseudonymous or not unknown.any():

@@ -1,0 +1,124 @@
+"""JSON lines, or one array of objects: values as they are written, lists joined, fields of objects by dotted names."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import duckdb
+
+from pipeline.data.duck import call, name, text
+from pipeline.data.unpacking import Plain
+from pipeline.errors import DataError
+
+MOST_OBJECT = 64 << 20  # bytes of one object
+
+
+@dataclass(frozen=True)
+class Json:
+    """Objects of JSON, each a row.
+
+    Raises:
+        DataError: it is no JSON, or not of objects.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    plain: Plain
+    shown: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The keys of all objects, and the dotted names of those in their objects."""
+        return tuple(self._fields)
+
+    @property
+    def source(self) -> str:
+        """The table in SQL: each key of an object a column of JSON."""
+        columns = ", ".join(f"{text(key)}: 'JSON'" for key, (path, _) in self._fields.items() if path == (key,))
+        return call("read_json", self.plain.path, {**self._options, "records": "true", "columns": f"{{{columns}}}"})
+
+    @property
+    def rows(self) -> str:
+        """The SELECT of all columns for a query, with types as JSON states them."""
+        more = {"sample_size": "-1", "convert_strings_to_integers": "false", "records": "true"}
+        return f"SELECT * FROM {call('read_json', self.plain.path, {**self._options, **more})}"  # noqa: S608
+
+    def column(self, raw: str, _number: bool) -> str:
+        """A column in SQL as texts: numbers with their digits, whole ones without a point, a list joined by blanks.
+
+        Raises:
+            DataError: it is an object.
+        """
+        (top, *rest), kind = self._fields[raw]
+        if isinstance(kind, dict):
+            raise DataError(
+                f"{self.shown}: column {raw!r}: expected plain values, got objects; name one of their fields, such as "
+                f"{raw}.{next(iter(kind), 'name')}."
+            )
+        value = name(top)
+        if rest:
+            value = f"json_extract({value}, {text('$' + ''.join('.' + name(key) for key in rest))})"
+        return (
+            f"CASE json_type({value}) WHEN 'ARRAY' THEN array_to_string(from_json({value}, '[\"VARCHAR\"]'), ' ') "
+            f"WHEN 'DOUBLE' THEN regexp_replace({value}->>'$', '\\.0+$', '') ELSE {value}->>'$' END"
+        )
+
+    def check(self, _rows: int) -> None:
+        """Nothing that reads well is wrong."""
+
+    def explain(self, error: duckdb.Error, _used: Sequence[str]) -> DataError:
+        """Where the first object is that cannot be read; only on the way out is each line looked at."""
+        if self._options["format"] == "'array'":
+            told = str(error).splitlines()[0].partition('", ')[2] or "damaged"
+            return DataError(f"{self.shown}: expected one array of JSON objects ({told.strip()}).")
+        for number, line in self._lines():
+            try:
+                whole = isinstance(json.loads(line), dict)
+            except UnicodeDecodeError:
+                return DataError(f"{self.shown}: line {number}: expected UTF-8; state the file's `encoding`.")
+            except (ValueError, RecursionError):
+                whole = False
+            if not whole:
+                return DataError(
+                    f'{self.shown}: line {number}: expected one JSON object on each line, such as {{"user_id": 7}}.'
+                )
+        return DataError(f"{self.shown}: expected JSON lines ({str(error).splitlines()[0][:200]}).")
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        with self.plain.path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, line
+
+    @cached_property
+    def _options(self) -> dict[str, str]:
+        with self.plain.path.open("rb") as file:
+            array = file.read(4096).lstrip().startswith(b"[") and self.plain.format == "json"
+        return {
+            "format": "'array'" if array else "'newline_delimited'", "compression": "'none'",
+            "hive_partitioning": "false", "maximum_object_size": str(MOST_OBJECT),
+        }  # fmt: skip
+
+    @cached_property
+    def _fields(self) -> Mapping[str, tuple[tuple[str, ...], Any]]:
+        """Name -> the keys that lead to it and its type; the type of an object is a mapping."""
+        source = call("read_json_objects", self.plain.path, self._options)
+        try:
+            [found] = self.connection.execute(f"SELECT json_group_structure(json) FROM {source}").fetchall()  # noqa: S608
+        except duckdb.Error as error:
+            raise self.explain(error, ()) from None
+        structure = json.loads(found[0]) if found[0] else {}
+        if not isinstance(structure, dict):
+            raise self.explain(duckdb.Error("no objects"), ())
+        fields: dict[str, tuple[tuple[str, ...], Any]] = {key: ((key,), kind) for key, kind in structure.items()}
+        for path, kind in _nested(structure, ()):  # a key that holds a dot itself goes before
+            fields.setdefault(".".join(path), (path, kind))
+        return fields
+
+
+def _nested(types: Mapping[str, Any], before: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, kind in types.items():
+        yield (*before, key), kind
+        if isinstance(kind, dict):
+            yield from _nested(kind, (*before, key))

@@ -1,0 +1,106 @@
+"""A scenario that predicts a label, from files in which some column seems to be one."""
+
+import re
+from collections.abc import Sequence
+
+from pipeline import columns as c
+from pipeline.config.tasks import TAKEN
+from pipeline.data.looking.drafting import Draft, flow, parts_of, say_domain, say_domains, say_file, slug
+from pipeline.data.looking.files import Looked
+from pipeline.data.looking.profiles import Column
+from pipeline.errors import DataError
+
+_FEATURES = {"whole number": "number", "number": "number", "flag": "flag", "time": "time", "text": "category"}
+_MANY = 0.5  # of the rows; a column with more different whole numbers or texts is a name of each row
+_YES = frozenset({"1", "1.0", "0", "0.0", "true", "false", "yes", "no", "t", "f", "y", "n"})
+
+
+def is_labelled(file: Looked) -> bool:
+    """Whether some column of it seems to be a label."""
+    return file.profile.label is not None
+
+
+def draft_labelling(files: Sequence[Looked]) -> Draft:
+    """The scenario.
+
+    Raises:
+        DataError: there are no two domains, or no columns that all files have.
+    """
+    draft, parts = Draft(), parts_of(files)
+    label = str(files[0].profile.label)
+    features = _features(files, label)
+    if not features:
+        raise DataError(
+            f"{', '.join(file.shown for file in files)}: no column but {label!r} is in all of them and says something "
+            "of a row, so that nothing can be learnt. Write the scenario by hand: `task: {features: {...}}`."
+        )
+    say_domains(draft, parts)
+    draft.say("bridges", ["features"], "the columns that all files have")
+    names = {column.name: _named(column.name, label) for column in features}
+    own_label = _named(label, "")
+    draft.head("tables")
+    draft.head("examples", 1)
+    for file in files:
+        say_file(draft, file)
+        _say_columns(draft, file, {**names, label: own_label})
+        say_domain(draft, file, parts)
+    draft.say("pseudonymous", True, "guessed: no user is read; say false if an id of a person is among the columns")
+    draft.say("split", {"kind": "hash"}, "guessed: a fifth tests, a fifth chooses; `groups` keeps rows together")
+    _say_task(draft, files, (label, own_label), {names[one.name]: one for one in features})
+    draft.head("strategies")
+    draft.lines += [f"  - tune: {flow({'kind': kind})}" for kind in ("scratch", "fine_tune", "joint")]
+    draft.head("baselines")
+    several = [{"kind": "linear"}, {"kind": "linear", "domains": "all"}, {"kind": "boosting"}]
+    draft.lines += [f"  - {flow(one)}" for one in several]
+    return draft
+
+
+def _say_columns(draft: Draft, file: Looked, names: dict[str, str]) -> None:
+    mapped = {own: name for name, own in names.items() if own != name}
+    domain = file.profile.column_of(c.DOMAIN)
+    if domain and len(file.profile.domains) > 1:
+        mapped[c.DOMAIN] = domain
+    if mapped:
+        draft.say("columns", mapped, "names that a scenario takes", 3)
+
+
+def _say_task(draft: Draft, files: Sequence[Looked], label: tuple[str, str], features: dict[str, Column]) -> None:
+    raw, own = label
+    values = sorted({text for file in files for one in file.profile.columns if one.name == raw for text in one.texts})
+    binary = len(values) == 2 or _YES.issuperset(one.lower() for one in values)
+    draft.head("task")
+    draft.say("kind", "binary" if binary else "multiclass", f"guessed: the label has {len(values)} values", 1)
+    draft.say("label", own, "guessed by its name", 1)
+    if binary and not _YES.issuperset(one.lower() for one in values):
+        draft.say("positive", values[-1], f"guessed; the other value is {values[0]!r}", 1)
+        draft.open_questions.append(f"which value of {own} is looked for: {' or '.join(map(repr, values))}")
+    draft.head("features", 1)
+    for name, column in features.items():
+        draft.say(name, _FEATURES[column.type], f"guessed by {column.distinct:,} different values", 2)
+    draft.open_questions.append(
+        "whether each feature is known when the label is to be predicted; take out what is only known afterwards."
+    )
+
+
+def _features(files: Sequence[Looked], label: str) -> list[Column]:
+    """Columns of all files that say something of a row: no label, no name of a person or of a row, no domain."""
+    found = []
+    for column in files[0].profile.columns:
+        rows = files[0].profile.rows
+        everywhere = all(
+            any(one.name == column.name and one.type == column.type for one in file.profile.columns) for file in files
+        )
+        names_rows = column.type in ("text", "whole number") and column.distinct > _MANY * rows and rows > 20
+        if (
+            everywhere and column.name != label and column.type in _FEATURES and not column.personal
+            and column.role not in (c.DOMAIN, c.USER, c.SPLIT) and not names_rows and not column.problem
+        ):  # fmt: skip
+            found.append(column)
+    return found
+
+
+def _named(name: str, label: str) -> str:
+    """The name itself where a scenario takes it, else one that it takes."""
+    if re.fullmatch(r"[^\W\d]\w{0,59}", name) and name not in TAKEN:
+        return name
+    return slug(name, {*TAKEN, label})

@@ -1,0 +1,69 @@
+"""The first rows of a file, as a scenario would read them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.config.files import FileSource, Format
+from pipeline.data.duck import connection, name
+from pipeline.data.files import partitions
+from pipeline.data.looking.heads import Head
+from pipeline.data.reading import READERS, Reader
+from pipeline.data.unpacking import unpack
+from pipeline.errors import DataError
+
+MOST_ROWS = 500_000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The first rows of a file."""
+
+    table: pa.Table  # [N] rows, texts where the format has no types; a column of objects is left out
+    whole: bool  # there are no more rows
+    inner: tuple[str, ...] = ()  # columns of objects
+
+
+def read_sample(head: Head, spec: FileSource, found: Format, scratch: Path, most: int = MOST_ROWS) -> Sample:
+    """At most so many rows from the beginning of a file.
+
+    Args:
+        head: What the file begins with.
+        spec: How it is read.
+        found: Its format.
+        scratch: A folder for copies, in which no file was unpacked yet.
+        most: Rows.
+
+    Raises:
+        ConfigError: the spec does not fit the file.
+        DataError: the file cannot be read so.
+    """
+    file, spec, whole = head.part(spec, found, scratch)
+    plain = unpack(file, spec, scratch)
+    with connection(scratch) as opened:
+        reader = READERS[plain.format](opened, plain, spec, file.shown)
+        columns, inner = _columns(reader)
+        asked = ", ".join(f"{sql} AS {name(raw)}" for raw, sql in columns.items())
+        try:
+            table = opened.sql(f"SELECT {asked} FROM {reader.source} LIMIT {most + 1}").to_arrow_table()  # noqa: S608
+        except duckdb.Error as error:
+            raise reader.explain(error, list(columns.values())) from None
+        if table.num_rows <= most:
+            reader.check(table.num_rows)
+    table = table.rename_columns(list(columns))
+    for folder, value in partitions(file.shown).items():
+        table = table.append_column(folder, pa.array([value] * table.num_rows, pa.string()))
+    return Sample(table.slice(0, most), whole and table.num_rows <= most, inner)
+
+
+def _columns(reader: Reader) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Each column in SQL by its name, and those that hold objects."""
+    columns, inner = dict[str, str](), []
+    for raw in dict.fromkeys(reader.names):
+        try:
+            columns[raw] = reader.column(raw, False)
+        except DataError:
+            inner.append(raw)
+    return columns, tuple(inner)

@@ -1,0 +1,151 @@
+"""One SELECT over files: their rows are put into a database of its own, which is then open for reading alone."""
+
+import json
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.config import FileSource, QueryTable
+from pipeline.data.duck import connection, name
+from pipeline.data.files import SourceFile, partitions
+from pipeline.data.mapping import Mapper
+from pipeline.data.reading import READERS, constant
+from pipeline.data.unpacking import unpack
+from pipeline.errors import DataError
+
+LIMIT = 15 * 60  # seconds that a query may take
+SHOWN = "query over files"
+_CLOCK = re.compile(
+    r"now|today|age|(get_)?current_(date|time|timestamp|local.*)|localtime(stamp)?|transaction_timestamp"
+)
+_QUOTES_VALUES = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
+
+
+def read_files_query(
+    spec: QueryTable, files: Mapping[str, Sequence[SourceFile]], mapper: Mapper, scratch: Path
+) -> pa.Table:
+    """The canonical table of a query over files.
+
+    The query sees tables of the names that `files` gives them and can reach nothing else: when it runs, DuckDB opens
+    no file any more, and the database of these tables is open for reading alone.
+
+    Args:
+        spec: The files and the query.
+        files: Where they lie.
+        mapper: Which columns of the result are read, and what they mean.
+        scratch: An empty folder for the tables; the caller removes it.
+
+    Raises:
+        DataError: a file cannot be read, the query is not one SELECT, it fails, takes longer than `LIMIT` or asks for
+            chance or the time, or its result does not fit the scenario.
+        StorageError: the scratch folder is full.
+    """
+    database = scratch / "tables.duckdb"
+    with connection(scratch, database) as opened:
+        for table, source in spec.files.items():
+            for number, file in enumerate(files[table]):
+                (folder := scratch / f"{table}-{number}").mkdir()
+                _load(opened, table, (file, source), folder)
+    with connection(scratch, database, closed=True) as opened:
+        _check(opened, spec.query)
+        raw = _result(opened, spec.query)
+    if raw.num_rows == 0:
+        raise DataError(f"{SHOWN}: it gives no rows.")
+    mapper.choose(raw.column_names, SHOWN)
+    return mapper.canonical(raw, SHOWN)
+
+
+def _load(opened: duckdb.DuckDBPyConnection, table: str, what: tuple[SourceFile, FileSource], scratch: Path) -> None:
+    """Put the rows of one file under those of the files before it, by the names of columns."""
+    file, source = what
+    plain = unpack(file, source, scratch)
+    reader = READERS[plain.format](opened, plain, source, file.shown)
+    there = ", ".join(f"{constant(value)} AS {name(key)}" for key, value in partitions(file.shown).items())
+    rows = f"SELECT *{', ' if there else ''}{there} FROM ({reader.rows})"  # noqa: S608  all quoted
+    try:
+        if opened.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [table]).fetchall():
+            before = [column for column, *_ in opened.execute(f"DESCRIBE {name(table)}").fetchall()]
+            for column, kind, *_ in opened.execute(f"DESCRIBE {rows}").fetchall():
+                if column not in before:
+                    opened.execute(f"ALTER TABLE {name(table)} ADD COLUMN {name(column)} {kind}")
+            [(count,)] = opened.execute(f"INSERT INTO {name(table)} BY NAME {rows}").fetchall()
+        else:
+            [(count,)] = opened.execute(f"CREATE TABLE {name(table)} AS {rows}").fetchall()
+    except duckdb.Error as error:
+        raise reader.explain(error, ["*"]) from None
+    reader.check(count)
+
+
+def _check(opened: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Refuse what is not one SELECT with one answer."""
+    try:
+        statements = opened.extract_statements(query)
+    except duckdb.Error as error:
+        raise _failed(error) from None
+    told: dict[str, object] = {"error": True}
+    if len(statements) == 1 and statements[0].type == duckdb.StatementType.SELECT:
+        told = json.loads(opened.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchall()[0][0])
+    if told["error"]:
+        raise DataError(
+            f"{SHOWN}: expected one SELECT, which may begin with WITH; it reads the tables that `files` names and "
+            "changes nothing."
+        )
+    by_chance = {
+        row[0]
+        for row in opened.execute(
+            "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability = 'VOLATILE'"
+        ).fetchall()
+    }
+    for used in _functions(told):
+        if used in by_chance or _CLOCK.fullmatch(used):
+            raise DataError(
+                f"{SHOWN}: {used} gives another answer each time; equal files must give equal rows. Write the value "
+                "into the query."
+            )
+
+
+def _functions(value: object) -> list[str]:
+    """All names of functions in a parsed query, and of columns that stand alone, as `current_date` does."""
+    if isinstance(value, list):
+        return [found for one in value for found in _functions(one)]
+    if not isinstance(value, dict):
+        return []
+    own = [value["function_name"]] if "function_name" in value else []
+    own += value.get("column_names", []) if len(value.get("column_names", [])) == 1 else []
+    return [str(one).lower() for one in own] + [found for one in value.values() for found in _functions(one)]
+
+
+def _result(opened: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    stop = threading.Timer(LIMIT, opened.interrupt)
+    stop.start()
+    try:
+        return opened.sql(query).to_arrow_table()
+    except duckdb.InterruptException:
+        raise DataError(f"{SHOWN}: it was stopped after {LIMIT} seconds; is a condition of a JOIN missing?") from None
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        raise _failed(_placed(opened, query) or error) from None
+    except duckdb.Error as error:
+        raise _failed(error) from None
+    finally:
+        stop.cancel()
+
+
+def _placed(opened: duckdb.DuckDBPyConnection, query: str) -> duckdb.Error | None:
+    """The same error with its place, which only this way of asking tells."""
+    try:
+        opened.execute(query)
+    except duckdb.Error as error:
+        return error
+    return None
+
+
+def _failed(error: duckdb.Error) -> DataError:
+    """DuckDB's own words and the place in the query, without a value, which may name a person."""
+    told, _, place = str(error).partition("\n\nLINE ")
+    if isinstance(error, _QUOTES_VALUES) and "read-only" not in told:
+        told = "a value does not fit what the query makes of it; TRY_CAST gives no value in its place"
+    return DataError(f"{SHOWN}: {told.strip()}" + (f"\nLINE {place.rstrip()}" if place else ""))
