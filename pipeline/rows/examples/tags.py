@@ -20,8 +20,12 @@ def spelt_once(labels: "pd.Series[Any]", task: ExamplesTask) -> "pd.Series[Any]"
     """
     if not isinstance(task, MultilabelTask):
         return labels
-    spelt = {text: _spelt(str(text), task) for text in labels.dropna().unique()}
-    return labels.astype(object).map(spelt).astype("str").where(lambda found: found.notna(), None)
+    texts = labels.astype(object)
+    spelt = {
+        text: task.none if _says_none(str(text), task) else task.separator.join(_tags(str(text), task)) or None
+        for text in texts.dropna().unique()
+    }
+    return texts.map(spelt).astype("str")
 
 
 def one_by_one(labels: "pd.Series[Any]", task: ExamplesTask) -> "pd.Series[Any]":
@@ -33,7 +37,7 @@ def one_by_one(labels: "pd.Series[Any]", task: ExamplesTask) -> "pd.Series[Any]"
     if not isinstance(task, MultilabelTask):
         return placed
     texts = placed.astype(object)
-    return texts.map({text: _tags(str(text), task) or [task.none] for text in texts.unique()}).explode()
+    return texts.map({text: _tags(str(text), task) or [task.none or ""] for text in texts.unique()}).explode()
 
 
 def tag_names(labels: "pd.Series[Any]", task: ExamplesTask) -> tuple[str, ...]:
@@ -45,7 +49,7 @@ def tag_names(labels: "pd.Series[Any]", task: ExamplesTask) -> tuple[str, ...]:
 def tag_label(labels: "pd.Series[Any]", tags: Sequence[str], task: MultilabelTask) -> TagLabel:
     """Labels [N], spelt once, as a label of a view."""
     each = one_by_one(labels, task)
-    place = pd.Index(tags, dtype=object).get_indexer(pd.Index(each.to_numpy(dtype=object)))
+    place = each.map({name: at for at, name in enumerate(tags)}).fillna(-1).to_numpy(dtype=np.int64)
     value: Mask = np.zeros((len(labels), len(tags)), dtype=np.bool_)
     value[each.index.to_numpy(dtype=np.int64)[place >= 0], place[place >= 0]] = True
     return TagLabel(value, labels.notna().to_numpy(), tuple(tags), task.label)
@@ -57,11 +61,11 @@ def joined(told_NK: Mask, tags: Sequence[str], task: MultilabelTask) -> list[str
     return [task.separator.join(sorted(names[row])) or (task.none or "") for row in told_NK.astype(np.bool_)]
 
 
+def _says_none(text: str, task: MultilabelTask) -> bool:
+    return task.none is not None and text.strip() == task.none.strip()
+
+
 def _tags(text: str, task: MultilabelTask) -> list[str]:
-    return sorted({one.strip() for one in text.split(task.separator)} - {"", task.none})
-
-
-def _spelt(text: str, task: MultilabelTask) -> str | None:
-    if task.none is not None and text.strip() == task.none.strip():
-        return task.none
-    return task.separator.join(_tags(text, task)) or None
+    if _says_none(text, task):
+        return []
+    return sorted({one.strip() for one in text.split(task.separator)} - {"", task.none or ""})
