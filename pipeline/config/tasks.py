@@ -116,7 +116,7 @@ class MultilabelTask(ExamplesTask):
     labels: ClassVar[frozenset[str]] = frozenset({"tags"})
 
     kind: Literal["multilabel"]
-    separator: str = Field(default="|", min_length=1)  # what stands between the tags of a row; blanks around are none
+    separator: str = Field(min_length=1)  # what stands between the tags of a row; blanks around are none
     none: str | None = Field(default=None, min_length=1)  # the label of a row of which it is known that it has no tag
     metric: Literal["macro_auprc", "macro_auroc", "log_loss"] = "macro_auprc"
 

@@ -23,7 +23,7 @@ from pipeline.rows.kind import CleanTables, Given, PackageInfo
 from pipeline.views import Features
 
 FEATURES = {"length": "number", "studio": "category"}
-TASK = MultilabelTask(kind="multilabel", label="genres", none="-", features=FEATURES)
+TASK = MultilabelTask(kind="multilabel", separator="|", label="genres", none="-", features=FEATURES)
 SPLIT = HashSplit(kind="hash", valid=0.2, test=0.3)
 
 
@@ -254,10 +254,13 @@ def test_an_answer_spells_tags_as_labels_do(tmp_path: Path) -> None:
     ("changed", "told"),
     [
         ({"metric": "auprc"}, r"metric\s+Input should be 'macro_auprc', 'macro_auroc' or 'log_loss'"),
+        ({"label": "length"}, r"length stands there more than once"),
         ({"separator": ""}, r"separator\s+String should have at least 1 character"),
     ],
 )
 def test_a_task_that_cannot_be_is_refused(changed: dict[str, Any], told: str) -> None:
     """With the key."""
     with pytest.raises(ValidationError, match=told):
-        TypeAdapter(Task).validate_python({"kind": "multilabel", "label": "genres", "features": FEATURES} | changed)
+        TypeAdapter(Task).validate_python(
+            {"kind": "multilabel", "label": "genres", "separator": "|", "features": FEATURES} | changed
+        )

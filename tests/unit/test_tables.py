@@ -152,7 +152,7 @@ FEATURES = {"n": "number", "c": "category", "f": "flag", "t": "time"}
 DECLARED = [
     examples_kind(BinaryTask(kind="binary", label="y", features=FEATURES, groups=("g",))),
     examples_kind(MulticlassTask(kind="multiclass", label="y", features=FEATURES)),
-    examples_kind(MultilabelTask(kind="multilabel", label="y", features=FEATURES)),
+    examples_kind(MultilabelTask(kind="multilabel", separator="|", label="y", features=FEATURES)),
     examples_kind(RegressionTask(kind="regression", label="y", features=FEATURES)),
 ]
 

@@ -20,7 +20,7 @@ from pipeline.labels.tag_kind import Tags
 from pipeline.tasks.labels import build_label
 from pipeline.views import FEATURES, ROW, UNIT, Features, TagLabel, View
 
-TASK = MultilabelTask(kind="multilabel", label="genres", features={"x": "number"})
+TASK = MultilabelTask(kind="multilabel", separator="|", label="genres", features={"x": "number"})
 KIND = Tags(TASK)
 NAMES = ("comedy", "drama", "war")
 ROWS = 60
