@@ -71,7 +71,7 @@ THEIRS = {
 
 
 @given(seed=st.integers(0, 100_000), digits=st.sampled_from([1, 12]))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_metrics_are_those_of_scikit_learn(seed: int, digits: int) -> None:
     """On all rows, and on each draw on those tags that it has; with ties and without."""
     has, p = made(seed=seed, digits=digits)
@@ -80,7 +80,7 @@ def test_metrics_are_those_of_scikit_learn(seed: int, digits: int) -> None:
     values = KIND.values([(view, said)])
     assert values == pytest.approx({name: metric(has, p, told) for name, metric in THEIRS.items()})
     statistic = KIND.statistic(view, said, np.ones(ROWS, dtype=bool), KIND.metrics)
-    for counts in draws(ROWS, 20, seed):
+    for counts in draws(ROWS, 5, seed):
         for count, found in zip(counts.astype(int), statistic(counts), strict=True):
             rows = np.repeat(np.arange(ROWS), count)
             if has[rows].any(axis=0).all() and not has[rows].all(axis=0).any():
@@ -147,10 +147,10 @@ def test_chance_knows_the_shares_alone() -> None:
 def test_the_temperature_is_that_of_a_fine_grid(sharpened: float) -> None:
     """Found again where log odds were sharpened or blunted."""
     rng = np.random.default_rng(1)
-    right = rng.beta(1, 3, (3000, 3))
-    has, said = rng.random((3000, 3)) < right, expit(sharpened * logit(right))
+    right = rng.beta(1, 3, (2000, 3))
+    has, said = rng.random((2000, 3)) < right, expit(sharpened * logit(right))
     found = tag_temperature(has, said)
-    grid = np.exp(np.linspace(np.log(0.05), np.log(20), 300))
+    grid = np.exp(np.linspace(np.log(0.05), np.log(20), 60))
     losses = [sk.log_loss(has.ravel(), expit(logit(said) / one).ravel()) for one in grid]
     assert sk.log_loss(has.ravel(), expit(logit(said) / found).ravel()) <= min(losses) + 1e-7
     assert found == pytest.approx(sharpened, rel=0.1)
@@ -166,8 +166,8 @@ def test_each_tag_has_the_threshold_that_is_best_for_it() -> None:
     assert found[:2] == [threshold(has[:, 0], p[:, 0]), threshold(has[:, 1], p[:, 1])]
     assert found[2] == threshold(has.ravel(), p.ravel())
     for place in (0, 1):
-        best = max(sk.f1_score(has[:, place], p[:, place] >= one) for one in np.unique(p[:, place]))
-        assert sk.f1_score(has[:, place], p[:, place] >= found[place]) == pytest.approx(best)
+        others = [sk.f1_score(has[:, place], p[:, place] >= one) for one in np.unique(p[:, place])[::9]]
+        assert sk.f1_score(has[:, place], p[:, place] >= found[place]) >= max(others)
     assert tag_thresholds(has[:10], p[:10]) == [0.5] * 3
     chosen = KIND.settle(Told(p), view_of(has))
     softened = expit(logit(p) / chosen["temperature"])
