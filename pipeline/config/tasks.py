@@ -134,6 +134,22 @@ class MulticlassTask(ExamplesTask):
     metric: Literal["balanced_accuracy", "log_loss"] = "balanced_accuracy"
 
 
+class MultilabelTask(ExamplesTask):
+    """Predict which tags a row has: none, one or several of them."""
+
+    labels: ClassVar[frozenset[str]] = frozenset({"tags"})
+
+    kind: Literal["multilabel"]
+    separator: str = Field(min_length=1)  # what stands between the tags of a row; blanks around are none
+    none: str | None = Field(default=None, min_length=1)  # the label of a row of which it is known that it has no tag
+    metric: Literal["macro_auprc", "macro_auroc", "log_loss"] = "macro_auprc"
+
+    @classmethod
+    def rows_are(cls) -> tuple[str, ...]:
+        """How tags are read, too."""
+        return (*super().rows_are(), "separator", "none")
+
+
 class RegressionTask(ExamplesTask):
     """Predict a number."""
 
@@ -152,6 +168,7 @@ Task = Annotated[
     Annotated[RankingTask, Tag("ranking")]
     | Annotated[BinaryTask, Tag("binary")]
     | Annotated[MulticlassTask, Tag("multiclass")]
+    | Annotated[MultilabelTask, Tag("multilabel")]
     | Annotated[RegressionTask, Tag("regression")],
     Discriminator(task_kind),
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.config import BinaryTask, Config, MulticlassTask, RankingTask, RegressionTask
+from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
 from pipeline.rows.examples.parting import PartExamples
 from pipeline.rows.interactions.parting import PartInteractions
 from pipeline.rows.kind import Parting
@@ -13,6 +13,7 @@ PARTINGS: dict[type[Config], Callable[[Any], Parting]] = {
     RankingTask: PartInteractions,
     BinaryTask: PartExamples,
     MulticlassTask: PartExamples,
+    MultilabelTask: PartExamples,
     RegressionTask: PartExamples,
 }
 

@@ -19,6 +19,7 @@ from pipeline.errors import DataError
 from pipeline.rows.examples.naming import COMPONENT, Hashes, components, draw_of, names_of, stratified_draw_of
 from pipeline.rows.examples.past import hashed
 from pipeline.rows.examples.tables import NAME
+from pipeline.rows.examples.tags import one_by_one, spelt_once
 from pipeline.rows.kind import Given, Parts, Tables
 
 KEPT = "kept"
@@ -83,20 +84,21 @@ class PartExamples:
                 f"{given.domain}: {NAME}: what came before a row ({', '.join(self.task.entities)}) needs its time, and "
                 "there is no column 'timestamp'; name it under `columns`, or leave out `entities`."
             )
+        rows = rows.assign(**{self.task.label: spelt_once(rows[self.task.label], self.task)})
         named = rows.assign(**{c.ROW: names_of(rows)})
         named = named.sort_values(c.ROW, ignore_index=True)
         return named.assign(**{COMPONENT: components(named, self.task.groups)})
 
     def _strata(self, rows: pd.DataFrame) -> IntArray:
-        """[N] -1 without a label, else 0 for numbers, or the class, the most frequent first."""
+        """[N] -1 without a label, else 0 for numbers, or the class, the most frequent first; of tags the rarest."""
         labels = rows[self.task.label]
         if isinstance(self.task, RegressionTask):
             return np.where(labels.isna(), -1, 0)
-        codes = pd.Categorical(labels, categories=labels.value_counts().sort_index(kind="stable").index).codes
-        counts = np.bincount(codes[codes >= 0], minlength=1)
-        rank = np.empty(len(counts), dtype=np.int64)
-        rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
-        return np.where(codes < 0, -1, rank[codes])
+        each = one_by_one(labels, self.task)
+        counts = each.value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable")
+        found = np.full(len(labels), -1)
+        np.maximum.at(found, each.index.to_numpy(dtype=np.int64), counts.index.get_indexer(pd.Index(each)))
+        return found
 
     def _refuse_one_class(self, given: Given, rows: pd.DataFrame) -> None:
         """Nothing can be chosen or judged where all rows are of one class; without labels nothing is chosen here."""
@@ -138,8 +140,10 @@ class PartExamples:
         labels = table.loc[kept & (part != TEST), self.task.label]
         known = {"components": int(table[COMPONENT].nunique()), "unlabelled": int(table[self.task.label].isna().sum())}
         if not isinstance(self.task, RegressionTask):
-            every, found = table[self.task.label].value_counts(), labels.value_counts()
-            known |= {f"{label}, to learn from": int(found.get(label, 0)) for label in every.index[:_CLASSES]}
+            every, found = (one_by_one(one, self.task).value_counts() for one in (table[self.task.label], labels))
+            lost = every.index.difference(found.index, sort=True)[:_CLASSES]  # the rarest, which thinning took away
+            shown = dict.fromkeys([*every.index[:_CLASSES], *lost])
+            known |= {f"{label}, to learn from": int(found.get(label, 0)) for label in shown}
 
         def write(folder: Path) -> None:
             table.to_parquet(folder / "rows.parquet", index=False, compression="zstd")

@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 
 from pipeline import columns as c
-from pipeline.config import BinaryTask, Bridge, ExamplesTask, RegressionTask
+from pipeline.config import BinaryTask, Bridge, ExamplesTask, MultilabelTask, RegressionTask
 from pipeline.data.splits import PART, TEST, TRAIN, VALID
 from pipeline.rows.examples.naming import COMPONENT
 from pipeline.rows.examples.parting import KEPT
 from pipeline.rows.examples.past import events_of, told_of
+from pipeline.rows.examples.tags import tag_label, tag_names
 from pipeline.rows.kind import PARTED_UNIT
-from pipeline.views import FEATURES, ROW, UNIT, ClassLabel, Features, FloatArray, Mask, NumberLabel, View
+from pipeline.views import FEATURES, ROW, UNIT, ClassLabel, Features, FloatArray, Mask, NumberLabel, TagLabel, View
 
 _CODES = {c.TRAIN: TRAIN, c.VALID: VALID, c.TEST: TEST}
 
@@ -113,11 +114,11 @@ class Examples:
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes of all domains; of yes and no the second is the one that is looked for."""
+        """Names of the classes or tags of all domains; of yes and no the second is the one that is looked for."""
         if isinstance(self.task, BinaryTask):
             return class_names(self.task)
-        labels = [frame[self.task.label].dropna() for frame in self.frames.values()]
-        return tuple(sorted(map(str, pd.unique(pd.concat(labels).to_numpy(dtype=object)))))
+        labels = [frame[self.task.label].dropna().drop_duplicates() for frame in self.frames.values()]
+        return tag_names(pd.concat(labels), self.task)
 
     def _placed(self, target: str, others: Sequence[str]) -> "Examples":
         return replace(self, frames={name: self.frames[name] for name in (*others, target)}, name=target)
@@ -129,10 +130,12 @@ class Examples:
         label = self._label(rows[self.task.label].mask(np.full(len(rows), hidden)))
         return View(domain, table, {FEATURES: features_of(rows, self.task, past=True)}, (label,))
 
-    def _label(self, values: "pd.Series[Any]") -> ClassLabel | NumberLabel:
+    def _label(self, values: "pd.Series[Any]") -> ClassLabel | TagLabel | NumberLabel:
         name, missing = self.task.label, values.isna().to_numpy()
         if isinstance(self.task, RegressionTask):
             return NumberLabel(_floats(values), name)
+        if isinstance(self.task, MultilabelTask):
+            return tag_label(values, self.classes, self.task)
         if isinstance(self.task, BinaryTask):
             looked_for = True if self.task.positive is None else self.task.positive
             found = (values == looked_for).to_numpy(dtype=np.int64, na_value=0)

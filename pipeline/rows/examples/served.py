@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline import columns as c
-from pipeline.config import BinaryTask, ExamplesTask, MulticlassTask, RegressionTask
+from pipeline.config import BinaryTask, ExamplesTask, MulticlassTask, MultilabelTask, RegressionTask
 from pipeline.config.tasks import Task
 from pipeline.data.casting import Place, cast
 from pipeline.data.tables import Type
@@ -26,6 +26,7 @@ from pipeline.errors import ConfigError, DataError, StorageError
 from pipeline.rows.examples.past import Events, events_of, hashed, told_of
 from pipeline.rows.examples.prepared import Examples, class_names, features_of
 from pipeline.rows.examples.tables import TYPES
+from pipeline.rows.examples.tags import joined
 from pipeline.rows.kind import PackageInfo
 from pipeline.views import FEATURES, Features, Mask, View
 
@@ -74,9 +75,9 @@ class ServedExamples:
 
         Returns:
             request (row number from 0), row_id where it was given, the label under its name, `probability` (of the
-            class that is looked for; of several classes, of the one that is told, and one column for each), `threshold`
-            (from which yes is told), `unknown` (how many categories have a value that no row had when the model
-            learnt).
+            class that is looked for; of several classes, of the one that is told, and one column for each; of tags one
+            column for each), `threshold` (from which yes is told), `unknown` (how many categories have a value that no
+            row had when the model learnt).
 
         Raises:
             DataError: a feature is missing, or a value is not of its type; the message names column and row.
@@ -103,7 +104,7 @@ class ServedExamples:
         if prepared.task.as_rows() != self.task.as_rows():
             raise ConfigError(
                 f"task: {self.info.scenario} now declares other columns than the model that serves was made for "
-                "(label, features, groups or positive); give the changed scenario a name of its own."
+                "(label, how it is read, features or groups); give the changed scenario a name of its own."
             )
         return self.predictor
 
@@ -256,6 +257,14 @@ def _several(predictor: Any, task: ExamplesTask, features: Features) -> dict[str
     return {task.label: classes[place_n], PROBABILITY: probabilities_nK[np.arange(len(place_n)), place_n], **each}
 
 
+def _tags(predictor: Any, task: ExamplesTask, features: Features) -> dict[str, Any]:
+    """The tags that are told, as a label spells them, and the probability of each tag."""
+    assert isinstance(task, MultilabelTask)
+    probabilities_nK = predictor.probabilities(features)
+    each = {f"{PROBABILITY}_{name}": probabilities_nK[:, k] for k, name in enumerate(predictor.classes)}
+    return {task.label: joined(predictor.decided(probabilities_nK), predictor.classes, task), **each}
+
+
 def _numbers(predictor: Any, task: ExamplesTask, features: Features) -> dict[str, Any]:
     return {task.label: predictor.values(features)}
 
@@ -264,5 +273,6 @@ def _numbers(predictor: Any, task: ExamplesTask, features: Features) -> dict[str
 ANSWERS: dict[type[ExamplesTask], Callable[[Any, ExamplesTask, Features], dict[str, Any]]] = {
     BinaryTask: _binary,
     MulticlassTask: _several,
+    MultilabelTask: _tags,
     RegressionTask: _numbers,
 }
