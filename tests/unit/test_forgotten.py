@@ -127,3 +127,5 @@ def test_what_holds_the_person_is_found(home: Home) -> None:
     assert set(held.runs) == {home.run("first"), home.run("other")}
     assert find_held(home, ids, "t").runs == (home.run("other"),)
     assert find_held(home, ids_of(home, "nobody", None), None).runs == ()
+    elsewhere = find_held(home, ids, "u")
+    assert (elsewhere.runs, elsewhere.folders) == ((), ())

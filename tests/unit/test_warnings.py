@@ -9,14 +9,16 @@ import pytest
 
 from pipeline.config import AuditSettings, CheckSettings, Options, Scenario
 from pipeline.folders import Home
-from pipeline.results import Finding
+from pipeline.results import PREPARE, Finding
 from pipeline.rows.findings import findings
 from pipeline.rows.interactions.prepared import DomainData, Domains
 from pipeline.rows.kind import CleanTables
 from pipeline.runs.account import ignored
 from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
+from pipeline.steps.audit import _began
 from pipeline.tasks.crossings import check_crossings
+from tests.publishing import nothing, publish
 
 
 def scenario(**changes):
@@ -214,6 +216,14 @@ def test_a_run_keeps_when_it_began(tmp_path):
     assert Run.load(home, "r").began == "2020-01-01T00:00:00+00:00"
     assert Run.start(home, "r", demo, Options()).began == "2020-01-01T00:00:00+00:00"
     assert Run.start(home, "r", demo, Options(seed=3)).began >= first.began
+
+
+def test_only_a_row_after_its_beginning_ties_the_audit_to_a_run(tmp_path):
+    """Else a night on which nothing changed would be audited again."""
+    run = Run.start(Home(tmp_path), "r", load_scenario("demo"), Options())
+    for latest, began in (("2077-01-01T00:00:00+00:00", run.began), ("2020-01-01T00:00:00+00:00", None), (None, None)):
+        publish(run, PREPARE, nothing, {"latest": latest}, key=latest, name=run.scenario.target)
+        assert _began(run) == began
 
 
 def test_rows_of_other_domains_are_told_by_name():
