@@ -26,6 +26,15 @@ class QueryTable(MappedTable):
     files: dict[Name, FileSource] = Field(min_length=1)  # name in the query -> what it stands for
     query: str
 
+    @model_validator(mode="after")
+    def _says_what_is_a_number(self) -> Self:
+        if commas := [name for name, source in self.files.items() if source.decimal == ","]:
+            raise ValueError(
+                f"files.{commas[0]}: decimal: nothing says which columns of a query's files are numbers; write "
+                "replace(price, ',', '.')::DOUBLE in the query"
+            )
+        return self
+
 
 class SqlTable(MappedTable):
     """Rows of a query; `${NAME}` in the URL is replaced by that environment variable, so that no secret is stored."""

@@ -76,7 +76,7 @@ def _load(opened: duckdb.DuckDBPyConnection, table: str, what: tuple[SourceFile,
         else:
             [(count,)] = opened.execute(f"CREATE TABLE {name(table)} AS {rows}").fetchall()
     except duckdb.Error as error:
-        raise reader.explain(error, ["*"]) from None
+        raise reader.explain(error, ["COLUMNS(*)"]) from None
     reader.check(count)
 
 

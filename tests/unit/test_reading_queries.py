@@ -154,5 +154,8 @@ def test_a_file_of_a_query_is_told_by_its_name(root: Path) -> None:
     write(root, "films1.csv", "id,title\n8\n")
     with pytest.raises(DataError, match=r"^films1\.csv: line 2: expected 2 fields"):
         ask(root, JOIN)
+    write(root, "films1.csv", b"id,title\n8,\xff\n")
+    with pytest.raises(DataError, match=r"^films1\.csv: line 2: column 'title': expected UTF-8.*`encoding`"):
+        ask(root, JOIN)
     with pytest.raises(DataError, match=r"^no\.csv: there is no such file"):
         ask(root, "SELECT 1", {"x": {"path": "no.csv"}})

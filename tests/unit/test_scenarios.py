@@ -187,6 +187,46 @@ SECRET = "Tr0ub4dor-and-3"
 
 
 @pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (
+            {"path": "a.csv", "query": "SELECT 1"},
+            r": a query stands beside `files`, which it reads, or beside the `url`",
+        ),
+        ({"path": "a.csv", "seperator": ";"}, r"\.seperator: this key is not known here\. Did you mean 'separator'"),
+        (
+            {"files": {"x": {"path": "a.csv", "nams": []}}, "query": "SELECT 1"},
+            r"files\.x\.nams: .*Did you mean 'names'",
+        ),
+        (
+            {"files": {"x": {"path": "a.csv", "decimal": ","}}, "query": "SELECT 1"},
+            r"write replace\(price, ',', '\.'\)",
+        ),
+        ({"files": {}, "query": "SELECT 1"}, r"\.files: .*at least 1 item"),
+        ({"path": "a.csv", "separator": "-----"}, r"separator: expected one to four bytes that are no quote"),
+        ({"path": "a.csv", "encoding": "utf-9"}, r"encoding: expected an encoding that Python knows, .*got 'utf-9'"),
+        ({"path": "a.csv", "encoding": "zip"}, r"encoding: expected an encoding that Python knows"),
+        ({"path": "a.csv", "quote": "no"}, r"quote: expected one ASCII character, or `none`"),
+        ({"path": "a.csv", "header": False}, r"header: false needs `names`, the names of the columns in their order"),
+        ({"path": "a.csv", "names": ["a"]}, r"names: expected only beside `header: false`"),
+        ({"path": "a.csv", "header": False, "names": ["a", "a"]}, r"names: a stands there more than once"),
+        ({"path": "a.csv", "quote": "none", "escape": "!"}, r"escape: means something in quotes alone"),
+        ({"path": "a.csv", "sheet": "x"}, r"sheet: means something for excel alone, and this is csv; leave it out"),
+        ({"path": "a.jsonl.gz", "skip": 1}, r"skip: means something for csv and excel alone, and this is jsonl"),
+        ({"path": "x", "format": "parquet", "decimal": ","}, r"decimal: means something for csv alone"),
+        ({"path": f"s3://key:{SECRET}@shop/a.csv"}, r"path: expected no password in the file"),
+        ({"path": f"https://shop/a.csv?X-Amz-Signature={SECRET}"}, r"path: expected no password in the file"),
+    ],
+)
+def test_a_key_of_a_file_that_cannot_be_is_told(tmp_path: Path, table: dict[str, Any], told: str) -> None:
+    """In one line that speaks of the file alone and holds no password."""
+    with pytest.raises(ConfigError, match=r"mine\.yaml: tables\.interactions\.0.*" + told) as caught:
+        check_file(write(tmp_path, embedded=None, tables={"interactions": [table]}))
+    assert len(str(caught.value).splitlines()) == 1
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     "url",
     [
         f"postgresql+psycopg2://reader:{SECRET}@db.example/shop",
