@@ -26,6 +26,7 @@ _TIME = (
     r"\s*(?:(?P<half>[AaPp])\.?[Mm]\.?)?)?"
     r"\s*(?P<zone>[Zz]|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?$"
 )
+_ISO = r"^\d{4}-\d\d-\d\d(?:[ T]\d\d(?::\d\d(?::\d\d(?:\.\d{1,6})?)?)?(?:Z|[+-]\d\d:?\d\d)?)?$"
 _SHAPES = (  # Y year, a and b what comes before it in a date that begins with day or month
     r"^(?P<Y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})" + _TIME,
     r"^(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<Y>\d{4})" + _TIME,
@@ -43,7 +44,8 @@ def read_dates(text: pa.Array, place: Place, expected: str) -> Read:
     if place.how.format:
         return _each(text, lambda one: _formatted(one, place), f"a time as {place.how.format!r}")
     plain = pc.replace_substring_regex(text, r"\s*(?:UTC|GMT)$", "Z")
-    for kind in (pa.timestamp("us"), _UTC):  # quick, and all or nothing: ISO 8601 without offsets, or with
+    iso = pc.all(pc.match_substring_regex(plain, _ISO)).as_py()  # asked first, because each failure costs a message
+    for kind in (pa.timestamp("us"), _UTC) if iso else ():  # quick, and all or nothing: without offsets, or with
         try:
             times = plain.cast(kind)
         except pa.ArrowInvalid:

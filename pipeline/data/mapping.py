@@ -152,14 +152,16 @@ def _marks(raw: pa.Table, broken: dict[str, Read], places: dict[str, Place]) -> 
         place, values = places[name], raw[places[name].column].combine_chunks()
         for bad, expected in found.faults:
             rows = np.flatnonzero(bad.to_numpy(zero_copy_only=False))
-            rows = rows[[told[c.UNREAD][row] is None for row in rows]]
+            rows = rows[np.array([one is None for one in told[c.UNREAD][rows]], dtype=bool)]
             told[c.UNREAD][rows] = name
             told[c.UNREAD_FILE][rows] = place.file
             told[c.UNREAD_ROW][rows] = rows + 1
             told[c.UNREAD_COLUMN][rows] = place.column
             told[c.UNREAD_EXPECTED][rows] = expected
             if not place.hidden:
-                told[c.UNREAD_VALUE][rows] = [shown(values, int(row)) for row in rows]
+                different = values.take(pa.array(rows)).dictionary_encode()
+                texts = [shown(different.dictionary, at) for at in range(len(different.dictionary))]
+                told[c.UNREAD_VALUE][rows] = np.array(texts, dtype=object)[different.indices]
     kinds = {name: pa.int64() if name == c.UNREAD_ROW else pa.string() for name in c.UNREADS}
     return {name: pa.array(told[name], kind) for name, kind in kinds.items()}
 

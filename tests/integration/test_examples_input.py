@@ -68,11 +68,17 @@ def test_a_label_may_be_spelt_in_any_way(deliver: Deliver) -> None:
 
 
 def test_what_is_no_yes_or_no_is_told(deliver: Deliver) -> None:
-    """With file, column and row, and the way out."""
+    """With file, column and row, and the way out; one such row goes to quarantine, a column of them stops the run."""
     rows = table().astype({"returned": object})
+    with pytest.raises(DataError, match=r"0\.csv: column 'returned', row 1: expected yes or no.*`positive`.*'maybe'"):
+        deliver(rows.assign(returned="maybe"))
     rows.loc[4, "returned"] = "maybe"
-    with pytest.raises(DataError, match=r"0\.csv: column 'returned', row 5: expected yes or no.*`positive`.*'maybe'"):
-        deliver(rows)
+    run = deliver(rows)
+    validate(run)
+    name = {"old": "far", "new": "near"}[rows.loc[4, "shop"]]
+    assert run.result(CLEAN, name).facts.learnt.rules == {"unreadable_returned": 1}
+    [row] = pd.read_parquet(run.path(run.result(CLEAN, name)) / "quarantine.parquet").to_dict("records")
+    assert (row["row_id"], row["unread_row"], row["unread_value"]) == ("o4", 5, "'maybe'")
 
 
 def test_a_number_in_one_shop_and_a_text_in_the_other_is_told(deliver: Deliver) -> None:
