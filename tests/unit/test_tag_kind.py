@@ -170,6 +170,7 @@ def test_each_tag_has_the_threshold_that_is_best_for_it() -> None:
         assert sk.f1_score(has[:, place], p[:, place] >= found[place]) >= max(others)
     assert tag_thresholds(has[:10], p[:10]) == [0.5] * 3
     chosen = KIND.settle(Told(p), view_of(has))
+    assert chosen["temperature"] == pytest.approx(tag_temperature(has, p)) != 1.0
     softened = expit(logit(p) / chosen["temperature"])
     assert chosen["threshold"] == pytest.approx(tag_thresholds(has, softened))
 

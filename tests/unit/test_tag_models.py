@@ -39,7 +39,7 @@ def labelled(view: View) -> View:
 
 
 def sample_of(view: View, **more: View) -> Sample:
-    views = {view.domain: view, **more}
+    views = {**more, view.domain: view}  # sources come before the target
     return Sample.of(views, dict.fromkeys(views, 1.0), view.domain)
 
 
@@ -72,6 +72,10 @@ def test_the_constant_counts_and_is_never_certain() -> None:
     rows = len(view)
     assert said.classes == ("big", "fresh")  # of the third there is no row to learn from
     np.testing.assert_allclose(said.probabilities(make_features(2)), [[1 - 0.5 / rows, 9 / rows]] * 2)
+    value[1:9, 1] = False
+    light = Sample.of({"d": with_tags(view, value)}, {"d": 0.1}, "d")  # one row that counts a tenth
+    said = ConstantEstimator.fit(light).probabilities(make_features(1))
+    np.testing.assert_allclose(said, [[1 - 5 / rows, 5 / rows]])
 
 
 @pytest.mark.parametrize("kind", FITS)
@@ -100,8 +104,8 @@ def test_a_source_without_a_tag_says_nothing_of_it(kind: str) -> None:
     source = with_tags(source, value, ("big", "fresh", "red", "rotten"))
     sample = sample_of(own, far=source)
     assert sample.classes == (*TAGS, "rotten")
-    assert np.isnan(sample.answers[len(own) :, 2]).all()
-    assert (sample.answers[: len(own), 3] == 0).all()
+    assert np.isnan(sample.answers[: len(source), 2]).all()
+    assert (sample.answers[len(source) :, 3] == 0).all()
     features = make_features(50, seed=5)
     both, alone = FITS[kind](sample).probabilities(features), FITS[kind](sample_of(own)).probabilities(features)
     if kind == "linear":  # numbers are scaled by all rows
