@@ -129,7 +129,11 @@ def checked(target: pd.DataFrame, source: pd.DataFrame | None = None, task: Any 
     """The value of each figure, with the check on it where it fails."""
     domains = {"far": films(seed=1) if source is None else source, "near": target}
     clean = {name: CleanTables({"examples": frame}, 0.0) for name, frame in domains.items()}
-    settings: Any = type("Settings", (), {"task": task, "sources": ("far",), "target": "near", "target_labels": True})
+    settings: Any = type(
+        "Settings",
+        (),
+        {"task": task, "sources": ("far",), "target": "near", "target_labels": True, "quarantine_limit": 0.2},
+    )
     frame, checks = crossing_checks(settings, clean)
     found = {}
     for check in checks:
