@@ -136,15 +136,14 @@ def test_predict_answers_a_file(crosslift: Crosslift, loans: dict[str, Any], fol
 
 
 def test_a_source_that_says_nothing_does_no_harm(crosslift: Crosslift) -> None:
-    """Its labels are shuffled: what rests on it alone hurts and never serves; what serves is as good as without it."""
+    """Its labels are shuffled: what rests on it alone hurts, and what serves learnt from the target alone."""
     done = crosslift("run", "shuffled", "--json")
     assert done.returncode in (0, 4), done.stderr
     told = json.loads(done.stdout)
     lanes = {lane["name"]: lane for lane in told["lanes"]}
     assert lanes["direct"]["gain"]["high"] < 0
-    assert told["lane"] != "direct"
-    if told["lane"] is not None:
-        assert lanes[told["lane"]]["test"]["value"] > lanes["linear"]["test"]["value"] - 0.02
+    assert "linear+source" in lanes
+    assert told["lane"] in {"target_only", "linear"}
 
 
 def test_a_number_is_predicted_too(crosslift: Crosslift, folder: Path) -> None:
