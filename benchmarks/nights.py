@@ -157,7 +157,8 @@ def old_rule(lanes: list[Lane], test: Scores, champion: ChampionScores | None) -
         narrow = max(value - low, high - value) <= delta
         return low > 0 or (not better and low > -delta and narrow), low > -delta
 
-    against = [("target_only", picked.must_win), ("ease", False)] + ([("champion", False)] if champion else [])
+    against = [("target_only", picked.must_beat is not None), ("ease", False)]
+    against += [("champion", False)] if champion else []
     found = [outcome(name, better) for name, better in against if name != picked.name]
     if all(passed for passed, _ in found):
         return picked.name, 0.0

@@ -47,6 +47,18 @@ class Cost(BaseModel):
     peak_mebibytes: float
 
 
+class Finding(Facts):
+    """Something that a person should know before believing a result: a rule's name, where, what, and what to do."""
+
+    rule: str
+    where: str
+    what: str  # with the counts
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}. To do: {self.remedy}."
+
+
 class IngestFacts(Facts):
     """Rows of a domain's main table, and what else is counted: different things in it, and rows of other tables."""
 
@@ -90,6 +102,8 @@ class ValidateFacts(Facts):
     checks: int
     quarantined: int
     data_docs: str
+    findings: tuple[Finding, ...] = ()  # the warnings among the failed checks
+    shares: dict[str, float] = {}  # what the domains and their tables have in common, in [0, 1]
 
 
 class PrepareFacts(Facts):
@@ -99,16 +113,16 @@ class PrepareFacts(Facts):
     kept: int
     dropped: dict[str, int]
     known: dict[str, int] = {}
+    latest: str | None = None  # the time of the last row of all; None: there are no times
 
 
 class AuditFacts(Facts):
-    """Test rows of the target, how many carry a mark, in all and by kind, and where validation is unlike the test."""
+    """Test rows of the target, how many carry a mark, in all and by kind, and all that is to be known before them."""
 
     test_rows: int
     marked: int
     kinds: dict[str, int]
-    differs: tuple[str, ...]
-    give_aways: tuple[str, ...] = ()  # features that tell the label by themselves
+    findings: tuple[Finding, ...] = ()
 
 
 class TrainFacts(Facts):

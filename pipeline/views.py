@@ -138,6 +138,27 @@ class ClassLabel:
 
 
 @dataclass(frozen=True, eq=False)
+class TagLabel:
+    """Which tags each row has.
+
+    Args:
+        value: [N, K] whether a row has a tag; in no row where it is not known.
+        known: [N] which rows have a label; of one without any tag it is known, too.
+        classes: Names of all tags, K of them.
+        name: What the label is called.
+    """
+
+    value: Mask
+    known: Mask
+    classes: tuple[str, ...]
+    name: str
+
+    def take(self, places: IntArray) -> "TagLabel":
+        """The same of some of the rows."""
+        return replace(self, value=self.value[places], known=self.known[places])
+
+
+@dataclass(frozen=True, eq=False)
 class NumberLabel:
     """Which number each row has: [N], NaN where it is not known."""
 
@@ -195,6 +216,7 @@ class View:
 
 
 Views = Mapping[str, View]  # by domain, the sources before the target
+Chosen = Mapping[str, float | list[float]]  # what validation chooses last, by name
 
 
 class Predictor(Protocol):
@@ -202,7 +224,7 @@ class Predictor(Protocol):
 
     needs: ClassVar[tuple[str, ...]]  # libraries that it loads, beside those that every predictor needs
 
-    def settled(self, chosen: Mapping[str, float]) -> Self:
+    def settled(self, chosen: Chosen) -> Self:
         """The same with what validation chose last, see `LabelKind.settle`."""
         ...
 
@@ -229,19 +251,19 @@ class ItemScorer(Protocol):
 
 
 class ClassEstimator(Protocol):
-    """A predictor of a class."""
+    """A predictor of a class, or of tags."""
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes that it knows."""
+        """Names of the classes or tags that it knows."""
         ...
 
     def probabilities(self, features: Features) -> FloatArray:
-        """[N, K] of each class that it knows; rows sum to one."""
+        """[N, K] of each that it knows; of classes a row's sum is one, a tag stands for itself."""
         ...
 
     def decided(self, probabilities_NK: FloatArray) -> IntArray:
-        """Which class is told: [N] places among those that it knows."""
+        """Which class is told: [N] places among those that it knows; of tags [N, K] ones and zeros."""
         ...
 
 

@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 
 from pipeline.config import FeatureType
-from pipeline.views import FEATURES, ROW, UNIT, ClassLabel, Features, NumberLabel, View
+from pipeline.views import FEATURES, ROW, UNIT, ClassLabel, Features, NumberLabel, TagLabel, View
 
 TYPES: dict[str, FeatureType] = {
     "size": "number", "skewed": "number", "constant": "number", "gone": "number", "colour": "category",
     "shop": "category", "new": "flag", "seen": "time",
 }  # fmt: skip
 CLASSES = ("no", "yes")
+TAGS = ("big", "fresh", "red")
 
 
 def make_features(rows: int, seed: int = 0, shift: float = 0.0) -> Features:
@@ -60,7 +61,18 @@ def number_view(domain: str, rows: int, seed: int = 0) -> View:
     return view_of(domain, features, NumberLabel(value, "price"))
 
 
-def view_of(domain: str, features: Features, label: ClassLabel | NumberLabel) -> View:
+def tag_view(domain: str, rows: int, seed: int = 0, *, tags: Sequence[str] = TAGS) -> View:
+    """Rows whose tags follow the signal, newness and colour, some of them by chance; a tenth is without a label."""
+    features, random = make_features(rows, seed), np.random.default_rng(seed + 200)
+    red, new = (features.table["colour"] == "red").to_numpy(), features.table["new"].to_numpy() == 1
+    value = np.stack([signal(features, seed) > 0.5, new ^ (random.random(rows) < 0.1), red], axis=1)
+    known = np.ones(rows, dtype=np.bool_)
+    if rows >= 10:
+        known[::10] = False
+    return view_of(domain, features, TagLabel(value & known[:, None], known, tuple(tags), "marks"))
+
+
+def view_of(domain: str, features: Features, label: ClassLabel | TagLabel | NumberLabel) -> View:
     """Each row is a unit."""
     places = np.arange(len(features.table))
     return View(domain, pd.DataFrame({ROW: places, UNIT: places}), {FEATURES: features}, (label,))

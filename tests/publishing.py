@@ -17,7 +17,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "clean": {"tables": {}, "main": "interactions"},
     "validate": {"failed": {}, "checks": 0, "quarantined": 0, "data_docs": "unhashed/data_docs/index.html"},
     "prepare": {"rows": {}, "kept": 0, "dropped": {}},
-    "audit": {"test_rows": 0, "marked": 0, "kinds": {}, "differs": []},
+    "audit": {"test_rows": 0, "marked": 0, "kinds": {}},
     "pretrain_source": {"epochs": 0},
     "adapt_domain": {"epochs": 0},
     "finetune_target": LANE,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from pipeline.cli.forgetting import forget
 from pipeline.cli.looking import init, look
 from pipeline.cli.models import models, predict, recommend
 from pipeline.cli.output import AsJson, print_json, print_table, quiet, text_console
@@ -39,6 +40,7 @@ app.command()(look)
 app.command()(init)
 app.command()(predict)
 app.command()(recommend)
+app.command()(forget)
 
 ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="Its name; see `crosslift scenarios list`.")]
 Share = Annotated[float | None, typer.Option(help="Share of the target's training rows to use, above 0, at most 1.")]
@@ -56,6 +58,7 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     epochs: Annotated[int | None, typer.Option(help="At most so many passes over the training rows.")] = None,
     target_share: Share = None,
     share_draw: Annotated[int | None, typer.Option(help="Another number takes other rows for that share.")] = None,
+    split_draw: Annotated[int | None, typer.Option(help="Another number divides the rows anew: a trial.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Compute again what could be reused.")] = False,
     promote: Annotated[
         bool,
@@ -67,7 +70,7 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
 ) -> None:
     """Run a scenario from its tables to the registry, and print comparison, verdict and outcome.
 
-    What did not change is reused; a killed run goes on where it was. Strategies, seed or epochs that are not the
+    What did not change is reused; a killed run goes on where it was. Strategies, seed, epochs or split that are not the
     scenario's make the run a trial, which serves only with --promote. Exit code 0: the run's model serves at the end.
     4: it does not, for the reason that stands under the outcome. 1: a step or a lane failed; the other lanes and the
     report are there all the same.
@@ -78,8 +81,8 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     from pipeline.steps import call_task
 
     options = _options(
-        strategies, seed=seed, epochs=epochs, target_share=target_share, share_draw=share_draw, force=force,
-        promote=promote,
+        strategies, seed=seed, epochs=epochs, target_share=target_share, share_draw=share_draw,
+        split_draw=split_draw, force=force, promote=promote,
     )  # fmt: skip
     with _running(scenario, run_id, options) as started:
         outcomes = run_graph(started, graph_of(started.scenario), call_task, jobs or _cores(), _teller())
@@ -97,6 +100,43 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
         if code == ExitCode.NOT_PROMOTED:
             print("The run succeeded, and its model does not serve (exit code 4).")
     raise typer.Exit(code)
+
+
+@app.command()
+def repeat(
+    scenario: ScenarioName,
+    splits: Annotated[int | None, typer.Option(min=2, help="How many; `repeats` of the scenario if not given.")] = None,
+    jobs: Jobs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a scenario on several splits of the same rows, up to the verdict, and print how far each lane spreads.
+
+    What is there is reused, so that a second call goes on where the first was. Nothing is registered; the report of the
+    scenario's own split shows the spread from then on, while the rows stay the same.
+    """
+    from pipeline.cli.repeating import repeat as again
+
+    wanted = splits or load_scenario(scenario).repeats
+    if wanted < 2:
+        raise ConfigError(f"repeats: expected at least two splits of {scenario}, got 1; name --splits.")
+
+    def one(draw: int) -> "Run":
+        from pipeline.runs.sequence import run_graph
+        from pipeline.steps import call_task
+
+        with _running(scenario, None, Options(split_draw=draw)) as started:
+            run_graph(started, judged_graph(started.scenario), call_task, jobs or _cores(), _teller())
+        return started
+
+    from pipeline.runs.graph import judged_graph
+
+    found = again(load_scenario(scenario), wanted, one)
+    if as_json:
+        print_json({"scenario": scenario, "splits": [row.model_dump(mode="json") for row in found]})
+    else:
+        names = ("lane", "mean", "deviation over splits", "worst", "best", "half the interval over units", "ahead")
+        rows = [(r.lane, r.mean, r.deviation, r.worst, r.best, r.half_width, f"{r.ahead} of {r.splits}") for r in found]
+        print_table(names, rows)
 
 
 @app.command()
@@ -137,9 +177,9 @@ def audit(
     run_id: Annotated[str | None, typer.Option("--run", help="A run of the scenario, instead of a new one.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look for leaks: run ingest to audit, and count the marked rows by domain and kind."""
+    """Look for leaks: run ingest to audit, tell what is to be known, and count the marked rows by domain and kind."""
     from pipeline.folders import read_json
-    from pipeline.results import AUDIT
+    from pipeline.results import AUDIT, Finding
     from pipeline.runs.graph import data_graph
     from pipeline.runs.sequence import run_graph
     from pipeline.steps import call_task
@@ -151,6 +191,8 @@ def audit(
     if as_json:
         print_json({"run_id": started.run_id, "scenario": scenario, "folder": str(folder), **report})
         return
+    for one in report["findings"]:
+        text_console().print(f"Warning: {Finding.model_validate(one)}", style="yellow")
     rows = [(domain, *row) for domain, counts in report["domains"].items() for row in _counts(counts)]
     print_table(("domain", "rows", "kind", "marked", "of"), rows)
     print(f"Marks: {folder / 'marks.parquet'}")

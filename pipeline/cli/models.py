@@ -103,14 +103,16 @@ def recommend(  # noqa: PLR0913, PLR0917  each is an option of the command
     chosen = Format.JSON if as_json else style
     with quiet(chosen != Format.TABLE):
         folder = model_folder(Home.from_env(), name, alias)
-        from pipeline.cli.recommending import as_csv
+        from pipeline.cli.predicting import as_csv
         from pipeline.cli.recommending import recommend as ask
+        from pipeline.serving.package import rows_of
 
-        rows = ask(folder, user or [], _items(history), _items(source_history), k)
+        answers = ask(folder, user or [], _items(history), _items(source_history), k)
+        rows = rows_of(answers)
     if chosen == Format.JSON:
         print_json(rows)
     elif chosen == Format.CSV:
-        print(as_csv(rows), end="")
+        print(as_csv(answers), end="")
     else:
         columns = tuple(rows[0]) if rows else ("request", "user_id", "rank", "item_id", "score")
         print_table(columns, [tuple(row.values()) for row in rows])
@@ -120,6 +122,9 @@ def predict(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="The scenario whose model is asked.")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Requests, one a row: CSV, Parquet or JSON lines.")],
     out: Annotated[Path | None, typer.Option(help="Where to write the answers, as its ending says.")] = None,
+    k: Annotated[
+        int | None, typer.Option("-k", help="How many items for each request, where items are ranked.")
+    ] = None,
     alias: Annotated[str, typer.Option(help="champion, challenger or previous.")] = "champion",
 ) -> None:
     """Answer every row of a file with the model that serves; without --out the answers are printed as CSV."""
@@ -130,7 +135,8 @@ def predict(
         from pipeline.cli import predicting
 
         requests = predicting.read_requests(file)
-        answers = predicting.predict(model_folder(Home.from_env(), name, alias), requests)
+        params = {} if k is None else {"k": k}
+        answers = predicting.predict(model_folder(Home.from_env(), name, alias), requests, params)
         if out is not None:
             predicting.write_answers(answers, out)
     print(

@@ -1,37 +1,45 @@
-"""`crosslift predict`: a file of requests in, a file of answers out, by the model that serves a scenario."""
+"""`crosslift predict` and `recommend`: requests in, answers out, by the model that serves a scenario."""
 
+import csv
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from pipeline.cli.recommending import defused
 from pipeline.config.files import PACKED
 from pipeline.data.files import data_format
 from pipeline.errors import CrossliftError, DataError
 from pipeline.folders import storage_errors
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet may run when a cell begins with it
 
-def predict(model: Path, requests: pd.DataFrame) -> pd.DataFrame:
-    """Answer each row of a table of requests.
+
+def predict(model: Path, requests: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """Answer each row of a table of requests, as `mlflow.pyfunc.load_model(...).predict(...)` does.
 
     Args:
         model: The MLflow model folder (`pipeline.registry.lookup.model_folder`).
-        requests: The columns that the model's signature names.
+        requests: The columns that the model's signature names; a list of ids may be a text with commas between them.
+        params: Those of the signature that are to have other values.
 
     Raises:
-        DataError: a column is missing, or a value is not of its type.
+        DataError: a column is missing, a value is not of its type, or the model has no such parameter.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow warns of its own type hints while it is imported
         from mlflow.exceptions import MlflowException
         from mlflow.pyfunc import load_model
 
+        loaded, given = load_model(str(model)), dict(params or {})
+        if unknown := sorted(given.keys() - _params(loaded)):
+            known = ", ".join(_params(loaded)) or "none"
+            raise DataError(f"{', '.join(unknown)}: expected a parameter of the model, which has {known}.")
         try:
-            return pd.DataFrame(load_model(str(model)).predict(requests))
+            return pd.DataFrame(loaded.predict(_with_lists(loaded, requests), params=given))
         except MlflowException as error:  # it holds the columns against the signature first
             if isinstance(error.__cause__, CrossliftError):
                 raise error.__cause__ from None
@@ -78,7 +86,33 @@ def as_csv(answers: pd.DataFrame) -> str:
     """Answers as CSV; a cell that a spreadsheet would take for a formula gets an apostrophe before it."""
     texts = answers.select_dtypes(include=["object", "str"]).columns
     safe = answers.assign(**{name: answers[name].map(defused) for name in texts})
-    return str(safe.to_csv(index=False, lineterminator="\n"))
+    return str(safe.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC))
+
+
+def defused(value: Any) -> Any:
+    """A value that no spreadsheet runs."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _params(model: Any) -> list[str]:
+    known = model.metadata.get_params_schema()
+    return [] if known is None else [one.name for one in known.params]
+
+
+def _with_lists(model: Any, requests: pd.DataFrame) -> pd.DataFrame:
+    """The same with a list wherever the model wants one; a file of texts cannot hold any."""
+    from mlflow.types.schema import Array
+
+    wanted = [one.name for one in model.metadata.get_input_schema().inputs if isinstance(one.type, Array)]
+    return requests.assign(**{name: requests[name].map(_listed) for name in wanted if name in requests})
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, str):
+        return [one.strip() for one in next(csv.reader([value]), []) if one.strip()]
+    if isinstance(value, list | tuple | np.ndarray):
+        return list(value)
+    return [] if value is None or value is pd.NA or value != value else value  # noqa: PLR0124  NaN alone is not itself
 
 
 def _kind(path: Path) -> str:

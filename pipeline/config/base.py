@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 Share = Annotated[float, Field(gt=0, le=1)]
+Thinning = Literal["proportional", "stratified"]
 Draw = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Weight = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 LearningRate = Annotated[float, Field(gt=0, le=10)]

@@ -107,7 +107,7 @@ class ExamplesBaseline(Baseline):
     """Predicts a label from features."""
 
     reads: ClassVar[frozenset[str]] = frozenset({"features"})
-    predicts: ClassVar[frozenset[str]] = frozenset({"classes", "numbers"})
+    predicts: ClassVar[frozenset[str]] = frozenset({"classes", "tags", "numbers"})
 
     @property
     def bridges(self) -> frozenset[Bridge]:
@@ -119,13 +119,13 @@ Grid = Annotated[tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...],
 
 
 class Constant(ExamplesBaseline):
-    """The share of each class, or the mean: what can be said without looking."""
+    """The share of each class or tag, or the mean: what can be said without looking."""
 
     kind: Literal["constant"]
 
 
 class Linear(ExamplesBaseline):
-    """Logistic regression of a class, ridge regression of a number."""
+    """Logistic regression of a class or of each tag, ridge regression of a number."""
 
     kind: Literal["linear"]
     buckets: int = Field(default=1024, ge=16, le=1 << 20)  # of hashed values, for all categories together

@@ -116,6 +116,12 @@ class SplitConfig(Config):
     needs_sources: ClassVar[bool] = False  # it looks at who is known in the sources
     needs_time: ClassVar[bool] = False  # a row without a time has no place in it
     cold: ClassVar[bool] = False  # the test holds what no training row has
+    asks: ClassVar[str]  # what must be there, or a part stays empty
+
+    @property
+    def drawn(self) -> int | None:
+        """Which of many ways to divide the same rows it is; None where there is one only."""
+        return None
 
     def for_sources(self) -> Self:
         """What of it decides about a source's rows."""
@@ -124,6 +130,8 @@ class SplitConfig(Config):
 
 class ShippedSplit(SplitConfig):
     """The split that the data set ships, in the column `split`; rows with other values are left out."""
+
+    asks: ClassVar[str] = "rows whose column `split` says what the scenario names under train, valid and test"
 
     kind: Literal["shipped"]
     train: tuple[str, ...] = ("train",)
@@ -135,6 +143,10 @@ class TimeSplit(SplitConfig):
     """Train before validation before test, over all users at once; the shares are of the target's rows."""
 
     needs_time: ClassVar[bool] = True
+    asks: ClassVar[str] = (
+        "rows at different times, enough for the shares, and rows of the sources from before them: those of one "
+        "instant are never divided"
+    )
 
     kind: Literal["time"]
     valid: Share = 0.1
@@ -146,7 +158,12 @@ class TimeSplit(SplitConfig):
 
 
 class LeaveLastOutSplit(SplitConfig):
-    """Each user's last row of the target is for the test and the last but one for validation."""
+    """Each user's last order of the target is for the test and the last but one for validation.
+
+    An order is the rows with one `order_id`, else of one time or position.
+    """
+
+    asks: ClassVar[str] = "users with rows at two different times or in two orders, and at three for validation"
 
     kind: Literal["leave_last_out"]
 
@@ -159,6 +176,7 @@ class ColdUsersSplit(SplitConfig):
 
     needs_sources: ClassVar[bool] = True
     cold: ClassVar[bool] = True
+    asks: ClassVar[str] = "users of the target whom a source knows, and others, enough for the shares"
 
     kind: Literal["cold_users"]
     valid: Share = 0.1
@@ -170,12 +188,22 @@ class ColdUsersSplit(SplitConfig):
 
 
 class HashSplit(SplitConfig):
-    """Components of rows that belong together, divided by a hash so that each class has its shares of every part."""
+    """Divided by a hash: components of examples, each class by the shares; or the rows of each user by the shares.
+
+    It knows no time: where interactions have one, the audit marks rows that have a later one in training.
+    """
+
+    asks: ClassVar[str] = "users with four rows or more, or enough labelled rows that share no group"
 
     kind: Literal["hash"]
     valid: Share = 0.2
     test: Share = 0.2
     draw: Draw = 0  # another number divides them anew
+
+    @property
+    def drawn(self) -> int | None:
+        """The draw."""
+        return self.draw
 
     def for_sources(self) -> Self:
         """What of it decides about a source's rows: not the test's share, nor the draw, which are the target's."""

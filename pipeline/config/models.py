@@ -49,7 +49,7 @@ class TabularModel(ModelConfig):
     """Numbers by their quantiles, hashed categories by vectors of their own, and a small residual network on both."""
 
     reads: ClassVar[frozenset[str]] = frozenset({"features"})
-    predicts: ClassVar[frozenset[str]] = frozenset({"classes", "numbers"})
+    predicts: ClassVar[frozenset[str]] = frozenset({"classes", "tags", "numbers"})
     rate: ClassVar[float] = 0.001  # of AdamW
     further_rate: ClassVar[float] = 0.0003
 
@@ -71,4 +71,10 @@ Model = Annotated[
 ]
 
 # kind of task -> kind of the model that it is usually learnt by
-MODELS = {"ranking": "history", "binary": "tabular", "multiclass": "tabular", "regression": "tabular"}
+MODELS = {
+    "ranking": "history",
+    "binary": "tabular",
+    "multiclass": "tabular",
+    "multilabel": "tabular",
+    "regression": "tabular",
+}

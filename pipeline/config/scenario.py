@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pipeline.config.base import Bridge, Config, Draw, Duplicates, Name, Share
+from pipeline.config.base import Bridge, Config, Draw, Duplicates, Name, Share, Thinning
 from pipeline.config.baselines import Baseline, BaselineConfig
 from pipeline.config.data import Embedded, Split, Tables
 from pipeline.config.methods import Strategy, Training
@@ -70,8 +70,11 @@ class Scenario(Config):
     schedule: Annotated[str, AfterValidator(_comes)] | None = None  # cron, UTC; None: only by hand
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     target_share: Share = 1.0  # share of the target's training and validation rows that is used
+    thinning: Thinning = "proportional"  # stratified: each class keeps that share of its rows, and at least one
     share_draw: Draw = 0  # another number draws other rows of that share; a claim rests on several
     shares: tuple[Share, ...] = ()  # further shares whose curve the report draws
+
+    repeats: int = Field(default=1, ge=1, le=100)  # splits whose spread the report shows; each a run of its own
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -126,6 +129,10 @@ class Scenario(Config):
             raise ValueError(
                 f"tables: the task {task.name} reads {' and '.join(task.tables)}, but nothing of {', '.join(unread)}"
             )
+        if self.repeats > 1 and self.split.drawn is None:
+            raise ValueError(f"repeats: a split by {self.split.kind} divides the rows in one way only; expected hash")
+        if self.thinning == "stratified" and not task.strata:
+            raise ValueError(f"thinning: the rows of the task {task.name} are of no classes; expected proportional")
         if isinstance(task, ExamplesTask):
             self._check_slices(task)
             if self.duplicates != "first":
@@ -235,5 +242,6 @@ class Options(Config):
     epochs: int | None = Field(default=None, ge=1, le=1000)
     target_share: Share | None = None
     share_draw: Draw | None = None
+    split_draw: Draw | None = None
     force: bool = False  # compute again what could be reused
     promote: bool = False  # let a trial serve: a run whose strategies, seed or epochs are not the scenario's

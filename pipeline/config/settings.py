@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import JsonValue, SerializeAsAny
 
-from pipeline.config.base import Bridge, Config, Duplicates, Name, Share
+from pipeline.config.base import Bridge, Config, Duplicates, Name, Share, Thinning
 from pipeline.config.baselines import Baseline
 from pipeline.config.data import Split
 from pipeline.config.mapping import Alike
@@ -43,13 +43,17 @@ class DomainSettings(Settings):
 
 
 class IngestSettings(Settings):
-    """`key` names the key of the pseudonyms, None where ids stay; `without_rows` is a domain that may have none."""
+    """`key` names the key of the pseudonyms, None where ids stay; `without_rows` is a domain that may have none.
+
+    `forgotten`: the hash of who is left out, empty where nobody is.
+    """
 
     domain: Name
     domains: tuple[str, ...]  # sorted: which of them is the target does not matter
     task: SerializeAsAny[TaskConfig]
     key: str | None
     without_rows: str
+    forgotten: str
 
 
 class CleanSettings(Settings):
@@ -83,6 +87,7 @@ class PrepareSettings(Settings):
     split: Split
     share: float
     draw: int
+    stratified: bool
     duplicates: Duplicates
     needs: tuple[str, ...]
 
@@ -94,9 +99,17 @@ class PreparedSettings(DomainSettings):
 
 
 class AuditSettings(PreparedSettings):
-    """`cold_start`: the test may hold what no training row has."""
+    """`cold_start`: the test may hold what no training row has; `by_time`: the split goes by time.
+
+    `began`: when the run did, None where no row is later; `ignored`: rows of other domains, by table and domain;
+    `spellings`: where ids seem to be spelt in several ways.
+    """
 
     cold_start: bool
+    by_time: bool
+    began: str | None
+    ignored: dict[str, dict[str, int]]
+    spellings: tuple[str, ...]
 
 
 class FitSettings(PreparedSettings):
@@ -159,6 +172,7 @@ class JudgeSettings(FitSettings):
     name: Name
     title: str
     target_share: Share
+    thinning: Thinning
     bridges: tuple[Bridge, ...]
     model: SerializeAsAny[ModelConfig]
     training: Training
@@ -176,12 +190,14 @@ class RejudgeSettings(JudgeSettings):
 
 
 class ReportSettings(Settings):
-    """`points`: those of the curve over shares; `outcome`: None while nobody knows what became of the run."""
+    """`points` and `splits`: of other shares and splits; `outcome`: None while nobody knows what became of the run."""
 
     task: SerializeAsAny[TaskConfig]
     shares: tuple[Share, ...]
     strategies: tuple[Strategy, ...]
     points: tuple[JsonValue, ...]
+    repeats: int
+    splits: tuple[JsonValue, ...]
     outcome: Outcome | None
 
 

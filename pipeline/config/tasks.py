@@ -23,6 +23,7 @@ class TaskConfig(Config):
     labels: ClassVar[frozenset[str]]  # kinds of label that they have
     tables: ClassVar[tuple[str, ...]]  # kinds of table that it reads, the one whose rows are learnt from first
     splits: ClassVar[frozenset[str]]  # kinds of split that can part its rows
+    strata: ClassVar[bool] = False  # its rows are of classes, each of which can keep its share when rows are taken away
     bridges: ClassVar[frozenset[Bridge]]  # what its domains can have in common
     unlabelled: ClassVar[frozenset[Bridge]] = frozenset()  # of these an adaptation needs one where labels are missing
 
@@ -36,19 +37,31 @@ class TaskConfig(Config):
         return type(self)()
 
 
+class MinRows(Config):
+    """How many training rows a user and an item must have, or theirs are left out; one: all stay."""
+
+    users: int = Field(default=1, ge=1, le=1000)
+    items: int = Field(default=1, ge=1, le=1000)
+
+
 class RankingTask(TaskConfig):
     """Rank the target's catalogue for each user."""
 
     fields: ClassVar[frozenset[str]] = frozenset({"past"})
     labels: ClassVar[frozenset[str]] = frozenset({"items"})
     tables: ClassVar[tuple[str, ...]] = ("interactions", "items")
-    splits: ClassVar[frozenset[str]] = frozenset({"shipped", "time", "leave_last_out", "cold_users"})
+    splits: ClassVar[frozenset[str]] = frozenset({"shipped", "time", "leave_last_out", "cold_users", "hash"})
     bridges: ClassVar[frozenset[Bridge]] = frozenset({"users", "items", "item_features"})
     unlabelled: ClassVar[frozenset[Bridge]] = frozenset({"users"})
 
     kind: Literal["ranking"] = "ranking"
     cutoffs: tuple[int, ...] = (10, 20)
     metric: Literal["ndcg", "recall", "hit_rate", "mrr"] = "ndcg"  # at the first cutoff; chooses and is gated
+    min_rows: MinRows = MinRows()
+
+    def as_rows(self) -> Self:
+        """Which rows are left out; not the metric."""
+        return type(self)(min_rows=self.min_rows)
 
 
 class ExamplesTask(TaskConfig):
@@ -57,11 +70,13 @@ class ExamplesTask(TaskConfig):
     fields: ClassVar[frozenset[str]] = frozenset({"features"})
     tables: ClassVar[tuple[str, ...]] = ("examples",)
     splits: ClassVar[frozenset[str]] = frozenset({"shipped", "time", "hash"})
+    strata: ClassVar[bool] = True
     bridges: ClassVar[frozenset[Bridge]] = frozenset({"features"})
 
     label: ColumnName  # what is predicted; a row without a value is unlabelled
     features: dict[ColumnName, FeatureType] = Field(min_length=1)  # what it is predicted from
     groups: tuple[ColumnName, ...] = ()  # rows that share a value of one of them are never divided by a split
+    entities: tuple[ColumnName, ...] = ()  # how many earlier rows share a value of one of them is a feature as well
     slices: tuple[ColumnName, ...] = ()  # features by whose values results are shown; none: the first small ones
 
     def as_rows(self) -> Self:
@@ -72,15 +87,24 @@ class ExamplesTask(TaskConfig):
     @classmethod
     def rows_are(cls) -> tuple[str, ...]:
         """The settings that decide about rows."""
-        return ("kind", "label", "features", "groups")
+        return ("kind", "label", "features", "groups", "entities")
+
+    @property
+    def past(self) -> dict[str, FeatureType]:
+        """Features that are counted for each entity: its rows before, in all domains, and hours since the last."""
+        return {f"{entity}_{told}": "number" for entity in self.entities for told in ("before", "hours_since")}
 
     @model_validator(mode="after")
     def _names_each_once(self) -> Self:
-        named = [*self.features, self.label, *self.groups]
+        ids = [*self.groups, *(name for name in self.entities if name not in self.groups)]  # one may be both
+        named = [*self.features, self.label, *ids, *self.past]
         if own := sorted(TAKEN & set(named)):
             raise ValueError(f"{', '.join(own)} has a meaning of its own here; map the column to another name")
         if twice := sorted({name for name in named if named.count(name) > 1}):
-            raise ValueError(f"{', '.join(twice)} stands there more than once, as label, feature or group; keep one")
+            raise ValueError(
+                f"{', '.join(twice)} stands there more than once, as label, feature, group or entity, or as what is "
+                "counted of one; keep one"
+            )
         if unknown := sorted(set(self.slices) - set(self.features)):
             raise ValueError(f"slices: {', '.join(unknown)} is no feature; there are {', '.join(self.features)}")
         return self
@@ -110,6 +134,22 @@ class MulticlassTask(ExamplesTask):
     metric: Literal["balanced_accuracy", "log_loss"] = "balanced_accuracy"
 
 
+class MultilabelTask(ExamplesTask):
+    """Predict which tags a row has: none, one or several of them."""
+
+    labels: ClassVar[frozenset[str]] = frozenset({"tags"})
+
+    kind: Literal["multilabel"]
+    separator: str = Field(min_length=1)  # what stands between the tags of a row; blanks around are none
+    none: str | None = Field(default=None, min_length=1)  # the label of a row of which it is known that it has no tag
+    metric: Literal["macro_auprc", "macro_auroc", "log_loss"] = "macro_auprc"
+
+    @classmethod
+    def rows_are(cls) -> tuple[str, ...]:
+        """How tags are read, too."""
+        return (*super().rows_are(), "separator", "none")
+
+
 class RegressionTask(ExamplesTask):
     """Predict a number."""
 
@@ -128,6 +168,7 @@ Task = Annotated[
     Annotated[RankingTask, Tag("ranking")]
     | Annotated[BinaryTask, Tag("binary")]
     | Annotated[MulticlassTask, Tag("multiclass")]
+    | Annotated[MultilabelTask, Tag("multilabel")]
     | Annotated[RegressionTask, Tag("regression")],
     Discriminator(task_kind),
 ]

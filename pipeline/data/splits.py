@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline import columns as c
-from pipeline.config import ShippedSplit, TimeSplit
+from pipeline.config import HashSplit, ShippedSplit, TimeSplit
 from pipeline.data.tokens import stable_hash
 from pipeline.errors import DataError
 
@@ -56,9 +56,30 @@ def is_kept(rows: pd.DataFrame, share: float, draw: int = 0) -> Mask:
     return np.asarray((hashed >> np.uint64(11)) / 2.0**53 < share)  # exact: a double has 53 bits
 
 
+def span(rows: pd.DataFrame) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+    """The times of the first and the last row, None where there are no times."""
+    times = rows[c.TIMESTAMP].dropna() if c.TIMESTAMP in rows else pd.Series([], dtype="datetime64[us, UTC]")
+    return None if times.empty else (pd.Timestamp(times.min()), pd.Timestamp(times.max()))
+
+
 def order_column(rows: pd.DataFrame) -> str | None:
     """The column that says which row came first: the time, else the position, else none."""
     return next((column for column in (c.TIMESTAMP, c.POSITION) if column in rows), None)
+
+
+def baskets(rows: pd.DataFrame) -> "pd.Series[int]":
+    """One number [N] for the rows of one order of a user, indexed like the rows.
+
+    Those with one `order_id` belong together, else those of one time or position; without any of them each is alone.
+    """
+    alone = np.arange(len(rows)) + len(rows)  # numbers that no place among the values has
+    order = order_column(rows)
+    what = alone
+    for column in ([order] if order else []) + ([c.ORDER] if c.ORDER in rows else []):
+        codes = pd.factorize(rows[column])[0]
+        what = np.where(codes >= 0, codes + (0 if column != c.ORDER else 2 * len(rows)), what)
+    together = pd.DataFrame({"user": rows[c.USER].to_numpy(), "what": what}, index=rows.index)
+    return together.groupby(["user", "what"], sort=False).ngroup()
 
 
 def first_of_pairs(rows: pd.DataFrame) -> pd.DataFrame:
@@ -91,11 +112,15 @@ def shipped(rows: pd.DataFrame, split: ShippedSplit, domain: str) -> Parted:
 
 
 def with_hashed_valid(rows: pd.DataFrame) -> pd.DataFrame:
-    """Training rows where each user with four or more gives one for validation: the one with the smallest hash."""
+    """Training rows where each user with four or more gives one for validation: the one with the smallest hash.
+
+    Rows of the same order go with it, unless none would be left to train on.
+    """
     hashed = pd.Series(pair_hash(rows, "valid"), index=rows.index)
-    users = rows[c.USER]
+    users, basket = rows[c.USER], baskets(rows)
     smallest = hashed.eq(hashed.groupby(users).transform("min"))
-    chosen = smallest & users.groupby(users).transform("size").ge(FEWEST_ROWS)
+    chosen = basket.isin(basket[smallest]) & users.groupby(users).transform("size").ge(FEWEST_ROWS)
+    chosen &= ~chosen.groupby(users).transform("all")
     return rows.assign(**{PART: np.where(chosen, VALID, TRAIN)})
 
 
@@ -124,15 +149,17 @@ def by_time(rows: pd.DataFrame, cuts: Cuts) -> Parted:
     """Train before validation before test; of a repeated user and item only the first row stays."""
     first, dropped = _ordered(rows, c.TIMESTAMP)
     times = first[c.TIMESTAMP]
+    if c.ORDER in first:  # an order is where its last row is
+        times = times.groupby(baskets(first)).transform("max")
     return Parted(
         first.assign(**{PART: np.where(times >= cuts.test, TEST, np.where(times >= cuts.valid, VALID, TRAIN))}), dropped
     )
 
 
 def leave_last_out(rows: pd.DataFrame, domain: str) -> Parted:
-    """Each user's last row for the test, the one before it for validation; users with two rows give only a test row.
+    """Each user's last order for the test, the one before it for validation; users with two give only test rows.
 
-    A user with one row keeps it for training. Rows of one instant are ordered by the hash of user and item.
+    An order is what `baskets` says, and several of one instant are one. A user with one order keeps it for training.
 
     Raises:
         DataError: neither time nor position says which row is the last.
@@ -141,12 +168,49 @@ def leave_last_out(rows: pd.DataFrame, domain: str) -> Parted:
     if order is None:
         _need(rows, c.TIMESTAMP, domain, "leave_last_out")
     first, dropped = _ordered(rows, str(order))
-    ranked = first.assign(_tie=pair_hash(first, "tie")).sort_values([c.USER, str(order), "_tie"])
-    users = ranked.groupby(c.USER, sort=False)[c.USER]
-    size, from_end = users.transform("size"), users.cumcount(ascending=False)
-    is_test, is_valid = (from_end == 0) & (size >= 2), (from_end == 1) & (size >= 3)
-    ranked[PART] = np.where(is_test, TEST, np.where(is_valid, VALID, TRAIN))
-    return Parted(ranked.drop(columns="_tie"), dropped)
+    first = first.sort_values([c.USER, str(order)])
+    users = first[c.USER]
+    when = first[str(order)].groupby(baskets(first)).transform("max").groupby(users)
+    from_end, size = when.rank(method="dense", ascending=False), when.transform("nunique")
+    is_test, is_valid = (from_end == 1) & (size >= 2), (from_end == 2) & (size >= 3)
+    return Parted(first.assign(**{PART: np.where(is_test, TEST, np.where(is_valid, VALID, TRAIN))}), dropped)
+
+
+def by_user_hash(rows: pd.DataFrame, split: HashSplit) -> Parted:
+    """Of each user with four orders or more the stated shares, at least one each and one for training, by a hash.
+
+    An order is what `baskets` says: a row, where there is neither time nor order. All of the others trains.
+    """
+    first = first_of_pairs(rows)
+    hashed = pd.Series(pair_hash(first, f"split {split.draw}"), index=first.index)
+    by_user = hashed.groupby(baskets(first)).transform("min").groupby(first[c.USER])
+    place, size = by_user.rank(method="dense").to_numpy() - 1, by_user.transform("nunique").to_numpy()
+    test, valid = (np.maximum(1, np.floor(size * share + 0.5)) for share in (split.test, split.valid))
+    test = np.minimum(test, size - 2)
+    valid = np.minimum(valid, size - 1 - test)
+    part = np.where(place < test, TEST, np.where(place < test + valid, VALID, TRAIN))
+    part[size < FEWEST_ROWS] = TRAIN
+    return Parted(first.assign(**{PART: part}), {"repeated": len(rows) - len(first)})
+
+
+def with_enough_rows(parted: Parted, users: int, items: int) -> Parted:
+    """Leave out training and validation rows until each of their users and items has as many; the test stays.
+
+    With equal numbers k this is the k-core. Test rows are neither counted nor left out: they decide nothing.
+    """
+    rows = parted.rows
+    learnt = (rows[PART] != TEST).to_numpy()
+    kept = learnt.copy()
+    codes = [(pd.factorize(rows[column])[0], least) for column, least in ((c.USER, users), (c.ITEM, items))]
+    while True:
+        enough = kept.copy()
+        for code, least in codes:
+            enough &= np.bincount(code[kept], minlength=len(rows) + 1)[code] >= least
+        if (enough == kept).all():
+            break
+        kept = enough
+    left = int(learnt.sum() - kept.sum())
+    return Parted(rows[kept | ~learnt], {**parted.dropped, "too_few_rows": left}) if left else parted
 
 
 def user_limits(target: pd.DataFrame) -> pd.Series:

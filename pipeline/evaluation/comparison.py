@@ -89,6 +89,7 @@ class Comparison(_Frozen):
     target: str
     seed: int
     target_share: float
+    stratified: bool = False  # each class kept that share of its rows
     target_labels: bool
     metric: str
     metrics: tuple[str, ...]

@@ -15,7 +15,7 @@ from pipeline.evaluation.statistics import FloatArray, Scores, resample
 from pipeline.evaluation.terms import CHANCE, Terms
 
 Outcome = Literal["passed", "failed", "undecided"]
-Role = Literal["target-only", "chance", "best baseline", "refit", "champion"]  # refit: of the champion's own recipe
+Role = Literal["target-only", "counterpart", "chance", "best baseline", "refit", "champion"]
 Demand = Literal["better", "not worse"]
 
 _DIGITS = 10

@@ -46,10 +46,10 @@ class Verdict(BaseModel):
 def decide(terms: Terms, lanes: Sequence[Lane], test: Scores, champion: ChampionScores | None) -> Verdict:
     """Judge the candidate that validation picked.
 
-    It must be better than target-only, or be target-only or a baseline itself, and not worse than each reference;
-    `Rule.compare` tells when a comparison passes. One that failed rejects the candidate; else one that is undecided
-    makes the verdict undecided, unless the candidate passes on weak evidence. With too few test rows nothing that
-    learnt from a source passes.
+    A strategy must be better than target-only, a baseline that learnt from a source better than the same method on the
+    target alone, and each not worse than every other reference; `Rule.compare` tells when a comparison passes. One that
+    failed rejects the candidate; else one that is undecided makes the verdict undecided, unless the candidate passes on
+    weak evidence. With too few test rows nothing that learnt from a source passes.
 
     Over nights: the champion's own recipe, fitted to tonight's data, replaces it where it is not worse, also where
     validation picked another lane that does not pass. Another recipe replaces it only where it is better than the
@@ -67,7 +67,7 @@ def decide(terms: Terms, lanes: Sequence[Lane], test: Scores, champion: Champion
 
     Returns:
         The verdict. Where nothing serves yet, a candidate that does not pass gives way to target-only or the best
-        baseline, whichever is better on validation; an undecided candidate may be that itself.
+        baseline of the target alone, whichever is better on validation; an undecided candidate may be that itself.
     """
     court = Court(terms, lanes, test, champion)
     candidate = court.best([lane for lane in lanes if lane.kind != "chance"])
@@ -94,8 +94,8 @@ def _incumbent(champion: ChampionScores) -> Incumbent:
 
 
 def _safe(court: Court, heard: Hearing) -> str | None:
-    """Pick target-only or the best baseline; the candidate may be one of them, unless it was rejected."""
-    lanes = [lane for lane in court.lanes if not (lane.transfer and court.few)]
+    """Pick target-only or the best baseline without a source; it may be the candidate, unless that was rejected."""
+    lanes = [lane for lane in court.lanes if not lane.transfer]
     safe = [lane for lane in lanes if lane.name == TARGET_ONLY]
     if baselines := [lane for lane in lanes if lane.kind == "baseline"]:
         safe.append(court.best(baselines))

@@ -12,6 +12,8 @@ from pipeline.evaluation.terms import CHAMPION, CHANCE, TARGET_ONLY, Terms
 FEWEST_UNITS = 100  # with fewer, or with fewer positives, no transfer is promoted
 FEWEST_POSITIVES = 30
 
+_ALONE: tuple[Role, ...] = ("target-only", "counterpart")  # what was learnt from the target alone
+
 Word = Literal["passed", "rejected", "undecided"]
 
 
@@ -24,11 +26,14 @@ class Lane:
     valid: float
     transfer: bool = False  # it learnt from a source
     recipe: str = ""  # the lane with its settings: equal ones differ by the data alone
+    counterpart: str | None = None  # the same method on the target alone; None: target-only stands in for it
 
     @property
-    def must_win(self) -> bool:
-        """Whether it has to be better than target-only, and not only not worse."""
-        return self.kind == "strategy" and self.name != TARGET_ONLY
+    def must_beat(self) -> str | None:
+        """What it has to be better than, and not only not worse: what a source brought is the difference to it."""
+        if self.kind == "strategy":
+            return TARGET_ONLY if self.name != TARGET_ONLY else None
+        return (self.counterpart or TARGET_ONLY) if self.transfer else None
 
 
 @dataclass(frozen=True)
@@ -95,14 +100,14 @@ class Hearing:
         """Whether it passes on weak evidence, which never stands in against what serves.
 
         It does where some reference is left of which the rows could not have shown that the lane is not worse, and the
-        lane is better than target-only beyond doubt and in point not below any reference.
+        lane is better than target-only or its counterpart beyond doubt and in point not below any reference.
         """
         open_ones = [compared for compared in self.comparisons if compared.outcome == "undecided"]
         return (
             bool(open_ones)
             and all(compared.demand == "not worse" and compared.powerless for compared in open_ones)
             and all(compared.role != "champion" for compared in open_ones)
-            and any(compared.role == "target-only" and compared.better for compared in self.comparisons)
+            and any(compared.role in _ALONE and compared.better for compared in self.comparisons)
             and all(compared.outcome != "failed" and compared.difference.value >= 0 for compared in self.comparisons)
         )
 
@@ -150,14 +155,16 @@ class Court:
         return next((lane for lane in self.lanes if recipe and lane.recipe == recipe), None)
 
     def references(self, candidate: Lane) -> list[tuple[Role, Lane]]:
-        """Target-only or chance, the best baseline and the refit, but for the candidate itself; none twice."""
+        """Target-only, the counterpart, chance, the best baseline and the refit, but for itself; none twice."""
         found: list[tuple[Role, Lane]] = [("target-only", lane) for lane in self.lanes if lane.name == TARGET_ONLY]
+        found += [("counterpart", lane) for lane in self.lanes if lane.name == candidate.must_beat]
         found += [("chance", lane) for lane in self.lanes if lane.kind == "chance"]
         if baselines := [lane for lane in self.lanes if lane.kind == "baseline"]:
             found.append(("best baseline", self.best(baselines)))
-        if self.refit and self.refit not in (lane for _, lane in found):
+        if self.refit:
             found.append(("refit", self.refit))
-        return [(role, lane) for role, lane in found if lane != candidate]
+        first = {lane.name: (role, lane) for role, lane in reversed(found)}
+        return [(role, lane) for role, lane in found if first[lane.name][0] == role and lane != candidate]
 
     def hear(self, candidate: Lane) -> Hearing:
         """Hold a lane against its references, and against the champion on the rows that that did not learn from.
@@ -170,7 +177,7 @@ class Court:
         rule = Rule(self.terms, self.drawn, names, anchors)
         comparisons = []
         for role, reference in references:
-            wins = role == "chance" or (candidate.must_win and role == "target-only") or reference == self.refit
+            wins = role == "chance" or reference.name == candidate.must_beat or reference == self.refit
             demand: Demand = "better" if wins else "not worse"
             comparisons.append(rule.compare(candidate.name, reference.name, role, demand))
         if champion is not None:

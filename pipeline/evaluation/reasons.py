@@ -92,6 +92,8 @@ def _name(compared: Compared) -> str:
         return f"the champion, {compared.reference}"
     if compared.role == "refit":
         return f"the champion's own recipe, {compared.reference} fitted anew"
+    if compared.role == "counterpart":
+        return f"{compared.reference} without the source"
     return f"the best baseline {compared.reference}" if compared.role == "best baseline" else compared.reference
 
 

@@ -13,9 +13,10 @@ from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, Gain, LaneInfo
 from pipeline.evaluation.curve import CurvePoint
 from pipeline.evaluation.gate import Verdict
+from pipeline.evaluation.spread import SplitPoint, spread
 from pipeline.evaluation.terms import TARGET_ONLY
 from pipeline.labels.words import Words
-from pipeline.results import Cost, Outcome
+from pipeline.results import Cost, Finding, Outcome
 
 
 class StepCost(BaseModel):
@@ -39,9 +40,11 @@ class Report(BaseModel):
     outcome: Outcome | None  # None: not known yet
     curve: tuple[CurvePoint, ...]
     shares: tuple[float, ...]  # that the scenario wants on the curve
+    splits: tuple[SplitPoint, ...] = ()
+    repeats: int = 1  # splits over which the scenario wants the spread
     costs: tuple[StepCost, ...]
     latencies: dict[str, float]  # lane -> seconds of one prediction
-    give_aways: tuple[str, ...] = ()  # features that tell the label by themselves
+    findings: tuple[Finding, ...] = ()  # what is to be known before any number
 
 
 Word = Literal["helps", "hurts", "not shown", "oracle", ""]
@@ -136,6 +139,7 @@ def _context(report: Report, words: Words) -> dict[str, object]:
         "clean": clean,
         "every": comparison.views.get(ALL),
         "missing_shares": [share for share in report.shares if share not in done],
+        "spread": spread(report.splits, words.sign(comparison.metric)),
         "metric_names": {metric: words.name(metric) for metric in comparison.metrics},
         "failed_gains": [gain for gain in clean.gains if gain.negative] if clean else [],
         "target_only": TARGET_ONLY,

@@ -123,7 +123,7 @@ class Classes:
         if not len(view):
             return said
         known = np.array([wanted.get(name, -1) for name in predictor.classes], dtype=np.int64)
-        own = _checked(predictor, view)
+        own = checked(predictor, view)
         said[:, known[known >= 0]] = own[:, known >= 0]
         said[:, -1] = known[predictor.decided(own)]
         return said
@@ -173,7 +173,7 @@ class Classes:
         if not (known >= 0).any():
             return temperature(np.empty(0, np.int64), np.empty((0, 1)))
         rows = view.take(known >= 0)
-        return temperature(known[known >= 0], _checked(predictor, rows))
+        return temperature(known[known >= 0], checked(predictor, rows))
 
 
 @dataclass(frozen=True)
@@ -233,8 +233,12 @@ def _judged(class_N: IntArray, said: FloatArray) -> Judged:
 _NOTHING = Judged(np.empty(0, np.int64), np.empty((0, 2)), np.empty(0, np.int64))
 
 
-def _checked(predictor: ClassEstimator, view: View) -> FloatArray:
-    """The probabilities [N, classes of the predictor]."""
+def checked(predictor: ClassEstimator, view: View) -> FloatArray:
+    """The probabilities [N, classes or tags of the predictor].
+
+    Raises:
+        CrossliftError: they have another shape, or are none.
+    """
     said = np.asarray(predictor.probabilities(view.fields[FEATURES]), dtype=np.float64)
     expected = (len(view), len(predictor.classes))
     if said.shape != expected:

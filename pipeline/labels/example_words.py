@@ -1,6 +1,6 @@
-"""How people are told of classes and numbers that were predicted; loads nothing heavy."""
+"""How people are told of classes, tags and numbers that were predicted; loads nothing heavy."""
 
-from pipeline.config import BinaryTask, ExamplesTask, MulticlassTask, RegressionTask
+from pipeline.config import BinaryTask, ExamplesTask, MulticlassTask, MultilabelTask, RegressionTask
 from pipeline.labels.words import Words
 
 _DIGITS = 3
@@ -39,6 +39,23 @@ def class_words(task: MulticlassTask) -> Words:
     protocol = (
         "Each test row gets a probability of each class from its own features, and is told the most probable one. The "
         "temperature was chosen on validation rows."
+    )
+    return _words(task, names, {"log_loss"}, "a scorer that gives all rows the same probabilities", protocol)
+
+
+def tag_words(task: MultilabelTask) -> Words:
+    """Words of tags."""
+    names = {
+        "macro_auprc": "macro AUPRC",
+        "macro_auroc": "macro AUROC",
+        "log_loss": "log loss",
+        "macro_f1": "macro F1",
+        "micro_f1": "micro F1",
+    }
+    protocol = (
+        "Each test row gets a probability of each tag from its own features; macro is the mean over the tags that test "
+        "rows have. One temperature, and a threshold for each tag, were chosen on validation rows, the thresholds so "
+        "that F1 is best there."
     )
     return _words(task, names, {"log_loss"}, "a scorer that gives all rows the same probabilities", protocol)
 

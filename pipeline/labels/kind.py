@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from pipeline.labels.curves import Curve
 from pipeline.labels.statistic import Statistic
 from pipeline.labels.words import Words
-from pipeline.views import FloatArray, Mask, View
+from pipeline.views import Chosen, FloatArray, Mask, View
 
 
 class LabelKind(Protocol):
@@ -57,7 +57,7 @@ class LabelKind(Protocol):
         """The same of a scorer that knows nothing."""
         ...
 
-    def settle(self, predictor: Any, view: View) -> dict[str, float]:
+    def settle(self, predictor: Any, view: View) -> Chosen:
         """What is chosen last, on validation rows, for `Predictor.settled`: a temperature, a threshold, or nothing."""
         ...
 

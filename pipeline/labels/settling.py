@@ -1,21 +1,24 @@
-"""What validation rows choose last of a predictor of classes: a temperature, and from which probability on one tells.
+"""What validation rows choose last: a temperature, and from which probability on a class or a tag is told.
 
-Shapes: N rows, K classes.
+Shapes: N rows, K classes or tags.
 
 References:
     Guo, Pleiss, Sun and Weinberger, On calibration of modern neural networks, ICML 2017: the temperature.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_expit, log_softmax, logit
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
 FEWEST = 20  # rows below which nothing is chosen
+RARE = 5  # rows with a tag below which its threshold is that of all tags together
 UNCHANGED = 1.0
 HALF = 0.5
 _LIMIT = np.log(20.0)  # of the logarithm of a temperature
@@ -36,6 +39,19 @@ def temperature(class_N: IntArray, probability_NK: FloatArray) -> float:
     def loss(log_temperature: float) -> float:
         return -float(log_softmax(log_NK / np.exp(log_temperature), axis=1)[rows, class_N].mean())
 
+    return _least(loss)
+
+
+def tag_temperature(has_NK: BoolArray, probability_NK: FloatArray) -> float:
+    """Find the one temperature T of all tags with the least log loss of sigmoid(logit p / T), as `temperature` does."""
+    if len(has_NK) < FEWEST or has_NK.all() or not has_NK.any():
+        return UNCHANGED
+    log_odds_NK = logit(np.clip(probability_NK, _SMALLEST, 1 - np.finfo(np.float64).epsneg))
+    towards_NK = np.where(has_NK, log_odds_NK, -log_odds_NK)
+    return _least(lambda log_temperature: -float(log_expit(towards_NK / np.exp(log_temperature)).mean()))
+
+
+def _least(loss: Callable[[float], float]) -> float:
     found = minimize_scalar(loss, bounds=(-_LIMIT, _LIMIT), method="bounded", options={"xatol": 1e-4})
     return float(np.exp(found.x)) if found.fun < loss(0.0) else UNCHANGED
 
@@ -56,3 +72,19 @@ def threshold(positive_N: BoolArray, score_N: FloatArray) -> float:
     best = np.flatnonzero(f1_S >= f1_S.max() - _EQUAL)
     nearest = best[np.argmin(np.abs(below[best] - HALF))]
     return float(below[nearest])
+
+
+def tag_thresholds(has_NK: BoolArray, score_NK: FloatArray) -> list[float]:
+    """Find the threshold of each tag as `threshold` does.
+
+    A tag that fewer than `RARE` rows have gets the one that is best for all tags together: chosen by a row or two, its
+    own would be where chance put them.
+
+    References:
+        Yang, A study of thresholding strategies for text categorization, SIGIR 2001: what rare tags do to their own.
+    """
+    together = threshold(has_NK.ravel(), score_NK.ravel()) if len(has_NK) >= FEWEST else HALF
+    return [
+        threshold(has_N, score_N) if has_N.sum() >= RARE else together
+        for has_N, score_N in zip(has_NK.T, score_NK.T, strict=True)
+    ]

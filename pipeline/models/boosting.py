@@ -1,8 +1,9 @@
 """Gradient boosting of trees (Ke et al., "LightGBM", 2017), kept as the library's own text.
 
-Shapes: N rows, F features, K classes.
+Shapes: N rows, F features, K classes or tags.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -17,59 +18,89 @@ if TYPE_CHECKING:
     from lightgbm import Booster
 
 _CODES = 4096  # of the values of one category; LightGBM lists the codes of a split bit by bit
+TREES = 10_000  # of all tags together, at most: each gets fewer where they are many
 
 
 class BoostingEstimator(Estimator):
-    """A sum of trees for each class, or for a number."""
+    """A sum of trees for each class or tag, or for a number."""
 
     kind = "boosting"
     needs: ClassVar[tuple[str, ...]] = ("lightgbm",)
 
-    def __init__(self, classes: tuple[str, ...], booster: "Booster") -> None:
-        self.classes, self.booster = classes, booster
+    def __init__(
+        self, classes: tuple[str, ...], boosters: "Sequence[Booster | None]", start: FloatArray, tagged: bool = False
+    ) -> None:
+        """`boosters`: one, of tags one for each; None: `start` [boosters] is said of every row."""
+        self.classes, self.boosters, self.start, self.tagged = classes, tuple(boosters), start, tagged
 
     @classmethod
     def fit(cls, sample: Sample, settings: dict[str, Any], seed: int) -> Self:
-        """Grow `rounds` trees with the sizes of the settings; a leaf never asks for more than a quarter of the rows."""
-        import lightgbm
+        """Grow `rounds` trees with the sizes of the settings; a leaf never asks for more than a quarter of the rows.
 
-        values, kinds = sample.values, len(sample.classes)
-        objective = {0: {"objective": "regression"}, 2: {"objective": "binary"}}
-        parameters = {
-            **objective.get(kinds, {"objective": "multiclass", "num_class": kinds}),
-            "learning_rate": settings["learning_rate"],
-            "num_leaves": settings["leaves"],
-            "min_data_in_leaf": max(1, min(settings["smallest_leaf"], len(values) // 4)),
-            "min_data_per_group": settings["smallest_leaf"],
-            "num_threads": 1, "deterministic": True, "force_row_wise": True, "seed": seed, "verbosity": -1,
-        }  # fmt: skip
-        numbers = values.numbers.shape[1]
-        categories = list(range(numbers, numbers + values.hashes.shape[1]))
-        rows = lightgbm.Dataset(
-            _table(values), sample.answers, weight=sample.weights,
-            categorical_feature=categories, params={"verbosity": -1},
-        )  # fmt: skip
-        return cls(sample.classes, lightgbm.train(parameters, rows, num_boost_round=settings["rounds"]))
+        Each tag has trees of its own, of all tags at most `TREES`; one that all rows have, or none, gets its share.
+        """
+        if not sample.tagged:
+            return cls(sample.classes, (_grown(sample, settings, seed),), np.zeros(1))
+        own = {**settings, "rounds": max(1, min(settings["rounds"], TREES // len(sample.classes)))}
+        boosters: list[Booster | None] = []
+        start = np.zeros(len(sample.classes))
+        for place in range(len(sample.classes)):
+            one = sample.of_tag(place)
+            boosters.append(_grown(one, own, seed) if one.varies else None)
+            start[place] = one.odds
+        return cls(sample.classes, boosters, start, tagged=True)
 
     def raw(self, features: Features) -> FloatArray:
         """The sums of the trees: [N, K]; of two classes the first has 0."""
-        if not len(features.table):
+        rows = len(features.table)
+        if not rows:
             return np.zeros((0, max(1, len(self.classes))))
-        summed = self.booster.predict(_table(Values.of(features)), raw_score=True, num_threads=1)
-        sums = np.asarray(summed, dtype=np.float64).reshape(len(features.table), -1)
-        return np.hstack([np.zeros_like(sums), sums]) if len(self.classes) == 2 else sums
+        table = _table(Values.of(features))
+        parts = [
+            np.full((rows, 1), start)
+            if booster is None
+            else np.asarray(booster.predict(table, raw_score=True, num_threads=1), dtype=np.float64).reshape(rows, -1)
+            for booster, start in zip(self.boosters, self.start, strict=True)
+        ]
+        sums = np.hstack(parts)
+        return np.hstack([np.zeros_like(sums), sums]) if len(self.classes) == 2 and not self.tagged else sums
 
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
-        """The trees as text; safetensors wants an array, so it gets an empty one."""
-        return {"trees": self.booster.model_to_string()}, {"none": np.zeros(0)}
+        """The trees as texts, and what is said of every row where a tag has none."""
+        texts = [None if booster is None else booster.model_to_string() for booster in self.boosters]
+        return {"trees": texts if self.tagged else texts[0]}, {"start": self.start}
 
     @classmethod
     def from_own_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
         """The same predictor."""
         from lightgbm import Booster
 
-        del arrays
-        return cls(tuple(settings["classes"]), Booster(model_str=settings["trees"]))
+        trees = settings["trees"] if isinstance(settings["trees"], list) else [settings["trees"]]
+        boosters = [None if text is None else Booster(model_str=text) for text in trees]
+        start = arrays["start"] if isinstance(settings["trees"], list) else np.zeros(1)
+        return cls(tuple(settings["classes"]), boosters, start)
+
+
+def _grown(sample: Sample, settings: dict[str, Any], seed: int) -> "Booster":
+    import lightgbm
+
+    values, kinds = sample.values, len(sample.classes)
+    objective = {0: {"objective": "regression"}, 2: {"objective": "binary"}}
+    parameters = {
+        **objective.get(kinds, {"objective": "multiclass", "num_class": kinds}),
+        "learning_rate": settings["learning_rate"],
+        "num_leaves": settings["leaves"],
+        "min_data_in_leaf": max(1, min(settings["smallest_leaf"], len(values) // 4)),
+        "min_data_per_group": settings["smallest_leaf"],
+        "num_threads": 1, "deterministic": True, "force_row_wise": True, "seed": seed, "verbosity": -1,
+    }  # fmt: skip
+    numbers = values.numbers.shape[1]
+    categories = list(range(numbers, numbers + values.hashes.shape[1]))
+    rows = lightgbm.Dataset(
+        _table(values), sample.answers, weight=sample.weights,
+        categorical_feature=categories, params={"verbosity": -1},
+    )  # fmt: skip
+    return lightgbm.train(parameters, rows, num_boost_round=settings["rounds"])
 
 
 def _table(values: Values) -> FloatArray:

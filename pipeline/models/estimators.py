@@ -1,6 +1,6 @@
-"""What every predictor of a class or a number shares, and the one that does not look.
+"""What every predictor of a class, of tags or of a number shares, and the one that does not look.
 
-Shapes: N rows, K classes.
+Shapes: N rows, K classes or tags.
 """
 
 import copy
@@ -9,37 +9,44 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+from scipy.special import expit
 
 from pipeline.models.ranker import Arrays, Saved
 from pipeline.models.sample import Sample
-from pipeline.views import Features, FloatArray, IntArray
+from pipeline.views import Chosen, Features, FloatArray, IntArray
 
 TEMPERATURE, THRESHOLD = "temperature", "threshold"  # what validation chooses last
+TAGGED = "tagged"
 
 
 class Estimator(Saved):
-    """Predicts one of some classes, or a number where it has none.
+    """Predicts one of some classes, or which of some tags, or a number where it has none.
 
     p = softmax(raw / temperature); of two classes the second is told where its p is at least the threshold, of more the
-    most probable.
+    most probable. Of tags p = sigmoid(raw / temperature), and each is told where its p is at least its own threshold.
     """
 
     classes: tuple[str, ...]
+    tagged: bool = False  # whether a row may have any number of them at once
     temperature: float = 1.0
-    threshold: float = 0.5
+    threshold: float | list[float] = 0.5  # of tags a list, once they are chosen
 
     @abstractmethod
     def raw(self, features: Features) -> FloatArray:
-        """Logarithms of probabilities [N, K], up to one constant a row; of a number the number itself, [N, 1]."""
+        """Logarithms of probabilities [N, K], up to one constant a row; of tags log odds, of a number itself [N, 1]."""
 
     def probabilities(self, features: Features) -> FloatArray:
-        """[N, K] of each class that it knows; rows sum to one."""
+        """[N, K] of each class or tag that it knows; of classes rows sum to one."""
         raw_NK = self.raw(features) / self.temperature
+        if self.tagged:
+            return np.asarray(expit(raw_NK), dtype=np.float64)
         odds_NK = np.exp(raw_NK - raw_NK.max(axis=1, keepdims=True))
         return np.asarray(odds_NK / odds_NK.sum(axis=1, keepdims=True), dtype=np.float64)
 
     def decided(self, probabilities_NK: FloatArray) -> IntArray:
-        """Which class is told: [N] places among those that it knows."""
+        """Which class is told: [N] places among those that it knows; of tags [N, K] ones and zeros."""
+        if self.tagged:
+            return (probabilities_NK >= np.asarray(self.threshold)).astype(np.int64)
         told = probabilities_NK[:, 1] >= self.threshold if len(self.classes) == 2 else probabilities_NK.argmax(axis=1)
         return np.asarray(told, dtype=np.int64)
 
@@ -47,24 +54,33 @@ class Estimator(Saved):
         """The number of each row: [N]."""
         return self.raw(features)[:, 0]
 
-    def settled(self, chosen: Mapping[str, float]) -> Self:
-        """A copy with a temperature and a threshold, as far as they were chosen."""
+    def settled(self, chosen: Chosen) -> Self:
+        """A copy with a temperature and a threshold, or one for each tag, as far as they were chosen."""
         settled = copy.copy(self)
-        settled.temperature = chosen.get(TEMPERATURE, self.temperature)
-        settled.threshold = chosen.get(THRESHOLD, self.threshold)
+        settled._settle({**self._last, **chosen})
         return settled
+
+    @property
+    def _last(self) -> dict[str, float | list[float]]:
+        return {TEMPERATURE: self.temperature, THRESHOLD: self.threshold}
+
+    def _settle(self, last: Mapping[str, Any]) -> None:
+        self.temperature, threshold = float(last[TEMPERATURE]), last[THRESHOLD]
+        if isinstance(threshold, list) and len(threshold) != len(self.classes):
+            raise ValueError(f"expected {len(self.classes)} thresholds, got {len(threshold)}")
+        self.threshold = [float(one) for one in threshold] if isinstance(threshold, list) else float(threshold)
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """What all have, and what a kind adds."""
         own, arrays = self.own_state()
-        shared = {"classes": list(self.classes), TEMPERATURE: self.temperature, THRESHOLD: self.threshold}
-        return {**own, **shared}, arrays
+        return {**own, "classes": list(self.classes), TAGGED: self.tagged, **self._last}, arrays
 
     @classmethod
     def from_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
         """The same predictor."""
         made = cls.from_own_state(settings, arrays)
-        made.temperature, made.threshold = float(settings[TEMPERATURE]), float(settings[THRESHOLD])
+        made.tagged = bool(settings.get(TAGGED))
+        made._settle(settings)
         return made
 
     @abstractmethod
@@ -78,19 +94,21 @@ class Estimator(Saved):
 
 
 class ConstantEstimator(Estimator):
-    """Says the same of every row: the shares of the classes, or the mean."""
+    """Says the same of every row: the shares of the classes or tags, or the mean."""
 
     kind = "constant"
 
-    def __init__(self, classes: tuple[str, ...], said: FloatArray) -> None:
-        """`said`: logarithms of the shares [K], or the mean [1]."""
-        self.classes, self.said = classes, said
+    def __init__(self, classes: tuple[str, ...], said: FloatArray, tagged: bool = False) -> None:
+        """`said`: logarithms of the shares [K], of tags of their odds, or the mean [1]."""
+        self.classes, self.said, self.tagged = classes, said, tagged
 
     @classmethod
     def fit(cls, sample: Sample) -> Self:
         """Weighted shares or mean."""
         if not sample.classes:
             return cls((), np.array([np.average(sample.answers, weights=sample.weights)]))
+        if sample.tagged:
+            return cls(sample.classes, np.array([sample.of_tag(k).odds for k in range(len(sample.classes))]), True)
         sums = np.bincount(sample.answers.astype(np.int64), sample.weights, minlength=len(sample.classes))
         return cls(sample.classes, np.log(sums / sums.sum()))
 

@@ -1,6 +1,6 @@
-"""Heads that predict a class or a number from features.
+"""Heads that predict a class, tags or a number from features.
 
-Shapes: B rows of a side, D dimensions, K classes.
+Shapes: B rows of a side, D dimensions, K classes or tags.
 """
 
 import hashlib
@@ -18,10 +18,11 @@ class LabelHead(Head):
     """Says something of each row that stands for itself."""
 
     classes: tuple[str, ...] = ()
+    tagged: bool = False  # whether a row may have any number of them at once
 
     @abstractmethod
     def forward(self, features_BD: Tensor) -> Tensor:
-        """Logarithms of probabilities [B, K], up to one constant a row; of a number the number itself, [B, 1]."""
+        """Logarithms of probabilities [B, K], up to one constant a row; of tags log odds, of a number itself [B, 1]."""
 
 
 class ClassHead(LabelHead):
@@ -42,6 +43,24 @@ class ClassHead(LabelHead):
         labels = output.side.labels
         assert isinstance(labels, Tensor)
         return functional.cross_entropy(self(output.features_BD), labels, reduction="none")
+
+
+class TagHead(ClassHead):
+    """A sigmoid for each tag, with weights of its own by its name."""
+
+    tagged = True
+
+    def losses(self, output: Outputs) -> Tensor:
+        """Binary cross-entropy of each row, the mean of the tags that its label says something of: [B].
+
+        Labels are ones and zeros [B, K], NaN where a row says nothing.
+        """
+        labels = output.side.labels
+        assert isinstance(labels, Tensor)
+        said = self(output.features_BD)
+        known = ~labels.isnan()
+        each = functional.binary_cross_entropy_with_logits(said, labels.nan_to_num().to(said.dtype), reduction="none")
+        return (each * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
 
 
 class NumberHead(LabelHead):

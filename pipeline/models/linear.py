@@ -1,6 +1,6 @@
 """Logistic and ridge regression, kept as arrays.
 
-Shapes: N rows, M numeric columns, F columns of the design, K classes.
+Shapes: N rows, M numeric columns, F columns of the design, K classes or tags.
 """
 
 import warnings
@@ -98,9 +98,11 @@ class LinearEstimator(Estimator):
         """Minimise the summed loss (of a number half the squared error) + regularization / 2 * squared length."""
         scaling = Scaling.fit(sample.values.numbers, sample.weights)
         design = _design(sample.values, scaling, buckets)
-        solve = _logistic if sample.classes else _ridge
+        solve = _tags if sample.tagged else _logistic if sample.classes else _ridge
         slope, start = solve(design, sample, regularization)
-        return cls(sample.classes, scaling, buckets, {"slope": slope, "start": start})
+        fitted = cls(sample.classes, scaling, buckets, {"slope": slope, "start": start})
+        fitted.tagged = sample.tagged
+        return fitted
 
     def raw(self, features: Features) -> FloatArray:
         """Design times slope, plus start: [N, K]."""
@@ -141,6 +143,20 @@ def _logistic(design: sparse.csr_matrix, sample: Sample, regularization: float) 
     if len(sample.classes) == 2:  # one column of odds, in favour of the second class
         slope, start = np.hstack([np.zeros_like(slope), slope]), np.append(0.0, start)
     return np.ascontiguousarray(slope), start
+
+
+def _tags(design: sparse.csr_matrix, sample: Sample, regularization: float) -> tuple[FloatArray, FloatArray]:
+    """A regression of its own for each tag; one that all rows have, or none, gets its share."""
+    tags = range(len(sample.classes))
+    slope, start = np.zeros((design.shape[1], len(tags))), np.zeros(len(tags))
+    for place in tags:
+        one = sample.of_tag(place)
+        if one.varies:
+            both, starts = _logistic(design[~np.isnan(sample.answers[:, place])], one, regularization)
+            slope[:, place], start[place] = both[:, 1], starts[1]
+        else:
+            start[place] = one.odds
+    return slope, start
 
 
 def _ridge(design: sparse.csr_matrix, sample: Sample, regularization: float) -> tuple[FloatArray, FloatArray]:

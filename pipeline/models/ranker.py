@@ -2,7 +2,6 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from pipeline.views import Histories
+    from pipeline.views import Chosen, Histories
 
 Scores = NDArray[np.float32]
 Arrays = dict[str, NDArray[Any]]
@@ -31,7 +30,7 @@ class Saved(ABC):
     def from_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
         """The predictor that `state` described."""
 
-    def settled(self, chosen: Mapping[str, float]) -> Self:
+    def settled(self, chosen: "Chosen") -> Self:
         """The same: nothing is chosen last, unless a predictor says otherwise."""
         assert not chosen
         return self

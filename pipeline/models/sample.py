@@ -1,6 +1,6 @@
-"""Labelled rows of several domains as one sample; classes are matched by name, never by place.
+"""Labelled rows of several domains as one sample; classes and tags are matched by name, never by place.
 
-Shapes: N rows, K classes.
+Shapes: N rows, K classes or tags.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,14 +11,14 @@ import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.models.feature_values import Values
-from pipeline.views import FEATURES, ClassLabel, FloatArray, IntArray, View, Views
+from pipeline.views import FEATURES, ClassLabel, FloatArray, IntArray, NumberLabel, TagLabel, View, Views
 
 
 def known_classes(views: Iterable[View]) -> tuple[str, ...]:
-    """Names of the classes that a row of these views has, in the order of their labels; none where numbers are meant.
+    """Names of the classes or tags that a row of these views has, in their order; none where numbers are meant.
 
     Raises:
-        DataError: no row has a label.
+        DataError: no row has a label, or any tag.
     """
     labels = [view.label for view in views]
     if not any(label.known.any() for label in labels):
@@ -26,18 +26,41 @@ def known_classes(views: Iterable[View]) -> tuple[str, ...]:
             f"{', '.join(view.domain for view in views)}: no row for training has a {labels[0].name}, so nothing can "
             "be learnt; bring rows with labels, take a larger share, or state another split."
         )
-    classed = [label for label in labels if isinstance(label, ClassLabel)]
-    found = {label.classes[place] for label in classed for place in np.unique(label.value[label.known])}
+    classed = [label for label in labels if not isinstance(label, NumberLabel)]
+    found = {label.classes[place] for label in classed for place in _met(label)}
+    if classed and not found:
+        raise DataError(
+            f"{', '.join(view.domain for view in views)}: no row for training has a tag of {labels[0].name}, so "
+            "nothing can be learnt; bring rows with tags, take a larger share, or state another split."
+        )
     return tuple(dict.fromkeys(name for label in classed for name in label.classes if name in found))
 
 
-def answers(view: View, classes: tuple[str, ...]) -> FloatArray | IntArray:
-    """What each row [N] of a view has: its place among these classes, or its number; all labels are known."""
+def _met(label: ClassLabel | TagLabel) -> IntArray:
+    """The places of the classes or tags that a row has."""
+    if isinstance(label, TagLabel):
+        return np.flatnonzero(label.value.any(axis=0))
+    return np.unique(label.value[label.known])
+
+
+def answers(view: View, classes: tuple[str, ...], *, own: bool = True) -> FloatArray | IntArray:
+    """What each row [N] of a view has: its place among these classes, or its number; all labels are known.
+
+    Of tags [N, K] ones and zeros. A tag that no row of a source has (`own` is False) may not be known there at all, so
+    that its rows say nothing of it: NaN.
+    """
     label = view.label
-    if not isinstance(label, ClassLabel):
+    if isinstance(label, NumberLabel):
         return np.asarray(label.value, dtype=np.float64)
+    if isinstance(label, TagLabel):
+        has = np.full((len(view), len(classes)), 0.0 if own else np.nan)
+        met = [(classes.index(label.classes[at]), at) for at in _met(label) if label.classes[at] in classes]
+        for place, at in met:
+            has[:, place] = label.value[:, at]
+        return has
     places = np.array([classes.index(name) if name in classes else -1 for name in label.classes], dtype=np.int64)
-    return places[label.value]
+    found: IntArray = places[label.value]
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +69,8 @@ class Sample:
 
     Args:
         values: What is known of them.
-        answers: [N] places among the classes, or numbers.
-        classes: Names of the classes [K]; none where numbers are predicted.
+        answers: [N] places among the classes, or numbers; [N, K] of tags, NaN where a row says nothing of one.
+        classes: Names of the classes or tags [K]; none where numbers are predicted.
         weights: [N] what each row counts, above zero.
     """
 
@@ -57,8 +80,8 @@ class Sample:
     weights: FloatArray
 
     @classmethod
-    def of(cls, views: Views, weights: Mapping[str, float]) -> Self:
-        """The rows with a label of the domains that have a weight.
+    def of(cls, views: Views, weights: Mapping[str, float], target: str) -> Self:
+        """The rows with a label of the domains that have a weight; all but the target are sources.
 
         Raises:
             DataError: there is none.
@@ -67,7 +90,7 @@ class Sample:
         classes = known_classes(chosen.values())
         return cls(
             Values.under([Values.of(view.fields[FEATURES]) for view in chosen.values()]),
-            np.concatenate([answers(view, classes) for view in chosen.values()]),
+            np.concatenate([answers(view, classes, own=name == target) for name, view in chosen.items()]),
             classes,
             np.concatenate([np.full(len(view), weights[name]) for name, view in chosen.items()]),
         )
@@ -75,4 +98,32 @@ class Sample:
     @property
     def says_nothing(self) -> bool:
         """Whether all rows are of one class."""
-        return len(self.classes) == 1
+        return len(self.classes) == 1 and not self.tagged
+
+    @property
+    def tagged(self) -> bool:
+        """Whether a row may have any number of the classes at once: tags."""
+        return self.answers.ndim == 2
+
+    def of_tag(self, place: int) -> "Sample":
+        """Whether the rows have one tag, as one of two classes; of the rows that say something of it.
+
+        There is one class where all of them have it, or none does.
+        """
+        known = ~np.isnan(self.answers[:, place])
+        values = Values(self.values.numbers[known], self.values.hashes[known])
+        has = self.answers[known, place].astype(np.int64)
+        both = (f"not {self.classes[place]}", self.classes[place])
+        return Sample(values, has, both, self.weights[known])
+
+    @property
+    def odds(self) -> float:
+        """Logarithm of how often the second of two classes is met to the first, each at least by half a row."""
+        total, second = self.weights.sum(), self.weights @ self.answers
+        second = np.clip(second, 0.5, max(total - 0.5, 0.5))
+        return float(np.log(second) - np.log(max(total - second, 0.5)))
+
+    @property
+    def varies(self) -> bool:
+        """Whether not all answers are the same."""
+        return bool(len(self.answers) and (self.answers != self.answers[0]).any())

@@ -11,17 +11,17 @@ from pipeline.errors import DataError
 from pipeline.models.encoders.tabular import TabularEncoder, quantiles
 from pipeline.models.example_batches import ExampleRows
 from pipeline.models.feature_values import Values
-from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead
+from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, TagHead
 from pipeline.models.learner import Finish
 from pipeline.models.sample import answers, known_classes
 from pipeline.models.sides import Rows
 from pipeline.models.tabular_estimator import TabularEstimator, TabularNetwork
-from pipeline.views import FEATURES, View, Views
+from pipeline.views import FEATURES, TagLabel, View, Views
 
 
 @dataclass(frozen=True)
 class TabularLearner:
-    """Rows of all domains are read alike; a class means the same wherever it has the same name."""
+    """Rows of all domains are read alike; a class or tag means the same wherever it has the same name."""
 
     settings: TrainSettings
 
@@ -83,7 +83,7 @@ class TabularLearner:
 
     def _head(self, views: Sequence[View]) -> LabelHead:
         if classes := known_classes(views):
-            return ClassHead(self.model.dim, classes)
+            return (TagHead if isinstance(views[0].label, TagLabel) else ClassHead)(self.model.dim, classes)
         numbers = np.concatenate([answers(view.take(view.label.known), ()) for view in views])
         return NumberHead(self.model.dim, float(numbers.mean()), float(numbers.std()) or 1.0)
 
@@ -105,6 +105,7 @@ class TabularLearner:
             )
         role: Role = ("target" if view.domain == of.target else "source") if labels else "inputs"
         read = network.encoder.read(view.fields[FEATURES])
-        known = torch.from_numpy(answers(view, network.head.classes)) if labels else None
+        own = view.domain == of.target
+        known = torch.from_numpy(answers(view, network.head.classes, own=own)) if labels else None
         seed = of.seed if labels else of.seed + 1  # not the draws of the labelled rows
         return ExampleRows(view.domain, role, read, known, of.training.batch_size, seed)

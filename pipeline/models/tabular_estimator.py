@@ -8,8 +8,8 @@ import torch
 
 from pipeline.config import TabularModel
 from pipeline.models.encoders.tabular import TabularEncoder
-from pipeline.models.estimators import Estimator
-from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead
+from pipeline.models.estimators import TAGGED, Estimator
+from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, TagHead
 from pipeline.models.network import Network
 from pipeline.models.ranker import Arrays
 from pipeline.views import Features, FloatArray
@@ -31,7 +31,7 @@ class TabularEstimator(Estimator):
     def __init__(self, network: TabularNetwork) -> None:
         """`network` is on the CPU, and trained no further."""
         self.network = network.eval()
-        self.classes = network.head.classes
+        self.classes, self.tagged = network.head.classes, network.head.tagged
 
     @classmethod
     def of(cls, network: TabularNetwork) -> Self:
@@ -60,10 +60,16 @@ class TabularEstimator(Estimator):
         torch.set_num_threads(1)
         model, classes = TabularModel(**settings["model"]), tuple(settings["classes"])
         with torch.device("meta"):  # nothing is drawn: the weights are there
-            head = ClassHead(model.dim, classes) if classes else NumberHead(model.dim, 0.0, 1.0)
+            head = _head(model.dim, classes, tagged=bool(settings.get(TAGGED)))
             network = TabularNetwork(TabularEncoder(model, dict(settings["types"]), None), head, settings["target"])
         own = network.state_dict()
         if own.keys() != arrays.keys() or any(own[name].shape != array.shape for name, array in arrays.items()):
             raise ValueError("weights of another network")
         network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()}, assign=True)
         return cls(network)
+
+
+def _head(dim: int, classes: tuple[str, ...], *, tagged: bool) -> LabelHead:
+    if not classes:
+        return NumberHead(dim, 0.0, 1.0)
+    return (TagHead if tagged else ClassHead)(dim, classes)

@@ -1,13 +1,23 @@
 """Figures about several domains together, each with the check on it; those that every kind of row has."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pandas as pd
 
 from pipeline.config import CheckSettings
 from pipeline.data.rules import Check, Severity
 from pipeline.rows.kind import CleanTables
+
+# A bridge carries something where enough of the target stands on it: units that a metric can be told apart by, and
+# where the target is small, one in a hundred. What fewer meet is chance, or two spellings of the ids.
+ABSENT, ENOUGH = 0.01, 100
+# What the source brings to one in ten, were it half of their metric, is 5 % of the whole: a few thousand test rows
+# cannot show less.
+THIN = 0.1
+HEAVY, HEAVY_SHARE = 5, 0.01  # times the rows of the next id; an id of fewer rows than that share harms nobody
+SHARE = "share of "  # how the names of figures begin that say what is in common
 
 
 @dataclass
@@ -53,6 +63,56 @@ class Figures:
         self.checks.append(
             Check(told.rule, severity, "ExpectColumnValuesToBeBetween", told.expected, told.remedy, arguments)
         )
+
+    def expect_bridge(self, name: str, part: int, whole: int, told: "Told", *, unknown: bool = False) -> None:
+        """Add a share that a declared bridge stands on: refused where it is practically absent, warned of where thin.
+
+        Args:
+            name: What it is the share of; see `SHARE`.
+            part: How many there are in common.
+            whole: Of how many.
+            told: The rule, why a bridge is expected, and what to do.
+            unknown: Whether nobody can know it yet, so that nothing is refused.
+        """
+        share = part / whole if whole else 0.0
+        least = min(ABSENT, ENOUGH / whole) if whole else ABSENT
+        absent = f"at least {least:.2%}, {told.expected}: fewer meet by chance"
+        self.expect(name, share, "warning" if unknown else "critical", replace(told, expected=absent), min_value=least)
+        if whole and share >= least:
+            thin = Told(f"thin_{told.rule}", f"at least {THIN:.0%}, {told.expected}, so that a gain can be seen at all",
+                        f"expect little of the transfer, or {told.remedy}")  # fmt: skip
+            self.expect(name, share, "warning", thin, min_value=THIN)
+
+    def tell(self, name: str, value: float, rule: str) -> None:
+        """Add a figure that nothing hangs on."""
+        self.expect(name, value, "info", Told(rule, "a number for people", "nothing"), min_value=0)
+
+    def expect_no_heavy(self, domain: str, frame: pd.DataFrame, columns: Iterable[str]) -> None:
+        """Look for one id in far more rows than any other, as a missing one that is spelt `0` or `guest` would be."""
+        for column in columns:
+            counts = [int(count) for count in frame[column].value_counts()[:2]] if column in frame else []
+            if len(counts) < 2 or counts[0] < HEAVY_SHARE * len(frame):
+                continue
+            first, second = counts
+            self.expect(
+                f"times that one {column} of {domain} has the rows of the next ({first:,} of {len(frame):,} rows)",
+                first / second, "warning",
+                Told("one_id_in_many_rows", f"no {column} with more than {HEAVY} times the rows of any other",
+                     "look whether it stands for a missing id, such as 0 or guest, and leave those rows out: it "
+                     "counts as one and the same"),
+                max_value=HEAVY,
+            )  # fmt: skip
+
+    def expect_values(self, domain: str, values: Mapping[str, "pd.Series[Any]"]) -> None:
+        """Look for used columns that hold one value, or none: they tell nothing, and often are a wrong mapping."""
+        empty = [name for name, column in values.items() if column.nunique() < 2]
+        told = f": {', '.join(empty)}" if empty else ""
+        self.expect(
+            f"used columns of {domain} with one value or none{told}", len(empty), "warning",
+            Told("one_value", "different values in each used column",
+                 "look at the mapping of those columns, or leave them out"),
+            max_value=0,
+        )  # fmt: skip
 
     def table(self) -> tuple[pd.DataFrame, tuple[Check, ...]]:
         """A frame of one row, and a check for each of its columns."""

@@ -11,9 +11,13 @@ from pydantic import BaseModel, ConfigDict
 from pipeline.config import Alike, Bridge, Duplicates
 from pipeline.views import Mask, View
 
+PARTED_UNIT = "unit"  # a column of `Prepared.parted`
+
 
 class Prepared(Protocol):
     """What `prepare` published of several domains, one of them in the target's place."""
+
+    units: ClassVar[str]  # what is drawn again and counted, in the plural
 
     @property
     def name(self) -> str:
@@ -30,6 +34,10 @@ class Prepared(Protocol):
 
     def with_all_rows(self) -> Self:
         """The same as before thinning."""
+        ...
+
+    def parted(self) -> pd.DataFrame:
+        """The target's rows that are used: `part` (0 train, 1 valid, 2 test), `unit` and, if there, `timestamp`."""
         ...
 
     def training(self, held_back: Collection[str] = ()) -> Mapping[str, View]:
@@ -77,6 +85,7 @@ class Given:
     split: Any  # the config of the split
     share: float
     draw: int
+    stratified: bool = False  # each class keeps that share of its rows, and at least one
     duplicates: Duplicates = "first"
 
 
@@ -90,6 +99,7 @@ class Parts:
         kept: Rows for training and validation that thinning keeps.
         dropped: Rows that are in no part, by reason.
         known: What else there is to tell of it.
+        span: The times of the first and the last row, None where there are no times.
     """
 
     write: Callable[[Path], None]
@@ -97,6 +107,7 @@ class Parts:
     kept: int
     dropped: dict[str, int]
     known: dict[str, int]
+    span: tuple[pd.Timestamp, pd.Timestamp] | None = None
 
 
 class Parting(Protocol):

@@ -1,9 +1,9 @@
 """Every row accounted for: rows read = kept + quarantined + dropped, by domain and reason."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from pipeline.results import CLEAN, INGEST, PREPARE, CleanFacts, PrepareFacts
+from pipeline.results import CLEAN, INGEST, PREPARE, CleanFacts, Finding, PrepareFacts
 from pipeline.runs.run import Run
 
 
@@ -47,16 +47,29 @@ def accounts(run: Run) -> list[Account]:
     return [account_of(name, cleaned[name].facts, prepared[name].facts) for name in there]
 
 
-def ignored(run: Run) -> Iterator[str]:
-    """Say which rows belong to no domain of the scenario; a domain that is spelt almost like one is pointed out."""
+def ignored_rows(run: Run) -> dict[str, dict[str, int]]:
+    """Rows that belong to no domain of the scenario, by table and domain."""
     snapshot = next(iter(run.results(INGEST).values()), None)
-    counted = snapshot.facts.ignored_rows if snapshot else {}
-    names = {name.casefold(): name for name in run.scenario.domains}
+    return snapshot.facts.ignored_rows if snapshot else {}
+
+
+def ignored(counted: Mapping[str, Mapping[str, int]], domains: Collection[str]) -> Iterator[Finding]:
+    """Say which rows belong to no domain of the scenario; a domain that is spelt almost like one is pointed out."""
+    names = {name.casefold(): name for name in domains}
     for table, counts in counted.items():
-        for domain, count in counts.items():
-            like = names.get(domain.strip().casefold())
-            hint = f"; is {like!r} meant?" if like else ""
-            yield f"{table}: {count:,} rows of {domain!r} are ignored, which the scenario does not name{hint}"
+        likes = {domain: names.get(domain.strip().casefold()) for domain in counts}
+        told = [
+            f"{count:,} of {domain!r}" + (f" (perhaps {likes[domain]!r} is meant)" if likes[domain] else "")
+            for domain, count in counts.items()
+        ]
+        meant = sorted({like for like in likes.values() if like})
+        mapped = f"map them: `domains: {{{meant[0]}: ...}}`" if meant else "name the domains in the scenario"
+        if told:
+            yield Finding(
+                rule="ignored_rows", where=table,
+                what=f"rows of domains that the scenario does not name are ignored: {', '.join(told)}",
+                remedy=f"{mapped}, or leave those rows out",
+            )  # fmt: skip
 
 
 def spellings(run: Run) -> tuple[str, ...]:

@@ -67,6 +67,11 @@ def data_graph(scenario: Scenario) -> Graph:
     return {node: needs for node, needs in graph_of(scenario).items() if node[0] in DATA}
 
 
+def judged_graph(scenario: Scenario) -> Graph:
+    """List the tasks up to the verdict."""
+    return {node: needs for node, needs in graph_of(scenario).items() if node[0] != PROMOTE.name}
+
+
 def lanes_of(graph: Graph) -> dict[str, list[str]]:
     """The lanes of each task that has any."""
     found: dict[str, list[str]] = {}

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class Run:
     force: bool = False
     trial: str = ""  # how the options differ from the scenario's own values; empty: not at all
     promote: bool = False  # a trial may serve all the same
+    began: str = ""  # ISO 8601, UTC; kept in the plan, so that a run that goes on judges as it did
 
     @classmethod
     def start(cls, home: Home, run_id: str, scenario: Scenario, options: Options) -> "Run":
@@ -36,18 +38,23 @@ class Run:
         changed = apply_options(scenario, options)
         run = cls(home, run_id, changed, options.force, differences(scenario, changed), options.promote)
         folder = home.run(run_id)
-        plan = {
+        plan: dict[str, Any] = {
             "run_id": run_id,
             "scenario": run.scenario.model_dump(mode="json"),
             "force": run.force,
             "trial": run.trial,
             "promote": run.promote,
+            "began": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        if (folder / "plan.json").exists() and planned(folder) != plan:
-            for record in folder.glob("results/*.json"):
-                record.unlink()
+        if (folder / "plan.json").exists():
+            before = planned(folder)
+            if isinstance(before, dict) and before == {**plan, "began": before.get("began")}:
+                plan = before
+            else:
+                for record in folder.glob("results/*.json"):
+                    record.unlink()
         write_json(folder / "plan.json", plan)
-        return run
+        return replace(run, began=plan["began"])
 
     @classmethod
     def load(cls, home: Home, run_id: str) -> "Run":
@@ -64,7 +71,8 @@ class Run:
         try:
             scenario = Scenario.model_validate(value["scenario"])
             trial, promote = value.get("trial", ""), value.get("promote", False)  # an older plan knows of no trials
-            return cls(home, run_id, scenario, bool(value["force"]), str(trial), bool(promote))
+            began = str(value.get("began", ""))  # nor when it began
+            return cls(home, run_id, scenario, bool(value["force"]), str(trial), bool(promote), began)
         except (ValidationError, KeyError, TypeError) as error:
             raise StorageError(
                 f"{plan}: expected the plan of a run, which is damaged or of another version ({type(error).__name__}). "

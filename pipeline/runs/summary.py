@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from pipeline.folders import read_json
-from pipeline.results import AUDIT, REPORT, VALIDATE
-from pipeline.runs.account import accounts, ignored, spellings
+from pipeline.results import AUDIT, REPORT, VALIDATE, Finding
+from pipeline.runs.account import accounts
 from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
@@ -24,9 +24,8 @@ def summarise(run: Run) -> dict[str, Any]:
     Returns:
         run_id, scenario, metric, judged, lanes (name, kind, valid, test, test_all_rows, gain, word, cpu_seconds;
         an estimate is value, low, high), failed, verdict, candidate, lane (what the gate chose), reason,
-        judged_against (the version that served then), report, data_docs, rows (what became of them), ignored,
-        spellings (of ids, where there seem to be several), differs (between validation and test), give_aways
-        (features that tell the label by themselves), and, after `promote`,
+        judged_against (the version that served then), report, data_docs, rows (what became of them), warnings (rule,
+        where, what, remedy: to be read before any number), shares (of what is in common), and, after `promote`,
         outcome, outcome_reason, model, version, alias, serving (the version that does), serves (whether it is this
         one), trial.
 
@@ -53,11 +52,9 @@ def summarise(run: Run) -> dict[str, Any]:
         "data_docs": str(run.place(checked) / checked.facts.data_docs),
     }
     summary["rows"] = [str(account) for account in accounts(run)]
-    summary["ignored"] = list(ignored(run))
-    summary["spellings"] = list(spellings(run))
     audited = run.results(AUDIT).get("")
-    summary["differs"] = list(audited.facts.differs) if audited else []
-    summary["give_aways"] = list(audited.facts.give_aways) if audited else []
+    summary["warnings"] = [one.model_dump() for one in audited.facts.findings] if audited else []
+    summary["shares"] = checked.facts.shares
     if (outcome := report.outcome) is not None:
         summary |= {"outcome": outcome.outcome, "outcome_reason": outcome.reason, "serves": outcome.serves}
         summary |= outcome.model_dump(include={"model", "version", "alias", "serving", "trial"})
@@ -87,17 +84,14 @@ def print_summary(run: Run, console: "Console") -> None:
     summary = summarise(run)
     console.print()
     console.width = max(console.width, WIDTH)
+    for one in summary["warnings"]:
+        warning = f"Warning: {Finding.model_validate(one)}"
+        console.print(warning, style="yellow", markup=False, highlight=False, soft_wrap=True)
     console.print(comparison_table(read_report(run), words_of(run.scenario.task)))
     if summary["failed"]:
         console.print(f"Failed lanes: {', '.join(summary['failed'])}", style="red", markup=False)
-    unlike = [f"Validation is not like the test: {difference}" for difference in summary["differs"]]
-    told = [
-        ("", ""),
-        *(
-            ("", line)
-            for line in (*summary["rows"], *summary["ignored"], *summary["spellings"], *unlike, *summary["give_aways"])
-        ),
-    ]
+    shares = [f"{share:.1%}: {name}" for name, share in summary["shares"].items()]
+    told = [("", ""), *(("", line) for line in (*summary["rows"], *shares))]
     told += [("bold", f"\nVerdict: {summary['verdict']} ({summary['candidate']})"), ("", summary["reason"])]
     if "outcome" in summary:
         told += [("bold", f"\nOutcome: {summary['outcome']}"), ("", summary["outcome_reason"])]

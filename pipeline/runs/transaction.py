@@ -100,7 +100,7 @@ def transact(
 
 def facts_of(step: Step[F], folder: Path) -> F:
     """What a step told beside the artifacts of a published folder."""
-    return step.facts.model_validate(read_json(folder / FACTS))
+    return step.facts.model_validate(read_json(folder / FACTS), extra="ignore")  # an older one may have told more
 
 
 def cost_of(folder: Path) -> Cost:

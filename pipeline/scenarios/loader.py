@@ -121,13 +121,18 @@ def apply_options(scenario: Scenario, options: Options) -> Scenario:
         changes["target_share"] = options.target_share
     if options.share_draw is not None:
         changes["share_draw"] = options.share_draw
+    if options.split_draw is not None:
+        if scenario.split.drawn is None:
+            way = f"is split by {scenario.split.kind}, which divides the rows in one way only"
+            raise ConfigError(f"split_draw: {scenario.name} {way}.")
+        changes["split"] = scenario.split.model_copy(update={"draw": options.split_draw})
     if options.epochs is not None:
         changes["training"] = scenario.training.model_copy(update={"epochs": options.epochs})
     return scenario.model_copy(update=changes)
 
 
 def differences(scenario: Scenario, changed: Scenario) -> str:
-    """Say how the strategies, seed or epochs of a run differ from its scenario's; empty where they do not.
+    """Say how the strategies, seed, epochs or split of a run differ from its scenario's; empty where they do not.
 
     The share of target data does not count: each share has a model of its own.
     """
@@ -139,6 +144,8 @@ def differences(scenario: Scenario, changed: Scenario) -> str:
         told.append(f"seed {changed.seed} instead of {scenario.seed}")
     if changed.training.epochs != scenario.training.epochs:
         told.append(f"epochs {changed.training.epochs} instead of {scenario.training.epochs}")
+    if changed.split != scenario.split:
+        told.append("another split of the same rows")
     return "; ".join(told)
 
 

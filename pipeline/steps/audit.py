@@ -4,15 +4,20 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config import AuditSettings
 from pipeline.folders import read_json
-from pipeline.results import AUDIT, CLEAN, PREPARE, VALIDATE, AuditFacts, StepResult
-from pipeline.runs.account import account_of
+from pipeline.results import AUDIT, CLEAN, PREPARE, VALIDATE, AuditFacts, Finding, StepResult
+from pipeline.runs.account import account_of, ignored, ignored_rows, spellings
 from pipeline.runs.inputs import MARKS, load_prepared
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import facts_of, transact
+
+if TYPE_CHECKING:
+    from pipeline.rows.kind import Prepared
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +35,18 @@ def audit(run: Run) -> StepResult[AuditFacts]:
     cold = scenario.cold_start or scenario.split.cold or not scenario.target_labels
     cleaned = {f"clean.{name}": run.input(CLEAN, name) for name in scenario.domains}
     inputs = {"validate": run.input(VALIDATE), **cleaned, **run.prepared()}
-    return transact(
-        run, AUDIT, build, AuditSettings.of(scenario, task=scenario.task.as_rows(), cold_start=cold), inputs
-    )
+    settings = AuditSettings.of(
+        scenario, task=scenario.task.as_rows(), cold_start=cold, by_time=scenario.split.needs_time, began=_began(run),
+        ignored=ignored_rows(run), spellings=spellings(run),
+    )  # fmt: skip
+    return transact(run, AUDIT, build, settings, inputs)
+
+
+def _began(run: Run) -> str | None:
+    """When the run began, if a row of the target is later: else nothing hangs on it, and no night differs."""
+    latest = run.result(PREPARE, run.scenario.target).facts.latest
+    late = run.began and latest and datetime.fromisoformat(latest) > datetime.fromisoformat(run.began)
+    return run.began if late else None
 
 
 def build(settings: AuditSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> AuditFacts:
@@ -40,11 +54,12 @@ def build(settings: AuditSettings, inputs: Mapping[str, Folder], folder: Path, _
     from pipeline.tasks.audits import audit_rows
     from pipeline.validation.passport import PASSPORT
 
-    marks, report = audit_rows(settings.task, load_prepared(settings, inputs), cold_start=settings.cold_start)
-    for difference in report["likeness"]["differs"]:
-        log.warning("validation is not like the test: %s", difference)
-    for told in report["give_aways"]:
-        log.warning("%s", told)
+    prepared = load_prepared(settings, inputs)
+    marks, report = audit_rows(settings.task, prepared, cold_start=settings.cold_start)
+    found = _findings(settings, inputs, prepared, report)
+    for one in found:
+        log.warning("%s", one)
+    report["findings"] = [one.model_dump() for one in found]
     marks.to_parquet(folder / MARKS, index=False, compression="zstd")
     (folder / "audit.json").write_text(json.dumps(report, indent=1, sort_keys=True), encoding="utf-8")
     closed = {
@@ -59,9 +74,28 @@ def build(settings: AuditSettings, inputs: Mapping[str, Folder], folder: Path, _
         test_rows=target["test_rows"],
         marked=target["marked"],
         kinds=target["kinds"],
-        differs=tuple(report["likeness"]["differs"]),
-        give_aways=tuple(report["give_aways"]),
+        findings=found,
     )
+
+
+def _findings(
+    settings: AuditSettings, inputs: Mapping[str, Folder], prepared: "Prepared", report: dict[str, Any]
+) -> tuple[Finding, ...]:
+    """All that a person should know before any number: of the tables, of the prepared rows, of what was left out."""
+    from pipeline.rows.findings import findings
+
+    unlike, told = report["likeness"]["differs"], report["give_aways"]
+    return (
+        *ignored(settings.ignored, settings.domains),
+        *(Finding(rule="several_spellings", where="ids", what=one, remedy="look how the tables write their ids")
+          for one in settings.spellings),
+        *facts_of(VALIDATE, inputs["validate"].path).findings,
+        *findings(prepared, settings),
+        *(Finding(rule="unlike_the_test", where=settings.target, what=f"validation is not like the test: {one}",
+                  remedy="choose a split whose validation rows are met as test rows are") for one in unlike),
+        *(Finding(rule="gives_the_label_away", where="features", what=one,
+                  remedy="look whether it is known before the answer is, else leave it out") for one in told),
+    )  # fmt: skip
 
 
 def _account(name: str, inputs: Mapping[str, Folder]) -> dict[str, object]:

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config import BaselineSettings
 from pipeline.results import AUDIT, BASELINE, LaneFacts, StepResult
 from pipeline.runs.inputs import MARKS, load_prepared
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import transact
+
+if TYPE_CHECKING:
+    from pipeline.views import Chosen
 
 
 def fit_baseline(run: Run, baseline: str) -> StepResult[LaneFacts]:
@@ -39,7 +42,7 @@ def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path
     tried_config = config.model_copy(update={"domains": "all"}) if on_source else config
     views, shared = chooser.training, "items" in settings.bridges
 
-    def tried(one: dict[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
+    def tried(one: dict[str, Any]) -> "tuple[dict[str, float], Chosen]":
         predictor = fit(tried_config, views, chooser.domain, one, settings.seed, shared=shared)
         last = chooser.label.settle(predictor, chooser.view)
         return chooser.metrics(predictor.settled(last)), last

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import columns as c
 from pipeline.config import Alike, Embedded, FileTable, IngestSettings, Scenario, Tables, TaskConfig
+from pipeline.data.forgotten import Forgotten
 from pipeline.data.inputs import Input, inputs_of
 from pipeline.data.pseudonyms import key_id, read_key
 from pipeline.folders import UNHASHED, Home, digest, exclusive, read_json, write_json, written_whole
@@ -52,7 +53,8 @@ def ingest(run: Run) -> dict[str, StepResult[IngestFacts]]:
     tables, root = _tables(run.home, scenario)
     personal = tuple(sorted({*scenario.personal, *([c.USER] if key else [])}))  # nor written before it is hashed
     inputs = tuple(inputs_of(tables, lambda kind: _kinds(scenario.task)[kind], root, personal))
-    snapshot = Snapshot(inputs, scenario.task, scenario.domains, key, without_rows, personal, tables.alike)
+    forgotten = Forgotten.read(run.home, scenario.name, personal)
+    snapshot = Snapshot(inputs, scenario.task, scenario.domains, key, without_rows, personal, tables.alike, forgotten)
     results = {}
     for domain in scenario.domains:
         settings = IngestSettings(
@@ -61,6 +63,7 @@ def ingest(run: Run) -> dict[str, StepResult[IngestFacts]]:
             task=scenario.task.as_rows(),
             key=key_id(key) if key else None,
             without_rows=without_rows,
+            forgotten=forgotten.identity,
         )
         result = transact(run, INGEST, build, settings, {"tables": snapshot}, domain)
         folder = run.path(result)
@@ -84,6 +87,7 @@ class Snapshot:
     without_rows: str
     personal: tuple[str, ...]
     alike: Mapping[str, tuple[Alike, ...]]
+    forgotten: Forgotten
 
     @cached_property
     def identity(self) -> str:
@@ -96,7 +100,8 @@ class Snapshot:
         """One table of each kind with the rows of all domains."""
         from pipeline.data.snapshot import assemble
 
-        return assemble(self._parts, _kinds(self.task), self.domains, self.key, self.without_rows)
+        tables = assemble(self._parts, _kinds(self.task), self.domains, self.key, self.without_rows)
+        return self.forgotten.left_out_of(tables)
 
     @cached_property
     def spellings(self) -> list[dict[str, Any]]:

@@ -166,6 +166,7 @@ def _candidate_lanes(settings: JudgeSettings, comparison: "Comparison") -> list[
             lane.valid[comparison.metric],
             transfer=lane.domains != (settings.target,),
             recipe=recipe_of(settings, lane.name),
+            counterpart=lane.counterpart,
         )
         for lane in comparison.lanes
         if not lane.oracle
@@ -258,7 +259,7 @@ def _write(
 ) -> None:
     import pandas as pd
 
-    rows = test.rows.rows.assign(**{label.name: label.value for label in test.rows.labels[:1]})
+    rows = test.rows.rows.assign(**{label.name: _written(label.value) for label in test.rows.labels[:1]})
     tables = [rows.assign(lane=name, predicted=_written(values)) for name, values in predicted.items()]
     table = pd.concat(tables, ignore_index=True)
     table["lane"] = pd.Categorical(table["lane"], categories=list(predicted))

@@ -53,6 +53,7 @@ def _settings(scenario: Scenario, domain: str) -> PrepareSettings:
         split=scenario.split if own else scenario.split.for_sources(),
         share=(scenario.target_share if scenario.target_labels else 0.0) if own else 1.0,
         draw=scenario.share_draw if own else 0,
+        stratified=own and scenario.thinning == "stratified",
         duplicates=scenario.duplicates,
         needs=needs if own else ("train",),
     )
@@ -82,13 +83,17 @@ def _given(settings: PrepareSettings, inputs: Mapping[str, Folder]) -> "Given":
     from pipeline.rows.kind import Given
 
     tables = _tables(inputs["clean"])
-    return Given(settings.domain, tables, settings.split, settings.share, settings.draw, settings.duplicates)
+    return Given(settings.domain, tables, settings.split, settings.share, settings.draw, settings.stratified,
+                 settings.duplicates)  # fmt: skip
 
 
 def _publish(settings: PrepareSettings, parts: "Parts", folder: Path) -> PrepareFacts:
+    from pipeline.rows.empty import refuse_empty
+
+    refuse_empty(settings.domain, parts, settings.needs, settings.split)
     parts.write(folder)
-    _refuse_empty(settings.domain, parts.rows, settings.needs)
-    return PrepareFacts(rows=parts.rows, kept=parts.kept, dropped=parts.dropped, known=parts.known)
+    latest = parts.span[1].isoformat() if parts.span else None
+    return PrepareFacts(rows=parts.rows, kept=parts.kept, dropped=parts.dropped, known=parts.known, latest=latest)
 
 
 def _tables(cleaned: Folder) -> "dict[str, pd.DataFrame]":
@@ -97,14 +102,3 @@ def _tables(cleaned: Folder) -> "dict[str, pd.DataFrame]":
 
     names = (name for name in cleaned.path.glob("*.parquet") if name.stem != QUARANTINE)
     return {path.stem: pd.read_parquet(path) for path in sorted(names)}
-
-
-def _refuse_empty(name: str, counts: Mapping[str, int], parts: tuple[str, ...]) -> None:
-    from pipeline.errors import DataError
-
-    if empty := [part for part in parts if not counts.get(part)]:
-        raise DataError(
-            f"{name}: the split leaves no rows for {' and '.join(empty)} "
-            f"({', '.join(f'{part} {count}' for part, count in counts.items())}); a run needs some of each. Bring more "
-            "rows, or change `split` in the scenario."
-        )

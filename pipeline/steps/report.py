@@ -47,8 +47,9 @@ def publish_report(
         judged: Where the verdict lies that counts: the run's own, or the one against a later champion.
         outcome: What became of it; None while nobody knows.
     """
-    curve = _keep_point(run) if run.scenario.target_labels else None
-    settings = ReportSettings.of(run.scenario, points=_points(curve), outcome=outcome)
+    points = _points(_keep_point(run)) if run.scenario.target_labels else ()
+    splits = _points(_keep_split(run, draw)) if (draw := run.scenario.split.drawn) is not None else ()
+    settings = ReportSettings.of(run.scenario, points=points, splits=splits, outcome=outcome)
     told = {f"{step.name}.{name}": run.folder_of(one) for step in STEPS for name, one in run.results(step).items()}
     inputs = {**told, "ranked": run.input(VERDICT), "verdict": run.folder_of(judged)}
     return transact(run, REPORT, build, settings, inputs)
@@ -56,21 +57,38 @@ def publish_report(
 
 def _keep_point(run: Run) -> Path:
     """Put this run's point beside those of other shares of the same scenario and data; gives their folder."""
-    same = run.scenario.model_dump(mode="json", exclude={"target_share", "strategies", "shares", "title", "schedule"})
-    data = {name: run.result(INGEST, name).manifest for name in run.scenario.domains}
-    folder = run.home.root / "curves" / digest([same, data])[:32]
+    folder = run.home.root / "curves" / _same_rows(run, {"target_share": True})
     write_json(folder / f"{run.scenario.target_share:g}.json", read_json(run.input(VERDICT).path / POINT))
     return folder
 
 
-def _points(curve: Path | None) -> tuple[Any, ...]:
-    """The curve's points; one that cannot be read is left out until its share is run again."""
+def _keep_split(run: Run, draw: int) -> Path:
+    """Put what this run says beside other splits of the same scenario and data; gives their folder."""
+    from pipeline.evaluation.comparison import Comparison
+    from pipeline.evaluation.spread import make_split_point
+
+    comparison = Comparison.model_validate(read_json(run.input(VERDICT).path / "comparison.json"))
+    folder = run.home.root / "splits" / _same_rows(run, {"split": {"draw"}})
+    write_json(folder / f"{draw}.json", make_split_point(comparison, draw).model_dump(mode="json"))
+    return folder
+
+
+def _same_rows(run: Run, but: Mapping[str, Any]) -> str:
+    """Name what runs have in common that differ in this alone, beside what decides about no number."""
+    every = {"strategies", "shares", "repeats", "title", "schedule"}
+    same = run.scenario.model_dump(mode="json", exclude={**dict.fromkeys(every, True), **but})
+    data = {name: run.result(INGEST, name).manifest for name in run.scenario.domains}
+    return digest([same, data])[:32]
+
+
+def _points(folder: Path) -> tuple[Any, ...]:
+    """What other runs left there; what cannot be read is left out until its run is repeated."""
     found = []
-    for path in sorted(curve.glob("*.json")) if curve else ():
+    for path in sorted(folder.glob("*.json")):
         try:
             found.append(read_json(path))
         except StorageError as error:
-            log.warning("a point of the curve is left out: %s", error)
+            log.warning("what another run said is left out: %s", error)
     return tuple(found)
 
 
@@ -80,19 +98,23 @@ def build(settings: ReportSettings, inputs: Mapping[str, Folder], folder: Path, 
     from pipeline.evaluation.curve import CurvePoint
     from pipeline.evaluation.gate import Verdict
     from pipeline.evaluation.report import Report, write_report
+    from pipeline.evaluation.spread import SplitPoint
     from pipeline.tasks.words import words_of
 
     ranked, judged = inputs["ranked"].path, inputs["verdict"].path
     points = [CurvePoint.model_validate(point) for point in settings.points]
+    splits = [SplitPoint.model_validate(point) for point in settings.splits]
     report = Report(
         comparison=Comparison.model_validate(read_json(ranked / "comparison.json")),
         verdict=Verdict.model_validate(read_json(judged / "verdict.json")),
         outcome=settings.outcome,
         curve=tuple(sorted(points, key=lambda point: point.share)),
         shares=settings.shares,
+        splits=tuple(sorted(splits, key=lambda point: point.draw)),
+        repeats=settings.repeats,
         costs=_costs(settings, inputs),
         latencies=read_json(ranked / UNHASHED / "latency.json"),
-        give_aways=facts_of(AUDIT, inputs[f"{AUDIT.name}."].path).give_aways if f"{AUDIT.name}." in inputs else (),
+        findings=facts_of(AUDIT, inputs[f"{AUDIT.name}."].path).findings if f"{AUDIT.name}." in inputs else (),
     )
     (folder / UNHASHED).mkdir()
     write_report(folder / UNHASHED, report, words_of(settings.task))

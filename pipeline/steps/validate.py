@@ -12,7 +12,7 @@ from pipeline import columns as c
 from pipeline.config import CheckSettings, CleanSettings
 from pipeline.errors import RefusedError
 from pipeline.folders import UNHASHED, storage_errors, vanish
-from pipeline.results import CLEAN, INGEST, VALIDATE, CleanFacts, StepResult, TableCounts, ValidateFacts
+from pipeline.results import CLEAN, INGEST, VALIDATE, CleanFacts, Finding, StepResult, TableCounts, ValidateFacts
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import facts_of, transact
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.validation.passport import Reference
 
 DATA_DOCS = "data_docs"
+CROSSED = "domains"  # what outcomes call the table of figures about the domains together
 
 
 def validate(run: Run, as_of: datetime | None = None) -> StepResult[ValidateFacts]:
@@ -130,7 +131,7 @@ def check(settings: CheckSettings, inputs: Mapping[str, Folder], folder: Path, w
 
     reference = Reference(settings.reference_content, settings.reference_rows)
     volumes = _volumes(settings, inputs)
-    outcomes = _outcomes(settings, inputs, volumes)
+    outcomes, shares = _outcomes(settings, inputs, volumes)
     docs = folder / UNHASHED / DATA_DOCS
     write_data_docs(docs, settings.name, settings.title, outcomes, volumes, settings.personal)
     failed = [outcome for outcome in outcomes if not outcome.success and outcome.check.severity == "critical"]
@@ -146,13 +147,30 @@ def check(settings: CheckSettings, inputs: Mapping[str, Folder], folder: Path, w
         checks=len(outcomes),
         quarantined=sum(sum(volume.rules.values()) for volume in volumes),
         data_docs=f"{UNHASHED}/{DATA_DOCS}/index.html",
+        findings=tuple(_finding(one) for one in outcomes if not one.success and one.check.severity == "warning"),
+        shares=shares,
     )
 
 
-def _outcomes(settings: CheckSettings, inputs: Mapping[str, Folder], volumes: "Sequence[Volume]") -> "list[Outcome]":
+def _finding(outcome: "Outcome") -> Finding:
+    """A warning in the words of its rule; a figure about the domains is called by its name."""
+    columns = ", ".join(outcome.check.columns)
+    where = f"{outcome.table} of {outcome.domain}" if outcome.table != CROSSED else ""
+    place = f"{where}, column {columns}" if where and columns else where or columns
+    check = outcome.check
+    return Finding(
+        rule=check.rule, where=place, what=f"expected {check.expected}, got {outcome.observed}", remedy=check.remedy
+    )
+
+
+def _outcomes(
+    settings: CheckSettings, inputs: Mapping[str, Folder], volumes: "Sequence[Volume]"
+) -> "tuple[list[Outcome], dict[str, float]]":
+    """What the suites say of each table and of the domains together, and the shares that these have in common."""
     import pyarrow.parquet as pq
 
     from pipeline.data.rules import Times
+    from pipeline.rows.figures import SHARE
     from pipeline.rows.kind import CleanTables
     from pipeline.tasks.crossings import check_crossings
     from pipeline.tasks.tables import tables_of
@@ -176,7 +194,8 @@ def _outcomes(settings: CheckSettings, inputs: Mapping[str, Folder], volumes: "S
         share = max(one.lost for one in counts.values())
         domains[name] = CleanTables(frames, share, _worst(one for one in volumes if one.domain == name))
     figures, found = check_crossings(settings, domains)
-    return [*outcomes, *run_suite(figures, found, "domains", settings.name, ())]
+    shares = {str(name): float(value) for name, value in figures.iloc[0].items() if str(name).startswith(SHARE)}
+    return [*outcomes, *run_suite(figures, found, CROSSED, settings.name, ())], shares
 
 
 def _volumes(settings: CheckSettings, inputs: Mapping[str, Folder]) -> "list[Volume]":

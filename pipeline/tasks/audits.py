@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.config import BinaryTask, Config, MulticlassTask, RankingTask, RegressionTask
+from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
 from pipeline.rows.examples import leaks as example_leaks
 from pipeline.rows.examples import likeness as example_likeness
 from pipeline.rows.interactions import leaks, likeness
@@ -28,6 +28,7 @@ AUDITS: dict[type[Config], Callable[[Any, bool], tuple[pd.DataFrame, Report]]] =
     RankingTask: _interactions,
     BinaryTask: _examples,
     MulticlassTask: _examples,
+    MultilabelTask: _examples,
     RegressionTask: _examples,
 }
 

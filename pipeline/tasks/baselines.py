@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from pipeline.config import Baseline, BinaryTask, Config, MulticlassTask, RankingTask, RegressionTask
+from pipeline.config import Baseline, BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
 from pipeline.models import baselines, example_baselines
 from pipeline.views import Predictor, Views
 
@@ -25,6 +25,7 @@ BASELINES: dict[type[Config], tuple[Fit, Callable[[Any], Iterator[dict[str, Any]
     RankingTask: (baselines.fit_baseline, baselines.candidates),
     BinaryTask: _OF_EXAMPLES,
     MulticlassTask: _OF_EXAMPLES,
+    MultilabelTask: _OF_EXAMPLES,
     RegressionTask: _OF_EXAMPLES,
 }
 

@@ -4,7 +4,15 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from pipeline.config import BinaryTask, CheckSettings, Config, MulticlassTask, RankingTask, RegressionTask
+from pipeline.config import (
+    BinaryTask,
+    CheckSettings,
+    Config,
+    MulticlassTask,
+    MultilabelTask,
+    RankingTask,
+    RegressionTask,
+)
 from pipeline.data.rules import Check
 from pipeline.rows.examples import crossings as examples
 from pipeline.rows.interactions import crossings as interactions
@@ -18,6 +26,7 @@ CROSSINGS: dict[type[Config], Callable[[CheckSettings, Mapping[str, CleanTables]
     RankingTask: interactions.crossing_checks,
     BinaryTask: examples.crossing_checks,
     MulticlassTask: examples.crossing_checks,
+    MultilabelTask: examples.crossing_checks,
     RegressionTask: examples.crossing_checks,
 }
 

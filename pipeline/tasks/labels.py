@@ -3,17 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.config import BinaryTask, Config, MulticlassTask, RankingTask, RegressionTask
+from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
 from pipeline.labels.class_kind import Classes, TwoClasses
 from pipeline.labels.items import Items
 from pipeline.labels.kind import LabelKind
 from pipeline.labels.number_kind import Numbers
+from pipeline.labels.tag_kind import Tags
 
 # config class of a task -> builder
 LABELS: dict[type[Config], Callable[[Any], LabelKind]] = {
     RankingTask: Items,
     BinaryTask: TwoClasses,
     MulticlassTask: Classes,
+    MultilabelTask: Tags,
     RegressionTask: Numbers,
 }
 

@@ -3,16 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.config import BinaryTask, Config, MulticlassTask, RankingTask, RegressionTask
+from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
 from pipeline.rows.examples.parting import PartExamples
 from pipeline.rows.interactions.parting import PartInteractions
 from pipeline.rows.kind import Parting
 
 # config class of a task -> builder
 PARTINGS: dict[type[Config], Callable[[Any], Parting]] = {
-    RankingTask: lambda task: PartInteractions(),  # noqa: ARG005
+    RankingTask: PartInteractions,
     BinaryTask: PartExamples,
     MulticlassTask: PartExamples,
+    MultilabelTask: PartExamples,
     RegressionTask: PartExamples,
 }
 

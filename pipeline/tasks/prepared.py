@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import BinaryTask, Config, MulticlassTask, RankingTask, RegressionTask
+from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
 from pipeline.rows.examples.prepared import Examples
 from pipeline.rows.interactions.prepared import Domains
 from pipeline.rows.kind import Prepared
@@ -14,6 +14,7 @@ PREPARED: dict[type[Config], Callable[[Any, Mapping[str, Path], str], Prepared]]
     RankingTask: lambda task, folders, target: Domains.read(folders, target),  # noqa: ARG005
     BinaryTask: Examples.read,
     MulticlassTask: Examples.read,
+    MultilabelTask: Examples.read,
     RegressionTask: Examples.read,
 }
 

@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from pipeline.config import BinaryTask, Config, MulticlassTask, RankingTask, RegressionTask
+from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
 from pipeline.errors import StorageError
 from pipeline.rows.examples.served import ServeExamples
 from pipeline.rows.interactions.served import ServeInteractions
@@ -12,6 +12,7 @@ SERVING: dict[type[Config], Serving] = {
     RankingTask: ServeInteractions(),
     BinaryTask: ServeExamples(),
     MulticlassTask: ServeExamples(),
+    MultilabelTask: ServeExamples(),
     RegressionTask: ServeExamples(),
 }
 

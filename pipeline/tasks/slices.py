@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.config import BinaryTask, Config, MulticlassTask, RankingTask, RegressionTask
+from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
 from pipeline.rows.examples import slices as examples
 from pipeline.rows.interactions import slices as interactions
 from pipeline.views import Slice, View
@@ -13,6 +13,7 @@ SLICES: dict[type[Config], Callable[[Any, View], list[Slice]]] = {
     RankingTask: lambda task, view: interactions.make_slices(view),  # noqa: ARG005
     BinaryTask: examples.make_slices,
     MulticlassTask: examples.make_slices,
+    MultilabelTask: examples.make_slices,
     RegressionTask: examples.make_slices,
 }
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.config import BinaryTask, Config, MulticlassTask, RankingTask, RegressionTask
+from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
 from pipeline.data.tables import KINDS, TableKind
 from pipeline.rows.examples.tables import examples_kind
 
@@ -18,6 +18,7 @@ TABLES: dict[type[Config], Callable[[Any], Mapping[str, TableKind]]] = {
     RankingTask: lambda task: KINDS,  # noqa: ARG005
     BinaryTask: _examples,
     MulticlassTask: _examples,
+    MultilabelTask: _examples,
     RegressionTask: _examples,
 }
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.config import BinaryTask, Config, MulticlassTask, RankingTask, RegressionTask
-from pipeline.labels.example_words import class_words, number_words, two_class_words
+from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
+from pipeline.labels.example_words import class_words, number_words, tag_words, two_class_words
 from pipeline.labels.item_words import ITEMS
 from pipeline.labels.words import Words
 
@@ -13,6 +13,7 @@ WORDS: dict[type[Config], Callable[[Any], Words]] = {
     RankingTask: lambda task: ITEMS,  # noqa: ARG005
     BinaryTask: two_class_words,
     MulticlassTask: class_words,
+    MultilabelTask: tag_words,
     RegressionTask: number_words,
 }
 

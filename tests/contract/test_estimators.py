@@ -1,4 +1,4 @@
-"""What every predictor of a class or a number promises; they are found in the table that loads them."""
+"""What every predictor of a class, of tags or a number promises; they are found in the table that loads them."""
 
 import json
 import time
@@ -19,18 +19,19 @@ from pipeline.models.tabular import TabularLearner
 from pipeline.training.fit import fit
 from pipeline.transfer.methods import build_tune
 from pipeline.views import FEATURES, ClassLabel, Features, View
-from tests.examples import class_view, make_features, number_view
+from tests.examples import class_view, make_features, number_view, tag_view
 
 KINDS = sorted(name for name, load in RANKERS.items() if issubclass(load(), Estimator))
-LABELS = ("two classes", "three classes", "numbers")
+LABELS = ("two classes", "three classes", "tags", "numbers")
 FILES = {"ranker.json", "weights.safetensors"}
 MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4)
 
 
 def views(label: str, rows: int = 300, first: int = 0) -> dict[str, View]:
     """Two domains whose labels follow their features alike; another first seed gives fresh rows."""
-    if label == "numbers":
-        return {name: number_view(name, rows, seed) for seed, name in enumerate(("far", "near"), first)}
+    if label in ("numbers", "tags"):
+        made = number_view if label == "numbers" else tag_view
+        return {name: made(name, rows, seed) for seed, name in enumerate(("far", "near"), first)}
     three: dict[str, Any] = {"cuts": (-1.0, 1.0), "classes": ("high", "low", "mid")} if "three" in label else {}
     return {name: class_view(name, rows, seed, **three) for seed, name in enumerate(("far", "near"), first)}
 
@@ -82,7 +83,8 @@ def unseen(rows: int = 50) -> Features:
 def test_what_was_saved_says_the_same(kind, label, tmp_path):
     """To the last bit, with temperature and threshold; JSON and safetensors, nothing that would be unpickled."""
     estimator = make(kind, views(label), tmp_path)
-    chosen = {} if label == "numbers" else {"temperature": 1.7, "threshold": 0.3}
+    threshold = [0.2, 0.7, 0.4] if label == "tags" else 0.3
+    chosen = {} if label == "numbers" else {"temperature": 1.7, "threshold": threshold}
     estimator = estimator.settled(chosen)
     (folder := tmp_path / "saved").mkdir()
     estimator.save(folder)
@@ -116,6 +118,8 @@ def test_what_is_there_is_learnt(kind, label, tmp_path):
     out = said(estimator, fresh.fields[FEATURES])[known]
     if kind == "constant":
         assert (out == out[0]).all()
+    elif label == "tags":
+        assert ((estimator.decided(out) == answer[known]).mean(axis=0) > [0.75, 0.75, 0.9]).all()
     elif label == "numbers":
         assert np.corrcoef(out, answer[known])[0, 1] > 0.8
     else:

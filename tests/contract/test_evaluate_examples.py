@@ -89,7 +89,7 @@ def start(home: Path, positives: float = 0.3, *, all_positives_marked: bool = Fa
     tested = rows(positives).query("part == @TEST")
     places = tested.index[tested["sold"]] if all_positives_marked else tested.index[:20]
     marks = pd.DataFrame({"domain": "b", "row": places, "kind": "copy"}).astype({"domain": str, "kind": str})
-    told = {"give_aways": ["b: size tells sold by itself"]}
+    told = {"findings": [{"rule": "r", "where": "b", "what": "size tells sold by itself", "remedy": "look"}]}
     publish(run, AUDIT, lambda folder: marks.to_parquet(folder / "marks.parquet"), told)
     for name, (step, slope) in LANES.items():
         valid = {"auprc": slope, "auroc": slope}
@@ -125,7 +125,7 @@ def test_classes_are_judged_and_told(tmp_path: Path) -> None:
     ]  # fmt: skip
     pages = [(run.path(result) / UNHASHED / name).read_text() for name in ("report.html", "report.md")]
     for page in pages:
-        assert "b: size tells sold by itself" in page
+        assert "<b>b:</b> size tells sold by itself" in page or "**b:** size tells sold by itself" in page
         assert "components" in page
         for word in ("test users", "items", "catalogue", "histor", "ranked"):
             assert word not in page

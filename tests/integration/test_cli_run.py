@@ -128,8 +128,8 @@ def test_trial(crosslift: Crosslift) -> None:
     assert "no version has the alias 'champion'" in crosslift("recommend", "tried", "--user", "nobody").stderr
 
 
-def test_recommend(crosslift: Crosslift, first: dict[str, Any]) -> None:
-    """What was promoted recommends, as a table, CSV or JSON: five items of the target, the best first."""
+def test_recommend(crosslift: Crosslift, first: dict[str, Any], tmp_path: Path) -> None:
+    """What was promoted recommends, as a table, CSV or JSON: five items of the target, the best first; a file too."""
     asked = ("recommend", "small", "--user", "nobody", "-k", "5")
     rows = json.loads(crosslift(*asked, "--format", "json").stdout)
     assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5]
@@ -139,6 +139,14 @@ def test_recommend(crosslift: Crosslift, first: dict[str, Any]) -> None:
     known = crosslift("recommend", "small", "--history", f"{rows[0]['item_id']},nothing", "-k", "80")
     assert rows[0]["item_id"] not in known.stdout.split()
     assert "history" in known.stdout
+    taken = [row["item_id"] for row in rows[:2]]
+    (tmp_path / "asked.csv").write_text(f'user_id,history\nnobody,\n,"{", ".join(taken)}"\n', encoding="utf-8")
+    answers = crosslift("predict", "small", str(tmp_path / "asked.csv"), "-k", "5").stdout
+    several = list(csv.DictReader(io.StringIO(answers)))
+    alone = crosslift("recommend", "small", "--history", ",".join(taken), "-k", "5", "--format", "csv").stdout
+    assert [row["item_id"] for row in several[:5]] == [row["item_id"] for row in rows]
+    wanted = [(row["item_id"], row["score"]) for row in csv.DictReader(io.StringIO(alone))]
+    assert [(row["item_id"], row["score"]) for row in several[5:]] == wanted
     nothing = crosslift("recommend", "small")
     assert nothing.returncode == 2
     assert "expected a user id or a history of item ids, got neither" in nothing.stderr

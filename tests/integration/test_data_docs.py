@@ -147,7 +147,10 @@ REFUSED = [
         r"domains of s, column test rows of target: test_labels: expected at least 1 test row .*, got 0",
     ),
     ({"user_id": list(range(ROWS))}, r"column user_id: column_type: expected type str, got int64"),
-    ({"user_id": MANY}, r"bridge_users: expected at least 1, because bridges names 'users', got 0"),
+    (
+        {"user_id": MANY},
+        r"bridge_users: expected at least 1.00%, because bridges names 'users': fewer meet by chance, got 0",
+    ),
     (
         {"item_id": [name + "\0" * (place < 6) for place, name in enumerate(MANY)]},
         r"quarantine: expected at most 20% of the rows in quarantine, got 0\.25",

@@ -109,6 +109,7 @@ class PartNumbers:
 
 @dataclass(frozen=True)
 class Numbers:
+    units: ClassVar[str] = "numbers"
     domains: dict[str, pd.DataFrame]
     name: str
 
@@ -124,6 +125,12 @@ class Numbers:
 
     def training(self, held_back: Any = ()) -> dict[str, View]:
         return {name: self.view(name, (0,) if name in held_back else (0, 1)) for name in self.domains}
+
+    def each_placed(self) -> tuple["Numbers", ...]:
+        return tuple(replace(self, name=name) for name in self.domains)
+
+    def parted(self) -> pd.DataFrame:
+        return self.domains[self.name].assign(unit=lambda one: one["row_id"])
 
     def held_out(self, part: str) -> View:
         return self.view(self.name, ({"valid": 1, "test": 2}[part],))

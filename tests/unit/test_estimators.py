@@ -28,7 +28,7 @@ TIMES = ["days", "hour sine", "hour cosine", "week sine", "week cosine"]
 
 
 def sample_of(view, weights=None) -> Sample:
-    return Sample.of({view.domain: view}, weights or {view.domain: 1.0})
+    return Sample.of({view.domain: view}, weights or {view.domain: 1.0}, view.domain)
 
 
 def spelt_out(features: Features) -> pd.DataFrame:
@@ -93,8 +93,8 @@ def test_a_weight_is_as_good_as_a_repeat():
     """A source's row with weight 2 counts as if it stood there twice, in scales as well."""
     near, far = labelled(class_view("near", 100)), labelled(class_view("far", 100, seed=1))
     twice = {"near": near, "far": far, "again": replace(far, domain="again")}
-    one = Sample.of({"near": near, "far": far}, {"near": 1.0, "far": 2.0})
-    two = Sample.of(twice, dict.fromkeys(twice, 1.0))
+    one = Sample.of({"near": near, "far": far}, {"near": 1.0, "far": 2.0}, "near")
+    two = Sample.of(twice, dict.fromkeys(twice, 1.0), "near")
     features = make_features(40, seed=5)
     for fit in (
         ConstantEstimator.fit,
@@ -108,7 +108,7 @@ def test_the_constant_counts():
     label = ClassLabel(np.array([0, 0, 0, 1, -1]), ("no", "yes"), "sold")
     view = view_of("d", make_features(5), label)
     other = view_of("e", make_features(2), ClassLabel(np.array([1, 1]), ("no", "yes"), "sold"))
-    said = ConstantEstimator.fit(Sample.of({"d": view, "e": other}, {"d": 1.0, "e": 0.5}))
+    said = ConstantEstimator.fit(Sample.of({"d": view, "e": other}, {"d": 1.0, "e": 0.5}, "d"))
     np.testing.assert_allclose(said.probabilities(make_features(2)), [[0.6, 0.4]] * 2)
     numbers = view_of("d", make_features(3), NumberLabel(np.array([1.0, 4.0, np.nan]), "price"))
     assert ConstantEstimator.fit(sample_of(numbers)).values(make_features(1)).tolist() == [2.5]

@@ -39,8 +39,9 @@ def parted(
     share: float = 1.0,
     source: bool = False,
     border: Any = None,
+    stratified: bool = False,
 ) -> tuple[pd.DataFrame, Any, Any]:
-    given = Given("shop", {"examples": frame}, split, share, 0)
+    given = Given("shop", {"examples": frame}, split, share, 0, stratified)
     if source:
         parts = PartExamples(task).source(given, border)
     else:
@@ -132,6 +133,24 @@ def test_a_smaller_share_is_part_of_a_larger_one(tmp_path: Path) -> None:
     learnt = few[few["kept"] & (few["part"] != TEST)]
     assert parts.kept == len(learnt) == pytest.approx(100, abs=40)
     assert parts.known["True, to learn from"] == learnt["bought"].sum()
+
+
+def test_stratified_thinning_keeps_the_share_of_each_class(tmp_path: Path) -> None:
+    """In training and in validation; at least one is left of any, and a smaller share is part of a larger one."""
+    frame = rows(2000, positives=0.03)
+    whole, *_ = parted(frame, tmp_path / "all")
+    tiny, few, more = (
+        parted(frame, tmp_path / str(share), share=share, stratified=True)[0] for share in (0.001, 0.1, 0.3)
+    )
+    for code in (TRAIN, VALID):
+        for label in (True, False):
+            every, left, least = (
+                one[(one["part"] == code) & (one["bought"] == label)]["kept"].sum() for one in (whole, few, tiny)
+            )
+            assert left == max(1, round(every * 0.1))
+            assert least >= 1
+    assert (~few["kept"] | more["kept"]).all()
+    assert few.loc[few["part"] == TEST, "kept"].all()
 
 
 def test_rows_without_a_label_train_as_inputs(tmp_path: Path) -> None:

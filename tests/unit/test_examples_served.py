@@ -204,7 +204,7 @@ def test_files_of_requests_and_answers(tmp_path: Path) -> None:
         predicting.write_answers(answers, tmp_path / f"a.{ending}")
         assert predicting.read_requests(tmp_path / f"a.{ending}")["probability"].tolist() == [0.25, 0.5]
     predicting.write_answers(answers, tmp_path / "a.csv")
-    assert (tmp_path / "a.csv").read_text() == "row_id,probability\n'=1+1,0.25\n,0.5\n"
+    assert (tmp_path / "a.csv").read_text() == '"row_id","probability"\n"\'=1+1",0.25\n"",0.5\n'
     with pytest.raises(DataError, match=r"a\.csv\.gz: answers are written as they are"):
         predicting.write_answers(answers, tmp_path / "a.csv.gz")
     with pytest.raises(DataError, match=r"a\.html: expected a file ending in \.csv"):

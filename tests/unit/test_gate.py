@@ -217,6 +217,40 @@ def test_a_baseline_need_not_beat_target_only():
     assert (verdict.verdict, verdict.lane) == ("passed", "ease")
 
 
+def test_a_baseline_that_uses_a_source_has_to_beat_the_same_method_without_it():
+    """As good as without the source is not enough, however far both lie above target-only."""
+    lanes = (TARGET_ONLY, EASE, Lane("ease+source", "baseline", 0.5, transfer=True, counterpart="ease"))
+    equal = judge(users(target_only=0.2, ease=0.3, **{"ease+source": 0.3}), lanes)
+    told = [(c.role, c.reference, c.demand, c.outcome) for c in equal.comparisons]
+    assert told == [("target-only", "target_only", "not worse", "passed"), ("counterpart", "ease", "better", "failed")]
+    assert (equal.verdict, equal.lane) == ("rejected", "target_only")  # ease is behind on validation
+    assert "it had to be better than ease without the source and is not" in equal.reason
+    helps = judge(users(target_only=0.2, ease=0.3, **{"ease+source": 0.36}), lanes)
+    assert [c.outcome for c in helps.comparisons] == ["passed", "passed"]
+    assert (helps.verdict, helps.lane) == ("passed", "ease+source")
+    below = judge(users(target_only=0.4, ease=0.3, **{"ease+source": 0.36}), lanes)
+    assert (below.verdict, below.lane) == ("rejected", "target_only")  # better than ease, worse than target-only
+
+
+def test_a_baseline_whose_method_did_not_run_alone_has_to_beat_target_only():
+    """Without a counterpart target-only is what the source has to add to."""
+    lanes = (TARGET_ONLY, Lane("source_ials", "baseline", 0.5, transfer=True))
+    verdict = judge(users(target_only=0.2, source_ials=0.2), lanes)
+    assert [(c.role, c.demand) for c in verdict.comparisons] == [("target-only", "better")]
+    assert (verdict.verdict, verdict.lane) == ("rejected", "target_only")
+
+
+def test_what_uses_a_source_is_no_safe_choice():
+    """Where the candidate does not pass and nothing served, the best baseline of the target alone is chosen."""
+    lanes = (
+        TARGET_ONLY,
+        Lane("ease", "baseline", 0.3),
+        Lane("ease+source", "baseline", 0.5, transfer=True, counterpart="ease"),
+    )
+    verdict = judge(users(n=200, noise=0.2, target_only=0.2, ease=0.2, **{"ease+source": 0.2}), lanes)
+    assert (verdict.verdict, verdict.lane) == ("undecided", "ease")
+
+
 def test_target_only_is_not_compared_with_itself():
     """Target-only picked by validation is held against the best baseline alone."""
     verdict = judge(users(target_only=0.2, popularity=0.1, ease=0.2), (TARGET_ONLY, POPULARITY, EASE))

@@ -250,7 +250,7 @@ def test_a_split_that_leaves_a_part_empty_is_refused(tmp_path):
     """The message names the domain, the empty parts, the counts and what to do."""
     target = TABLES["target"][0].assign(split="train")
     run = validated(tmp_path, scenario({"kind": "shipped"}), {**TABLES, "target": (target, None)})
-    with pytest.raises(DataError, match=r"target: .*no rows for test \(train \d+, valid \d+, test 0\).*change `split`"):
+    with pytest.raises(DataError, match=r"target: .*no rows for test: none of its \d+ rows .*change `split`"):
         prepare(run)
     source = TABLES["source"][0].assign(split="test")
     run = validated(tmp_path, scenario({"kind": "shipped"}), {**TABLES, "source": (source, None)})

@@ -76,9 +76,12 @@ BUILDERS = {
 MORE: dict[str, Any] = {  # what is not the scenario's
     "alike": {}, "domain": "florist", "domains": ("florist", "grocer"), "key": "k", "without_rows": "", "as_of": None,
     "needs_time": False, "reference_content": "c", "reference_rows": {"florist": 3}, "share": 1.0, "draw": 0,
+    "stratified": False,
     "needs": ("train",), "cold_start": False, "wanted": True, "adapt": Coral(kind="coral"),
     "strategy": Strategy(tune=Direct(kind="direct")), "oracle": False, "baseline": Ease(kind="ease"), "oracles": (),
-    "champion": None, "unreadable": None, "points": (), "outcome": None, "lane": "ease", "code": "1",
+    "champion": None, "unreadable": None, "points": (), "splits": (),
+    "outcome": None, "lane": "ease", "code": "1", "by_time": True, "began": None, "ignored": {}, "forgotten": "",
+    "spellings": (),
 }  # fmt: skip
 OUTCOME = Outcome(
     outcome="promoted", reason="Why.", model="m", version=1, lane="ease", alias="champion", serving=1, trial=""
@@ -89,14 +92,18 @@ OTHER: dict[str, tuple[Any, ...]] = {  # other values of each field, also deep i
     "needs_time": (True,), "name": ("other",), "title": ("Other",), "bridges": ((),), "personal": ((),),
     "quarantine_limit": (0.3,), "duplicates": ("last",),
     "split": (LeaveLastOutSplit(kind="leave_last_out"),), "reference_content": ("d",),
-    "reference_rows": ({"florist": 4},), "share": (0.5,), "draw": (1,), "needs": ((),), "cold_start": (True,),
+    "reference_rows": ({"florist": 4},), "share": (0.5,), "draw": (1,), "stratified": (True,),
+    "needs": ((),), "cold_start": (True,), "by_time": (False,), "forgotten": ("f",),
+    "began": ("2026-01-01T00:00:00+00:00",), "ignored": ({"interactions": {"baker": 2}},),
+    "spellings": (("user_id: two",),),
     "task": (RankingTask(cutoffs=(5,)),), "seed": (1,), "model": (HistoryModel(dim=8),),
     "training": (Training(epochs=3),), "wanted": (False,),
     "adapt": (Coral(kind="coral", weight=1.0), Coral(kind="coral", epochs=1)),
     "strategy": (Strategy(adapt=Coral(kind="coral", weight=1.0), tune=Direct(kind="direct")),), "oracle": (True,),
-    "baseline": (Ease(kind="ease", regularization=(1.0,)),), "target_share": (0.5,),
+    "baseline": (Ease(kind="ease", regularization=(1.0,)),), "target_share": (0.5,), "thinning": ("stratified",),
     "strategies": ((Strategy(tune=Direct(kind="direct")),),), "baselines": ((Popularity(kind="popularity"),),),
-    "gate": (Gate(alpha=0.1),), "oracles": (("target_only",),), "champion": ("p",), "unreadable": (3,),
+    "gate": (Gate(alpha=0.1),), "repeats": (20,), "splits": (({},),),
+    "oracles": (("target_only",),), "champion": ("p",), "unreadable": (3,),
     "shares": ((0.5,),), "points": (({"share": 0.5},),), "outcome": (OUTCOME,), "lane": ("joint",), "code": ("2",),
     "pseudonymous": (True,), "alike": ({"user_id": ("case",)},),
 }  # fmt: skip

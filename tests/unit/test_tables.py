@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from pipeline import columns as c
-from pipeline.config import BinaryTask, FileTable, MulticlassTask, RankingTask, RegressionTask, Tables
+from pipeline.config import BinaryTask, FileTable, MulticlassTask, MultilabelTask, RankingTask, RegressionTask, Tables
 from pipeline.data import snapshot
 from pipeline.data.files import LocalFile
 from pipeline.data.mapping import Mapper
@@ -159,6 +159,7 @@ FEATURES = {"n": "number", "c": "category", "f": "flag", "t": "time"}
 DECLARED = [
     examples_kind(BinaryTask(kind="binary", label="y", features=FEATURES, groups=("g",))),
     examples_kind(MulticlassTask(kind="multiclass", label="y", features=FEATURES)),
+    examples_kind(MultilabelTask(kind="multilabel", separator="|", label="y", features=FEATURES)),
     examples_kind(RegressionTask(kind="regression", label="y", features=FEATURES)),
 ]
 

@@ -49,6 +49,15 @@ def tables(users: list[str], titles: list[str | None] | None = None, **columns: 
     return CleanTables({"interactions": rows} if items is None else {"interactions": rows, "items": items}, 0.0)
 
 
+def described(domains: dict[str, CleanTables]) -> dict[str, CleanTables]:
+    """The same with a title for each item."""
+    rows = {name: domain.tables["interactions"][["item_id"]] for name, domain in domains.items()}
+    return {
+        name: replace(domain, tables={**domain.tables, "items": rows[name].assign(title=[*rows[name]["item_id"]])})
+        for name, domain in domains.items()
+    }
+
+
 def with_rows(domain: CleanTables, rows: pd.DataFrame) -> CleanTables:
     """The same with other interactions."""
     return replace(domain, tables={**domain.tables, "interactions": rows})
@@ -140,10 +149,7 @@ def test_bridge_of_items_and_of_item_features():
     """Declared items need common ids, declared item features need titles on both sides."""
     parts = {"split": ["train", "test"]}
     bare = {"a": tables(["u", "v"]), "b": tables(["w", "x"]), "t": tables(["y", "z"], **parts)}
-    titled = {
-        name: replace(part, tables=part.tables | {"items": tables(["q"], ["Lamp", None]).tables["items"]})
-        for name, part in bare.items()
-    }
+    titled = described(bare)
     half = titled | {"t": bare["t"]}
 
     assert failed_rules(scenario(bridges=["items"]), bare) == {"bridge_items": "critical"}
@@ -181,10 +187,7 @@ def test_a_target_without_labels_needs_no_rows(columns, failed):
     domains = {"a": tables(["y", "v"]), "b": tables(["w", "x"]), "t": tables(["y", "z"], **columns)}
     strategies = [{"tune": {"kind": "direct"}}]
     what = scenario(target_labels=False, strategies=strategies, bridges=["users", "item_features"], baselines=[])
-    titled = {
-        name: replace(part, tables=part.tables | {"items": tables(["q"], ["Lamp", None]).tables["items"]})
-        for name, part in domains.items()
-    }
+    titled = described(domains)
     assert failed_rules(what, titled) == failed
     closed = titled | {"t": with_rows(titled["t"], titled["t"].tables["interactions"].iloc[:0])}
     assert failed_rules(what, closed) == {"test_labels": "warning", "bridge_users": "warning"}

@@ -5,11 +5,14 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.config import BinaryTask, CheckSettings, ExamplesTask, RegressionTask
+from pipeline.config import BinaryTask, CheckSettings, ExamplesTask, MultilabelTask, RegressionTask
 from pipeline.data.rules import Check
 from pipeline.rows.examples.tables import NAME
-from pipeline.rows.figures import Figures, Told
+from pipeline.rows.examples.tags import one_by_one, spelt_once, tag_names
+from pipeline.rows.figures import ABSENT, SHARE, THIN, Figures, Told
 from pipeline.rows.kind import CleanTables
+
+MOST_TAGS = 500  # of all domains: each costs a model of its own where methods know one answer only
 
 
 def crossing_checks(
@@ -25,12 +28,12 @@ def crossing_checks(
     figures = Figures.of_sizes(settings, domains, NAME)
     frames = {name: domain.tables[NAME] for name, domain in domains.items()}
     shared = [name for name in task.features if all(_filled(frame, name) for frame in frames.values())]
-    figures.expect(
-        "features that every domain has", len(shared), "critical",
-        Told("bridge_features", "at least 1 feature with a value in every domain",
+    figures.expect_bridge(
+        f"{SHARE}the {len(task.features):,} declared features that every domain has", len(shared), len(task.features),
+        Told("bridge_features", "with a value in at least one row of a hundred of every domain",
              "map the columns of each table to the declared features"),
-        min_value=1,
     )  # fmt: skip
+    _spelt_alike(figures, settings, frames)
     for name, frame in frames.items():
         needs = name != settings.target or settings.target_labels
         figure, value, least = _labels(task, frame[task.label].dropna())
@@ -40,17 +43,60 @@ def crossing_checks(
                  f"look at the column that is mapped to {task.label!r}, and deliver labels of every kind"),
             min_value=least,
         )  # fmt: skip
+        figures.expect_no_heavy(name, frame, tuple(dict.fromkeys((*task.groups, *task.entities))))
+        used = {one: frame[one] for one in task.features if one in frame and len(frame)}
+        figures.expect_values(name, used)
+    if isinstance(task, MultilabelTask):
+        _expect_tags(figures, task, pd.concat([frame[task.label].dropna() for frame in frames.values()]))
     return figures.table()
+
+
+def _spelt_alike(figures: Figures, settings: CheckSettings, frames: Mapping[str, pd.DataFrame]) -> None:
+    """Compare the values of categories: those that no source ever met say nothing of what it taught."""
+    assert isinstance(settings.task, ExamplesTask)
+    target = frames[settings.target]
+    for name, type_ in settings.task.features.items():
+        sources = [frames[source][name] for source in settings.sources if _filled(frames[source], name)]
+        if type_ == "category" and sources and _filled(target, name):
+            own = target[name].dropna()
+            figures.expect(
+                f"{SHARE}the {len(own):,} rows of {settings.target} whose {name} a source has",
+                float(own.isin(pd.concat(sources)).mean()), "warning",
+                Told("values_in_common", f"at least {THIN:.0%}",
+                     f"look whether the domains write {name} alike, else what the sources taught of it is lost"),
+                min_value=THIN,
+            )  # fmt: skip
+
+
+def _expect_tags(figures: Figures, task: MultilabelTask, labels: "pd.Series[Any]") -> None:
+    """Tags that are read as they were meant: some rows have several, and the tags are no words of a text."""
+    spelt = spelt_once(labels, task).dropna()
+    several = int((one_by_one(spelt, task).groupby(level=0).size() > 1).sum())
+    figures.expect(
+        "rows with several tags", several, "warning" if (spelt == task.none).any() else "critical",
+        Told("several_tags", f"at least 1 row with several tags, with {task.separator!r} between them",
+             "state the separator that stands in the table (task.separator), or, if each row has one tag, kind: "
+             "multiclass"),
+        min_value=1,
+    )  # fmt: skip
+    figures.expect(
+        "different tags", len(tag_names(spelt, task)), "critical",
+        Told("fewer_tags", f"at most {MOST_TAGS} different tags",
+             "leave out the rare ones, or look whether the column is a text and no list of tags"),
+        max_value=MOST_TAGS,
+    )  # fmt: skip
 
 
 def _labels(task: ExamplesTask, labels: "pd.Series[Any]") -> tuple[str, int, int]:
     """What is counted, how much of it there is, and how much is needed."""
     if isinstance(task, RegressionTask):
         return "labelled rows", len(labels), 1
+    if isinstance(task, MultilabelTask):
+        return "sets of tags", int(spelt_once(labels, task).nunique()), 2
     if isinstance(task, BinaryTask) and task.positive is not None:
         labels = labels == task.positive
     return "classes", int(labels.nunique()), 2
 
 
 def _filled(frame: pd.DataFrame, name: str) -> bool:
-    return name in frame and bool(frame[name].notna().any())
+    return name in frame and len(frame) > 0 and bool(frame[name].notna().mean() >= ABSENT)

@@ -3,20 +3,39 @@
 Shapes: N rows.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.views import FEATURES, ClassLabel, NumberLabel, View
+from pipeline.views import FEATURES, ClassLabel, NumberLabel, TagLabel, View
 
 TELLING = 0.99  # AUROC, or rank correlation with a number, from which on a feature gives the label away
 _FEWEST = 10  # rows on each side below which chance could do that
 _GROUPS = 50  # of rows by a number
+_TAGS = 20  # that are looked at
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+
+def apart(view: View) -> Iterator[tuple[str, View]]:
+    """What is predicted, by its name; of tags each for itself, as one of two classes, and the most frequent ones only.
+
+    The others are left out because each costs a look at every feature; of a rare tag chance alone could tell.
+    """
+    label = view.label
+    if not isinstance(label, TagLabel):
+        yield label.name, view
+        return
+    counts = label.value.sum(axis=0)
+    for place in np.argsort(-counts, kind="stable")[:_TAGS]:
+        value = np.where(label.known, label.value[:, place], -1).astype(np.int64)
+        name = label.classes[place]
+        yield f"the tag {name} of {label.name}", replace(view, labels=(ClassLabel(value, (f"not {name}", name), name),))
 
 
 def give_aways(view: View) -> dict[str, float]:

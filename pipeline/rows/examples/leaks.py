@@ -19,9 +19,10 @@ from pipeline import columns as c
 from pipeline.config import RegressionTask
 from pipeline.data.splits import PART, TEST, VALID
 from pipeline.rows.examples.contents import Contents, IntArray, Mask
-from pipeline.rows.examples.give_aways import TELLING, give_aways
+from pipeline.rows.examples.give_aways import TELLING, apart, give_aways
 from pipeline.rows.examples.naming import COMPONENT
 from pipeline.rows.examples.prepared import Examples, as_classes, features_of
+from pipeline.rows.examples.tags import one_by_one
 
 KINDS = ("copy", "near_copy", "component", "later", "unseen")
 _BY_TIME = 0.05  # share of training rows after the middle of what is held out, up to which a split goes by time
@@ -41,7 +42,7 @@ class _Rows:
         label: [N] the label.
         exact: What the rows say.
         near: The same, nearly.
-        classes: Whether the label is a class.
+        each: Classes or tags, each under the number [0, N) of its row; none where the label is a number.
     """
 
     domain: NDArray[Any]
@@ -53,7 +54,7 @@ class _Rows:
     label: "pd.Series[Any]"
     exact: Contents
     near: Contents
-    classes: bool
+    each: "pd.Series[Any]"
 
     @classmethod
     def of(cls, examples: Examples) -> "_Rows":
@@ -63,6 +64,7 @@ class _Rows:
         domain = np.repeat(np.array(list(sizes), dtype=object), list(sizes.values()))
         task = examples.task
         features, label = features_of(every, task), as_classes(every[task.label], task)
+        each = one_by_one(label, task)
         return cls(
             domain=domain,
             place=np.concatenate([np.arange(size) for size in sizes.values()]),
@@ -73,7 +75,7 @@ class _Rows:
             label=label,
             exact=Contents.exact(features, label),
             near=Contents.near(features, label),
-            classes=not isinstance(examples.task, RegressionTask),
+            each=each.iloc[:0] if isinstance(task, RegressionTask) else each,
         )
 
 
@@ -137,9 +139,10 @@ class _Held:
         return self.out & np.isin(contents.row, contents.row[self.train])
 
     def _unseen(self, train: Mask) -> Mask:
-        if not self.rows.classes:
-            return np.zeros(len(self.out), dtype=np.bool_)
-        return np.asarray(self.out & ~self.rows.label.isin(self.rows.label[train & self.rows.known]).to_numpy())
+        each, found = self.rows.each, np.zeros(len(self.out), dtype=np.bool_)
+        owner = each.index.to_numpy(dtype=np.int64)
+        found[owner[~each.isin(each[train[owner]]).to_numpy()]] = True
+        return np.asarray(self.out & found)
 
 
 def audit(examples: Examples, cold_start: bool = False) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -177,11 +180,12 @@ def _told(examples: Examples) -> Iterator[str]:
     """Say which features tell the label by themselves, on training rows."""
     measure = "rank correlation" if isinstance(examples.task, RegressionTask) else "AUROC"
     for domain, view in examples.training(set(examples.frames)).items():
-        for feature, value in give_aways(view).items():
-            yield (
-                f"{domain}: {feature} tells {examples.task.label} by itself ({measure} {value:.4f} on training rows, "
-                f"{TELLING} or more): look whether it is known before the answer is, else leave it out"
-            )
+        for told, one in apart(view):
+            for feature, value in give_aways(one).items():
+                yield (
+                    f"{domain}: {feature} tells {told} by itself ({measure} {value:.4f} on training rows, {TELLING} or "
+                    "more)"
+                )
 
 
 def _marked(rows: _Rows, kind: str, mask: Mask) -> pd.DataFrame:

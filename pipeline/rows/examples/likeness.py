@@ -12,14 +12,14 @@ import pandas as pd
 
 from pipeline import columns as c
 from pipeline.rows.examples.prepared import Examples
-from pipeline.views import FEATURES, UNIT, ClassLabel, Features, View
+from pipeline.views import FEATURES, UNIT, ClassLabel, Features, NumberLabel, TagLabel, View
 
 SHARE_GAP = 0.2  # of a share, above which two parts differ
 RATIO = 2.0  # of a share, likewise
 SPREADS = 0.5  # of a median, in distances between the quartiles of the training rows
 _ERRORS = 3.0
 _MEDIAN_ERROR = 0.93  # of a median, in the same distances, times the root of the rows: of normal values
-_CLASSES = 20  # that are compared, the most frequent first
+_CLASSES = 20  # or tags, that are compared, the most frequent first
 
 Described = dict[str, Any]
 
@@ -28,10 +28,10 @@ def likeness(examples: Examples) -> dict[str, Any]:
     """Compare the target's validation and test rows.
 
     Returns:
-        JSON values: `valid` and `test` with rows, components, the share of each class, by feature the share of rows
-        where it is `missing`, by category the share of rows whose value is `unseen` in training, and the `median` of
-        each number in distances between the quartiles of the training rows; and `differs`, a sentence for each thing
-        that is not alike.
+        JSON values: `valid` and `test` with rows, components, the share of each class or tag, by feature the share of
+        rows where it is `missing`, by category the share of rows whose value is `unseen` in training, and the `median`
+        of each number in distances between the quartiles of the training rows; and `differs`, a sentence for each
+        thing that is not alike.
     """
     training = examples.training({examples.name})[examples.name]
     found = {part: _described(examples.held_out(part), training) for part in (c.VALID, c.TEST)}
@@ -44,21 +44,23 @@ def _described(view: View, training: View) -> Described:
         return {"rows": 0, "components": 0}
     told, known = view.fields[FEATURES], training.fields[FEATURES]
     numbers = {name: (told.table[name], known.table[name]) for name in told.of("number")}
-    if not isinstance(view.label, ClassLabel):
+    if isinstance(view.label, NumberLabel):
         numbers[view.label.name] = pd.Series(view.label.value), pd.Series(training.label.value)
     return {
         "rows": len(view),
         "components": int(view.rows[UNIT].nunique()),
-        "share": _class_shares(view.label) if isinstance(view.label, ClassLabel) else {},
+        "share": {} if isinstance(view.label, NumberLabel) else _class_shares(view.label),
         "missing": {name: _share(told.table[name].isna()) for name in told.types},
         "unseen": _unseen(told, known) if len(training) else {},
         "median": {name: place for name, (own, all_) in numbers.items() if (place := _place(own, all_)) is not None},
     }
 
 
-def _class_shares(label: ClassLabel) -> dict[str, float]:
-    counts = np.bincount(label.value, minlength=len(label.classes)) / len(label.value)
-    chosen = np.argsort(-counts, kind="stable")[:_CLASSES] if len(counts) > 2 else [len(counts) - 1]
+def _class_shares(label: ClassLabel | TagLabel) -> dict[str, float]:
+    tagged = isinstance(label, TagLabel)
+    rows = label.value.sum(axis=0) if tagged else np.bincount(label.value, minlength=len(label.classes))
+    counts = rows / len(label.value)
+    chosen = np.argsort(-counts, kind="stable")[:_CLASSES] if tagged or len(counts) > 2 else [len(counts) - 1]
     return {label.classes[place]: round(float(counts[place]), 4) for place in chosen}
 
 

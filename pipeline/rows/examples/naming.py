@@ -69,6 +69,22 @@ class Hashes:
         return mixed(smallest)  # it names the component; of more rows the smallest would else be smaller
 
 
+def stratified_draw_of(rows: pd.DataFrame, purpose: str, share: float, strata: IntArray) -> Mask:
+    """The same of the components of each stratum [N], so that each keeps its share of them, and at least one.
+
+    A component is of the highest stratum among its rows.
+    """
+    every, owner = np.unique(rows[COMPONENT].to_numpy(), return_inverse=True)
+    stratum = np.full(len(every), -1)
+    np.maximum.at(stratum, owner, strata)
+    order = np.lexsort((Hashes.of_components(rows, purpose), stratum))
+    _, first, size = np.unique(stratum[order], return_index=True, return_counts=True)
+    place = np.arange(len(every)) - np.repeat(first, size)
+    kept = np.empty(len(every), dtype=bool)
+    kept[order] = place < np.repeat(np.maximum(np.round(size * share), 1), size)
+    return np.asarray(kept[owner])
+
+
 def draw_of(rows: pd.DataFrame, purpose: str, share: float) -> Mask:
     """Which rows [N] a share of the components holds: what a smaller share keeps, a larger one keeps too."""
     _, owner = np.unique(rows[COMPONENT].to_numpy(), return_inverse=True)

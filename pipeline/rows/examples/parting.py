@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from pipeline import columns as c
 from pipeline.config import BinaryTask, ExamplesTask, HashSplit, RegressionTask, ShippedSplit, TimeSplit
-from pipeline.data.splits import PART, TEST, TRAIN, VALID
+from pipeline.data.splits import PART, TEST, TRAIN, VALID, span
 from pipeline.errors import DataError
-from pipeline.rows.examples.naming import COMPONENT, Hashes, components, draw_of, names_of
+from pipeline.rows.examples.naming import COMPONENT, Hashes, components, draw_of, names_of, stratified_draw_of
+from pipeline.rows.examples.past import hashed
 from pipeline.rows.examples.tables import NAME
+from pipeline.rows.examples.tags import one_by_one, spelt_once
 from pipeline.rows.kind import Given, Parts, Tables
 
 KEPT = "kept"
@@ -26,6 +28,7 @@ _CLASSES = 20  # that are counted by name
 
 Border = pd.Timestamp | None
 IntArray = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -76,26 +79,32 @@ class PartExamples:
     def _named(self, given: Given) -> pd.DataFrame:
         """The rows with their names and components, in the order of their names."""
         rows = given.tables[NAME]
+        if self.task.entities and c.TIMESTAMP not in rows:
+            raise DataError(
+                f"{given.domain}: {NAME}: what came before a row ({', '.join(self.task.entities)}) needs its time, and "
+                "there is no column 'timestamp'; name it under `columns`, or leave out `entities`."
+            )
+        rows = rows.assign(**{self.task.label: spelt_once(rows[self.task.label], self.task)})
         named = rows.assign(**{c.ROW: names_of(rows)})
         named = named.sort_values(c.ROW, ignore_index=True)
         return named.assign(**{COMPONENT: components(named, self.task.groups)})
 
     def _strata(self, rows: pd.DataFrame) -> IntArray:
-        """[N] -1 without a label, else 0 for numbers, or the class, the most frequent first."""
+        """[N] -1 without a label, else 0 for numbers, or the class, the most frequent first; of tags the rarest."""
         labels = rows[self.task.label]
         if isinstance(self.task, RegressionTask):
             return np.where(labels.isna(), -1, 0)
-        codes = pd.Categorical(labels, categories=labels.value_counts().sort_index(kind="stable").index).codes
-        counts = np.bincount(codes[codes >= 0], minlength=1)
-        rank = np.empty(len(counts), dtype=np.int64)
-        rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
-        return np.where(codes < 0, -1, rank[codes])
+        each = one_by_one(labels, self.task)
+        counts = each.value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable")
+        found = np.full(len(labels), -1)
+        np.maximum.at(found, each.index.to_numpy(dtype=np.int64), counts.index.get_indexer(pd.Index(each)))
+        return found
 
     def _refuse_one_class(self, given: Given, rows: pd.DataFrame) -> None:
         """Nothing can be chosen or judged where all rows are of one class; without labels nothing is chosen here."""
         if isinstance(self.task, RegressionTask) or not given.share:
             return
-        kept = draw_of(rows, f"share {given.draw}", given.share)
+        kept = self._kept(given, rows)
         for code, told in ((VALID, "validation"), (TEST, "the test")):
             held = rows.loc[(rows[PART] == code) & (kept | (code == TEST)), self.task.label].dropna()
             if isinstance(self.task, BinaryTask) and self.task.positive is not None:
@@ -107,24 +116,40 @@ class PartExamples:
                     "or another `share_draw`, or change `split` in the scenario."
                 )
 
+    def _kept(self, given: Given, rows: pd.DataFrame) -> Mask:
+        """Which rows [N] thinning keeps; where it is stratified, of training and validation rows each for itself."""
+        purpose = f"share {given.draw}"
+        if not (given.stratified and given.share):
+            return draw_of(rows, purpose, given.share)
+        strata, kept = self._strata(rows), np.zeros(len(rows), dtype=bool)
+        for code in (TRAIN, VALID):
+            own = (rows[PART] == code).to_numpy()
+            kept[own] = stratified_draw_of(rows[own], purpose, given.share, strata[own])
+        return kept
+
     def _published(self, given: Given, parted: _Parted) -> Parts:
         rows = parted.rows
         part = rows[PART].to_numpy()
-        kept = (part == TEST) | draw_of(rows, f"share {given.draw}", given.share)
+        kept = (part == TEST) | self._kept(given, rows)
         columns = [c.ROW, COMPONENT, PART, KEPT, *(name for name in (c.TIMESTAMP,) if name in rows)]
         declared = [name for name in (*self.task.features, self.task.label) if name in rows]
-        table = rows.assign(**{PART: part.astype(np.int8), KEPT: kept})[[*columns, *declared]]
+        ids = [name for name in dict.fromkeys((*self.task.groups, *self.task.entities)) if name in rows]
+        hidden = {name: hashed(rows[name]) for name in ids}
+        table = rows.assign(**{PART: part.astype(np.int8), KEPT: kept}, **hidden)[[*columns, *ids, *declared]]
         counts = {name: int((part == code).sum()) for code, name in enumerate(c.PARTS)}
         labels = table.loc[kept & (part != TEST), self.task.label]
         known = {"components": int(table[COMPONENT].nunique()), "unlabelled": int(table[self.task.label].isna().sum())}
         if not isinstance(self.task, RegressionTask):
-            every, found = table[self.task.label].value_counts(), labels.value_counts()
-            known |= {f"{label}, to learn from": int(found.get(label, 0)) for label in every.index[:_CLASSES]}
+            every, found = (one_by_one(one, self.task).value_counts() for one in (table[self.task.label], labels))
+            lost = every.index.difference(found.index, sort=True)[:_CLASSES]  # the rarest, which thinning took away
+            shown = dict.fromkeys([*every.index[:_CLASSES], *lost])
+            known |= {f"{label}, to learn from": int(found.get(label, 0)) for label in shown}
 
         def write(folder: Path) -> None:
             table.to_parquet(folder / "rows.parquet", index=False, compression="zstd")
 
-        return Parts(write, counts, int((kept & (part != TEST)).sum()), parted.dropped, known)
+        learnt = int((kept & (part != TEST)).sum())
+        return Parts(write, counts, learnt, parted.dropped, known, span(rows))
 
 
 def _by_hash(rows: pd.DataFrame, strata: IntArray, given: Given) -> _Parted:

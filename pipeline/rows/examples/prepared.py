@@ -7,17 +7,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
 from pipeline import columns as c
-from pipeline.config import BinaryTask, Bridge, ExamplesTask, RegressionTask
+from pipeline.config import BinaryTask, Bridge, ExamplesTask, MultilabelTask, RegressionTask
 from pipeline.data.splits import PART, TEST, TRAIN, VALID
 from pipeline.rows.examples.naming import COMPONENT
 from pipeline.rows.examples.parting import KEPT
-from pipeline.views import FEATURES, ROW, UNIT, ClassLabel, Features, FloatArray, Mask, NumberLabel, View
+from pipeline.rows.examples.past import events_of, told_of
+from pipeline.rows.examples.tags import tag_label, tag_names
+from pipeline.rows.kind import PARTED_UNIT
+from pipeline.views import FEATURES, ROW, UNIT, ClassLabel, Features, FloatArray, Mask, NumberLabel, TagLabel, View
 
 _CODES = {c.TRAIN: TRAIN, c.VALID: VALID, c.TEST: TEST}
 
@@ -33,6 +36,7 @@ class Examples:
         name: The target.
     """
 
+    units: ClassVar[str] = "rows that share no group"
     task: ExamplesTask
     frames: Mapping[str, pd.DataFrame]
     name: str
@@ -41,7 +45,9 @@ class Examples:
     def read(cls, task: ExamplesTask, folders: Mapping[str, Path], target: str) -> Self:
         """What `prepare` published of each domain."""
         names = [*(name for name in folders if name != target), target]
-        return cls(task, {name: pd.read_parquet(folders[name] / "rows.parquet") for name in names}, target)
+        frames = {name: pd.read_parquet(folders[name] / "rows.parquet") for name in names}
+        events = events_of(frames, task)  # of all domains, whichever of them are looked at later
+        return cls(task, {name: one.assign(**told_of(one, events, task)) for name, one in frames.items()}, target)
 
     def of_sources(self) -> "Examples":
         """The sources alone, the first in the target's place."""
@@ -59,6 +65,11 @@ class Examples:
     def with_all_rows(self) -> "Examples":
         """The same as before thinning."""
         return replace(self, frames={**self.frames, self.name: self.frames[self.name].assign(**{KEPT: True})})
+
+    def parted(self) -> pd.DataFrame:
+        """The target's rows that are used, with part, component and time."""
+        frame = self.frames[self.name]
+        return frame[frame[KEPT] | (frame[PART] == TEST)].rename(columns={COMPONENT: PARTED_UNIT})
 
     def training(self, held_back: Collection[str] = ()) -> dict[str, View]:
         """The rows of each domain that may be learnt from, those without a label among them.
@@ -103,11 +114,11 @@ class Examples:
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes of all domains; of yes and no the second is the one that is looked for."""
+        """Names of the classes or tags of all domains; of yes and no the second is the one that is looked for."""
         if isinstance(self.task, BinaryTask):
             return class_names(self.task)
-        labels = [frame[self.task.label].dropna() for frame in self.frames.values()]
-        return tuple(sorted(map(str, pd.unique(pd.concat(labels).to_numpy(dtype=object)))))
+        labels = [frame[self.task.label].dropna().drop_duplicates() for frame in self.frames.values()]
+        return tag_names(pd.concat(labels), self.task)
 
     def _placed(self, target: str, others: Sequence[str]) -> "Examples":
         return replace(self, frames={name: self.frames[name] for name in (*others, target)}, name=target)
@@ -117,12 +128,14 @@ class Examples:
         rows = frame[chosen]
         table = pd.DataFrame({ROW: np.flatnonzero(chosen), UNIT: rows[COMPONENT].to_numpy(dtype=np.int64)})
         label = self._label(rows[self.task.label].mask(np.full(len(rows), hidden)))
-        return View(domain, table, {FEATURES: features_of(rows, self.task)}, (label,))
+        return View(domain, table, {FEATURES: features_of(rows, self.task, past=True)}, (label,))
 
-    def _label(self, values: "pd.Series[Any]") -> ClassLabel | NumberLabel:
+    def _label(self, values: "pd.Series[Any]") -> ClassLabel | TagLabel | NumberLabel:
         name, missing = self.task.label, values.isna().to_numpy()
         if isinstance(self.task, RegressionTask):
             return NumberLabel(_floats(values), name)
+        if isinstance(self.task, MultilabelTask):
+            return tag_label(values, self.classes, self.task)
         if isinstance(self.task, BinaryTask):
             looked_for = True if self.task.positive is None else self.task.positive
             found = (values == looked_for).to_numpy(dtype=np.int64, na_value=0)
@@ -143,10 +156,14 @@ def as_classes(labels: "pd.Series[Any]", task: ExamplesTask) -> "pd.Series[Any]"
     return (labels == task.positive).astype(object).where(labels.notna(), None)
 
 
-def features_of(rows: pd.DataFrame, task: ExamplesTask) -> Features:
-    """The declared features of some rows; one that the table does not have is missing in all of them."""
+def features_of(rows: pd.DataFrame, task: ExamplesTask, *, past: bool = False) -> Features:
+    """The declared features of some rows, with what the past says of them or without.
+
+    One that the table does not have is missing in all of them.
+    """
+    types = {**task.features, **(task.past if past else {})}
     columns: dict[str, object] = {}
-    for name, kind in task.features.items():
+    for name, kind in types.items():
         values = rows[name] if name in rows else pd.Series(np.full(len(rows), None, dtype=object))
         if kind in ("number", "flag"):
             columns[name] = _floats(values)
@@ -154,7 +171,7 @@ def features_of(rows: pd.DataFrame, task: ExamplesTask) -> Features:
             columns[name] = pd.to_datetime(values, utc=True).dt.as_unit("us").array
         else:
             columns[name] = values.astype(object).where(values.notna(), None).to_numpy(dtype=object)
-    return Features(pd.DataFrame(columns), dict(task.features))
+    return Features(pd.DataFrame(columns), types)
 
 
 def _floats(values: "pd.Series[Any]") -> FloatArray:

@@ -5,7 +5,7 @@ Shapes: n requests, K classes.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,19 +17,22 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline import columns as c
-from pipeline.config import BinaryTask, ExamplesTask, FeatureType, MulticlassTask, RegressionTask
+from pipeline.config import BinaryTask, ExamplesTask, MulticlassTask, MultilabelTask, RegressionTask
 from pipeline.config.tasks import Task
 from pipeline.data.casting import Place, cast
+from pipeline.data.tables import Type
 from pipeline.data.tokens import stable_hash
 from pipeline.errors import ConfigError, DataError, StorageError
+from pipeline.rows.examples.past import Events, events_of, hashed, told_of
 from pipeline.rows.examples.prepared import Examples, class_names, features_of
 from pipeline.rows.examples.tables import TYPES
+from pipeline.rows.examples.tags import joined
 from pipeline.rows.kind import PackageInfo
 from pipeline.views import FEATURES, Features, Mask, View
 
 UNKNOWN, THRESHOLD, PROBABILITY = "unknown", "threshold", "probability"
 _SHARED = 10  # rows that must have a value before it is shown as typical
-_FILES = ("task.json", "requests.json", "values.parquet", "learnt.parquet")
+_TABLES = ("values.parquet", "learnt.parquet", "events.parquet")
 Hashes = NDArray[np.uint64]
 
 
@@ -44,6 +47,7 @@ class ServedExamples:
         values: Hashes of the values that each category had in training, sorted.
         names: Hashes of the names of the rows that were learnt from, of all domains, sorted.
         typical: Requests that show how it is asked.
+        events: When something happened to the values of each entity, as far as the model's tables go.
     """
 
     info: PackageInfo
@@ -52,25 +56,28 @@ class ServedExamples:
     values: Mapping[str, Hashes]
     names: Hashes
     typical: Sequence[Mapping[str, Any]]
+    events: Mapping[str, Events] = field(default_factory=dict)
 
     @property
     def requests(self) -> dict[str, str]:
         """The features, and a name for the row that comes back with the answer."""
-        return dict.fromkeys((*self.task.features, c.ROW), "any")
+        dated = (c.TIMESTAMP,) if self.task.entities else ()
+        return dict.fromkeys((*self.task.features, *self.task.entities, *dated, c.ROW), "any")
 
     def answer(self, frame: pd.DataFrame, params: Mapping[str, Any]) -> pd.DataFrame:
         """Predict the label of each row.
 
         Args:
-            frame: A column for each declared feature, in any order; an empty value is one that is not known. Other
-                columns are not looked at, but for `row_id`.
+            frame: A column for each declared feature and entity, in any order; an empty value is one that is not known.
+                Other columns are not looked at, but for `row_id` and, with entities, `timestamp`: only what lies before
+                it counts. Without one it is now.
             params: None are known.
 
         Returns:
             request (row number from 0), row_id where it was given, the label under its name, `probability` (of the
-            class that is looked for; of several classes, of the one that is told, and one column for each), `threshold`
-            (from which yes is told), `unknown` (how many categories have a value that no row had when the model
-            learnt).
+            class that is looked for; of several classes, of the one that is told, and one column for each; of tags one
+            column for each), `threshold` (from which yes is told), `unknown` (how many categories have a value that no
+            row had when the model learnt).
 
         Raises:
             DataError: a feature is missing, or a value is not of its type; the message names column and row.
@@ -97,7 +104,7 @@ class ServedExamples:
         if prepared.task.as_rows() != self.task.as_rows():
             raise ConfigError(
                 f"task: {self.info.scenario} now declares other columns than the model that serves was made for "
-                "(label, features, groups or positive); give the changed scenario a name of its own."
+                "(label, how it is read, features or groups); give the changed scenario a name of its own."
             )
         return self.predictor
 
@@ -110,18 +117,26 @@ class ServedExamples:
         return [dict(one) for one in self.typical]
 
     def _read(self, frame: pd.DataFrame) -> Features:
-        if missing := [name for name in self.task.features if name not in frame]:
+        wanted = (*self.task.features, *self.task.entities)
+        if missing := [name for name in wanted if name not in frame]:
             raise DataError(
-                f"request: the columns {', '.join(missing)} are missing; expected {', '.join(self.task.features)}, "
+                f"request: the columns {', '.join(missing)} are missing; expected {', '.join(wanted)}, "
                 "where an empty value is one that is not known."
             )
         if frame.empty:
             raise DataError("request: expected at least one row, got none.")
-        read = {name: _cast(frame[name], kind, name) for name, kind in self.task.features.items()}
+        read = {name: _read_as(frame[name], TYPES[kind], name) for name, kind in self.task.features.items()}
         for name, kind in self.task.features.items():
             if kind == "number" and (far := np.flatnonzero(np.isinf(read[name].to_numpy(dtype=np.float64)))).size:
                 raise DataError(f"request: column {name!r}, row {far[0] + 1}: expected a finite number.")
-        return features_of(pd.DataFrame(read), self.task)
+        return features_of(pd.DataFrame(read).assign(**self._past(frame)), self.task, past=True)
+
+    def _past(self, frame: pd.DataFrame) -> dict[str, Any]:
+        """What happened before each row, or until now."""
+        ids = {name: hashed(_read_as(frame[name], "id", name)) for name in self.task.entities}
+        if c.TIMESTAMP in frame and ids:
+            ids[c.TIMESTAMP] = _read_as(frame[c.TIMESTAMP], "time", c.TIMESTAMP)
+        return told_of(pd.DataFrame(ids, index=range(len(frame))), self.events, self.task, now=True)
 
     def _unknown(self, features: Features) -> NDArray[np.int64]:
         unknown = np.zeros(len(features.table), dtype=np.int64)
@@ -155,10 +170,20 @@ class ServeExamples:
         })  # fmt: skip
         pq.write_table(values, folder / "values.parquet", compression="zstd")
         learnt = [stable_hash(prepared.names(name, view.take(view.label.known))) for name, view in views.items()]
+        happened = events_of(prepared.frames, task)
+        events = pa.table({
+            "entity": pa.array(np.repeat(np.array(list(happened), dtype=object),
+                                         [len(one.time) for one in happened.values()]), pa.string()),
+            "value": pa.array(np.concatenate([np.empty(0, np.uint64), *(one.value for one in happened.values())])),
+            "time": pa.array(np.concatenate([np.empty(0, np.int64), *(one.time for one in happened.values())])),
+        })  # fmt: skip
+        pq.write_table(events, folder / "events.parquet", compression="zstd")
         names = pa.table({"row": pa.array(np.unique(np.concatenate(learnt)), pa.uint64())})
         pq.write_table(names, folder / "learnt.parquet", compression="zstd")
         (folder / "task.json").write_text(task.model_dump_json(indent=1), encoding="utf-8")
-        typical = [_typical(views[prepared.name].fields[FEATURES]), dict.fromkeys(task.features)]
+        wanted = (*task.features, *task.entities)
+        known = _typical(views[prepared.name].fields[FEATURES])
+        typical = [{name: known.get(name) for name in wanted}, dict.fromkeys(wanted)]
         (folder / "requests.json").write_text(json.dumps(typical, indent=1, allow_nan=False), encoding="utf-8")
 
     def read(self, folder: Path, info: PackageInfo, predictor: Any) -> ServedExamples:
@@ -170,21 +195,28 @@ class ServeExamples:
         try:
             task = TypeAdapter(Task).validate_json((folder / "task.json").read_text(encoding="utf-8"))
             typical = json.loads((folder / "requests.json").read_text(encoding="utf-8"))
-            values, learnt = (pd.read_parquet(folder / name) for name in _FILES[2:])
+            values, learnt, events = (pd.read_parquet(folder / name) for name in _TABLES)
         except (OSError, ValidationError, ValueError, pa.ArrowInvalid) as error:
             raise StorageError(f"{folder}: expected a package of a served model ({error}).") from error
         assert isinstance(task, ExamplesTask)
         met = {str(name): one["value"].to_numpy() for name, one in values.groupby("feature", observed=True)}
-        return ServedExamples(info, predictor, task, met, learnt["row"].to_numpy(), typical)
+        happened = {
+            entity: Events(own["value"].to_numpy(), own["time"].to_numpy())
+            for entity in task.entities
+            for own in [events[events["entity"] == entity]]
+        }
+        return ServedExamples(info, predictor, task, met, learnt["row"].to_numpy(), typical, happened)
 
 
-def _cast(values: "pd.Series[Any]", kind: FeatureType, name: str) -> "pd.Series[Any]":
+def _read_as(values: "pd.Series[Any]", kind: Type, name: str) -> "pd.Series[Any]":
     """A column of a request as the tables of the scenario are read."""
+    own = values.array  # PyArrow asks a column of times with a zone in a way that pandas gives up
     try:
-        given = pa.chunked_array([pa.array(values, from_pandas=True)])
+        plain = own if hasattr(own, "__arrow_array__") else values.to_numpy()
+        given = pa.chunked_array([pa.array(plain, from_pandas=True)])
     except (pa.ArrowInvalid, pa.ArrowTypeError):  # of several types, as JSON may have them: each by its spelling
         given = pa.chunked_array([pa.array([None if one is None else str(one) for one in values], pa.string())])
-    found: pd.Series[Any] = cast(given, TYPES[kind], Place("request", name)).to_pandas()
+    found: pd.Series[Any] = cast(given, kind, Place("request", name)).to_pandas()
     return found
 
 
@@ -225,6 +257,14 @@ def _several(predictor: Any, task: ExamplesTask, features: Features) -> dict[str
     return {task.label: classes[place_n], PROBABILITY: probabilities_nK[np.arange(len(place_n)), place_n], **each}
 
 
+def _tags(predictor: Any, task: ExamplesTask, features: Features) -> dict[str, Any]:
+    """The tags that are told, as a label spells them, and the probability of each tag."""
+    assert isinstance(task, MultilabelTask)
+    probabilities_nK = predictor.probabilities(features)
+    each = {f"{PROBABILITY}_{name}": probabilities_nK[:, k] for k, name in enumerate(predictor.classes)}
+    return {task.label: joined(predictor.decided(probabilities_nK), predictor.classes, task), **each}
+
+
 def _numbers(predictor: Any, task: ExamplesTask, features: Features) -> dict[str, Any]:
     return {task.label: predictor.values(features)}
 
@@ -233,5 +273,6 @@ def _numbers(predictor: Any, task: ExamplesTask, features: Features) -> dict[str
 ANSWERS: dict[type[ExamplesTask], Callable[[Any, ExamplesTask, Features], dict[str, Any]]] = {
     BinaryTask: _binary,
     MulticlassTask: _several,
+    MultilabelTask: _tags,
     RegressionTask: _numbers,
 }

@@ -35,7 +35,7 @@ def examples_kind(task: ExamplesTask) -> TableKind:
         columns=(
             Column(c.DOMAIN, "id", required=True),
             Column(c.ROW, "id"),
-            *(Column(name, "id") for name in task.groups),
+            *(Column(name, "id") for name in dict.fromkeys((*task.groups, *task.entities))),
             Column(c.TIMESTAMP, "time"),
             Column(c.SPLIT, "text"),
             *(Column(name, kind) for name, kind in features.items()),

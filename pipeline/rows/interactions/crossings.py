@@ -1,15 +1,21 @@
 """What only shows when the domains are looked at together: sizes, bridges, quarantine shares, labels."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline import columns as c
-from pipeline.config import Bridge, CheckSettings, ColdUsersSplit, ShippedSplit
-from pipeline.data.rules import Check, Severity
-from pipeline.rows.figures import Figures, Told
+from pipeline.config import Bridge, CheckSettings, ColdUsersSplit, HashSplit, ShippedSplit
+from pipeline.data.rules import Check
+from pipeline.data.splits import FEWEST_ROWS, order_column
+from pipeline.rows.figures import SHARE, Figures, Told
 from pipeline.rows.kind import CleanTables
+
+STRANGE = 0.1  # where nine of ten items of either table are not in the other, they are tables of different things
+DESCRIBED = 0.9  # catalogues have lost some of the items that were once sold, but not one in ten
 
 
 def crossing_checks(
@@ -22,20 +28,29 @@ def crossing_checks(
     """
     figures = Figures.of_sizes(settings, domains, "interactions")
     rows = domains[settings.target].tables["interactions"]
-    for bridge, (what, count) in _bridges(settings, domains).items():
+    for bridge, (what, both, whole) in _bridges(settings, domains).items():
         if bridge in settings.bridges:
-            unknown = bridge == "users" and not settings.target_labels and rows.empty
-            severity: Severity = "warning" if unknown else "critical"  # customers of a shop without rows are not known
             told = Told(
-                f"bridge_{bridge}", f"at least 1, because bridges names {bridge!r}",
+                f"bridge_{bridge}", f"because bridges names {bridge!r}",
                 f"look whether the domains write their ids alike, or take {bridge!r} out of the scenario's bridges",
             )  # fmt: skip
-            figures.expect(what, count, severity, told, min_value=1)
+            # customers of a shop without rows are not known
+            unknown = bridge == "users" and not settings.target_labels and rows.empty
+            figures.expect_bridge(SHARE + what, both, whole, told, unknown=unknown)
+    for name, column in (("users", c.USER), ("items", c.ITEM)):
+        if name in settings.bridges:
+            found = _common(settings, domains, column)
+            figures.tell(f"{SHARE}the {found.sources:,} {name} of the sources that are in {settings.target}",
+                         found.both / max(found.sources, 1), f"bridge_{name}")  # fmt: skip
+    for name, domain in domains.items():
+        _described(figures, name, domain)
+        figures.expect_no_heavy(name, domain.tables["interactions"], (c.USER, c.ITEM))
+        figures.expect_values(name, _used(domain))
     for part, count in _labels(settings, rows).items():
         name, rule = f"{part} rows of {settings.target}", f"{part}_labels"
         if settings.target_labels:
             told = Told(rule, f"at least 1 {part} row of the target by the split {settings.split.kind!r}",
-                        "deliver target rows of that part, or choose another split")  # fmt: skip
+                        f"deliver {settings.split.asks}, or choose another split")  # fmt: skip
             figures.expect(name, count, "critical", told, min_value=1)
         elif part == c.TEST:
             told = Told(rule, "at least 1 test row of the target, so that the gate can judge without a person",
@@ -44,22 +59,61 @@ def crossing_checks(
     return figures.table()
 
 
-def _bridges(settings: CheckSettings, domains: Mapping[str, CleanTables]) -> dict[Bridge, tuple[str, int]]:
-    """What each bridge stands on, and how much of it there is between the sources together and the target."""
-    titled = min(
-        max((_titled(domains[name]) for name in settings.sources), default=0), _titled(domains[settings.target])
-    )
+def _bridges(settings: CheckSettings, domains: Mapping[str, CleanTables]) -> dict[Bridge, tuple[str, int, int]]:
+    """What each bridge stands on: of what, how many of them are in common, and how many there are."""
+    target = settings.target
+    users, items = (_common(settings, domains, column) for column in (c.USER, c.ITEM))
+    titled = {name: _titled(domain) for name, domain in domains.items()}
+    richest = max(settings.sources, key=lambda name: titled[name][0])
+    poorer = min((richest, target), key=lambda name: titled[name][0])
     return {
-        "users": ("users of the target who are in a source", _common(settings, domains, c.USER)),
-        "items": ("items of the target that are in a source", _common(settings, domains, c.ITEM)),
-        "item_features": ("items with a title, in the poorer of source and target", titled),
+        "users": (f"the {users.target:,} users of {target} who are in a source", users.both, users.target),
+        "items": (f"the {items.target:,} items of {target} that are in a source", items.both, items.target),
+        "item_features": (f"the {titled[poorer][1]:,} items of {poorer} that have a title", *titled[poorer]),
     }
 
 
-def _common(settings: CheckSettings, domains: Mapping[str, CleanTables], column: str) -> int:
-    ids = {name: _ids(domains[name], column) for name in settings.domains}
-    sources = np.concatenate([ids[name] for name in settings.sources])
-    return int(pd.Index(ids[settings.target]).isin(pd.Index(sources)).sum())
+@dataclass(frozen=True)
+class _Common:
+    """Ids that the target and the sources together have, and those that are in both."""
+
+    target: int
+    sources: int
+    both: int
+
+
+def _common(settings: CheckSettings, domains: Mapping[str, CleanTables], column: str) -> _Common:
+    own = pd.Index(_ids(domains[settings.target], column)).unique()
+    others = pd.Index(np.concatenate([_ids(domains[name], column) for name in settings.sources])).unique()
+    return _Common(len(own), len(others), int(own.isin(others).sum()))
+
+
+def _described(figures: Figures, name: str, domain: CleanTables) -> None:
+    """Compare the items of the rows with the table that describes them: two spellings double the catalogue."""
+    rows, items = domain.tables["interactions"], domain.tables.get("items")
+    if items is None or rows.empty:
+        return
+    taken, described = pd.Index(rows[c.ITEM].dropna().unique()), pd.Index(items[c.ITEM].dropna().unique())
+    both = int(taken.isin(described).sum())
+    known, used = both / max(len(taken), 1), both / max(len(described), 1)
+    remedy = "look whether both tables write the ids of items alike, such as 007 and 7"
+    what = f"{SHARE}the {len(taken):,} items with rows of {name} that are in its items table"
+    strange = Told("items_described", f"at least {STRANGE:.0%} of them, or of the items table, in both: a table that "
+                   "hardly shares an id with the rows is of other items, and would double the catalogue",
+                   f"{remedy}, or leave the items table out")  # fmt: skip
+    figures.expect(what, known, "critical", strange, min_value=STRANGE if used < STRANGE else 0)
+    if known >= STRANGE or used >= STRANGE:
+        told = Told("items_partly_described", f"at least {DESCRIBED:.0%}", f"{remedy}; the others have no words")
+        figures.expect(what, known, "warning", told, min_value=DESCRIBED)
+    figures.tell(f"{SHARE}the {len(described):,} items of the items table of {name} that have rows", used,
+                 "items_described")  # fmt: skip
+
+
+def _used(domain: CleanTables) -> "dict[str, pd.Series[Any]]":
+    """The columns that tell something of rows and items, beside their ids."""
+    used = {"interactions": (c.TIMESTAMP,), "items": (c.TITLE, c.CATEGORY)}
+    tables = {table: domain.tables[table] for table in used if table in domain.tables and len(domain.tables[table])}
+    return {column: frame[column] for table, frame in tables.items() for column in used[table] if column in frame}
 
 
 def _ids(domain: CleanTables, column: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
@@ -68,9 +122,10 @@ def _ids(domain: CleanTables, column: str) -> np.ndarray[tuple[int], np.dtype[np
     return np.concatenate([np.empty(0, dtype=object), *(frame[column].dropna().unique() for frame in frames)])
 
 
-def _titled(domain: CleanTables) -> int:
-    items = domain.tables.get("items")
-    return int(items[c.TITLE].notna().sum()) if items is not None and c.TITLE in items else 0
+def _titled(domain: CleanTables) -> tuple[int, int]:
+    """Items with a title, and all items."""
+    items, every = domain.tables.get("items"), len(pd.Index(_ids(domain, c.ITEM)).unique())
+    return (int(items[c.TITLE].notna().sum()) if items is not None and c.TITLE in items else 0), every
 
 
 def _labels(settings: CheckSettings, target: pd.DataFrame) -> dict[str, int]:
@@ -82,7 +137,10 @@ def _labels(settings: CheckSettings, target: pd.DataFrame) -> dict[str, int]:
     if isinstance(split, ColdUsersSplit):
         test = int(split.test * len(target))  # about: who is cold hangs on the sources too
         return {c.TRAIN: len(target) - test, c.TEST: test}
-    ordered = next((name for name in (c.TIMESTAMP, c.POSITION) if name in target), None)
+    if isinstance(split, HashSplit):
+        tested = int((target[c.USER].value_counts() >= FEWEST_ROWS).sum())
+        return {c.TRAIN: len(target) - 2 * tested, c.TEST: tested}
+    ordered = order_column(target)
     dated = target[target[ordered].notna()] if ordered else target.iloc[:0]
     if split.kind == "time":
         test = int(split.test * len(dated))

@@ -8,6 +8,7 @@ Kinds of mark:
 - `twin`: the row's item has a twin in another domain and the row's user has it there in training;
 - `repeated`: the same user and item are in the domain's training rows, or in an earlier row of the test;
 - `later`: a training row of the same user, in any domain, is later than the row;
+- `order`: a training row of the same user is of the same order, or of the same time;
 - `unseen`: the row's user or item has no training row in the domain, though the scenario does not expect that.
 """
 
@@ -20,10 +21,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline import columns as c
-from pipeline.rows.interactions.prepared import PART_CODES, DomainData, Domains
+from pipeline.rows.interactions.prepared import BASKET, PART_CODES, DomainData, Domains
 from pipeline.rows.interactions.twins import twin_pairs
 
-KINDS = ("twin", "repeated", "later", "unseen")
+KINDS = ("twin", "repeated", "later", "order", "unseen")
 Mask = NDArray[np.bool_]
 Ids = NDArray[np.int64]
 _NEVER = np.iinfo(np.int64).min  # what NumPy makes of a missing time
@@ -72,6 +73,7 @@ def audit(domains: Domains, cold_start: bool = False) -> tuple[pd.DataFrame, dic
             "twin": _twins(side, sides, pairs),
             "repeated": _repeated(side),
             "later": _later(side, latest),
+            "order": _torn(side),
             "unseen": _unseen(side) & (not cold_start),
         }
         marks += [_marked(side, kind, mask) for kind, mask in masks.items()]
@@ -140,6 +142,7 @@ def _choosing(side: _Side, sides: list[_Side], pairs: dict[tuple[int, int], Ids]
         "twin": _twins(side, sides, pairs),
         "repeated": _repeated(side),
         "later": _later(side, _latest_training([side, *others], users)),
+        "order": _torn(side),
     }
 
 
@@ -187,6 +190,19 @@ def _later(side: _Side, latest: Ids) -> Mask:
     if time is None:
         return np.zeros(len(side.user), dtype=bool)
     return side.test & (time > _NEVER) & (latest[side.user] > time)
+
+
+def _torn(side: _Side) -> Mask:
+    """Rows whose order trains as well: who bought the bread of a basket bought its butter."""
+    rows = side.data.rows
+    if BASKET in rows:
+        basket = rows[BASKET].to_numpy()
+    elif (time := side.time) is not None:
+        together = pd.DataFrame({"user": side.user, "time": time}).groupby(["user", "time"]).ngroup().to_numpy()
+        basket = np.where(time > _NEVER, together, -1 - np.arange(len(time)))
+    else:
+        return np.zeros(len(side.user), dtype=bool)
+    return np.asarray(side.test & np.isin(basket, basket[side.train]))
 
 
 def _unseen(side: _Side) -> Mask:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline import columns as c
-from pipeline.config import ColdUsersSplit, LeaveLastOutSplit, ShippedSplit, TimeSplit
+from pipeline.config import ColdUsersSplit, HashSplit, LeaveLastOutSplit, RankingTask, ShippedSplit, TimeSplit
 from pipeline.data import splits
 from pipeline.data.cold_users import cold_users
 from pipeline.data.duplicates import settle_pairs
@@ -46,6 +46,11 @@ def _last_out(given: Given, sources: Mapping[str, Tables]) -> Bordered:
     return splits.leave_last_out(given.tables["interactions"], given.domain), _by_user
 
 
+def _by_hash(given: Given, sources: Mapping[str, Tables]) -> Bordered:
+    del sources
+    return splits.by_user_hash(given.tables["interactions"], given.split), _no_border
+
+
 def _cold_users(given: Given, sources: Mapping[str, Tables]) -> Bordered:
     known = {user for tables in sources.values() for user in tables["interactions"][c.USER].unique()}
     return cold_users(given.tables["interactions"], given.split, known, given.domain), _by_user
@@ -57,12 +62,15 @@ TARGETS: dict[type[Any], Callable[[Given, Mapping[str, Tables]], Bordered]] = {
     TimeSplit: _by_time,
     LeaveLastOutSplit: _last_out,
     ColdUsersSplit: _cold_users,
+    HashSplit: _by_hash,
 }
 
 
 @dataclass(frozen=True)
 class PartInteractions:
     """Interactions as prepared domains."""
+
+    task: RankingTask
 
     def target(self, given: Given, sources: Mapping[str, Tables]) -> tuple[Parts, Border]:
         """Part the target's rows; a target without any row has nothing to part.
@@ -73,9 +81,9 @@ class PartInteractions:
         given, repeated = _settled(given)
         rows = given.tables["interactions"]
         if rows.empty:
-            return _published(given, Parted(rows.assign(**{splits.PART: 0})))[1], None
+            return _published(given, Parted(rows.assign(**{splits.PART: 0})), self.task)[1], None
         parted, border = TARGETS[type(given.split)](given, sources)
-        data, parts = _published(given, parted, repeated)
+        data, parts = _published(given, parted, self.task, repeated)
         return parts, border(data)
 
     def source(self, given: Given, border: Border) -> Parts:
@@ -93,7 +101,7 @@ class PartInteractions:
             parted = Parted(splits.with_hashed_valid(first), {"repeated": len(rows) - len(first)})
         else:
             parted = splits.source_before(rows, border, given.domain)
-        return _published(given, parted, repeated)[1]
+        return _published(given, parted, self.task, repeated)[1]
 
 
 def _settled(given: Given) -> tuple[Given, int]:
@@ -104,7 +112,9 @@ def _settled(given: Given) -> tuple[Given, int]:
     return replace(given, tables={**given.tables, "interactions": settled}), len(rows) - len(settled)
 
 
-def _published(given: Given, parted: Parted, repeated: int = 0) -> tuple[DomainData, Parts]:
+def _published(given: Given, parted: Parted, task: RankingTask, repeated: int = 0) -> tuple[DomainData, Parts]:
+    span = splits.span(parted.rows)
+    parted = splits.with_enough_rows(parted, task.min_rows.users, task.min_rows.items)
     items: pd.DataFrame | None = given.tables.get("items")
     data = DomainData.build(given.domain, parted.rows, items, given.share, given.draw)
     part = data.rows["part"]
@@ -114,4 +124,4 @@ def _published(given: Given, parted: Parted, repeated: int = 0) -> tuple[DomainD
     if repeated:
         dropped["repeated"] = dropped.get("repeated", 0) + repeated
     known = {"users": len(data.users), "catalogue": len(data.items), "words": data.has_text}
-    return data, Parts(data.write, counts, kept, dropped, known)
+    return data, Parts(data.write, counts, kept, dropped, known, span)

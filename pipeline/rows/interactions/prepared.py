@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,11 @@ from scipy import sparse
 
 from pipeline import columns as c
 from pipeline.config import Bridge
-from pipeline.data.splits import PART, TEST, is_kept, order_column
+from pipeline.data.splits import PART, TEST, baskets, is_kept, order_column
+from pipeline.rows.kind import PARTED_UNIT
 from pipeline.views import PAST, ROW, UNIT, IntArray, ItemLabel, Past, View, taken_elsewhere
 
+BASKET = "basket"
 PART_CODES = {part: code for code, part in enumerate(c.PARTS)}  # 0 train, 1 valid, 2 test
 
 
@@ -26,9 +29,9 @@ class DomainData:
 
     `rows` has the columns user, item (dense ids, int32), part (0 train, 1 valid, 2 test; int8), kept (bool: False where
     thinning took a training or validation row away) and, where the data has time, timestamp, else position where it has
-    that; sorted by user and item. A validation row is a training row too, held out while settings are chosen.
-    `items` has item_id, its training count `train_count` (kept rows for training and validation) and, where titles
-    exist, title and category as they were brought.
+    that, and `basket` where rows name their order; sorted by user and item. A validation row is a training row too,
+    held out while settings are chosen. `items` has item_id, its training count `train_count` (kept rows for training
+    and validation) and, where titles exist, title and category as they were brought.
     """
 
     name: str
@@ -66,6 +69,7 @@ class DomainData:
                 PART: rows[PART].to_numpy(dtype=np.int8),
                 "kept": kept,
                 **({order: rows[order].array} if order else {}),
+                **({BASKET: baskets(rows).to_numpy()} if c.ORDER in rows else {}),
             }
         ).sort_values(["user", "item", PART, *([order] if order else [])], ignore_index=True)
         trained = table.loc[table["kept"] & (table[PART] != TEST), "item"]
@@ -99,6 +103,7 @@ class DomainData:
 class Domains:
     """Source domains and the target over one index of users, which is made anew whenever domains meet."""
 
+    units: ClassVar[str] = "users"
     sources: tuple[DomainData, ...]
     target: DomainData
 
@@ -133,6 +138,11 @@ class Domains:
         trained = rows.loc[rows["part"] != PART_CODES[c.TEST], "item"]
         counts = np.bincount(trained, minlength=len(items)).astype(np.int64)
         return Domains(self.sources, replace(self.target, rows=rows, items=items.assign(train_count=counts)))
+
+    def parted(self) -> pd.DataFrame:
+        """The target's rows that are used, with part, user and time."""
+        rows = self.target.rows
+        return rows[rows["kept"] | (rows["part"] == PART_CODES[c.TEST])].rename(columns={"user": PARTED_UNIT})
 
     @cached_property
     def users(self) -> pd.Index:

@@ -1,0 +1,151 @@
+"""Forgetting a person: what holds the id, or was made of its rows, goes; a list keeps later runs from reading them."""
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import columns as c
+from pipeline.data.pseudonyms import key_id, pseudonym, read_key
+from pipeline.errors import ConfigError, StorageError, UserError
+from pipeline.folders import META, Home, exclusive, manifest_hash, read_json, storage_errors, vanish
+from pipeline.registry.forget import HeldVersion, delete_version, held_versions
+from pipeline.results import CLEAN, INGEST, PREPARE, Step
+from pipeline.runs.run import alone, planned
+from pipeline.runs.transaction import facts_of
+from pipeline.scenarios import load_scenario
+
+TABLES: tuple[Step[Any], ...] = (INGEST, CLEAN, PREPARE)  # one folder a domain: that of another one holds nobody else
+
+
+@dataclass(frozen=True)
+class Held:
+    """What holds a person: runs and folders of steps below the home, and versions of models."""
+
+    ids: tuple[str, ...]  # as they are published
+    runs: tuple[Path, ...]
+    folders: tuple[Path, ...]
+    versions: tuple[HeldVersion, ...]
+
+    @property
+    def serving(self) -> tuple[HeldVersion, ...]:
+        """The versions that serve."""
+        return tuple(one for one in self.versions if one.serves)
+
+
+def ids_of(home: Home, user: str, scenario: str | None) -> tuple[str, ...]:
+    """How a user is called in what is published: as brought, or by a pseudonym of the key in the environment.
+
+    Raises:
+        ConfigError: the key that is needed is not set, or no table here was made with it.
+    """
+    if scenario:
+        known = load_scenario(scenario)
+        return (user,) if known.pseudonymous or known.embedded else (pseudonym(user, read_key()),)
+    used = {facts_of(INGEST, folder).key for folder in _folders(home, INGEST)}
+    if not used - {None}:
+        return (user,)
+    key = read_key()
+    if key_id(key) not in used:
+        raise ConfigError(
+            "CROSSLIFT_KEY: no table here has pseudonyms of this key, so that nobody could be found; set the key with "
+            "which they were made."
+        )
+    return (user, pseudonym(user, key))
+
+
+def find_held(home: Home, ids: Collection[str], scenario: str | None) -> Held:
+    """Find all that holds one of the ids, or was made of their rows.
+
+    Args:
+        home: Where to look.
+        ids: As they are published.
+        scenario: The only one whose runs and models are looked at; None: all.
+
+    Raises:
+        StorageError: the registry cannot be reached or a record is damaged.
+    """
+    plans = {run: planned(run) or {} for run in _visible(home.root / "runs")}
+    columns = {c.USER, *(name for plan in plans.values() for name in plan.get("scenario", {}).get("personal", ()))}
+    own = {run: plan for run, plan in plans.items() if not scenario or plan.get("scenario", {}).get("name") == scenario}
+    named = {run: {*_named(home, run)} for run in own}
+    mine = {folder for folders in named.values() for folder in folders}
+    holders = {
+        folder for step in _visible(home.root / "steps") for folder in _visible(step)
+        if (not scenario or folder in mine or _made_by(folder) == scenario) and _holds(folder, columns, ids)
+    }  # fmt: skip
+    tables = {step.name for step in TABLES}
+    runs = tuple(run for run, folders in named.items() if folders & holders)
+    others = {folder for run in plans if run not in runs for folder in _named(home, run)}  # read none of these rows
+    made = {folder for run in runs for folder in named[run] if folder.parent.name not in tables} - others
+    made = {folder for folder in made if folder.exists()}
+    manifests = {manifest_hash(folder) for folder in holders}
+    names = {str(own[run].get("run_id", "")) for run in runs}
+    versions = held_versions(home, manifests, names, lambda folder: _holds(folder, columns, ids), scenario)
+    return Held(tuple(ids), runs, tuple(sorted(holders | made)), tuple(versions))
+
+
+def remove_held(home: Home, held: Held) -> None:
+    """Remove what was found, versions first: a repeat finds what is left.
+
+    Raises:
+        UserError: one of the versions serves, or one of the runs is running; nothing is removed.
+        StorageError: a folder or the store cannot be written.
+    """
+    with exclusive(home.lock("promote")), ExitStack() as stack:
+        if held.serving:
+            which = ", ".join(f"{one.name} version {one.version}" for one in held.serving)
+            names = ", ".join(dict.fromkeys(one.name.removeprefix("crosslift.") for one in held.serving))
+            raise UserError(
+                f"{which} serves and was made of these rows, so nothing was removed yet. No run reads the rows from "
+                f"now on: run the scenario again ({names}), so that a model without them is promoted, then repeat "
+                "this command."
+            )
+        for run in held.runs:
+            stack.enter_context(alone(home, str((planned(run) or {}).get("run_id", run.name))))
+        for version in held.versions:
+            delete_version(home, version)
+        for path in (*held.runs, *held.folders):
+            with storage_errors(path.parent):
+                if path.exists():
+                    vanish(path)
+
+
+def _holds(folder: Path, columns: Iterable[str], ids: Collection[str]) -> bool:
+    """Whether a table below a folder has one of the ids in one of the columns."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    wanted = pa.array(list(ids), pa.string())
+    for path in folder.rglob("*.parquet"):
+        schema = pq.read_schema(path)
+        for name in set(columns) & set(schema.names):
+            values = pq.read_table(path, columns=[name])[name]
+            if pc.any(pc.is_in(values.cast(pa.string()), wanted)).as_py():
+                return True
+    return False
+
+
+def _named(home: Home, run: Path) -> Iterator[Path]:
+    for record in (run / "results").glob("*.json"):
+        try:
+            yield home.root / str(read_json(record)["folder"])
+        except (KeyError, TypeError) as error:
+            raise StorageError(f"{record}: expected a record that names a folder; remove {run} and repeat.") from error
+
+
+def _made_by(folder: Path) -> str:
+    try:
+        return str(read_json(folder / META).get("scenario", ""))
+    except StorageError:
+        return ""
+
+
+def _folders(home: Home, step: Step[Any]) -> list[Path]:
+    return _visible(home.root / "steps" / step.name)
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*") if not path.name.startswith("."))

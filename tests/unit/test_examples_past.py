@@ -1,0 +1,141 @@
+"""What happened before a row: counted strictly before its time, over all domains, and the same when it is served."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.config import BinaryTask, HashSplit
+from pipeline.errors import DataError
+from pipeline.rows.examples.parting import PartExamples
+from pipeline.rows.examples.past import Events, hashed
+from pipeline.rows.examples.prepared import Examples
+from pipeline.rows.examples.served import ServeExamples
+from pipeline.rows.kind import Given, PackageInfo
+from pipeline.views import FEATURES, Features
+
+TASK = BinaryTask(
+    kind="binary", label="fraud", features={"value": "number"}, groups=("buyer",), entities=("device", "buyer")
+)
+INFO = PackageInfo(
+    scenario="s", lane="l", task="binary", target="near", sources=("far",), pseudonymous=True, candidate="c", data={},
+    code="1",
+)  # fmt: skip
+
+
+def rows(domain: str, count: int = 300, seed: int = 0) -> pd.DataFrame:
+    """Few devices, ties in time, some devices and times missing."""
+    random = np.random.default_rng(seed)
+    times = pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(random.integers(0, 200, count), unit="h")
+    return pd.DataFrame({
+        "domain": domain, "value": random.random(count), "fraud": random.random(count) < 0.3,
+        "device": random.choice(["a", "b", "c", None], count), "buyer": random.integers(0, 40, count).astype(str),
+        "timestamp": pd.Series(times).where(random.random(count) < 0.9),
+    })  # fmt: skip
+
+
+def brute(values: Any, times: Any, value: Any, time: Any) -> tuple[float, float]:
+    """The same, one row after the other."""
+    if value is None or pd.isna(value) or pd.isna(time):
+        return np.nan, np.nan
+    before = [other for of, other in zip(values, times, strict=True) if of == value and other < time]
+    return len(before), (time - max(before)).total_seconds() / 3600 if before else np.nan
+
+
+def prepared(folder: Path) -> tuple[Examples, dict[str, pd.DataFrame]]:
+    given = {"far": rows("far", seed=1), "near": rows("near", seed=2)}
+    folders = {}
+    for name, frame in given.items():
+        folders[name] = folder / name
+        folders[name].mkdir()
+        split = HashSplit(kind="hash", valid=0.2, test=0.3)
+        parts, _ = PartExamples(TASK).target(Given(name, {"examples": frame}, split, 1.0, 0), {})
+        parts.write(folders[name])
+    return Examples.read(TASK, folders, "near"), given
+
+
+class Counts:
+    """Says how often the device was seen before, in hundredths."""
+
+    classes, threshold = ("no", "yes"), 0.5
+
+    def probabilities(self, features: Features) -> np.ndarray:
+        seen = features.table["device_before"].fillna(99).to_numpy() / 100
+        return np.stack([1 - seen, seen], axis=1)
+
+    def decided(self, probabilities: np.ndarray) -> np.ndarray:
+        return (probabilities[:, 1] >= self.threshold).astype(np.int64)
+
+
+def test_counts_are_those_of_a_search(tmp_path: Path) -> None:
+    """For both entities, over both domains, strictly before; what is missing tells nothing."""
+    examples, given = prepared(tmp_path)
+    every = pd.concat(list(given.values()))
+    dated = every[every["timestamp"].notna()]
+    view = examples.held_out("test")
+    assert examples.name == "near"
+    names = examples.frames["near"].loc[view.rows["row"], "row_id"]
+    table = view.fields[FEATURES].table
+    assert dict(view.fields[FEATURES].types) == {"value": "number", **TASK.past}
+    own = given["near"].set_index("value")
+    assert len(names) == len(table) > 50
+    for place, value in enumerate(table["value"]):
+        row = own.loc[value]
+        for entity in TASK.entities:
+            wanted = brute(dated[entity], dated["timestamp"], row[entity], row["timestamp"])
+            found = table.loc[place, [f"{entity}_before", f"{entity}_hours_since"]].to_numpy(dtype=float)
+            np.testing.assert_allclose(found, wanted, equal_nan=True)
+
+
+def test_sources_alone_are_told_the_same(tmp_path: Path) -> None:
+    """A source's rows have one past, whether the target is looked at beside them or not."""
+    examples, _ = prepared(tmp_path)
+    together, alone = examples.training()["far"], examples.of_sources().training()["far"]
+    pd.testing.assert_frame_equal(together.fields[FEATURES].table, alone.fields[FEATURES].table)
+
+
+def test_what_serves_says_the_same(tmp_path: Path) -> None:
+    """Asked about a row as of its own time it counts what the evaluation did; without a time it is now."""
+    examples, given = prepared(tmp_path)
+    (tmp_path / "package").mkdir()
+    ServeExamples().write(tmp_path / "package", examples)
+    model = ServeExamples().read(tmp_path / "package", INFO, Counts())
+    view = examples.held_out("test")
+    table = view.fields[FEATURES].table
+    asked = given["near"].set_index("value").loc[table["value"]].reset_index()
+    known = asked["timestamp"].notna().to_numpy()
+    answers = model.answer(asked, {})
+    wanted = table["device_before"].fillna(99).to_numpy() / 100
+    assert answers["probability"].to_numpy()[known] == pytest.approx(wanted[known])
+    now = model.answer(asked.drop(columns="timestamp"), {})["probability"].to_numpy()
+    every = pd.concat(list(given.values()))
+    counts = every[every["timestamp"].notna()]["device"].value_counts()
+    assert now == pytest.approx(asked["device"].map(counts).fillna(99).to_numpy() / 100)
+    unknown = model.answer(pd.DataFrame({"value": [1.0], "device": ["never seen"], "buyer": [None]}), {})
+    assert unknown["probability"].tolist() == [0.0]
+    with pytest.raises(DataError, match="the columns device are missing; expected value, device, buyer"):
+        model.answer(asked.drop(columns="device"), {})
+    assert not any("a" in text for text in pd.read_parquet(tmp_path / "package" / "events.parquet")["value"].map(str))
+
+
+def test_many_values_at_many_times() -> None:
+    """As a loop has it, also at the borders of values and times."""
+    random = np.random.default_rng(3)
+    values = pd.Series(random.integers(0, 5, 200).astype(str))
+    times = pd.Series(pd.to_datetime(random.integers(0, 30, 200), unit="s", utc=True))
+    events = Events.of([hashed(values)], [times])
+    counts, hours = events.before(hashed(values), times, now=False)
+    wanted = np.array([brute(values, times, *one) for one in zip(values, times, strict=True)])
+    np.testing.assert_allclose(np.stack([counts, hours], axis=1), wanted, equal_nan=True)
+
+
+def test_what_came_before_needs_times() -> None:
+    """A table without them is refused, and so are names that would mean two things."""
+    frame = rows("near").drop(columns="timestamp")
+    split = HashSplit(kind="hash", valid=0.2, test=0.3)
+    with pytest.raises(DataError, match=r"near: examples: what came before a row \(device, buyer\) needs its time"):
+        PartExamples(TASK).target(Given("near", {"examples": frame}, split, 1.0, 0), {})
+    with pytest.raises(ValueError, match="device_before stands there more than once"):
+        BinaryTask(kind="binary", label="y", features={"device_before": "number"}, entities=("device",))

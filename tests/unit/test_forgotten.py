@@ -1,0 +1,131 @@
+"""A person who is to be forgotten: hashed in a list, and in no later snapshot."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from pipeline.config import Options, Scenario
+from pipeline.data.forgotten import Forgotten, forget
+from pipeline.data.pseudonyms import pseudonym
+from pipeline.errors import ConfigError, StorageError
+from pipeline.folders import Home
+from pipeline.results import INGEST
+from pipeline.runs.forget import find_held, ids_of
+from pipeline.runs.run import Run
+from pipeline.steps.ingest import ingest
+
+KEY = "a key of sixteen characters"
+ROWS = [(f"u{user}", f"i{item}", shop) for shop in ("films", "books") for user in range(4) for item in range(3)]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A home, with tables beside it."""
+    (tmp_path / "data").mkdir()
+    rows = pd.DataFrame(ROWS, columns=["user_id", "item_id", "domain"])
+    rows = rows[(rows["user_id"] != "u3") | (rows["domain"] == "books")]
+    rows.to_csv(tmp_path / "data" / "rows.csv", index=False)
+    monkeypatch.setenv("CROSSLIFT_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("CROSSLIFT_KEY", KEY)
+    return Home(tmp_path / "home")
+
+
+def night(home: Home, name: str, scenario: str = "s", **changes: object) -> Run:
+    """A run up to its snapshot."""
+    value = {
+        "name": scenario, "title": "S", "sources": ["films"], "target": "books", "bridges": ["users"],
+        "tables": {"interactions": [{"path": "rows.csv"}]}, "split": {"kind": "hash"},
+        "strategies": [{"tune": {"kind": "scratch"}}], "baselines": [{"kind": "popularity"}],
+    }  # fmt: skip
+    run = Run.start(home, name, Scenario.model_validate(value | changes), Options())
+    ingest(run)
+    return run
+
+
+def users(run: Run, domain: str = "books") -> set[str]:
+    """Who stands in the snapshot."""
+    return set(pd.read_parquet(run.path(run.result(INGEST, domain)) / "interactions.parquet")["user_id"])
+
+
+def test_the_next_snapshot_leaves_the_rows_out(home: Home) -> None:
+    """By the pseudonym; the others stay, and a domain without the person has the same bytes as before."""
+    first = night(home, "first")
+    assert users(first) == {pseudonym(f"u{user}", KEY.encode()) for user in range(4)}
+    forget(home, ids_of(home, "u3", None), None)
+    second = night(home, "second")
+    assert users(second) == {pseudonym(f"u{user}", KEY.encode()) for user in range(3)}
+    manifests = {name: [run.result(INGEST, name).manifest for run in (first, second)] for name in ("films", "books")}
+    assert manifests["films"][0] == manifests["films"][1]
+    assert manifests["books"][0] != manifests["books"][1]
+    assert second.result(INGEST, "books").facts.rows == 9
+
+
+def test_the_list_names_nobody(home: Home) -> None:
+    """Neither the id nor its pseudonym stands there, and two homes hash alike ids differently."""
+    night(home, "first")
+    forget(home, ids_of(home, "u3", None), None)
+    text = (home.root / "forgotten.json").read_text()
+    assert "u3" not in text
+    assert pseudonym("u3", KEY.encode()) not in text
+    other = Home(home.root / "other")
+    forget(other, ids_of(home, "u3", None), None)
+    hashes = [Forgotten.read(one, "s", ("user_id",)).hashes for one in (home, other)]
+    assert all(hashes)
+    assert not hashes[0] & hashes[1]
+
+
+def test_forgotten_in_one_scenario_only(home: Home) -> None:
+    """The same id may be another person elsewhere; without a name nobody has it anywhere."""
+    forget(home, ("u1",), "s")
+    plain = {"pseudonymous": True}
+    assert users(night(home, "one", "s", **plain)) == {"u0", "u2", "u3"}
+    assert users(night(home, "two", "t", **plain)) == {"u0", "u1", "u2", "u3"}
+    forget(home, ("u0",), None)
+    assert users(night(home, "three", "s", **plain)) == {"u2", "u3"}
+    assert users(night(home, "four", "t", **plain)) == {"u1", "u2", "u3"}
+
+
+def test_personal_columns_of_examples_are_looked_at() -> None:
+    """A group is a person there."""
+    rows = pa.table({"person": ["a", "b", None], "income": [1.0, 2.0, 3.0]})
+    home = Forgotten("00", frozenset({_hash("b")}), ("person", "user_id"))
+    assert home.left_out_of({"examples": rows})["examples"]["person"].to_pylist() == ["a", None]
+
+
+def _hash(one: str) -> str:
+    import hashlib
+    import hmac
+
+    return hmac.new(b"\0", one.encode(), hashlib.sha256).hexdigest()
+
+
+def test_another_key_finds_nobody_and_says_so(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a person would seem to be forgotten who is not."""
+    night(home, "first")
+    monkeypatch.setenv("CROSSLIFT_KEY", "another key of sixteen characters")
+    with pytest.raises(ConfigError, match="no table here has pseudonyms of this key"):
+        ids_of(home, "u3", None)
+
+
+def test_a_damaged_list_stops_the_snapshot(home: Home) -> None:
+    """Nobody knows whose rows must not be read."""
+    forget(home, ("u1",), None)
+    (home.root / "forgotten.json").write_text("[]")
+    with pytest.raises(StorageError, match=r"forgotten\.json: expected the list"):
+        night(home, "first")
+
+
+def test_what_holds_the_person_is_found(home: Home) -> None:
+    """The run and the folder of the domain that has the rows; not the other domain's, nor another scenario's."""
+    first, other = night(home, "first"), night(home, "other", "t", sources=["books"], target="films")
+    ids = ids_of(home, "u3", None)
+    held = find_held(home, ids, None)
+    books = {run.place(run.result(INGEST, "books")) for run in (first, other)}
+    assert set(held.folders) == books
+    assert set(held.runs) == {home.run("first"), home.run("other")}
+    assert find_held(home, ids, "t").runs == (home.run("other"),)
+    assert find_held(home, ids_of(home, "nobody", None), None).runs == ()
+    elsewhere = find_held(home, ids, "u")
+    assert (elsewhere.runs, elsewhere.folders) == ((), ())
