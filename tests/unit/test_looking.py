@@ -172,9 +172,12 @@ def test_of_a_large_file_the_first_rows_are_read(looked, monkeypatch):
     assert not found.profile.whole
     assert found.profile.rows == (1000 - len("user_id,item_id\n")) // len("u0000,i0000\n")
     lines = "".join(json.dumps({"user_id": number}) + "\n" for number in range(500))
-    found = looked("a.jsonl", lines)
-    assert not found.profile.whole
-    assert 0 < found.profile.users == found.profile.rows < 100
+    for name in ("a.jsonl", "a.json"):
+        found = looked(name, lines)
+        assert not found.profile.whole
+        assert 0 < found.profile.users == found.profile.rows < 100
+    found = looked("a.json", f"[{', '.join(lines.splitlines())}]")
+    assert (found.profile.whole, found.profile.rows) == (True, 500)
 
 
 def test_the_border_of_what_is_read_cuts_no_quotes(looked, monkeypatch):

@@ -31,6 +31,8 @@ class Head:
         Of a text whose rows are lines that is the first of them; anything else is no table without its end.
         """
         broad = self.encoding.startswith(("utf-16", "utf-32"))  # of which a line's end is no single byte
+        if found == "json" and not self.data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+            found = "jsonl"  # lines under the other ending
         if self.whole or found not in ("csv", "jsonl") or broad:
             return self.file, spec, True
         path = folder / "head"

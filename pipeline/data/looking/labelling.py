@@ -11,7 +11,8 @@ from pipeline.data.looking.profiles import Column
 from pipeline.errors import DataError
 
 _FEATURES = {"whole number": "number", "number": "number", "flag": "flag", "time": "time", "text": "category"}
-_MANY = 0.5  # of the rows; a column with more different whole numbers or texts is a name of each row
+_MANY = 0.5  # of the rows; more different texts are names of rows, and so are numbers of which no two are the same
+_ROWS = 20  # from which that can be said
 _YES = frozenset({"1", "1.0", "0", "0.0", "true", "false", "yes", "no", "t", "f", "y", "n"})
 
 
@@ -90,7 +91,8 @@ def _features(files: Sequence[Looked], label: str) -> list[Column]:
         everywhere = all(
             any(one.name == column.name and one.type == column.type for one in file.profile.columns) for file in files
         )
-        names_rows = column.type in ("text", "whole number") and column.distinct > _MANY * rows and rows > 20
+        most = {"text": _MANY * rows, "whole number": rows - 1}.get(column.type, rows)
+        names_rows = rows > _ROWS and column.distinct > most
         if (
             everywhere and column.name != label and column.type in _FEATURES and not column.personal
             and column.role not in (c.DOMAIN, c.USER, c.SPLIT) and not names_rows and not column.problem
