@@ -133,6 +133,8 @@ def _print_file(one: "Looked") -> None:
     print("; ".join(counts) + ".")
     doubts = [*one.form.doubts, *(column.problem for column in seen.columns if column.problem)]
     doubts += [f"{name}: holds objects; name one of their fields" for name in one.inner]
+    if one.left:
+        doubts.append(f"{one.left:,} more columns were not looked at")
     for doubt in doubts:
         print(f"Not sure: {doubt}.")
     print()

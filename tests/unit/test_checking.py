@@ -43,6 +43,8 @@ def test_what_fits_is_told(check, monkeypatch):
     assert told.exit_code == 0
     assert "It fits the first rows of a.csv." in told.stdout
     assert json.loads(check({"path": "a.csv"}, "--json").stdout)["looked_at"] == ["a.csv"]
+    wide = {f"k{number}": 1 for number in range(300)} | {"user_id": 7, "item_id": 8}
+    assert check({"path": "a.jsonl", "columns": {"value": "k299"}}, a_jsonl=json.dumps(wide) + "\n").exit_code == 0
     monkeypatch.delenv("CROSSLIFT_DATA")
     told = check({"path": "nothing.csv"})
     assert told.exit_code == 0

@@ -180,6 +180,12 @@ def test_of_a_large_file_the_first_rows_are_read(looked, monkeypatch):
     assert (found.profile.whole, found.profile.rows) == (True, 500)
 
 
+def test_of_many_columns_the_first_are_read(looked):
+    """Objects of JSON may have a thousand keys; how many were left is said."""
+    found = looked("a.jsonl", json.dumps({"user_id": 7, "more": {f"k{number}": 1 for number in range(300)}}) + "\n")
+    assert (len(found.profile.columns), found.inner, found.left) == (99, ("more",), 202)
+
+
 def test_the_border_of_what_is_read_cuts_no_quotes(looked, monkeypatch):
     """A text of several lines that begins before the border and ends behind it is no row, and no mistake."""
     rows = "".join(f'u{number:04},"fine\nreally ""fine"", {number}\n"\n' for number in range(500))

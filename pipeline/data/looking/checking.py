@@ -1,6 +1,6 @@
 """The first rows of the files that a scenario names, held against what it says of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +10,7 @@ from pipeline.data.files import SourceFile, data_format
 from pipeline.data.inputs import files_of
 from pipeline.data.looking.heads import head_of
 from pipeline.data.looking.profiles import profile
-from pipeline.data.looking.samples import Sample, read_sample
+from pipeline.data.looking.samples import Sample, first_columns, read_sample
 from pipeline.data.mapping import Mapper
 from pipeline.data.querying import read_files_query
 from pipeline.data.tables import TableKind
@@ -70,14 +70,20 @@ def _check(spec: Table, mapper: Mapper, root: Path, checked: Checked) -> None:
 
 
 def _check_file(file: SourceFile, spec: FileTable, mapper: Mapper) -> None:
+    failed: list[DataError] = []
+
+    def choose(names: Sequence[str]) -> Iterable[str]:
+        try:
+            return mapper.choose(names, file.shown).values()
+        except DataError as error:  # what the columns seem to be is told with it
+            failed.append(error)
+            return first_columns(names)
+
     with TemporaryDirectory(prefix="crosslift-") as scratch:
         head = head_of(file, spec, _BYTES)
-        sample = read_sample(head, spec, data_format(head.name, spec.format), Path(scratch), _ROWS)
-    names = [*sample.table.column_names, *sample.inner]
-    try:
-        mapper.choose(names, file.shown)
-    except DataError as error:
-        raise DataError(f"{error}{_suggested(sample, spec, mapper)}") from None
+        sample = read_sample(head, spec, data_format(head.name, spec.format), Path(scratch), _ROWS, choose)
+    if failed:
+        raise DataError(f"{failed[0]}{_suggested(sample, spec, mapper)}")
     if sample.whole and sample.table.num_rows:
         mapper.canonical(sample.table, file.shown)
 

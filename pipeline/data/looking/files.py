@@ -30,6 +30,7 @@ class Looked:
     form: Form
     profile: Profile
     inner: tuple[str, ...]  # columns that hold objects
+    left: int  # further columns, which were not looked at
     keys: pa.Table  # [N]: user, item and domain as texts, of which the file seems to have them
 
     def ids(self, role: str, domain: str | None = None) -> pa.Array:
@@ -41,7 +42,8 @@ class Looked:
         """All of it, but for the ids."""
         profile = self.profile.as_json()
         doubts = list(self.form.doubts)
-        return {"file": self.shown, "form": self.form.told, "doubts": doubts, "objects": list(self.inner), **profile}
+        told = {"file": self.shown, "form": self.form.told, "doubts": doubts, "objects": list(self.inner)}
+        return {**told, "columns_left": self.left, **profile}
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def look(file: SourceFile, path: str) -> Looked:
         form = replace(form, doubts=tuple(doubt for doubt in form.doubts if doubt != NAMES_OR_ROW))
     columns = {role: found.column_of(role) for role in (*_JOINING, c.DOMAIN)}
     keys = pa.table({role: values_of(sample.table[name]) for role, name in columns.items() if name})
-    return Looked(file.shown, form, found, sample.inner, keys)
+    return Looked(file.shown, form, found, sample.inner, sample.left, keys)
 
 
 def in_common(files: Sequence[Looked]) -> list[Common]:

@@ -1,5 +1,6 @@
 """The first rows of a file, as a scenario would read them."""
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from pipeline.data.unpacking import unpack
 from pipeline.errors import DataError
 
 MOST_ROWS = 500_000
+MOST_COLUMNS = 100  # objects of JSON may have thousands of different keys
+
+Choose = Callable[[Sequence[str]], Iterable[str]]
 
 
 @dataclass(frozen=True)
@@ -24,9 +28,17 @@ class Sample:
     table: pa.Table  # [N] rows, texts where the format has no types; a column of objects is left out
     whole: bool  # there are no more rows
     inner: tuple[str, ...] = ()  # columns of objects
+    left: int = 0  # further columns, which were not looked at
 
 
-def read_sample(head: Head, spec: FileSource, found: Format, scratch: Path, most: int = MOST_ROWS) -> Sample:
+def first_columns(names: Sequence[str]) -> Sequence[str]:
+    """Those that are looked at where nothing says which are meant."""
+    return names[:MOST_COLUMNS]
+
+
+def read_sample(
+    head: Head, spec: FileSource, found: Format, scratch: Path, most: int = MOST_ROWS, choose: Choose = first_columns
+) -> Sample:
     """At most so many rows from the beginning of a file.
 
     Args:
@@ -35,6 +47,7 @@ def read_sample(head: Head, spec: FileSource, found: Format, scratch: Path, most
         found: Its format.
         scratch: A folder for copies, in which no file was unpacked yet.
         most: Rows.
+        choose: From the names of all columns to those that are read.
 
     Raises:
         ConfigError: the spec does not fit the file.
@@ -44,7 +57,10 @@ def read_sample(head: Head, spec: FileSource, found: Format, scratch: Path, most
     plain = unpack(file, spec, scratch)
     with connection(scratch) as opened:
         reader = READERS[plain.format](opened, plain, spec, file.shown)
-        columns, inner = _columns(reader)
+        folders = partitions(file.shown)
+        names = [*dict.fromkeys((*reader.names, *folders))]
+        chosen = set(choose(names))
+        columns, inner = _columns(reader, [name for name in names if name in chosen and name not in folders])
         asked = ", ".join(f"{sql} AS {name(raw)}" for raw, sql in columns.items())
         try:
             table = opened.sql(f"SELECT {asked} FROM {reader.source} LIMIT {most + 1}").to_arrow_table()  # noqa: S608
@@ -53,15 +69,16 @@ def read_sample(head: Head, spec: FileSource, found: Format, scratch: Path, most
         if table.num_rows <= most:
             reader.check(table.num_rows)
     table = table.rename_columns(list(columns))
-    for folder, value in partitions(file.shown).items():
+    for folder, value in folders.items():
         table = table.append_column(folder, pa.array([value] * table.num_rows, pa.string()))
-    return Sample(table.slice(0, most), whole and table.num_rows <= most, inner)
+    left = len(names) - table.num_columns - len(inner)
+    return Sample(table.slice(0, most), whole and table.num_rows <= most, inner, left)
 
 
-def _columns(reader: Reader) -> tuple[dict[str, str], tuple[str, ...]]:
+def _columns(reader: Reader, names: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """Each column in SQL by its name, and those that hold objects."""
     columns, inner = dict[str, str](), []
-    for raw in dict.fromkeys(reader.names):
+    for raw in names:
         try:
             columns[raw] = reader.column(raw, False)
         except DataError:
