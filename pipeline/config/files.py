@@ -90,7 +90,6 @@ class FileSource(Config):
         "escape": ("csv",),
         "skip": ("csv", "excel"),
         "decimal": ("csv",),
-        "nulls": ("csv", "excel"),
         "sheet": ("excel",),
     }
 
@@ -105,7 +104,6 @@ class FileSource(Config):
     escape: Annotated[str, AfterValidator(_escape)] | None = None  # None: a quote in a quoted field stands twice
     skip: int = Field(default=0, ge=0)  # lines before the header
     decimal: Literal[".", ","] = "."
-    nulls: tuple[str, ...] = ()  # texts that say that there is no value, beside the empty one
     sheet: str | None = None  # None: the only one that is not empty
 
     @property

@@ -123,11 +123,10 @@ class Delimited:
 
     def _source(self, **more: str) -> str:
         columns = ", ".join(f"{text(column)}: 'VARCHAR'" for column in self._columns)
-        nulls = ", ".join(text(one) for one in ("", *self.spec.nulls))
         path, skipped = self._body
         options = {
             **self._dialect, "auto_detect": "false", "header": "false", "skip": str(skipped),
-            "columns": f"{{{columns}}}", "nullstr": f"[{nulls}]", "max_line_size": str(MOST_LINE),
+            "columns": f"{{{columns}}}", "nullstr": f"[{text('')}]", "max_line_size": str(MOST_LINE),
         }  # fmt: skip
         return call("read_csv", path, {**options, **more})
 

@@ -90,9 +90,8 @@ class Excel:
 
     def _table(self, rows: Iterator[Sequence[object]], width: int) -> pa.Table:
         names, batches = [f"c{place}" for place in range(width)], []
-        nulls = {"", *self.spec.nulls}
         while part := list(islice(rows, _BATCH)):
-            texts = [[None if (told := _text(cell)) in nulls else told for cell in row[:width]] for row in part]
+            texts = [[_text(cell) or None for cell in row[:width]] for row in part]
             kept = [row for row in texts if any(cell is not None for cell in row)]  # a row of nothing is no row
             columns = list(zip(*kept, strict=True)) or [()] * width
             batches.append(pa.table([pa.array(column, pa.string()) for column in columns], names=names))

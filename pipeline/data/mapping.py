@@ -87,10 +87,6 @@ class Mapper:
         """Whether the scenario reads one of these columns."""
         return any(self._own(name) in available for name in self.kind.by_name)
 
-    def exact(self, chosen: dict[str, str]) -> frozenset[str]:
-        """Names in the file of the columns whose digits must not be lost."""
-        return frozenset(raw for name, raw in chosen.items() if self.kind.by_name[name].type == "id")
-
     def canonical(self, raw: pa.Table, file: str) -> pa.Table:
         """The canonical table of a user's table, in the canonical order of columns; all rows, in their order.
 

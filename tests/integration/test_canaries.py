@@ -186,7 +186,7 @@ def write(folder: Path, name: str, table: dict[str, Any], **changes: Any) -> Non
 
 
 def test_tables_that_cannot_be_read_name_nobody(tmp_path: Path, own_home: Path, start: Callable[..., Any]) -> None:
-    """Each ends with one message and exit code 2; all are tried in one process, as the step itself runs them."""
+    """Each but one ends with a message and exit code 2; all are tried in one process, as the step itself runs them."""
     for case in CASES:
         (tmp_path / case.__name__).mkdir()
         table = case(tmp_path / case.__name__)
@@ -215,10 +215,10 @@ def test_tables_that_cannot_be_read_name_nobody(tmp_path: Path, own_home: Path, 
     assert done.returncode == 0, done.stderr
     told = (own_home / "told").read_text().splitlines()
     assert [line.split()[0] for line in told] == [case.__name__ for case in CASES]
-    assert all("'exit_code': <ExitCode.USER_ERROR: 2>" in line for line in told), told
+    refused = [line.split()[0] for line in told if "'exit_code': <ExitCode.USER_ERROR: 2>" in line]
+    assert refused == [case.__name__ for case in CASES if case is not an_id_with_a_nul]  # it costs one row alone
     logs = list(own_home.glob("logs/*/ingest.log"))
-    assert len(logs) == len(CASES)
-    assert all("DataError" in log.read_text() for log in logs)
+    assert sum("DataError" in log.read_text() for log in logs) == len(CASES) - 1
     assert_private(own_home)
 
 

@@ -5,7 +5,7 @@ import logging
 import pandas as pd
 import pytest
 
-from pipeline.config import LeaveLastOutSplit, ShippedSplit
+from pipeline.config import LeaveLastOutSplit, RankingTask, ShippedSplit
 from pipeline.data.duplicates import settle_pairs
 from pipeline.errors import DataError
 from pipeline.rows.interactions.parting import PartInteractions
@@ -69,8 +69,8 @@ def test_what_cannot_be_is_refused(how, dropped, message):
 def test_a_split_sees_what_was_chosen_and_the_rows_are_accounted_for(tmp_path, how, day):
     """The pair has the time of the row that stays, and the others are dropped as repeated."""
     tables = {"interactions": rows(), "items": pd.DataFrame({"item_id": ["1", "2"]})}
-    given = Given("d", tables, LeaveLastOutSplit(kind="leave_last_out"), 1.0, 0, how)
-    parts, _ = PartInteractions().target(given, {})
+    given = Given("d", tables, LeaveLastOutSplit(kind="leave_last_out"), 1.0, 0, duplicates=how)
+    parts, _ = PartInteractions(RankingTask()).target(given, {})
     assert sum(parts.rows.values()) + sum(parts.dropped.values()) == len(rows())
     parts.write(tmp_path)
     prepared = pd.read_parquet(tmp_path / "rows.parquet")
@@ -85,6 +85,6 @@ def test_a_shipped_split_keeps_its_parts():
     assert len(settled) == 5
     summed = settle_pairs(frame, "sum", "d", ("split",)).fillna({"value": -1.0})
     assert told(summed, "split", "value")[:2] == [("a", "1", "test", 4.0), ("a", "1", "train", 3.0)]
-    given = Given("d", {"interactions": frame}, ShippedSplit(kind="shipped"), 1.0, 0, "last")
-    parts, _ = PartInteractions().target(given, {})
+    given = Given("d", {"interactions": frame}, ShippedSplit(kind="shipped"), 1.0, 0, duplicates="last")
+    parts, _ = PartInteractions(RankingTask()).target(given, {})
     assert parts.rows == {"train": 3, "valid": 0, "test": 2}

@@ -47,7 +47,7 @@ def test_another_mapping_or_another_file_is_another_fingerprint(root, spec):
     "option",
     [
         {"separator": ";"}, {"encoding": "cp1252"}, {"header": False, "names": ["user_id", "item_id", "domain"]},
-        {"quote": "none"}, {"escape": "!"}, {"skip": 1}, {"nulls": ["NA"]}, {"member": "a.csv"},
+        {"quote": "none"}, {"escape": "!"}, {"skip": 1}, {"member": "a.csv"},
     ],
 )  # fmt: skip
 def test_all_that_changes_the_reading_counts(root, option):

@@ -89,9 +89,9 @@ def test_texts_that_say_nothing(root: Path) -> None:
     """As stated, beside the empty one; also in Excel."""
     expected = {"user_id": ["1"] * 3, "item_id": ["2"] * 3, "value": [None, None, 5.0]}
     content = "user_id,item_id,value\n1,2,\\N\n1,2,\n1,2,5\n"
-    assert read(root, "a.csv", content, nulls=["\\N", "NA"]) == expected
+    assert read(root, "a.csv", content, null=["\\N", "NA"]) == expected
     rows = [["user_id", "item_id", "value"], [1, 2, "NA"], [1, 2, None], [1, 2, 5]]
-    assert read(root, "a.xlsx", workbook(one=rows), nulls=["NA"]) == expected
+    assert read(root, "a.xlsx", workbook(one=rows), null=["NA"]) == expected
 
 
 def test_cells_of_a_workbook(root: Path) -> None:
