@@ -183,7 +183,7 @@ def by_user_hash(rows: pd.DataFrame, split: HashSplit) -> Parted:
     """
     first = first_of_pairs(rows)
     hashed = pd.Series(pair_hash(first, f"split {split.draw}"), index=first.index)
-    by_user = hashed.groupby(baskets(first)).transform("min").groupby(first[c.USER])
+    by_user = hashed.groupby(baskets(first)).transform("first").groupby(first[c.USER])
     place, size = by_user.rank(method="dense").to_numpy() - 1, by_user.transform("nunique").to_numpy()
     test, valid = (np.maximum(1, np.floor(size * share + 0.5)) for share in (split.test, split.valid))
     test = np.minimum(test, size - 2)
