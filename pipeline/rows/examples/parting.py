@@ -128,8 +128,8 @@ class PartExamples:
             kept[own] = stratified_draw_of(rows[own], purpose, given.share, strata[own])
         return kept
 
-    def _published(self, given: Given, parted: _Parted, every: pd.DataFrame) -> Parts:
-        """The rows that have a part; `every` row counts as having happened, also those that are left out."""
+    def _published(self, given: Given, parted: _Parted, happened: pd.DataFrame) -> Parts:
+        """The rows that have a part, and the past by the rows that `happened`, also those that are left out."""
         rows = parted.rows
         part = rows[PART].to_numpy()
         kept = (part == TEST) | self._kept(given, rows)
@@ -138,8 +138,8 @@ class PartExamples:
         ids = [name for name in dict.fromkeys((*self.task.groups, *self.task.entities)) if name in rows]
         hidden = {name: hashed(rows[name]) for name in ids}
         table = rows.assign(**{PART: part.astype(np.int8), KEPT: kept}, **hidden)[[*columns, *ids, *declared]]
-        entities = {name: hashed(every[name]) for name in self.task.entities if name in every}
-        past = every[[name for name in (c.TIMESTAMP,) if name in every]].assign(**entities)
+        entities = {name: hashed(happened[name]) for name in self.task.entities if name in happened}
+        past = happened[[name for name in (c.TIMESTAMP,) if name in happened]].assign(**entities)
         counts = {name: int((part == code).sum()) for code, name in enumerate(c.PARTS)}
         labels = table.loc[kept & (part != TEST), self.task.label]
         known = {"components": int(table[COMPONENT].nunique()), "unlabelled": int(table[self.task.label].isna().sum())}
@@ -151,7 +151,7 @@ class PartExamples:
 
         def write(folder: Path) -> None:
             table.to_parquet(folder / "rows.parquet", index=False, compression="zstd")
-            if entities:
+            if self.task.entities:
                 past.to_parquet(folder / PAST, index=False, compression="zstd")
 
         learnt = int((kept & (part != TEST)).sum())
