@@ -118,6 +118,9 @@ def test_by_hash_large_orders_are_held_out_as_often_as_small_ones():
     assert abs((large == TEST).mean() - 0.2) < 0.09  # three standard deviations of 200 draws
     assert abs((large == VALID).mean() - 0.1) < 0.07
     assert parted.groupby("order_id")[PART].nunique().max() == 1
+    chosen = splits.with_hashed_valid(splits.first_of_pairs(frame(rows, "order_id")))
+    large = chosen[chosen["item_id"] == "0-0"][PART]
+    assert abs((large == VALID).mean() - 0.1) < 0.07
 
 
 def test_by_hash_leaves_something_to_train_on():
