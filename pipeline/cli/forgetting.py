@@ -38,8 +38,8 @@ def forget(
         if not yes and not typer.confirm("Forget this user, and remove them?", err=True):
             raise typer.Exit(ExitCode.OK)
         remember(home, held.ids, scenario)
-        with quiet(as_json):
-            remove_held(home, held)
+        with quiet(as_json):  # found anew: until now a run may have read the rows
+            remove_held(home, find_held(home, held.ids, scenario))
         if not as_json:
             print("Forgotten: no later run reads the rows.")
     if as_json:
