@@ -72,7 +72,7 @@ def ids_of(home: Home, user: str, scenario: str | None) -> tuple[str, ...]:
             "Some tables here have pseudonyms of another key than that in %s, by which nobody is found there: "
             "repeat the command with each of the other keys.", KEY,
         )  # fmt: skip
-    return (*(() if known else spelt), *(pseudonym(one, key) for one in spelt))
+    return (*spelt, *(pseudonym(one, key) for one in spelt))  # other personal columns stand as they were brought
 
 
 def find_held(home: Home, ids: Collection[str], scenario: str | None) -> Held:

@@ -140,6 +140,26 @@ def test_an_id_is_forgotten_in_any_spelling_that_counts(home: Home) -> None:
     assert len(users(night(home, "second", tables=alike))) == 3
 
 
+def test_in_one_scenario_personal_columns_stand_as_they_were_brought(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only users become pseudonyms; the person of a row of examples is another column."""
+    rows = [f"{shop},{place},p{place % 3},{place % 2}" for shop in ("films", "books") for place in range(12)]
+    path = home.root.parent / "data" / "visits.csv"
+    path.write_text("domain,value,person,bought\n" + "\n".join(rows))
+    task = {"kind": "binary", "label": "bought", "features": {"value": "number"}, "groups": ["person"]}
+    examples = {"task": task, "tables": {"examples": [{"path": "visits.csv"}]}, "personal": ["person"], "bridges": [],
+                "baselines": [{"kind": "constant"}]}  # fmt: skip
+    first = night(home, "first", **examples)
+    monkeypatch.setattr("pipeline.runs.forget.load_scenario", lambda _: first.scenario)
+    ids = ids_of(home, "p1", "s")
+    assert find_held(home, ids, "s").runs == (home.run("first"),)
+    forget(home, ids, "s")
+    second = night(home, "second", **examples)
+    left = pd.read_parquet(second.path(second.result(INGEST, "books")) / "examples.parquet")
+    assert set(left["person"]) == {"p0", "p2"}
+
+
 def test_users_are_looked_at_also_where_they_are_not_personal(home: Home) -> None:
     """What a scenario hides in its pages is another matter."""
     forget(home, ("u1",), None)
