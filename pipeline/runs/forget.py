@@ -103,7 +103,8 @@ def find_held(home: Home, ids: Collection[str], scenario: str | None) -> Held:
     manifests = {manifest_hash(folder) for folder in holders}
     names = {str(own[run].get("run_id", "")) for run in runs}
     versions = held_versions(home, manifests, names, lambda folder: _holds(folder, columns, ids), scenario)
-    return Held(tuple(ids), runs, tuple(sorted(holders)), tuple(sorted(made)), tuple(versions))
+    foreign = {folder for run in plans if run not in own for folder in _named(home, run)}  # scenarios share snapshots
+    return Held(tuple(ids), runs, tuple(sorted(holders - foreign)), tuple(sorted(made)), tuple(versions))
 
 
 def remove_held(home: Home, held: Held) -> None:

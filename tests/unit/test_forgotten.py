@@ -232,6 +232,9 @@ def test_what_holds_the_person_is_found(home: Home) -> None:
     assert set(held.folders) == books
     assert set(held.runs) == {home.run("first"), home.run("other")}
     assert find_held(home, ids, "t").runs == (home.run("other"),)
+    assert len(books) == 1  # both scenarios have it, and one that is forgotten in the other keeps its own
+    assert find_held(home, ids, "t").folders == ()
+    assert find_held(home, ids, "s").folders == ()
     assert find_held(home, ids_of(home, "nobody", None), None).runs == ()
     elsewhere = find_held(home, ids, "u")
     assert (elsewhere.runs, elsewhere.folders) == ((), ())
