@@ -70,7 +70,7 @@ class ServedExamples:
         Args:
             frame: A column for each declared feature and entity, in any order; an empty value is one that is not known.
                 Other columns are not looked at, but for `row_id` and, with entities, `timestamp`: only what lies before
-                it counts. Without one it is now.
+                it counts. Without one it is now, and how many hours ago the last was is not known.
             params: None are known.
 
         Returns:
