@@ -11,7 +11,7 @@ from typing import Any
 from pipeline import columns as c
 from pipeline.data.pseudonyms import KEY, key_id, pseudonym, read_key
 from pipeline.errors import ConfigError, StorageError, UserError
-from pipeline.folders import META, Home, exclusive, hidden, manifest_hash, read_json, storage_errors, vanish
+from pipeline.folders import MANIFEST, META, Home, exclusive, hidden, manifest_hash, read_json, storage_errors, vanish
 from pipeline.registry.forget import HeldVersion, delete_version, held_versions
 from pipeline.results import CLEAN, INGEST, PREPARE, Step
 from pipeline.runs.run import alone, planned
@@ -100,7 +100,7 @@ def find_held(home: Home, ids: Collection[str], scenario: str | None) -> Held:
     others = {folder for run in plans if run not in runs for folder in _named(home, run)}  # read none of these rows
     made = {folder for run in runs for folder in named[run] if folder.parent.name not in tables} - others
     made = {one for folder in made - holders for one in (folder, hidden(folder)) if one.exists()}
-    manifests = {manifest_hash(folder) for folder in holders}
+    manifests = {manifest_hash(folder) for folder in holders if (folder / MANIFEST).exists()}
     names = {str(own[run].get("run_id", "")) for run in runs}
     versions = held_versions(home, manifests, names, lambda folder: _holds(folder, columns, ids), scenario)
     foreign = {folder for run in plans if run not in own for folder in _named(home, run)}  # scenarios share snapshots
