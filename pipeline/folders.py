@@ -205,15 +205,20 @@ def written_whole(final: Path, meta: Mapping[str, Any] | None = None) -> Iterato
 
 def vanish(path: Path) -> None:
     """Remove a folder or a file: it disappears in one move before its files go, so that nobody meets half of it."""
-    hidden = path if path.name.startswith(".") else path.with_name(f".{path.name}.old")
-    if hidden != path:
-        if hidden.exists():
-            shutil.rmtree(hidden)
-        path.rename(hidden)
-    if hidden.is_dir():
-        shutil.rmtree(hidden)
+    old = path if path.name.startswith(".") else hidden(path)
+    if old != path:
+        if old.exists():
+            shutil.rmtree(old)
+        path.rename(old)
+    if old.is_dir():
+        shutil.rmtree(old)
     else:
-        hidden.unlink()
+        old.unlink()
+
+
+def hidden(path: Path) -> Path:
+    """Where something lies while it vanishes, and after a crash."""
+    return path.with_name(f".{path.name}.old")
 
 
 def _sync(folder: Path) -> None:

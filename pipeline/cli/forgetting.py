@@ -34,13 +34,15 @@ def forget(
     if not as_json:
         print_table(("kind", "holds the user, or was made of the rows"), rows)
         print(f"{len(rows)} to be removed, in {home.root}.")
+        if not rows:
+            print("Nothing has the id as user_id or in a column that a scenario names as `personal`; is it spelt so?")
     if not dry_run:
         if not yes and not typer.confirm("Forget this user, and remove them?", err=True):
             raise typer.Exit(ExitCode.OK)
         remember(home, held.ids, scenario)
-        with quiet(as_json):
-            remove_held(home, held)
+        with quiet(as_json):  # found anew: until now a run may have read the rows
+            remove_held(home, find_held(home, held.ids, scenario))
         if not as_json:
-            print("Forgotten: no later run reads the rows.")
+            print("Forgotten: no later run reads rows with this id as user_id or in a column of `personal`.")
     if as_json:
         print_json({"home": str(home.root), "removed": not dry_run, "found": [{"kind": k, "what": w} for k, w in rows]})

@@ -27,7 +27,7 @@ def predict(model: Path, requests: pd.DataFrame, params: Mapping[str, Any] | Non
         params: Those of the signature that are to have other values.
 
     Raises:
-        DataError: a column is missing, a value is not of its type, or the model has no such parameter.
+        DataError: a column is missing, a value is not of its type or no list, or the model has no such parameter.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow warns of its own type hints while it is imported
@@ -109,7 +109,10 @@ def _with_lists(model: Any, requests: pd.DataFrame) -> pd.DataFrame:
 
 def _listed(value: Any) -> Any:
     if isinstance(value, str):
-        return [one.strip() for one in next(csv.reader([value]), []) if one.strip()]
+        try:
+            return [one.strip() for one in next(csv.reader([value], skipinitialspace=True), []) if one.strip()]
+        except csv.Error as error:
+            raise DataError(f"request: expected ids with commas between them, got another text ({error}).") from None
     if isinstance(value, list | tuple | np.ndarray):
         return list(value)
     return [] if value is None or value is pd.NA or value != value else value  # noqa: PLR0124  NaN alone is not itself

@@ -112,14 +112,14 @@ def shipped(rows: pd.DataFrame, split: ShippedSplit, domain: str) -> Parted:
 
 
 def with_hashed_valid(rows: pd.DataFrame) -> pd.DataFrame:
-    """Training rows where each user with four or more gives one for validation: the one with the smallest hash.
+    """Training rows, as `first_of_pairs` gives them, where each user with four or more gives an order for validation.
 
-    Rows of the same order go with it, unless none would be left to train on.
+    It is the one with the smallest hash, of its first item; unless none would be left to train on.
     """
-    hashed = pd.Series(pair_hash(rows, "valid"), index=rows.index)
-    users, basket = rows[c.USER], baskets(rows)
+    users = rows[c.USER]
+    hashed = pd.Series(pair_hash(rows, "valid"), index=rows.index).groupby(baskets(rows)).transform("first")
     smallest = hashed.eq(hashed.groupby(users).transform("min"))
-    chosen = basket.isin(basket[smallest]) & users.groupby(users).transform("size").ge(FEWEST_ROWS)
+    chosen = smallest & users.groupby(users).transform("size").ge(FEWEST_ROWS)
     chosen &= ~chosen.groupby(users).transform("all")
     return rows.assign(**{PART: np.where(chosen, VALID, TRAIN)})
 
@@ -183,7 +183,7 @@ def by_user_hash(rows: pd.DataFrame, split: HashSplit) -> Parted:
     """
     first = first_of_pairs(rows)
     hashed = pd.Series(pair_hash(first, f"split {split.draw}"), index=first.index)
-    by_user = hashed.groupby(baskets(first)).transform("min").groupby(first[c.USER])
+    by_user = hashed.groupby(baskets(first)).transform("first").groupby(first[c.USER])
     place, size = by_user.rank(method="dense").to_numpy() - 1, by_user.transform("nunique").to_numpy()
     test, valid = (np.maximum(1, np.floor(size * share + 0.5)) for share in (split.test, split.valid))
     test = np.minimum(test, size - 2)

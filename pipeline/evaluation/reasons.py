@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from pipeline.config import Baseline
 from pipeline.evaluation.contrast import Compared
 from pipeline.evaluation.hearing import FEWEST_POSITIVES, FEWEST_UNITS, Hearing
-from pipeline.evaluation.terms import Terms
+from pipeline.evaluation.terms import TARGET_ONLY, Terms
 
 
 def why(terms: Terms, heard: Hearing, renewed: Hearing | None, lane: str | None) -> str:
@@ -28,6 +29,18 @@ def why(terms: Terms, heard: Hearing, renewed: Hearing | None, lane: str | None)
         )
     against = ", ".join(f"{_name(one)} ({_interval(terms, one)})" for one in heard.comparisons)
     return f"{best} and, on test rows without marks, holds against {against}.{_weak(terms, heard)}"
+
+
+def stood_in(baselines: Sequence[Baseline], failed: Sequence[str], lane: str | None) -> str:
+    """Say where a lane was held against target-only because the same method without the source failed; else nothing.
+
+    Args:
+        baselines: All of the scenario.
+        failed: The lanes that failed.
+        lane: What the gate chose.
+    """
+    own = [one.method for one in baselines if one.name == lane and one.domains != "target" and one.method in failed]
+    return f" {own[0]} failed, so {TARGET_ONLY} stood in for it: what the source brought is not shown." if own else ""
 
 
 def _then(terms: Terms, heard: Hearing, renewed: Hearing | None, lane: str | None) -> str:

@@ -13,7 +13,7 @@ from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, Gain, LaneInfo
 from pipeline.evaluation.curve import CurvePoint
 from pipeline.evaluation.gate import Verdict
-from pipeline.evaluation.spread import SplitPoint, spread
+from pipeline.evaluation.spread import SplitPoint, incomplete, spread
 from pipeline.evaluation.terms import TARGET_ONLY
 from pipeline.labels.words import Words
 from pipeline.results import Cost, Finding, Outcome
@@ -140,6 +140,7 @@ def _context(report: Report, words: Words) -> dict[str, object]:
         "every": comparison.views.get(ALL),
         "missing_shares": [share for share in report.shares if share not in done],
         "spread": spread(report.splits, words.sign(comparison.metric)),
+        "incomplete": incomplete(report.splits),
         "metric_names": {metric: words.name(metric) for metric in comparison.metrics},
         "failed_gains": [gain for gain in clean.gains if gain.negative] if clean else [],
         "target_only": TARGET_ONLY,

@@ -43,6 +43,11 @@ def make_split_point(comparison: Comparison, draw: int) -> SplitPoint:
     return SplitPoint(draw=draw, metric=metric, lanes=lanes)
 
 
+def incomplete(points: Sequence[SplitPoint]) -> tuple[str, ...]:
+    """Lanes that some splits have and others do not, as where one failed: `spread` leaves them out."""
+    return tuple(sorted({lane for point in points for lane in point.lanes if not all(lane in p.lanes for p in points)}))
+
+
 def spread(points: Sequence[SplitPoint], sign: float) -> tuple[Spread, ...]:
     """Put together the lanes that every split has, the best mean first; nothing of fewer than two splits.
 

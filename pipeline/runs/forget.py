@@ -1,20 +1,24 @@
 """Forgetting a person: what holds the id, or was made of its rows, goes; a list keeps later runs from reading them."""
 
-from collections.abc import Collection, Iterable, Iterator
+import logging
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline import columns as c
-from pipeline.data.pseudonyms import key_id, pseudonym, read_key
+from pipeline.data.pseudonyms import KEY, key_id, pseudonym, read_key
 from pipeline.errors import ConfigError, StorageError, UserError
-from pipeline.folders import META, Home, exclusive, manifest_hash, read_json, storage_errors, vanish
+from pipeline.folders import MANIFEST, META, Home, exclusive, hidden, manifest_hash, read_json, storage_errors, vanish
 from pipeline.registry.forget import HeldVersion, delete_version, held_versions
 from pipeline.results import CLEAN, INGEST, PREPARE, Step
 from pipeline.runs.run import alone, planned
 from pipeline.runs.transaction import facts_of
 from pipeline.scenarios import load_scenario
+
+log = logging.getLogger(__name__)
 
 TABLES: tuple[Step[Any], ...] = (INGEST, CLEAN, PREPARE)  # one folder a domain: that of another one holds nobody else
 
@@ -25,7 +29,8 @@ class Held:
 
     ids: tuple[str, ...]  # as they are published
     runs: tuple[Path, ...]
-    folders: tuple[Path, ...]
+    holders: tuple[Path, ...]  # folders with the id; by these all else is found
+    made: tuple[Path, ...]  # folders that were made of its rows
     versions: tuple[HeldVersion, ...]
 
     @property
@@ -33,26 +38,41 @@ class Held:
         """The versions that serve."""
         return tuple(one for one in self.versions if one.serves)
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """All folders of steps."""
+        return tuple(sorted((*self.holders, *self.made)))
+
 
 def ids_of(home: Home, user: str, scenario: str | None) -> tuple[str, ...]:
     """How a user is called in what is published: as brought, or by a pseudonym of the key in the environment.
 
+    Where a scenario treats spellings of ids alike, also as those are spelt there.
+
     Raises:
         ConfigError: the key that is needed is not set, or no table here was made with it.
     """
-    if scenario:
-        known = load_scenario(scenario)
-        return (user,) if known.pseudonymous or known.embedded else (pseudonym(user, read_key()),)
-    used = {facts_of(INGEST, folder).key for folder in _folders(home, INGEST)}
-    if not used - {None}:
-        return (user,)
+    known = load_scenario(scenario) if scenario else None
+    plans = [planned(run) or {} for run in _visible(home.root / "runs")]
+    tables = [known.model_dump(mode="json")["tables"]] if known else [_scenario(plan).get("tables") for plan in plans]
+    spelt = tuple(dict.fromkeys((user, *(_spelt(user, one or {}) for one in tables))))
+    if known and (known.pseudonymous or known.embedded):
+        return spelt
+    used = {facts_of(INGEST, folder).key for folder in _folders(home, INGEST)} - {None}
+    if not known and not used and not os.environ.get(KEY):
+        return spelt
     key = read_key()
-    if key_id(key) not in used:
+    if used and key_id(key) not in used:
         raise ConfigError(
-            "CROSSLIFT_KEY: no table here has pseudonyms of this key, so that nobody could be found; set the key with "
+            f"{KEY}: no table here has pseudonyms of this key, so that nobody could be found; set the key with "
             "which they were made."
         )
-    return (user, pseudonym(user, key))
+    if used - {key_id(key)}:
+        log.warning(
+            "Some tables here have pseudonyms of another key than that in %s, by which nobody is found there: "
+            "repeat the command with each of the other keys.", KEY,
+        )  # fmt: skip
+    return (*spelt, *(pseudonym(one, key) for one in spelt))  # other personal columns stand as they were brought
 
 
 def find_held(home: Home, ids: Collection[str], scenario: str | None) -> Held:
@@ -67,27 +87,28 @@ def find_held(home: Home, ids: Collection[str], scenario: str | None) -> Held:
         StorageError: the registry cannot be reached or a record is damaged.
     """
     plans = {run: planned(run) or {} for run in _visible(home.root / "runs")}
-    columns = {c.USER, *(name for plan in plans.values() for name in plan.get("scenario", {}).get("personal", ()))}
-    own = {run: plan for run, plan in plans.items() if not scenario or plan.get("scenario", {}).get("name") == scenario}
+    columns = {c.USER, *(name for plan in plans.values() for name in _scenario(plan).get("personal", ()))}
+    own = {run: plan for run, plan in plans.items() if not scenario or _scenario(plan).get("name") == scenario}
     named = {run: {*_named(home, run)} for run in own}
     mine = {folder for folders in named.values() for folder in folders}
     holders = {
-        folder for step in _visible(home.root / "steps") for folder in _visible(step)
+        folder for step in _visible(home.root / "steps") for folder in (*_visible(step), *step.glob(".*.old"))
         if (not scenario or folder in mine or _made_by(folder) == scenario) and _holds(folder, columns, ids)
     }  # fmt: skip
     tables = {step.name for step in TABLES}
     runs = tuple(run for run, folders in named.items() if folders & holders)
     others = {folder for run in plans if run not in runs for folder in _named(home, run)}  # read none of these rows
     made = {folder for run in runs for folder in named[run] if folder.parent.name not in tables} - others
-    made = {folder for folder in made if folder.exists()}
-    manifests = {manifest_hash(folder) for folder in holders}
+    made = {one for folder in made - holders for one in (folder, hidden(folder)) if one.exists()}
+    manifests = {manifest_hash(folder) for folder in holders if (folder / MANIFEST).exists()}
     names = {str(own[run].get("run_id", "")) for run in runs}
     versions = held_versions(home, manifests, names, lambda folder: _holds(folder, columns, ids), scenario)
-    return Held(tuple(ids), runs, tuple(sorted(holders | made)), tuple(versions))
+    foreign = {folder for run in plans if run not in own for folder in _named(home, run)}  # scenarios share snapshots
+    return Held(tuple(ids), runs, tuple(sorted(holders - foreign)), tuple(sorted(made)), tuple(versions))
 
 
 def remove_held(home: Home, held: Held) -> None:
-    """Remove what was found, versions first: a repeat finds what is left.
+    """Remove what was found; what all else is found by goes last, so that a repeat finds what is left.
 
     Raises:
         UserError: one of the versions serves, or one of the runs is running; nothing is removed.
@@ -106,26 +127,50 @@ def remove_held(home: Home, held: Held) -> None:
             stack.enter_context(alone(home, str((planned(run) or {}).get("run_id", run.name))))
         for version in held.versions:
             delete_version(home, version)
-        for path in (*held.runs, *held.folders):
+        for path in (*held.made, *held.runs, *held.holders):
             with storage_errors(path.parent):
                 if path.exists():
                     vanish(path)
 
 
 def _holds(folder: Path, columns: Iterable[str], ids: Collection[str]) -> bool:
-    """Whether a table below a folder has one of the ids in one of the columns."""
+    """Whether a table below a folder has one of the ids in one of the columns.
+
+    Raises:
+        StorageError: a table is damaged.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     wanted = pa.array(list(ids), pa.string())
     for path in folder.rglob("*.parquet"):
-        schema = pq.read_schema(path)
-        for name in set(columns) & set(schema.names):
-            values = pq.read_table(path, columns=[name])[name]
-            if pc.any(pc.is_in(values.cast(pa.string()), wanted)).as_py():
-                return True
+        try:
+            for name in set(columns) & set(pq.read_schema(path).names):
+                values = pq.read_table(path, columns=[name])[name]
+                if pc.any(pc.is_in(values.cast(pa.string()), wanted)).as_py():
+                    return True
+        except (OSError, pa.ArrowException) as error:
+            raise StorageError(
+                f"{path}: cannot be read, so that nobody knows whom it holds; remove {folder} and repeat."
+            ) from error
     return False
+
+
+def _scenario(plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = plan.get("scenario") or {}
+    return found
+
+
+def _spelt(user: str, tables: Mapping[str, Any]) -> str:
+    """A user's id as it is spelt where these tables of a plan are read."""
+    import pyarrow as pa
+
+    from pipeline.data.spelling import one_spelling
+
+    named = [(spec.get("columns") or {}).get(c.USER) for specs in tables.values() for spec in specs or ()]
+    ways = {way for column in named if isinstance(column, dict) for way in column.get("alike", ())}
+    return str(one_spelling(pa.array([user]), ways)[0].as_py())
 
 
 def _named(home: Home, run: Path) -> Iterator[Path]:

@@ -53,7 +53,7 @@ def ingest(run: Run) -> dict[str, StepResult[IngestFacts]]:
     tables, root = _tables(run.home, scenario)
     personal = tuple(sorted({*scenario.personal, *([c.USER] if key else [])}))  # nor written before it is hashed
     inputs = tuple(inputs_of(tables, lambda kind: _kinds(scenario.task)[kind], root, personal))
-    forgotten = Forgotten.read(run.home, scenario.name, personal)
+    forgotten = Forgotten.read(run.home, scenario.name, {*personal, c.USER})  # also where users are not personal
     snapshot = Snapshot(inputs, scenario.task, scenario.domains, key, without_rows, personal, tables.alike, forgotten)
     results = {}
     for domain in scenario.domains:

@@ -138,6 +138,7 @@ def _ask(
     """Ask the gate about the candidate that validation picks, with the champion scored on tonight's rows."""
     from pipeline.evaluation.gate import decide
     from pipeline.evaluation.hearing import Lane
+    from pipeline.evaluation.reasons import stood_in
     from pipeline.evaluation.terms import CHANCE
 
     candidates = _candidate_lanes(settings, comparison)
@@ -148,6 +149,8 @@ def _ask(
         candidates.append(Lane(CHANCE, "chance", 0.0))
     served = _scored(champion, night, test, compared) if champion and not champion.damage else None
     verdict = decide(test.terms, candidates, test.scores(compared), served)
+    if told := stood_in(settings.baselines, comparison.failed, verdict.lane):
+        verdict = verdict.model_copy(update={"reason": f"{verdict.reason}{told}"})
     if champion is not None and champion.damage:
         told = f"The champion, version {champion.version}, cannot be read and was left out: {champion.damage}."
         verdict = verdict.model_copy(update={"reason": f"{told} {verdict.reason}"})

@@ -57,7 +57,7 @@ def publish_report(
 
 def _keep_point(run: Run) -> Path:
     """Put this run's point beside those of other shares of the same scenario and data; gives their folder."""
-    folder = run.home.root / "curves" / _same_rows(run, {"target_share": True})
+    folder = run.home.root / "curves" / _same_rows(run, {"target_share": True, "strategies": True})
     write_json(folder / f"{run.scenario.target_share:g}.json", read_json(run.input(VERDICT).path / POINT))
     return folder
 
@@ -68,14 +68,19 @@ def _keep_split(run: Run, draw: int) -> Path:
     from pipeline.evaluation.spread import make_split_point
 
     comparison = Comparison.model_validate(read_json(run.input(VERDICT).path / "comparison.json"))
-    folder = run.home.root / "splits" / _same_rows(run, {"split": {"draw"}})
+    folder = _splits(run)
     write_json(folder / f"{draw}.json", make_split_point(comparison, draw).model_dump(mode="json"))
     return folder
 
 
+def _splits(run: Run) -> Path:
+    """The folder of runs that differ in the draw of their split alone: a lane of that name is the same in all."""
+    return run.home.root / "splits" / _same_rows(run, {"split": {"draw"}})
+
+
 def _same_rows(run: Run, but: Mapping[str, Any]) -> str:
     """Name what runs have in common that differ in this alone, beside what decides about no number."""
-    every = {"strategies", "shares", "repeats", "title", "schedule"}
+    every = {"shares", "repeats", "title", "schedule"}
     same = run.scenario.model_dump(mode="json", exclude={**dict.fromkeys(every, True), **but})
     data = {name: run.result(INGEST, name).manifest for name in run.scenario.domains}
     return digest([same, data])[:32]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config import BinaryTask, HashSplit
+from pipeline.config import BinaryTask, HashSplit, TimeSplit
 from pipeline.errors import DataError
 from pipeline.rows.examples.parting import PartExamples
 from pipeline.rows.examples.past import Events, hashed
@@ -87,6 +87,38 @@ def test_counts_are_those_of_a_search(tmp_path: Path) -> None:
             wanted = brute(dated[entity], dated["timestamp"], row[entity], row["timestamp"])
             found = table.loc[place, [f"{entity}_before", f"{entity}_hours_since"]].to_numpy(dtype=float)
             np.testing.assert_allclose(found, wanted, equal_nan=True)
+
+
+def test_rows_that_a_split_leaves_out_happened_all_the_same(tmp_path: Path) -> None:
+    """Those of a held out group, without a label or after a source's border; training and package know them as well."""
+    given = {"far": rows("far", seed=1), "near": rows("near", seed=2)}
+    unknown = pd.Series(np.arange(300) % 7 == 0)
+    given["near"]["fraud"] = given["near"]["fraud"].astype("boolean").mask(unknown)
+    folders = {name: tmp_path / name for name in given}
+    for folder in folders.values():
+        folder.mkdir()
+    split, parting = TimeSplit(kind="time", valid=0.2, test=0.3), PartExamples(TASK)
+    near, border = parting.target(Given("near", {"examples": given["near"]}, split, 1.0, 0), {})
+    far = parting.source(Given("far", {"examples": given["far"]}, split, 1.0, 0), border)
+    assert min(near.dropped["group_is_held_out"], near.dropped["unlabelled_and_later"]) > 10
+    assert far.dropped["later_than_target"] > 10
+    near.write(folders["near"])
+    far.write(folders["far"])
+    examples = Examples.read(TASK, folders, "near")
+    every = pd.concat(list(given.values()))
+    dated = every[every["timestamp"].notna()]
+    table = examples.held_out("test").fields[FEATURES].table
+    own = given["near"].set_index("value").loc[table["value"]]
+    assert len(table) > 50
+    for entity in TASK.entities:
+        wanted = [brute(dated[entity], dated["timestamp"], *row) for row in own[[entity, "timestamp"]].to_numpy()]
+        found = table[[f"{entity}_before", f"{entity}_hours_since"]].to_numpy(dtype=float)
+        np.testing.assert_allclose(found, wanted, equal_nan=True)
+    (tmp_path / "package").mkdir()
+    ServeExamples().write(tmp_path / "package", examples)
+    model = ServeExamples().read(tmp_path / "package", INFO, Counts())
+    answers = model.answer(own.reset_index(), {})
+    assert answers["probability"].to_numpy() == pytest.approx(table["device_before"].fillna(99).to_numpy() / 100)
 
 
 def test_sources_alone_are_told_the_same(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from pipeline.config import Options, Scenario
 from pipeline.data.forgotten import Forgotten, forget
 from pipeline.data.pseudonyms import pseudonym
 from pipeline.errors import ConfigError, StorageError
-from pipeline.folders import Home
+from pipeline.folders import Home, hidden, vanish
 from pipeline.results import INGEST
-from pipeline.runs.forget import find_held, ids_of
+from pipeline.runs.forget import find_held, ids_of, remove_held
 from pipeline.runs.run import Run
 from pipeline.steps.ingest import ingest
 
@@ -109,6 +109,113 @@ def test_another_key_finds_nobody_and_says_so(home: Home, monkeypatch: pytest.Mo
         ids_of(home, "u3", None)
 
 
+def test_where_the_key_is_set_no_first_run_reads_the_rows(home: Home) -> None:
+    """Nothing tells yet that ids become pseudonyms, and a list without them would keep nobody out."""
+    forget(home, ids_of(home, "u3", None), None)
+    assert users(night(home, "first")) == {pseudonym(f"u{user}", KEY.encode()) for user in range(3)}
+
+
+def test_tables_of_another_key_are_told(
+    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of several keys one is in the environment; what the others hide cannot be found."""
+    night(home, "first")
+    monkeypatch.setenv("CROSSLIFT_KEY", "another key of sixteen characters")
+    night(home, "second")
+    assert find_held(home, ids_of(home, "u3", None), None).runs == (home.run("second"),)
+    assert "another key than that in CROSSLIFT_KEY" in caplog.text
+    monkeypatch.setenv("CROSSLIFT_KEY", "a third key of sixteen characters")
+    with pytest.raises(ConfigError, match="no table here has pseudonyms of this key"):
+        ids_of(home, "u3", None)
+
+
+def test_an_id_is_forgotten_in_any_spelling_that_counts(home: Home) -> None:
+    """Where spellings are treated alike, the published id is made of another text than the one in the tables."""
+    alike = {"interactions": [{"path": "rows.csv", "columns": {"user_id": {"alike": ["case"]}}}]}
+    first = night(home, "first", tables=alike)
+    ids = ids_of(home, "U3", None)
+    assert find_held(home, ids, None).runs == (home.run("first"),)
+    forget(home, ids, None)
+    assert len(users(first)) == 4
+    assert len(users(night(home, "second", tables=alike))) == 3
+
+
+def test_in_one_scenario_personal_columns_stand_as_they_were_brought(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only users become pseudonyms; the person of a row of examples is another column."""
+    rows = [f"{shop},{place},p{place % 3},{place % 2}" for shop in ("films", "books") for place in range(12)]
+    path = home.root.parent / "data" / "visits.csv"
+    path.write_text("domain,value,person,bought\n" + "\n".join(rows))
+    task = {"kind": "binary", "label": "bought", "features": {"value": "number"}, "groups": ["person"]}
+    examples = {"task": task, "tables": {"examples": [{"path": "visits.csv"}]}, "personal": ["person"], "bridges": [],
+                "baselines": [{"kind": "constant"}]}  # fmt: skip
+    first = night(home, "first", **examples)
+    monkeypatch.setattr("pipeline.runs.forget.load_scenario", lambda _: first.scenario)
+    ids = ids_of(home, "p1", "s")
+    assert find_held(home, ids, "s").runs == (home.run("first"),)
+    forget(home, ids, "s")
+    second = night(home, "second", **examples)
+    left = pd.read_parquet(second.path(second.result(INGEST, "books")) / "examples.parquet")
+    assert set(left["person"]) == {"p0", "p2"}
+
+
+def test_users_are_looked_at_also_where_they_are_not_personal(home: Home) -> None:
+    """What a scenario hides in its pages is another matter."""
+    forget(home, ("u1",), None)
+    assert users(night(home, "one", pseudonymous=True, personal=[])) == {"u0", "u2", "u3"}
+
+
+def test_a_damaged_table_may_hold_anybody(home: Home) -> None:
+    """It is neither passed over nor taken for an error of the program."""
+    run = night(home, "first")
+    folder = run.place(run.result(INGEST, "books"))
+    aside = folder.with_name(f"{folder.name}.damaged")
+    folder.rename(aside)
+    (aside / "interactions.parquet").write_bytes(b"PAR1")
+    with pytest.raises(StorageError, match=r"nobody knows whom it holds; remove .*\.damaged and repeat"):
+        find_held(home, ("u3",), None)
+
+
+def test_what_a_crash_left_is_found_by_a_repeat(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it stops, what was made of the rows goes in the end, though nothing of it names the person."""
+    ids, stop = ids_of(home, "u3", None), 0
+    while True:
+        run = night(home, "first", pseudonymous=True)
+        ingested = run.result(INGEST, "books")
+        made = home.step("adapt", "f" * 32)
+        made.mkdir(parents=True)
+        for name in ("weights.bin", "manifest.json"):
+            (made / name).write_text("{}")
+        record = ingested.model_copy(update={"step": "adapt", "name": "l", "folder": f"steps/adapt/{made.name}"})
+        run.record(record)
+        count = 0
+
+        def crash(path: Path, limit: int = stop) -> None:
+            nonlocal count
+            count += 1
+            if count > limit:
+                path.rename(hidden(path))
+                (hidden(path) / "manifest.json").unlink(missing_ok=True)  # files go one after the other
+                raise KeyboardInterrupt
+            vanish(path)
+
+        monkeypatch.setattr("pipeline.runs.forget.vanish", crash)
+        try:
+            remove_held(home, find_held(home, ids, None))
+        except KeyboardInterrupt:
+            monkeypatch.setattr("pipeline.runs.forget.vanish", vanish)
+            remove_held(home, find_held(home, ids, None))
+        else:
+            assert stop == 3  # the folder that was made, the run, and the snapshot's
+            return
+        assert not made.exists()
+        assert not hidden(made).exists()
+        assert find_held(home, ids, None).folders == ()
+        assert list((home.root / "steps").rglob(".*.old")) == []
+        stop += 1
+
+
 def test_a_damaged_list_stops_the_snapshot(home: Home) -> None:
     """Nobody knows whose rows must not be read."""
     forget(home, ("u1",), None)
@@ -126,6 +233,9 @@ def test_what_holds_the_person_is_found(home: Home) -> None:
     assert set(held.folders) == books
     assert set(held.runs) == {home.run("first"), home.run("other")}
     assert find_held(home, ids, "t").runs == (home.run("other"),)
+    assert len(books) == 1  # both scenarios have it, and one that is forgotten in the other keeps its own
+    assert find_held(home, ids, "t").folders == ()
+    assert find_held(home, ids, "s").folders == ()
     assert find_held(home, ids_of(home, "nobody", None), None).runs == ()
     elsewhere = find_held(home, ids, "u")
     assert (elsewhere.runs, elsewhere.folders) == ((), ())

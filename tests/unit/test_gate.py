@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.config import Gate
+from pipeline.config import Ease, Gate
 from pipeline.evaluation.gate import Incumbent, Verdict, decide
 from pipeline.evaluation.hearing import ChampionScores, Lane
+from pipeline.evaluation.reasons import stood_in
 from pipeline.evaluation.statistics import Scores
 from pipeline.evaluation.terms import Terms
 from pipeline.labels.items import ITEMS
@@ -55,6 +56,16 @@ def test_validation_picks_and_a_clear_gain_is_promoted():
     ]
     assert verdict.comparisons[0].difference.value == pytest.approx(0.05)
     assert "holds against target_only (+5.00 points [" in verdict.reason
+
+
+def test_a_counterpart_that_failed_is_told():
+    """Target-only is easier to beat, so that nobody may take this for what the source brought."""
+    with_source = Ease(kind="ease", domains="all")
+    told = stood_in([Ease(kind="ease"), with_source], ["ease"], "ease+source")
+    assert told == " ease failed, so target_only stood in for it: what the source brought is not shown."
+    assert stood_in([with_source], ["ease"], "ease") == ""
+    assert stood_in([with_source], ["joint"], "ease+source") == ""
+    assert stood_in([with_source], ["ease"], None) == ""
 
 
 def test_test_rows_do_not_pick():

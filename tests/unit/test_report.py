@@ -15,6 +15,7 @@ from pipeline.evaluation.curve import make_point
 from pipeline.evaluation.gate import Verdict, decide
 from pipeline.evaluation.hearing import Lane
 from pipeline.evaluation.report import Report, StepCost, lane_rows, render_html, render_markdown, write_report
+from pipeline.evaluation.spread import SplitPoint
 from pipeline.evaluation.statistics import Scores
 from pipeline.evaluation.terms import Terms
 from pipeline.labels.curves import Curve
@@ -178,6 +179,17 @@ def test_the_page_tells_of_negative_transfer_and_of_missing_shares(page):
     """Harm is said in words, and so is which share of the curve is still to be run."""
     assert "Negative transfer is shown for fine_tune." in page
     assert "Not on the curve yet: 30 %." in page
+
+
+def test_pages_name_the_lanes_that_the_spread_leaves_out(report):
+    """A lane that failed on one split is in no row of that table."""
+    one = Estimate(value=0.5, low=0.4, high=0.6)
+    splits = [SplitPoint(draw=0, metric="ndcg@10", lanes={"ease": one, "joint": one}),
+              SplitPoint(draw=1, metric="ndcg@10", lanes={"ease": one})]  # fmt: skip
+    told = "Not in the table, because they have no result on each of these splits: joint."
+    for render in (render_html, render_markdown):
+        assert told in render(report.model_copy(update={"splits": tuple(splits)}), ITEMS)
+        assert told not in render(report.model_copy(update={"splits": tuple(splits[1:] * 2)}), ITEMS)
 
 
 def test_figures_are_well_formed(page):

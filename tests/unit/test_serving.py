@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pipeline import columns as c
-from pipeline.cli.predicting import as_csv
+from pipeline.cli.predicting import _listed, as_csv
 from pipeline.cli.recommending import recommend
 from pipeline.config import HistoryModel
 from pipeline.data.pseudonyms import key_id, pseudonym
@@ -96,6 +96,14 @@ def package(domains: Domains, tmp_path: Path) -> Callable[..., ServedModel]:
         return ServedModel.read(final)
 
     return make
+
+
+def test_lists_of_ids_in_a_file_are_texts() -> None:
+    """With commas between, in quotes where an id has one; what is no such list is refused, without a stack trace."""
+    assert _listed('B01, "B,02" ,,B03') == ["B01", "B,02", "B03"]
+    for text in ("B01\nB02", "x" * 200_000):
+        with pytest.raises(DataError, match="expected ids with commas between them"):
+            _listed(text)
 
 
 def test_a_known_user_gets_what_the_ranker_says_but_for_what_was_taken(

@@ -109,6 +109,20 @@ def test_by_hash_each_user_with_four_rows_has_some_in_every_part():
     assert len(per_item) == 10  # not the same items of every user
 
 
+def test_by_hash_large_orders_are_held_out_as_often_as_small_ones():
+    """The smallest hash among the rows would hold out large orders nearly always, and most rows with them."""
+    rows = [(f"u{u}", f"{o}-{i}", f"{u}-{o}") for u in range(200) for o in range(10) for i in range(1 if o else 20)]
+    split = HashSplit(kind="hash", valid=0.1, test=0.2)
+    parted = splits.by_user_hash(frame(rows, "order_id"), split).rows
+    large = parted[parted["item_id"] == "0-0"][PART]
+    assert abs((large == TEST).mean() - 0.2) < 0.09  # three standard deviations of 200 draws
+    assert abs((large == VALID).mean() - 0.1) < 0.07
+    assert parted.groupby("order_id")[PART].nunique().max() == 1
+    chosen = splits.with_hashed_valid(splits.first_of_pairs(frame(rows, "order_id")))
+    large = chosen[chosen["item_id"] == "0-0"][PART]
+    assert abs((large == VALID).mean() - 0.1) < 0.07
+
+
 def test_by_hash_leaves_something_to_train_on():
     """Whatever the shares are."""
     rows = frame([("a", f"i{item}") for item in range(5)])

@@ -17,7 +17,7 @@ from pipeline.config import BinaryTask, ExamplesTask, HashSplit, RegressionTask,
 from pipeline.data.splits import PART, TEST, TRAIN, VALID, span
 from pipeline.errors import DataError
 from pipeline.rows.examples.naming import COMPONENT, Hashes, components, draw_of, names_of, stratified_draw_of
-from pipeline.rows.examples.past import hashed
+from pipeline.rows.examples.past import PAST, hashed
 from pipeline.rows.examples.tables import NAME
 from pipeline.rows.examples.tags import one_by_one, spelt_once
 from pipeline.rows.kind import Given, Parts, Tables
@@ -56,7 +56,7 @@ class PartExamples:
         rows = self._named(given)
         parted = TARGETS[type(given.split)](rows, self._strata(rows), given)
         self._refuse_one_class(given, parted.rows)
-        return self._published(given, parted), parted.border
+        return self._published(given, parted, rows), parted.border
 
     def source(self, given: Given, border: Border) -> Parts:
         """Part a source's rows, those from before the border.
@@ -65,8 +65,9 @@ class PartExamples:
             DataError: as for `target`.
         """
         rows, dropped = self._named(given), dict[str, int]()
+        every = rows
         if isinstance(given.split, ShippedSplit):
-            return self._published(given, _shipped(rows, self._strata(rows), given))
+            return self._published(given, _shipped(rows, self._strata(rows), given), every)
         if border is not None:
             _need(rows, c.TIMESTAMP, given)
             early = rows[c.TIMESTAMP].notna() & (rows[c.TIMESTAMP] < border)
@@ -74,7 +75,7 @@ class PartExamples:
             dropped = {"without_time": missing, "later_than_target": int((~early).sum()) - missing}
             rows = rows[early].reset_index(drop=True)
         part = _hashed(rows, self._strata(rows), "source", {VALID: SOURCE_VALID})
-        return self._published(given, _Parted(rows.assign(**{PART: part}), dropped))
+        return self._published(given, _Parted(rows.assign(**{PART: part}), dropped), every)
 
     def _named(self, given: Given) -> pd.DataFrame:
         """The rows with their names and components, in the order of their names."""
@@ -127,7 +128,8 @@ class PartExamples:
             kept[own] = stratified_draw_of(rows[own], purpose, given.share, strata[own])
         return kept
 
-    def _published(self, given: Given, parted: _Parted) -> Parts:
+    def _published(self, given: Given, parted: _Parted, happened: pd.DataFrame) -> Parts:
+        """The rows that have a part, and the past by the rows that `happened`, also those that are left out."""
         rows = parted.rows
         part = rows[PART].to_numpy()
         kept = (part == TEST) | self._kept(given, rows)
@@ -136,6 +138,8 @@ class PartExamples:
         ids = [name for name in dict.fromkeys((*self.task.groups, *self.task.entities)) if name in rows]
         hidden = {name: hashed(rows[name]) for name in ids}
         table = rows.assign(**{PART: part.astype(np.int8), KEPT: kept}, **hidden)[[*columns, *ids, *declared]]
+        entities = {name: hashed(happened[name]) for name in self.task.entities if name in happened}
+        past = happened[[name for name in (c.TIMESTAMP,) if name in happened]].assign(**entities)
         counts = {name: int((part == code).sum()) for code, name in enumerate(c.PARTS)}
         labels = table.loc[kept & (part != TEST), self.task.label]
         known = {"components": int(table[COMPONENT].nunique()), "unlabelled": int(table[self.task.label].isna().sum())}
@@ -147,6 +151,8 @@ class PartExamples:
 
         def write(folder: Path) -> None:
             table.to_parquet(folder / "rows.parquet", index=False, compression="zstd")
+            if self.task.entities:
+                past.to_parquet(folder / PAST, index=False, compression="zstd")
 
         learnt = int((kept & (part != TEST)).sum())
         return Parts(write, counts, learnt, parted.dropped, known, span(rows))

@@ -1,7 +1,8 @@
 """What happened before a row: how many earlier rows share a value with it, such as a device, and how long ago.
 
-Rows of all domains and parts count, with or without a label: that something happened is known as soon as it did. Only
-what lies strictly before a row's own time counts, so that training, evaluation and serving say the same of it.
+All rows of all domains count, with or without a label, also those that a split leaves out or that come after a source's
+border: that something happened is known as soon as it did. Only what lies strictly before a row's own time counts, so
+that training, evaluation and serving say the same of it.
 
 Shapes: E events (rows that have the value and a time), n rows that are asked about.
 """
@@ -18,6 +19,7 @@ from pipeline import columns as c
 from pipeline.config import ExamplesTask
 from pipeline.data.tokens import stable_hash
 
+PAST = "past.parquet"  # of a prepared domain: times and hashed entities of all its rows
 _MICROSECONDS = 3_600_000_000.0  # of an hour
 
 FloatArray = NDArray[np.float64]
@@ -96,7 +98,7 @@ class Events:
 
 
 def events_of(frames: Mapping[str, pd.DataFrame], task: ExamplesTask) -> dict[str, Events]:
-    """The events of each entity, in prepared rows of all domains."""
+    """The events of each entity, in all rows of all domains."""
     found = {}
     for entity in task.entities:
         having = [frame for frame in frames.values() if entity in frame and c.TIMESTAMP in frame]

@@ -4,7 +4,7 @@ Shapes: N rows of one domain.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -17,7 +17,7 @@ from pipeline.config import BinaryTask, Bridge, ExamplesTask, MultilabelTask, Re
 from pipeline.data.splits import PART, TEST, TRAIN, VALID
 from pipeline.rows.examples.naming import COMPONENT
 from pipeline.rows.examples.parting import KEPT
-from pipeline.rows.examples.past import events_of, told_of
+from pipeline.rows.examples.past import PAST, Events, events_of, told_of
 from pipeline.rows.examples.tags import tag_label, tag_names
 from pipeline.rows.kind import PARTED_UNIT
 from pipeline.views import FEATURES, ROW, UNIT, ClassLabel, Features, FloatArray, Mask, NumberLabel, TagLabel, View
@@ -34,20 +34,23 @@ class Examples:
         frames: By domain, the target last: `row_id`, `component`, `part`, `kept`, the features and the label, and the
             `timestamp` where there are any.
         name: The target.
+        events: When something happened to each value of each entity, in all domains, whichever are looked at.
     """
 
     units: ClassVar[str] = "rows that share no group"
     task: ExamplesTask
     frames: Mapping[str, pd.DataFrame]
     name: str
+    events: Mapping[str, Events] = field(default_factory=dict)
 
     @classmethod
     def read(cls, task: ExamplesTask, folders: Mapping[str, Path], target: str) -> Self:
         """What `prepare` published of each domain."""
         names = [*(name for name in folders if name != target), target]
         frames = {name: pd.read_parquet(folders[name] / "rows.parquet") for name in names}
-        events = events_of(frames, task)  # of all domains, whichever of them are looked at later
-        return cls(task, {name: one.assign(**told_of(one, events, task)) for name, one in frames.items()}, target)
+        events = events_of({name: pd.read_parquet(folders[name] / PAST) for name in names if task.entities}, task)
+        told = {name: one.assign(**told_of(one, events, task)) for name, one in frames.items()}
+        return cls(task, told, target, events)
 
     def of_sources(self) -> "Examples":
         """The sources alone, the first in the target's place."""

@@ -23,7 +23,7 @@ from pipeline.data.casting import Place, cast
 from pipeline.data.tables import Type
 from pipeline.data.tokens import stable_hash
 from pipeline.errors import ConfigError, DataError, StorageError
-from pipeline.rows.examples.past import Events, events_of, hashed, told_of
+from pipeline.rows.examples.past import Events, hashed, told_of
 from pipeline.rows.examples.prepared import Examples, class_names, features_of
 from pipeline.rows.examples.tables import TYPES
 from pipeline.rows.examples.tags import joined
@@ -70,7 +70,7 @@ class ServedExamples:
         Args:
             frame: A column for each declared feature and entity, in any order; an empty value is one that is not known.
                 Other columns are not looked at, but for `row_id` and, with entities, `timestamp`: only what lies before
-                it counts. Without one it is now.
+                it counts. Without one it is now, and how many hours ago the last was is not known.
             params: None are known.
 
         Returns:
@@ -170,7 +170,7 @@ class ServeExamples:
         })  # fmt: skip
         pq.write_table(values, folder / "values.parquet", compression="zstd")
         learnt = [stable_hash(prepared.names(name, view.take(view.label.known))) for name, view in views.items()]
-        happened = events_of(prepared.frames, task)
+        happened = prepared.events
         events = pa.table({
             "entity": pa.array(np.repeat(np.array(list(happened), dtype=object),
                                          [len(one.time) for one in happened.values()]), pa.string()),
