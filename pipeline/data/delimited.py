@@ -47,8 +47,9 @@ class Delimited:
 
     @property
     def rows(self) -> str:
-        """The SELECT of all columns for a query, as texts."""
-        named = ", ".join(f"{column} AS {name(raw)}" for column, raw in zip(self._columns, self.names, strict=True))
+        """The SELECT of all columns with a name for a query, as texts."""
+        pairs = zip(self._columns, self.names, strict=True)
+        named = ", ".join(f"{column} AS {name(raw)}" for column, raw in pairs if raw)
         return f"SELECT {named} FROM {self.source}"  # noqa: S608
 
     def column(self, raw: str, number: bool) -> str:

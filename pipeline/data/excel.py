@@ -44,8 +44,8 @@ class Excel:
 
     @property
     def rows(self) -> str:
-        """The SELECT of all columns for a query, as texts."""
-        named = ", ".join(f"c{place} AS {name(raw)}" for place, raw in enumerate(self.names))
+        """The SELECT of all columns with a name for a query, as texts."""
+        named = ", ".join(f"c{place} AS {name(raw)}" for place, raw in enumerate(self.names) if raw)
         return f"SELECT {named} FROM {self.source}"  # noqa: S608
 
     def column(self, raw: str, _number: bool) -> str:
