@@ -57,7 +57,6 @@ def read_files_query(
         raw = _result(opened, spec.query)
     if raw.num_rows == 0:
         raise DataError(f"{SHOWN}: it gives no rows.")
-    mapper.choose(raw.column_names, SHOWN)
     return mapper.canonical(raw, SHOWN)
 
 
