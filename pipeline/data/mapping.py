@@ -123,6 +123,7 @@ class Mapper:
             arrays[name] = found.values
             if found.faults:
                 broken[name] = found
+        self._refuse_copies(chosen, file)
         if (again := _header_again(raw, chosen)) is not None:
             name = next(iter(chosen))
             fault = (again, "a row, and not the columns' names again")
@@ -145,6 +146,15 @@ class Mapper:
         for name, column in marks.items():
             table = table.append_column(name, column)
         return table
+
+    def _refuse_copies(self, chosen: dict[str, str], file: str) -> None:
+        """Refuse to write what is personal, and may be replaced by a pseudonym, under another name as well."""
+        for name in self.personal & set(chosen):
+            if copies := [other for other, own in chosen.items() if own == chosen[name] and other not in self.personal]:
+                raise DataError(
+                    f"{file}: column {chosen[name]!r} is {name}, which is personal, and {', '.join(copies)} too, so "
+                    f"that its values would be written in plain; name another column for {', '.join(copies)}."
+                )
 
     def _without_broken(self, name: str, found: Read) -> Read:
         """A column without the values for which a rule of the table would take their rows."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import columns as c
+from pipeline.config import Alike
 from pipeline.data.pseudonyms import key_id, pseudonym, read_key
 from pipeline.errors import ConfigError, StorageError, UserError
 from pipeline.folders import META, Home, exclusive, manifest_hash, read_json, storage_errors, vanish
@@ -38,11 +39,19 @@ def ids_of(home: Home, user: str, scenario: str | None) -> tuple[str, ...]:
     """How a user is called in what is published: as brought, or by a pseudonym of the key in the environment.
 
     Raises:
+        UserError: no scenario is named, and one has another spelling of this id.
         ConfigError: the key that is needed is not set, or no table here was made with it.
     """
     if scenario:
         known = load_scenario(scenario)
+        user = _spelt(user, known.tables.alike.get(c.USER, ()) if known.tables else ())
         return (user,) if known.pseudonymous or known.embedded else (pseudonym(user, read_key()),)
+    for name, ways in _alike(home):
+        if (spelt := _spelt(user, ways)) != user:
+            raise UserError(
+                f"The scenario {name} treats ids alike ({', '.join(ways)}), so that this one is {spelt!r} there, which "
+                f"may be somebody else in other scenarios. Forget it in each by itself, with `--scenario {name}`."
+            )
     used = {facts_of(INGEST, folder).key for folder in _folders(home, INGEST)}
     if not used - {None}:
         return (user,)
@@ -53,6 +62,25 @@ def ids_of(home: Home, user: str, scenario: str | None) -> tuple[str, ...]:
             "which they were made."
         )
     return (user, pseudonym(user, key))
+
+
+def _spelt(user: str, ways: Collection[Alike]) -> str:
+    """The spelling of an id under which it is published."""
+    import pyarrow as pa
+
+    from pipeline.data.spelling import one_spelling
+
+    return str(one_spelling(pa.array([user]), ways)[0].as_py()) if ways else user
+
+
+def _alike(home: Home) -> Iterator[tuple[str, tuple[Alike, ...]]]:
+    """The scenarios that ran here and treat ids of users alike, and how."""
+    for run in _visible(home.root / "runs"):
+        told = (planned(run) or {}).get("scenario", {})
+        specs = [spec for kind in (told.get("tables") or {}).values() for spec in kind]
+        ways = {way for spec in specs for way in spec.get("columns", {}).get(c.USER, {}).get("alike", ())}
+        if ways:
+            yield str(told["name"]), tuple(sorted(ways))
 
 
 def find_held(home: Home, ids: Collection[str], scenario: str | None) -> Held:
