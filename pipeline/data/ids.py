@@ -7,7 +7,8 @@ from pipeline.data.values import Place, Read, converted, faults_of, is_text, no_
 
 # What programs write where there is nothing. `NA` is not among them: it is Namibia, and a part of many numbers.
 NOTHING = ("NULL", "Null", "null", "None", "NaN", "nan", "NaT", "N/A", "n/a", "#N/A", "<NA>", "\\N")
-_ROUNDED = r"^-?\d(?:\.\d+)?[eE]\+\d+$"  # 9.78012E+12, as workbooks show numbers that are too long for them
+# 9.78012E+12, as workbooks show long numbers, and 9007199254740993.0, which as a number is 9007199254740992
+_ROUNDED = r"^-?(?:\d(?:\.\d+)?[eE]\+\d+|(?:\d{17,}|9\d{15})\.0+)$"
 _BITS = {16: 11, 32: 24, 64: 53}  # width of a floating-point type -> whole numbers up to two to this power are exact
 
 

@@ -71,7 +71,7 @@ class Json:
             value = f"json_extract({value}, {text('$' + ''.join('.' + name(key) for key in rest))})"
         return (
             f"CASE json_type({value}) WHEN 'ARRAY' THEN array_to_string(from_json({value}, '[\"VARCHAR\"]'), ' ') "
-            f"WHEN 'DOUBLE' THEN regexp_replace({value}->>'$', '\\.0+$', '') ELSE {value}->>'$' END"
+            f"WHEN 'DOUBLE' THEN {_digits(value)} ELSE {value}->>'$' END"
         )
 
     def check(self, _rows: int) -> None:
@@ -125,6 +125,13 @@ class Json:
         for path, kind in _nested(structure, ()):  # a key that holds a dot itself goes before
             fields.setdefault(".".join(path), (path, kind))
         return fields
+
+
+def _digits(value: str) -> str:
+    """A number with a fraction or an exponent as a text, in SQL; from 2^53 on it looks like what has lost digits."""
+    whole = f"regexp_replace({value}->>'$', '\\.0+$', '')"
+    long = f"regexp_replace({value}->>'$', '[eE](\\d)', 'e+\\1')"
+    return f"CASE WHEN abs(TRY_CAST({value}->>'$' AS DOUBLE)) < 9007199254740992 THEN {whole} ELSE {long} END"
 
 
 def _as_stated(kind: str) -> str:

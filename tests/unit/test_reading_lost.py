@@ -127,3 +127,24 @@ def test_blanks_that_nobody_sees_are_blanks() -> None:
     """A mark in the middle of files put after one another, blanks of the web, blanks of no width."""
     ids = pa.array(["\ufeffa b", "a\u00a0b", "a\u200b b", "a\u2060\u3000b"])
     assert one_spelling(ids, ["blanks"]).to_pylist() == ["ab"] * 4
+
+
+@pytest.mark.parametrize("other", ["order_id", "event"])
+def test_a_personal_column_has_no_second_name(root: Path, other: str) -> None:
+    """The pseudonym would stand beside what it hides."""
+    with pytest.raises(DataError, match=rf"column 'user_id' is user_id, which is personal, and {other} too") as caught:
+        read(root, "a.csv", csv("ann@example.com,a,x"), columns={other: "user_id"})
+    assert "ann@" not in str(caught.value)
+    assert read(root, "a.csv", csv("u,a,x"), columns={other: "event"})[other] == ["x"]
+
+
+def test_a_long_number_with_a_point_is_no_id(root: Path) -> None:
+    """In JSON, and as programs write a column with holes; whole numbers keep their digits, times their instants."""
+    ids = ["9007199254740993.0", "1.5e22", "1e300", "123456789012345678901", "12345678.0", "9007199254740991.0"]
+    rows = "\n".join(f'{{"user_id": "u", "item_id": {one}, "timestamp": 1.7e18, "value": {one}}}' for one in ids)
+    found = read(root, "a.jsonl", rows)
+    assert found["item_id"] == [None, None, None, "123456789012345678901", "12345678", "9007199254740991"]
+    assert found["timestamp"] == [datetime.fromtimestamp(1_700_000_000, UTC)] * len(ids)
+    assert found["value"] == [float(one) for one in ids]
+    lost = read(root, "a.csv", csv("u,12345678901234567.0,x", "v,1234567890123456.0,y", "w,12345678901234567,z"))
+    assert lost["item_id"] == [None, "1234567890123456.0", "12345678901234567"]
