@@ -94,6 +94,11 @@ class Mapper:
                     file, raw, name, name, raw,
                 )  # fmt: skip
 
+    @property
+    def hidden(self) -> frozenset[str]:
+        """Names in the file of the columns that are personal."""
+        return frozenset(self._own(name) for name in self.personal & set(self.kind.by_name))
+
     def knows_any(self, available: Sequence[str]) -> bool:
         """Whether the scenario reads one of these columns."""
         return any(self._own(name) in available for name in self.kind.by_name)

@@ -148,3 +148,11 @@ def test_a_long_number_with_a_point_is_no_id(root: Path) -> None:
     assert found["value"] == [float(one) for one in ids]
     lost = read(root, "a.csv", csv("u,12345678901234567.0,x", "v,1234567890123456.0,y", "w,12345678901234567,z"))
     assert lost["item_id"] == [None, "1234567890123456.0", "12345678901234567"]
+
+
+def test_no_folder_names_a_person(root: Path) -> None:
+    """The names of files stand in messages, in quarantine and on its page."""
+    with pytest.raises(DataError, match=r"the name of a folder says 'buyer', which is personal") as caught:
+        read(root, "day=1/buyer=ann/a.csv", csv("u,a,x"), columns={"user_id": "buyer"}, path="day=*/*/*.csv")
+    assert "ann" not in str(caught.value)
+    assert read(root, "event=x/a.csv", "user_id,item_id\nu,a\n")["event"] == ["x"]
