@@ -85,6 +85,11 @@ class Delimited:
             ).fetchall()
         except duckdb.Error:
             found = []
+        if "state machine" in str(error):  # that is all that DuckDB says of it
+            return DataError(
+                f"{self.shown}: expected lines that end in one way, got a carriage return alone among other ends; if "
+                "it is a part of a field, the field needs quotes."
+            )
         if not found:
             return DataError(f"{self.shown}: expected CSV ({str(error).splitlines()[0][:200]}).")
         start, place, kind, message = found[0]
