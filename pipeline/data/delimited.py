@@ -47,8 +47,9 @@ class Delimited:
 
     @property
     def rows(self) -> str:
-        """The SELECT of all columns for a query, as texts."""
-        named = ", ".join(f"{column} AS {name(raw)}" for column, raw in zip(self._columns, self.names, strict=True))
+        """The SELECT of all columns with a name for a query, as texts."""
+        pairs = zip(self._columns, self.names, strict=True)
+        named = ", ".join(f"{column} AS {name(raw)}" for column, raw in pairs if raw)
         return f"SELECT {named} FROM {self.source}"  # noqa: S608
 
     def column(self, raw: str, number: bool) -> str:
@@ -84,6 +85,11 @@ class Delimited:
             ).fetchall()
         except duckdb.Error:
             found = []
+        if "state machine" in str(error):  # that is all that DuckDB says of it
+            return DataError(
+                f"{self.shown}: expected lines that end in one way, got a carriage return alone among other ends; if "
+                "it is a part of a field, the field needs quotes."
+            )
         if not found:
             return DataError(f"{self.shown}: expected CSV ({str(error).splitlines()[0][:200]}).")
         start, place, kind, message = found[0]

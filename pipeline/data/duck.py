@@ -1,5 +1,6 @@
 """DuckDB as a reader: one connection a file, with nothing fetched, nothing guessed and nothing printed of a row."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import duckdb
 
+_QUOTED = re.compile(r"""\{.*\}|\[.*\]|"[^"]*"|'[^']*'|".*|'.*""")
 _SETTINGS: dict[str, Any] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -43,6 +45,11 @@ def text(value: str) -> str:
 def name(value: str) -> str:
     """A column or table as SQL writes it."""
     return '"' + value.replace('"', '""') + '"'
+
+
+def told(error: Exception) -> str:
+    """The first line of what DuckDB says, without what it quotes of a file, which may name a person."""
+    return _QUOTED.sub("...", str(error).splitlines()[0] if str(error) else "damaged")[:200]
 
 
 def call(function: str, path: Path, options: Mapping[str, str]) -> str:

@@ -15,6 +15,7 @@ from pipeline.data.duck import name
 from pipeline.data.unpacking import Plain
 from pipeline.errors import DataError
 
+_EXACT = 2.0**53  # from here on a workbook's numbers are no longer each whole number
 _BATCH = 50_000  # rows that become columns at a time
 
 
@@ -44,8 +45,8 @@ class Excel:
 
     @property
     def rows(self) -> str:
-        """The SELECT of all columns for a query, as texts."""
-        named = ", ".join(f"c{place} AS {name(raw)}" for place, raw in enumerate(self.names))
+        """The SELECT of all columns with a name for a query, as texts."""
+        named = ", ".join(f"c{place} AS {name(raw)}" for place, raw in enumerate(self.names) if raw)
         return f"SELECT {named} FROM {self.source}"  # noqa: S608
 
     def column(self, raw: str, _number: bool) -> str:
@@ -91,6 +92,7 @@ class Excel:
     def _table(self, rows: Iterator[Sequence[object]], width: int) -> pa.Table:
         names, batches = [f"c{place}" for place in range(width)], []
         while part := list(islice(rows, _BATCH)):
+            self._check_names(part)
             texts = [[_text(cell) or None for cell in row[:width]] for row in part]
             kept = [row for row in texts if any(cell is not None for cell in row)]  # a row of nothing is no row
             columns = list(zip(*kept, strict=True)) or [()] * width
@@ -98,12 +100,20 @@ class Excel:
         schema = pa.schema([(one, pa.string()) for one in names])
         return pa.concat_tables([schema.empty_table(), *batches])
 
+    def _check_names(self, rows: Sequence[Sequence[object]]) -> None:
+        """Refuse `names` that are fewer or more than the columns; a header has as many by itself."""
+        most = max(place for row in rows for place, cell in enumerate(row, 1) if place == 1 or _text(cell))
+        if self.spec.names and (most > len(self.spec.names) or len(rows[0]) < len(self.spec.names)):
+            raise DataError(f"{self.shown}: expected {len(self.spec.names)} columns like the `names`, got {most}.")
+
 
 def _text(cell: object) -> str | None:
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, float):
-        return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else repr(cell)
+        if abs(cell) >= _EXACT:
+            return f"{cell:.16e}"  # looks like what it is: a number that has lost digits
+        return str(int(cell)) if cell.is_integer() else repr(cell)
     if isinstance(cell, dt.date | dt.time):
         return cell.isoformat()
     return str(cell)

@@ -7,6 +7,8 @@ from pipeline.data.values import Place, Read, converted, faults_of, is_text, no_
 
 # What programs write where there is nothing. `NA` is not among them: it is Namibia, and a part of many numbers.
 NOTHING = ("NULL", "Null", "null", "None", "NaN", "nan", "NaT", "N/A", "n/a", "#N/A", "<NA>", "\\N")
+# 9.78012E+12, as workbooks show long numbers, and 9007199254740993.0, which as a number is 9007199254740992
+_ROUNDED = r"^-?(?:\d(?:\.\d+)?[eE]\+\d+|(?:\d{17,}|9\d{15})\.0+)$"
 _BITS = {16: 11, 32: 24, 64: 53}  # width of a floating-point type -> whole numbers up to two to this power are exact
 
 
@@ -24,8 +26,13 @@ def as_id(values: pa.Array, place: Place) -> Read:
         text = no_blanks(text) if place.how.trim else pc.if_else(pc.equal(text, ""), None, text)
         text = without(text, NOTHING if place.null is None else place.null)
     broken = pc.fill_null(pc.match_substring(text, "\0"), False)
-    text = pc.if_else(broken, None, text)
-    return Read(text, (*whole.faults, *read.faults, *faults_of((broken, "an id without NUL characters"))))
+    rounded = pc.fill_null(pc.match_substring_regex(text, _ROUNDED), False)
+    text = pc.if_else(pc.or_(broken, rounded), None, text)
+    told = (
+        (broken, "an id without NUL characters"),
+        (rounded, "an id with all its digits, and a rounded number has lost some"),
+    )
+    return Read(text, (*whole.faults, *read.faults, *faults_of(*told)))
 
 
 def _whole(values: pa.Array, place: Place) -> Read:

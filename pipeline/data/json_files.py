@@ -1,6 +1,7 @@
 """JSON lines, or one array of objects: values as they are written, lists joined, fields of objects by dotted names."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,10 +9,13 @@ from typing import Any
 
 import duckdb
 
-from pipeline.data.duck import call, name, text
+from pipeline.data.duck import call, name, text, told
 from pipeline.data.unpacking import Plain
 from pipeline.errors import DataError
 
+_GUESSED = re.compile(
+    r'("(?!NULL")(?:[^"]|"")*")|(?:"NULL"|JSON|DATE|TIME|TIMESTAMP(?:_\w+)?(?: WITH TIME ZONE)?|UUID)(?=[,)\[]|$)'
+)
 MOST_OBJECT = 64 << 20  # bytes of one object
 
 
@@ -40,9 +44,15 @@ class Json:
 
     @property
     def rows(self) -> str:
-        """The SELECT of all columns for a query, with types as JSON states them."""
-        more = {"sample_size": "-1", "convert_strings_to_integers": "false", "records": "true"}
-        return f"SELECT * FROM {call('read_json', self.plain.path, {**self._options, **more})}"  # noqa: S608
+        """The SELECT of all columns for a query, with types as JSON states them: a text is no date, and no UUID."""
+        more = {**self._options, "sample_size": "-1", "convert_strings_to_integers": "false", "records": "true"}
+        try:
+            found = self.connection.execute(f"DESCRIBE FROM {call('read_json', self.plain.path, more)}").fetchall()
+        except duckdb.Error as error:
+            raise self.explain(error, ()) from None
+        columns = ", ".join(f"{text(key)}: {text(_as_stated(kind))}" for key, kind, *_ in found)
+        stated = {**self._options, "records": "true", "columns": f"{{{columns}}}"}
+        return f"SELECT * FROM {call('read_json', self.plain.path, stated)}"  # noqa: S608
 
     def column(self, raw: str, _number: bool) -> str:
         """A column in SQL as texts: numbers with their digits, whole ones without a point, a list joined by blanks.
@@ -61,7 +71,7 @@ class Json:
             value = f"json_extract({value}, {text('$' + ''.join('.' + name(key) for key in rest))})"
         return (
             f"CASE json_type({value}) WHEN 'ARRAY' THEN array_to_string(from_json({value}, '[\"VARCHAR\"]'), ' ') "
-            f"WHEN 'DOUBLE' THEN regexp_replace({value}->>'$', '\\.0+$', '') ELSE {value}->>'$' END"
+            f"WHEN 'DOUBLE' THEN {_digits(value)} ELSE {value}->>'$' END"
         )
 
     def check(self, _rows: int) -> None:
@@ -70,8 +80,8 @@ class Json:
     def explain(self, error: duckdb.Error, _used: Sequence[str]) -> DataError:
         """Where the first object is that cannot be read; only on the way out is each line looked at."""
         if self._options["format"] == "'array'":
-            told = str(error).splitlines()[0].partition('", ')[2] or "damaged"
-            return DataError(f"{self.shown}: expected one array of JSON objects ({told.strip()}).")
+            where = told(error).rpartition("..., ")[2] if "in file" in str(error) else "damaged"
+            return DataError(f"{self.shown}: expected one array of JSON objects ({where}).")
         for number, line in self._lines():
             try:
                 whole = isinstance(json.loads(line), dict)
@@ -83,7 +93,7 @@ class Json:
                 return DataError(
                     f'{self.shown}: line {number}: expected one JSON object on each line, such as {{"user_id": 7}}.'
                 )
-        return DataError(f"{self.shown}: expected JSON lines ({str(error).splitlines()[0][:200]}).")
+        return DataError(f"{self.shown}: expected JSON lines ({told(error)}).")
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         with self.plain.path.open("rb") as file:
@@ -115,6 +125,18 @@ class Json:
         for path, kind in _nested(structure, ()):  # a key that holds a dot itself goes before
             fields.setdefault(".".join(path), (path, kind))
         return fields
+
+
+def _digits(value: str) -> str:
+    """A number with a fraction or an exponent as a text, in SQL; from 2^53 on it looks like what has lost digits."""
+    whole = f"regexp_replace({value}->>'$', '\\.0+$', '')"
+    long = f"regexp_replace({value}->>'$', '[eE](\\d)', 'e+\\1')"
+    return f"CASE WHEN abs(TRY_CAST({value}->>'$' AS DOUBLE)) < 9007199254740992 THEN {whole} ELSE {long} END"
+
+
+def _as_stated(kind: str) -> str:
+    """A type that DuckDB found, with texts and what is now this, now that as texts; quoted names in it stay."""
+    return _GUESSED.sub(lambda found: found[1] or "VARCHAR", kind)
 
 
 def _nested(types: Mapping[str, Any], before: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -14,7 +14,7 @@ from pipeline.config import MappedColumn, Table
 from pipeline.data.casting import Place, Read, cast, read
 from pipeline.data.rules import Times
 from pipeline.data.tables import TableKind
-from pipeline.data.values import faults_of, shown
+from pipeline.data.values import faults_of, is_text, shown
 from pipeline.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,23 @@ class Mapper:
                     f"{_listed(available)}. Name the right one in the scenario: `columns: {{{name}: ...}}`, or give "
                     f"one value for all rows: `constants: {{{name}: ...}}`."
                 )
+        self._tell_near(chosen, available, file)
         return chosen
+
+    def _tell_near(self, chosen: dict[str, str], available: Sequence[str], file: str) -> None:
+        """Warn of columns that nothing reads and whose names are those of canonical ones but for case and blanks."""
+        left = {_letters(raw): raw for raw in available if raw not in chosen.values()}
+        for name in self.kind.by_name:
+            if name not in chosen and name not in self.spec.constants and (raw := left.get(_letters(name))):
+                log.warning(
+                    "%s: column %r is not read; if it is %s, say so in the scenario: `columns: {%s: %r}`",
+                    file, raw, name, name, raw,
+                )  # fmt: skip
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """Names in the file of the columns that are personal."""
+        return frozenset(self._own(name) for name in self.personal & set(self.kind.by_name))
 
     def knows_any(self, available: Sequence[str]) -> bool:
         """Whether the scenario reads one of these columns."""
@@ -108,6 +124,12 @@ class Mapper:
             arrays[name] = found.values
             if found.faults:
                 broken[name] = found
+        self._refuse_copies(chosen, file)
+        if (again := _header_again(raw, chosen)) is not None:
+            name = next(iter(chosen))
+            fault = (again, "a row, and not the columns' names again")
+            broken[name] = Read(arrays[name], (fault, *broken.get(name, Read(arrays[name])).faults))
+            arrays[name] = pc.if_else(again, None, arrays[name])
         for name, value in self.spec.constants.items():
             place = Place(f"tables.{self.kind.name}.constants", name)
             constant = cast(pa.chunked_array([[value]]), types[name], place)
@@ -125,6 +147,15 @@ class Mapper:
         for name, column in marks.items():
             table = table.append_column(name, column)
         return table
+
+    def _refuse_copies(self, chosen: dict[str, str], file: str) -> None:
+        """Refuse to write what is personal, and may be replaced by a pseudonym, under another name as well."""
+        for name in self.personal & set(chosen):
+            if copies := [other for other, own in chosen.items() if own == chosen[name] and other not in self.personal]:
+                raise DataError(
+                    f"{file}: column {chosen[name]!r} is {name}, which is personal, and {', '.join(copies)} too, so "
+                    f"that its values would be written in plain; name another column for {', '.join(copies)}."
+                )
 
     def _without_broken(self, name: str, found: Read) -> Read:
         """A column without the values for which a rule of the table would take their rows."""
@@ -160,6 +191,20 @@ def _marks(raw: pa.Table, broken: dict[str, Read], places: dict[str, Place]) -> 
                 told[c.UNREAD_VALUE][rows] = np.array(texts, dtype=object)[different.indices]
     kinds = {name: pa.int64() if name == c.UNREAD_ROW else pa.string() for name in c.UNREADS}
     return {name: pa.array(told[name], kind) for name, kind in kinds.items()}
+
+
+def _header_again(raw: pa.Table, chosen: dict[str, str]) -> pa.Array | None:
+    """Which rows [N] hold the names of the columns, as where files were put after one another; None: there is none."""
+    there = [own for own in dict.fromkeys(chosen.values()) if is_text(raw[own])]
+    again = pa.array(np.full(raw.num_rows, len(there) > 1))
+    for own in there:
+        if pc.any(again).as_py():
+            again = pc.and_(again, pc.fill_null(pc.equal(raw[own].combine_chunks(), own), False))
+    return again if pc.any(again).as_py() else None
+
+
+def _letters(name: str) -> str:
+    return "".join(one for one in name.casefold() if one.isalnum())
 
 
 def _tell_unused(found: Read, values: pa.ChunkedArray, place: Place) -> None:

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 from pyarrow import parquet
 
-from pipeline.data.duck import call, name, text
+from pipeline.data.duck import call, name, text, told
 from pipeline.data.unpacking import Plain
 from pipeline.errors import DataError
 
@@ -67,8 +67,9 @@ class Parquet:
 
     def explain(self, error: Exception, _used: Sequence[str]) -> DataError:
         """What DuckDB says, without the name that it knows the file by."""
-        told = str(error).splitlines()[0].replace(f"'{self.plain.path}'", "it").replace(str(self.plain.path), "it")
-        return DataError(f"{self.shown}: expected a whole Parquet file ({told[:200]}).")
+        return DataError(
+            f"{self.shown}: expected a whole Parquet file ({told(error).replace(str(self.plain.path), 'it')})."
+        )
 
     @cached_property
     def _schema(self) -> pa.Schema:

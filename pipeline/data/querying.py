@@ -22,6 +22,8 @@ SHOWN = "query over files"
 _CLOCK = re.compile(
     r"now|today|age|(get_)?current_(date|time|timestamp|local.*)|localtime(stamp)?|transaction_timestamp"
 )
+_CHANCE = "using sample"  # the one that is no function
+_ZONED = "TIMESTAMP WITH TIME ZONE"
 _QUOTES_VALUES = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
 
 
@@ -55,7 +57,6 @@ def read_files_query(
         raw = _result(opened, spec.query)
     if raw.num_rows == 0:
         raise DataError(f"{SHOWN}: it gives no rows.")
-    mapper.choose(raw.column_names, SHOWN)
     return mapper.canonical(raw, SHOWN)
 
 
@@ -64,20 +65,48 @@ def _load(opened: duckdb.DuckDBPyConnection, table: str, what: tuple[SourceFile,
     file, source = what
     plain = unpack(file, source, scratch)
     reader = READERS[plain.format](opened, plain, source, file.shown)
-    there = ", ".join(f"{constant(value)} AS {name(key)}" for key, value in partitions(file.shown).items())
+    folders = partitions(file.shown)
+    _refuse_twice([*reader.names, *folders], file.shown)
+    there = ", ".join(f"{constant(value)} AS {name(key)}" for key, value in folders.items())
     rows = f"SELECT *{', ' if there else ''}{there} FROM ({reader.rows})"  # noqa: S608  all quoted
     try:
         if opened.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [table]).fetchall():
-            before = [column for column, *_ in opened.execute(f"DESCRIBE {name(table)}").fetchall()]
-            for column, kind, *_ in opened.execute(f"DESCRIBE {rows}").fetchall():
-                if column not in before:
-                    opened.execute(f"ALTER TABLE {name(table)} ADD COLUMN {name(column)} {kind}")
+            _widen(opened, table, rows, file.shown)
             [(count,)] = opened.execute(f"INSERT INTO {name(table)} BY NAME {rows}").fetchall()
         else:
             [(count,)] = opened.execute(f"CREATE TABLE {name(table)} AS {rows}").fetchall()
     except duckdb.Error as error:
         raise reader.explain(error, ["COLUMNS(*)"]) from None
     reader.check(count)
+
+
+def _refuse_twice(names: Sequence[str], shown: str) -> None:
+    """Refuse names that are one in SQL: a query that names it would get the first of them without a word."""
+    known = [one.casefold() for one in names if one]
+    if twice := next((one for one in names if known.count(one.casefold()) > 1), None):
+        raise DataError(
+            f"{shown}: column {twice!r} stands there more than once, and SQL, which does not look at case, could not "
+            "say which is meant. Give the columns of a CSV or Excel file other names: `header: false`, `skip: 1` "
+            "and `names`."
+        )
+
+
+def _widen(opened: duckdb.DuckDBPyConnection, table: str, rows: str, shown: str) -> None:
+    """Give a table the columns of some rows, in types that hold the values of both: 7 and 2.5, 7 and 007."""
+    before = {column.casefold(): kind for column, kind, *_ in opened.execute(f"DESCRIBE {name(table)}").fetchall()}
+    for column, kind, *_ in opened.execute(f"DESCRIBE {rows}").fetchall():
+        known = before.get(column.casefold())
+        if known is None:
+            opened.execute(f"ALTER TABLE {name(table)} ADD COLUMN {name(column)} {kind}")
+        elif known != kind:
+            if {known, kind} >= {_ZONED} and all(one.startswith("TIMESTAMP") for one in (known, kind)):
+                raise DataError(
+                    f"{shown}: column {column!r}: expected {known} as in the files before it, got {kind}; name the "
+                    "files apart under `files`, and say in the query which zone the times without one have."
+                )
+            both = f"SELECT typeof(one) FROM (SELECT NULL::{known} AS one UNION ALL SELECT NULL::{kind}) LIMIT 1"  # noqa: S608
+            [(wide,)] = opened.execute(both).fetchall()
+            opened.execute(f"ALTER TABLE {name(table)} ALTER {name(column)} TYPE {wide}")
 
 
 def _check(opened: duckdb.DuckDBPyConnection, query: str) -> None:
@@ -101,7 +130,7 @@ def _check(opened: duckdb.DuckDBPyConnection, query: str) -> None:
         ).fetchall()
     }
     for used in _functions(told):
-        if used in by_chance or _CLOCK.fullmatch(used):
+        if used in by_chance or _CLOCK.fullmatch(used) or used == _CHANCE:
             raise DataError(
                 f"{SHOWN}: {used} gives another answer each time; equal files must give equal rows. Write the value "
                 "into the query."
@@ -115,6 +144,7 @@ def _functions(value: object) -> list[str]:
     if not isinstance(value, dict):
         return []
     own = [value["function_name"]] if "function_name" in value else []
+    own += [_CHANCE] if isinstance(value.get("sample"), dict) else []
     own += value.get("column_names", []) if len(value.get("column_names", [])) == 1 else []
     return [str(one).lower() for one in own] + [found for one in value.values() for found in _functions(one)]
 

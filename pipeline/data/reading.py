@@ -75,8 +75,13 @@ def read_file(file: SourceFile, spec: FileSource, mapper: Mapper, scratch: Path)
         DataError: the file is empty, damaged, has no rows, or does not fit the scenario.
         StorageError: the scratch folder is full.
     """
-    plain = unpack(file, spec, scratch)
     folders = partitions(file.shown)
+    if told := sorted(set(folders) & mapper.hidden):  # the names of files stand in messages and in quarantine
+        raise DataError(
+            f"{spec.path}: the name of a folder says {told[0]!r}, which is personal, and names of files are told; put "
+            "it into the files as a column, or leave it out of `personal` where it names nobody."
+        )
+    plain = unpack(file, spec, scratch)
     with connection(scratch) as opened:
         reader = READERS[plain.format](opened, plain, spec, file.shown)
         names = [*reader.names, *folders]

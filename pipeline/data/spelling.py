@@ -15,7 +15,7 @@ Part = tuple[str, pa.Table]  # the name of a kind of table, and canonical rows
 
 # What is the same in all spellings of an id, in the order in which several ways follow each other.
 WAYS: dict[Alike, Callable[[Any], Any]] = {
-    "blanks": lambda ids: pc.replace_substring_regex(ids, r"\s+", ""),
+    "blanks": lambda ids: pc.replace_substring_regex(ids, r"[\s\pZ\x{200b}\x{2060}\x{feff}]+", ""),  # seen or not
     "case": pc.utf8_lower,
     "decimals": lambda ids: pc.replace_substring_regex(ids, r"^(-?\d+)\.0+$", r"\1"),
     "zeros": lambda ids: pc.replace_substring_regex(ids, r"^0+(\d+)$", r"\1"),

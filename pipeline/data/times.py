@@ -27,6 +27,10 @@ _LIKELY = (100_000_000, 4_102_444_800)  # seconds: 1973 to 2100; a thousand time
 _FIRST_YEAR, _LAST_YEAR = 1900, 2100
 _A_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_DATES = {  # what the digits of a number may be -> how it is told
+    "%Y%m%d%H%M%S": "the time %Y-%m-%d %H:%M:%S", "%Y%m%d%H%M": "the time %Y-%m-%d %H:%M",
+    "%Y%m%d%H": "the hour %Y-%m-%d %H", "%Y%m%d": "the date %Y-%m-%d", "%Y%m": "the month %Y-%m", "%Y": "the year %Y",
+}  # fmt: skip
 _A_NUMBER = r"^[+-]?\d{1,19}(?:\.\d+)?$"
 
 
@@ -38,6 +42,8 @@ def as_time(values: pa.Array, place: Place) -> Read:
     """
     if pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_nan(values), None, values)
+    if pa.types.is_decimal(values.type):  # as databases give whole numbers
+        values = _numbers(values)
     number = pa.types.is_floating(values.type) or pa.types.is_integer(values.type)
     if place.how.format and number:
         values = _digits(values)
@@ -82,7 +88,7 @@ def _written(text: pa.Array, place: Place) -> Read:
     if not pc.any(number).as_py():
         return read_dates(text, place, _EXPECTED)
     alone = bool(pc.all(number).as_py())
-    counted = _counted(_numbers(pc.if_else(number, text, None)), place, alone=alone)
+    counted = _counted(_numbers(pc.replace_substring(pc.if_else(number, text, None), "+", "")), place, alone=alone)
     if alone:
         return counted
     dated = read_dates(pc.if_else(number, None, text), place, _EXPECTED)
@@ -90,7 +96,6 @@ def _written(text: pa.Array, place: Place) -> Read:
 
 
 def _numbers(text: pa.Array) -> pa.Array:
-    text = pc.replace_substring(text, "+", "")
     try:
         return text.cast(pa.int64())
     except pa.ArrowInvalid:
@@ -105,6 +110,8 @@ def _counted(values: pa.Array, place: Place, *, alone: bool) -> Read:
     """
     sizes = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     unit = place.how.unit or _unit(sizes)
+    if not place.how.unit and _look_like_dates(sizes):
+        raise _asked(values, int(np.flatnonzero(np.isfinite(sizes))[0]), place)
     if unit is None:
         if alone and len(there := np.flatnonzero(np.isfinite(sizes))):
             raise _asked(values, int(there[0]), place)
@@ -132,14 +139,28 @@ def _unit(sizes: NDArray[np.float64]) -> str | None:
     return best if counts[best] else None
 
 
+def _look_like_dates(sizes: NDArray[np.float64]) -> bool:
+    """Whether all are like 2024013112 or 202401311259: as seconds these are of 2034, as milliseconds of 1976."""
+    whole = sizes[np.isfinite(sizes)]
+    for below_hour in (1, 100):
+        hours = whole // below_hour
+        year, month, day, hour = hours // 10**6, hours // 10**4 % 100, hours // 100 % 100, hours % 100
+        fits = (year >= _FIRST_YEAR) & (year <= _LAST_YEAR) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+        if len(whole) and (fits & (hour < 24) & (whole % below_hour < 60)).all():
+            return True
+    return False
+
+
 def _asked(values: pa.Array, row: int, place: Place) -> DataError:
     """What the numbers could be, and how to say which."""
     number = values[row].as_py()
+    number = int(number) if number == int(number) else number
     readings = {}
-    for form, what in (("%Y%m%d", "the date %Y-%m-%d"), ("%Y", "the year %Y")):
+    for form, what in _DATES.items():
         if told := _as_date(number, form, what):
             readings[f'format: "{form}"'] = told
-    for unit, scale in _A_SECOND.items():
+    likely = sorted(_A_SECOND.items(), key=lambda one: not _LIKELY[0] <= number / one[1] <= _LIKELY[1])
+    for unit, scale in likely:
         if _YEARS[0] <= number / scale <= _YEARS[1]:
             instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=number / scale)
             readings[f"unit: {unit}"] = f"{_UNITS[unit]} since 1970 ({instant:%Y-%m-%d %H:%M:%S})"
@@ -161,7 +182,8 @@ def _as_date(number: float, form: str, what: str) -> str:
         date = datetime.strptime(str(number), form).replace(tzinfo=UTC)
     except ValueError:
         return ""
-    return f"{date:{what}}" if _FIRST_YEAR <= date.year <= _LAST_YEAR else ""
+    same = f"{date:{form}}" == str(number)  # strptime also takes one digit where two are meant
+    return f"{date:{what}}" if same and _FIRST_YEAR <= date.year <= _LAST_YEAR else ""
 
 
 def _stamped(values: pa.Array, place: Place) -> Read:

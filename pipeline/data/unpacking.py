@@ -143,6 +143,10 @@ def _check_kind(head: bytes, found: Format, spec: FileSource, shown: str) -> Non
         raise ConfigError(f"{shown}: {error}.") from None
     if found in ("parquet", "excel"):
         return
+    marked, stated = encoding_of(head, FileSource(path=shown)), encoding_of(head, spec)
+    marked = marked.removesuffix("-sig")
+    if head.startswith(tuple(mark for mark, _ in _MARKS)) and not stated.startswith(marked):
+        raise ConfigError(f"{shown}: encoding: the file begins with the mark of {marked}, got {stated}; leave it out.")
     for mark, told in _OTHERS:
         if head.startswith(mark):
             raise DataError(f"{shown}: expected {found}, got {told}.")
@@ -173,6 +177,10 @@ def _text(blocks: Iterator[bytes], encoding: str, here: Path | None, plain: Plai
         with path.open("rb") as file:
             lines = (line[:-2] + b"\n" if line.endswith(b"\r\n") else line for line in file)
             path = _written(lines, plain.path.with_name("lines"))
+    elif ends.cr and not ends.lf:  # as an old Macintosh writes them: nobody else takes these for lines
+        with path.open("rb") as file:
+            blocks = iter(lambda: file.read(_BLOCK).replace(b"\r", b"\n"), b"")
+            path = _written(blocks, plain.path.with_name("lines"))
     return replace(plain, path=path, lines=ends.lines)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import columns as c
+from pipeline.config import Alike
 from pipeline.data.pseudonyms import KEY, key_id, pseudonym, read_key
 from pipeline.errors import ConfigError, StorageError, UserError
 from pipeline.folders import MANIFEST, META, Home, exclusive, hidden, manifest_hash, read_json, storage_errors, vanish
@@ -47,17 +48,20 @@ class Held:
 def ids_of(home: Home, user: str, scenario: str | None) -> tuple[str, ...]:
     """How a user is called in what is published: as brought, or by a pseudonym of the key in the environment.
 
-    Where a scenario treats spellings of ids alike, also as those are spelt there.
+    Where the scenario treats spellings of ids alike, also as those are spelt there.
 
     Raises:
+        UserError: no scenario is named, and one has another spelling of this id.
         ConfigError: the key that is needed is not set, or no table here was made with it.
     """
     known = load_scenario(scenario) if scenario else None
-    plans = [planned(run) or {} for run in _visible(home.root / "runs")]
-    tables = [known.model_dump(mode="json")["tables"]] if known else [_scenario(plan).get("tables") for plan in plans]
-    spelt = tuple(dict.fromkeys((user, *(_spelt(user, one or {}) for one in tables))))
+    spelt: tuple[str, ...] = (user,)
+    if known and known.tables:
+        spelt = tuple(dict.fromkeys((user, _spelt(user, known.tables.alike.get(c.USER, ())))))
     if known and (known.pseudonymous or known.embedded):
         return spelt
+    if not known:
+        _refuse_another_spelling(home, user)
     used = {facts_of(INGEST, folder).key for folder in _folders(home, INGEST)} - {None}
     if not known and not used and not os.environ.get(KEY):
         return spelt
@@ -73,6 +77,34 @@ def ids_of(home: Home, user: str, scenario: str | None) -> tuple[str, ...]:
             "repeat the command with each of the other keys.", KEY,
         )  # fmt: skip
     return (*spelt, *(pseudonym(one, key) for one in spelt))  # other personal columns stand as they were brought
+
+
+def _refuse_another_spelling(home: Home, user: str) -> None:
+    for name, ways in _alike(home):
+        if (spelt := _spelt(user, ways)) != user:
+            raise UserError(
+                f"The scenario {name} treats ids alike ({', '.join(ways)}), so that this one is {spelt!r} there, which "
+                f"may be somebody else in other scenarios. Forget it in each by itself, with `--scenario {name}`."
+            )
+
+
+def _spelt(user: str, ways: Collection[Alike]) -> str:
+    """The spelling of an id under which it is published."""
+    import pyarrow as pa
+
+    from pipeline.data.spelling import one_spelling
+
+    return str(one_spelling(pa.array([user]), ways)[0].as_py()) if ways else user
+
+
+def _alike(home: Home) -> Iterator[tuple[str, tuple[Alike, ...]]]:
+    """The scenarios that ran here and treat ids of users alike, and how."""
+    for run in _visible(home.root / "runs"):
+        told = (planned(run) or {}).get("scenario", {})
+        specs = [spec for kind in (told.get("tables") or {}).values() for spec in kind]
+        ways = {way for spec in specs for way in spec.get("columns", {}).get(c.USER, {}).get("alike", ())}
+        if ways:
+            yield str(told["name"]), tuple(sorted(ways))
 
 
 def find_held(home: Home, ids: Collection[str], scenario: str | None) -> Held:
@@ -160,17 +192,6 @@ def _holds(folder: Path, columns: Iterable[str], ids: Collection[str]) -> bool:
 def _scenario(plan: Mapping[str, Any]) -> Mapping[str, Any]:
     found: Mapping[str, Any] = plan.get("scenario") or {}
     return found
-
-
-def _spelt(user: str, tables: Mapping[str, Any]) -> str:
-    """A user's id as it is spelt where these tables of a plan are read."""
-    import pyarrow as pa
-
-    from pipeline.data.spelling import one_spelling
-
-    named = [(spec.get("columns") or {}).get(c.USER) for specs in tables.values() for spec in specs or ()]
-    ways = {way for column in named if isinstance(column, dict) for way in column.get("alike", ())}
-    return str(one_spelling(pa.array([user]), ways)[0].as_py())
 
 
 def _named(home: Home, run: Path) -> Iterator[Path]:

@@ -9,7 +9,7 @@ import pytest
 from pipeline.config import Options, Scenario
 from pipeline.data.forgotten import Forgotten, forget
 from pipeline.data.pseudonyms import pseudonym
-from pipeline.errors import ConfigError, StorageError
+from pipeline.errors import ConfigError, StorageError, UserError
 from pipeline.folders import Home, hidden, vanish
 from pipeline.results import INGEST
 from pipeline.runs.forget import find_held, ids_of, remove_held
@@ -129,13 +129,14 @@ def test_tables_of_another_key_are_told(
         ids_of(home, "u3", None)
 
 
-def test_an_id_is_forgotten_in_any_spelling_that_counts(home: Home) -> None:
+def test_an_id_is_forgotten_in_any_spelling_that_counts(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where spellings are treated alike, the published id is made of another text than the one in the tables."""
     alike = {"interactions": [{"path": "rows.csv", "columns": {"user_id": {"alike": ["case"]}}}]}
     first = night(home, "first", tables=alike)
-    ids = ids_of(home, "U3", None)
-    assert find_held(home, ids, None).runs == (home.run("first"),)
-    forget(home, ids, None)
+    monkeypatch.setattr("pipeline.runs.forget.load_scenario", lambda _: first.scenario)
+    ids = ids_of(home, "U3", "s")
+    assert find_held(home, ids, "s").runs == (home.run("first"),)
+    forget(home, ids, "s")
     assert len(users(first)) == 4
     assert len(users(night(home, "second", tables=alike))) == 3
 
@@ -239,3 +240,19 @@ def test_what_holds_the_person_is_found(home: Home) -> None:
     assert find_held(home, ids_of(home, "nobody", None), None).runs == ()
     elsewhere = find_held(home, ids, "u")
     assert (elsewhere.runs, elsewhere.folders) == ((), ())
+
+
+def test_an_id_of_another_spelling_is_the_one_that_is_published(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """U3 is u3 where case is no matter; elsewhere it may be somebody else, so that the scenario must be named."""
+    alike = {"interactions": [{"path": "rows.csv", "columns": {"user_id": {"alike": ["case"]}}}]}
+    night(home, "exact", "t")
+    run = night(home, "first", tables=alike)
+    with pytest.raises(
+        UserError, match=r"scenario s treats ids alike \(case\), so that this one is 'u3' there.*--scenario s"
+    ):
+        ids_of(home, "U3", None)
+    monkeypatch.setattr("pipeline.runs.forget.load_scenario", lambda _: run.scenario)
+    assert ids_of(home, "U3", "s")[-1] == pseudonym("u3", KEY.encode())
+    forget(home, ids_of(home, "U3", "s"), "s")
+    assert users(night(home, "second", tables=alike)) == {pseudonym(f"u{user}", KEY.encode()) for user in range(3)}
+    assert ids_of(home, "u3", None) == ("u3", pseudonym("u3", KEY.encode()))

@@ -1,8 +1,11 @@
 """A query over files joins and filters them, and can neither reach anything else nor write."""
 
+import datetime as dt
+import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from pipeline.config import Tables
@@ -100,6 +103,95 @@ def test_duckdb_itself_refuses(root: Path, monkeypatch: pytest.MonkeyPatch, quer
         ask(root, query.format(out=root.parent / "out", here=root), {"ratings": FILES["ratings"]})
     assert {path: path.read_bytes() for path in root.iterdir()} == before
     assert [path.name for path in root.parent.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("rest", ["USING SAMPLE 1", "TABLESAMPLE reservoir(1)", "USING SAMPLE 10% (bernoulli)"])
+def test_a_sample_is_chance(root: Path, rest: str) -> None:
+    """It is no function, and gives other rows each time; a column may be called so."""
+    with pytest.raises(DataError, match=r"using sample gives another answer each time"):
+        ask(root, f"SELECT user_id, item_id FROM (SELECT u AS user_id, i AS item_id FROM ratings {rest})")  # noqa: S608
+    assert ask(root, "SELECT sample AS user_id, sample AS item_id FROM (SELECT u AS sample FROM ratings)")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wanted"),
+    [
+        ({"item_id": [7]}, {"item_id": ["007"]}, {"item_id": ["7", "007"]}),
+        ({"item_id": ["007"]}, {"item_id": [7]}, {"item_id": ["007", "7"]}),
+        ({"item_id": ["a"], "value": [1]}, {"item_id": ["b"], "value": [2.5]}, {"value": [1.0, 2.5]}),
+        (
+            {"item_id": ["a"], "timestamp": [dt.date(2024, 1, 1)]},
+            {"item_id": ["b"], "timestamp": [dt.datetime(2024, 1, 1, 5)]},  # noqa: DTZ001
+            {"timestamp": [dt.datetime(2024, 1, 1, hour, tzinfo=dt.UTC) for hour in (0, 5)]},
+        ),
+    ],
+)
+def test_the_first_of_several_files_does_not_decide_the_types(
+    root: Path, first: dict[str, Any], second: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    """What the second one holds stays what it is: 007 is not 7, 2.5 not 3, and five o'clock not midnight."""
+    for number, rows in enumerate((first, second)):
+        write(root, f"part{number}.parquet", {"user_id": ["u"], **rows})
+    found = ask(root, "SELECT * FROM parts", {"parts": {"path": "part*.parquet"}})
+    assert {name: found[name] for name in wanted} == wanted
+
+
+def test_times_with_and_without_a_zone_are_not_mixed(root: Path) -> None:
+    """Those without one would be of UTC without a word, whatever `timezone` says."""
+    for number, zone in enumerate((None, "UTC")):
+        times = pa.array([dt.datetime(2024, 7, 1)], pa.timestamp("us", zone))  # noqa: DTZ001
+        write(root, f"part{number}.parquet", {"user_id": ["u"], "item_id": ["i"], "timestamp": times})
+    with pytest.raises(
+        DataError, match=r"^part1\.parquet: column 'timestamp': expected TIMESTAMP as in the files before"
+    ):
+        ask(root, "SELECT * FROM parts", {"parts": {"path": "part*.parquet"}})
+
+
+def test_texts_of_json_stay_texts(root: Path) -> None:
+    """No text becomes a date, whose day and month nobody knows, nor an id of other letters or in quotes."""
+    rows = [
+        {
+            "u": "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11",
+            "i": "03-04-2024",
+            "s": {"x date": "2024-01-01"},
+            "v": 1,
+            "e": None,
+        },
+        {"u": 7, "i": "01:00:00", "s": {"x date": "2024-01-02"}, "v": 2.5, "e": None},
+    ]
+    write(root, "texts.jsonl", "\n".join(map(json.dumps, rows)))
+    query = """SELECT u AS user_id, i AS item_id, s."x date" || '!' AS event, v * 2 AS value, e AS split FROM texts"""
+    assert ask(root, query, {"texts": {"path": "texts.jsonl"}}) == {
+        "user_id": ["A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "7"], "item_id": ["03-04-2024", "01:00:00"],
+        "domain": ["d", "d"], "event": ["2024-01-01!", "2024-01-02!"], "value": [2.0, 5.0], "split": [None, None],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "user_id,item_id,item_id\nu,1,2\n"),
+        ("a.csv", "user_id,item_id,ITEM_ID\nu,1,2\n"),
+        ("item_id=1/a.csv", "user_id,item_id\nu,2\n"),
+        ("a.jsonl", '{"user_id": "u", "item_id": 1}\n{"user_id": "u", "Item_id": 2}\n'),
+    ],
+)
+def test_a_column_that_stands_there_twice_is_refused(root: Path, name: str, content: str) -> None:
+    """SQL gives the first of them without a word."""
+    write(root, name, content)
+    with pytest.raises(DataError, match=r"column '.tem_id' stands there more than once"):
+        ask(root, "SELECT user_id, item_id FROM t", {"t": {"path": name}})
+    write(root, "b.csv", "user_id,item_id,,\nu,1,2,3\n")  # columns without a name are no names
+    assert ask(root, "SELECT user_id, item_id FROM t", {"t": {"path": "b.csv"}})["item_id"] == ["1"]
+
+
+@pytest.mark.parametrize(("name", "form"), [("a.jsonl", "{}"), ("a.json", "[{}]")])
+def test_no_object_stands_in_a_message(root: Path, name: str, form: str) -> None:
+    """DuckDB quotes the whole object that has a key twice."""
+    write(root, name, form.replace("{}", '{"user_id": "ann@example.com", "item_id": 1, "item_id": 2}'))
+    with pytest.raises(DataError, match=r"has duplicate key") as caught:
+        ask(root, "SELECT * FROM t", {"t": {"path": name}})
+    assert "ann@" not in str(caught.value)
 
 
 @pytest.mark.parametrize("what", ["now()", "current_date", "random()"])
