@@ -56,10 +56,11 @@ class DomainData:
             draw: Which of the draws of that share.
         """
         known = [rows.loc[rows[PART] != TEST, c.ITEM], *([] if goods is None else [goods[c.ITEM]])]
-        items = pd.Index(np.unique(np.concatenate([column.to_numpy(dtype=object) for column in known])))
-        places = items.get_indexer(pd.Index(rows[c.ITEM].to_numpy(dtype=object)))
+        items = pd.Index(np.unique(np.concatenate([np.asarray(column.unique(), dtype=object) for column in known])))
+        codes, taken = pd.factorize(rows[c.ITEM])
+        places = items.get_indexer(pd.Index(taken, dtype=object))[codes]
         rows, places = rows[places >= 0], places[places >= 0]
-        users, owners = np.unique(rows[c.USER].to_numpy(dtype=object), return_inverse=True)
+        owners, users = pd.factorize(rows[c.USER], sort=True)
         kept = (rows[PART].to_numpy() == TEST) | is_kept(rows, share, draw)
         order = order_column(rows)
         table = pd.DataFrame(
@@ -81,7 +82,7 @@ class DomainData:
             for column in (c.TITLE, c.CATEGORY):
                 if column in described:
                     catalogue[column] = described[column].array
-        return cls(name, pd.DataFrame({c.USER: users}), catalogue, table)
+        return cls(name, pd.DataFrame({c.USER: np.asarray(users, dtype=object)}), catalogue, table)
 
     @classmethod
     def read(cls, folder: Path, name: str) -> "DomainData":
