@@ -15,7 +15,7 @@ from scipy import sparse
 
 from pipeline import columns as c
 from pipeline.config import Bridge
-from pipeline.data.splits import PART, TEST, baskets, is_kept, order_column
+from pipeline.data.splits import PART, TEST, baskets, is_kept, order_column, places_by
 from pipeline.rows.kind import PARTED_UNIT
 from pipeline.views import PAST, ROW, UNIT, IntArray, ItemLabel, Past, View, taken_elsewhere
 
@@ -72,7 +72,9 @@ class DomainData:
                 **({order: rows[order].array} if order else {}),
                 **({BASKET: baskets(rows).to_numpy()} if c.ORDER in rows else {}),
             }
-        ).sort_values(["user", "item", PART, *([order] if order else [])], ignore_index=True)
+        )
+        numbers = (owners.astype(np.int64) * len(items) + places) * len(c.PARTS) + table[PART].to_numpy()
+        table = table.iloc[places_by(table, numbers)].reset_index(drop=True)
         trained = table.loc[table["kept"] & (table[PART] != TEST), "item"]
         catalogue = pd.DataFrame(
             {c.ITEM: items, "train_count": np.bincount(trained, minlength=len(items)).astype(np.int64)}
