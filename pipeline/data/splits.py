@@ -7,6 +7,7 @@ takes interactions with `user_id` and `item_id` and gives back some of them with
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,13 +89,13 @@ def first_of_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     users, (items, known) = _users(rows, sort=True), pd.factorize(rows[c.ITEM], sort=True)
     pairs = users.to_numpy() * len(known) + items
     places = places_by(rows, pairs)
-    return rows.iloc[places[np.diff(pairs[places], prepend=-1) != 0]]
+    return rows.take(places[np.diff(pairs[places], prepend=-1) != 0])
 
 
-def places_by(rows: pd.DataFrame, numbers: IntArray) -> IntArray:
+def places_by(rows: pd.DataFrame, numbers: NDArray[np.integer[Any]]) -> IntArray:
     """Where the rows [N] stand sorted by a number each, and those of one number by what orders rows, missing last."""
     order = order_column(rows)
-    places = rows[order].argsort(kind="stable").to_numpy() if order else np.arange(len(rows))
+    places = np.asarray(rows[order].argsort(kind="stable") if order else np.arange(len(rows)), dtype=np.int64)
     return places[np.argsort(numbers[places], kind="stable")]
 
 
@@ -177,7 +178,7 @@ def leave_last_out(rows: pd.DataFrame, domain: str) -> Parted:
     if order is None:
         _need(rows, c.TIMESTAMP, domain, "leave_last_out")
     first, dropped = _ordered(rows, str(order))
-    first = first.iloc[places_by(first, _users(first, sort=True).to_numpy())]
+    first = first.take(places_by(first, _users(first, sort=True).to_numpy()))
     users = _users(first)
     when = first[str(order)].groupby(baskets(first)).transform("max").groupby(users)
     from_end, size = when.rank(method="dense", ascending=False), when.transform("nunique")

@@ -64,7 +64,7 @@ def _bridges(
 ) -> dict[Bridge, tuple[str, int, int]]:
     """What each bridge stands on: of what, how many of them are in common, and how many there are."""
     target = settings.target
-    titled = {name: _titled(domain) for name, domain in domains.items()}
+    titled = {name: _titled(domain, items.by_domain[name]) for name, domain in domains.items()}
     richest = max(settings.sources, key=lambda name: titled[name][0])
     poorer = min((richest, target), key=lambda name: titled[name][0])
     return {
@@ -81,12 +81,15 @@ class _Common:
     target: int
     sources: int
     both: int
+    by_domain: Mapping[str, int]  # how many each domain has
 
 
 def _common(settings: CheckSettings, domains: Mapping[str, CleanTables], column: str) -> _Common:
-    own = _ids(domains[settings.target], column)
-    others = pd.Index(np.concatenate([_ids(domains[name], column) for name in settings.sources]), dtype=object).unique()
-    return _Common(len(own), len(others), int(own.isin(others).sum()))
+    ids = {name: _ids(domain, column) for name, domain in domains.items()}
+    others = pd.Index(np.concatenate([ids[name] for name in settings.sources]), dtype=object).unique()
+    own = ids[settings.target]
+    both = int(own.isin(others).sum())
+    return _Common(len(own), len(others), both, {name: len(found) for name, found in ids.items()})
 
 
 def _described(figures: Figures, name: str, domain: CleanTables) -> None:
@@ -121,12 +124,13 @@ def _ids(domain: CleanTables, column: str) -> pd.Index:
     """The different ones in either table, as objects: pandas looks texts of Arrow up one by one."""
     frames = [frame for frame in domain.tables.values() if column in frame]
     found = [np.empty(0, dtype=object), *(frame[column].unique() for frame in frames)]
-    return pd.Index(np.concatenate(found), dtype=object).dropna().unique()
+    different: pd.Index = pd.Index(np.concatenate(found), dtype=object).dropna().unique()
+    return different
 
 
-def _titled(domain: CleanTables) -> tuple[int, int]:
+def _titled(domain: CleanTables, every: int) -> tuple[int, int]:
     """Items with a title, and all items."""
-    items, every = domain.tables.get("items"), len(_ids(domain, c.ITEM))
+    items = domain.tables.get("items")
     return (int(items[c.TITLE].notna().sum()) if items is not None and c.TITLE in items else 0), every
 
 

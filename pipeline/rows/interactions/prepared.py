@@ -74,7 +74,7 @@ class DomainData:
             }
         )
         numbers = (owners.astype(np.int64) * len(items) + places) * len(c.PARTS) + table[PART].to_numpy()
-        table = table.iloc[places_by(table, numbers)].reset_index(drop=True)
+        table = table.take(places_by(table, numbers)).reset_index(drop=True)
         trained = table.loc[table["kept"] & (table[PART] != TEST), "item"]
         catalogue = pd.DataFrame(
             {c.ITEM: items, "train_count": np.bincount(trained, minlength=len(items)).astype(np.int64)}
