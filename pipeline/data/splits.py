@@ -7,6 +7,7 @@ takes interactions with `user_id` and `item_id` and gives back some of them with
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ PART = "part"
 FEWEST_ROWS = 4  # users with fewer training rows give none for validation
 
 Mask = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
 Border = pd.Timestamp | pd.Series | None  # what a source may know: before an instant, or by user; None: everything
 
 
@@ -78,15 +80,23 @@ def baskets(rows: pd.DataFrame) -> "pd.Series[int]":
     for column in ([order] if order else []) + ([c.ORDER] if c.ORDER in rows else []):
         codes = pd.factorize(rows[column])[0]
         what = np.where(codes >= 0, codes + (0 if column != c.ORDER else 2 * len(rows)), what)
-    together = pd.DataFrame({"user": rows[c.USER].to_numpy(), "what": what}, index=rows.index)
+    together = pd.DataFrame({"user": _users(rows), "what": what})
     return together.groupby(["user", "what"], sort=False).ngroup()
 
 
 def first_of_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     """The first row of each user and item, in the order of user and item."""
+    users, (items, known) = _users(rows, sort=True), pd.factorize(rows[c.ITEM], sort=True)
+    pairs = users.to_numpy() * len(known) + items
+    places = places_by(rows, pairs)
+    return rows.take(places[np.diff(pairs[places], prepend=-1) != 0])
+
+
+def places_by(rows: pd.DataFrame, numbers: NDArray[np.integer[Any]]) -> IntArray:
+    """Where the rows [N] stand sorted by a number each, and those of one number by what orders rows, missing last."""
     order = order_column(rows)
-    keys = [c.USER, c.ITEM]
-    return rows.sort_values([*keys, *([order] if order else [])], kind="stable").drop_duplicates(keys)
+    places = np.asarray(rows[order].argsort(kind="stable") if order else np.arange(len(rows)), dtype=np.int64)
+    return places[np.argsort(numbers[places], kind="stable")]
 
 
 def shipped(rows: pd.DataFrame, split: ShippedSplit, domain: str) -> Parted:
@@ -116,7 +126,7 @@ def with_hashed_valid(rows: pd.DataFrame) -> pd.DataFrame:
 
     It is the one with the smallest hash, of its first item; unless none would be left to train on.
     """
-    users = rows[c.USER]
+    users = _users(rows)
     hashed = pd.Series(pair_hash(rows, "valid"), index=rows.index).groupby(baskets(rows)).transform("first")
     smallest = hashed.eq(hashed.groupby(users).transform("min"))
     chosen = smallest & users.groupby(users).transform("size").ge(FEWEST_ROWS)
@@ -168,8 +178,8 @@ def leave_last_out(rows: pd.DataFrame, domain: str) -> Parted:
     if order is None:
         _need(rows, c.TIMESTAMP, domain, "leave_last_out")
     first, dropped = _ordered(rows, str(order))
-    first = first.sort_values([c.USER, str(order)])
-    users = first[c.USER]
+    first = first.take(places_by(first, _users(first, sort=True).to_numpy()))
+    users = _users(first)
     when = first[str(order)].groupby(baskets(first)).transform("max").groupby(users)
     from_end, size = when.rank(method="dense", ascending=False), when.transform("nunique")
     is_test, is_valid = (from_end == 1) & (size >= 2), (from_end == 2) & (size >= 3)
@@ -183,7 +193,7 @@ def by_user_hash(rows: pd.DataFrame, split: HashSplit) -> Parted:
     """
     first = first_of_pairs(rows)
     hashed = pd.Series(pair_hash(first, f"split {split.draw}"), index=first.index)
-    by_user = hashed.groupby(baskets(first)).transform("first").groupby(first[c.USER])
+    by_user = hashed.groupby(baskets(first)).transform("first").groupby(_users(first))
     place, size = by_user.rank(method="dense").to_numpy() - 1, by_user.transform("nunique").to_numpy()
     test, valid = (np.maximum(1, np.floor(size * share + 0.5)) for share in (split.test, split.valid))
     test = np.minimum(test, size - 2)
@@ -263,6 +273,11 @@ def source_before(rows: pd.DataFrame, limit: pd.Timestamp | pd.Series, domain: s
     else:
         late = first[order] >= limit
     return Parted(with_hashed_valid(first[~late]), {**dropped, "later_than_target": int(late.sum())})
+
+
+def _users(rows: pd.DataFrame, *, sort: bool = False) -> "pd.Series[int]":
+    """A number [N] for each user, in the order of ids or of rows: numbers are grouped faster than texts."""
+    return pd.Series(pd.factorize(rows[c.USER], sort=sort)[0], index=rows.index)
 
 
 def _ordered(rows: pd.DataFrame, order: str) -> tuple[pd.DataFrame, dict[str, int]]:

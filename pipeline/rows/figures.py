@@ -105,7 +105,8 @@ class Figures:
 
     def expect_values(self, domain: str, values: Mapping[str, "pd.Series[Any]"]) -> None:
         """Look for used columns that hold one value, or none: they tell nothing, and often are a wrong mapping."""
-        empty = [name for name, column in values.items() if column.nunique() < 2]
+        there = {name: column.dropna() for name, column in values.items()}
+        empty = [name for name, column in there.items() if column.empty or (column == column.iloc[0]).all()]
         told = f": {', '.join(empty)}" if empty else ""
         self.expect(
             f"used columns of {domain} with one value or none{told}", len(empty), "warning",

@@ -28,7 +28,8 @@ def crossing_checks(
     """
     figures = Figures.of_sizes(settings, domains, "interactions")
     rows = domains[settings.target].tables["interactions"]
-    for bridge, (what, both, whole) in _bridges(settings, domains).items():
+    users, items = (_common(settings, domains, column) for column in (c.USER, c.ITEM))
+    for bridge, (what, both, whole) in _bridges(settings, domains, users, items).items():
         if bridge in settings.bridges:
             told = Told(
                 f"bridge_{bridge}", f"because bridges names {bridge!r}",
@@ -37,9 +38,8 @@ def crossing_checks(
             # customers of a shop without rows are not known
             unknown = bridge == "users" and not settings.target_labels and rows.empty
             figures.expect_bridge(SHARE + what, both, whole, told, unknown=unknown)
-    for name, column in (("users", c.USER), ("items", c.ITEM)):
+    for name, found in (("users", users), ("items", items)):
         if name in settings.bridges:
-            found = _common(settings, domains, column)
             figures.tell(f"{SHARE}the {found.sources:,} {name} of the sources that are in {settings.target}",
                          found.both / max(found.sources, 1), f"bridge_{name}")  # fmt: skip
     for name, domain in domains.items():
@@ -59,11 +59,12 @@ def crossing_checks(
     return figures.table()
 
 
-def _bridges(settings: CheckSettings, domains: Mapping[str, CleanTables]) -> dict[Bridge, tuple[str, int, int]]:
+def _bridges(
+    settings: CheckSettings, domains: Mapping[str, CleanTables], users: "_Common", items: "_Common"
+) -> dict[Bridge, tuple[str, int, int]]:
     """What each bridge stands on: of what, how many of them are in common, and how many there are."""
     target = settings.target
-    users, items = (_common(settings, domains, column) for column in (c.USER, c.ITEM))
-    titled = {name: _titled(domain) for name, domain in domains.items()}
+    titled = {name: _titled(domain, items.by_domain[name]) for name, domain in domains.items()}
     richest = max(settings.sources, key=lambda name: titled[name][0])
     poorer = min((richest, target), key=lambda name: titled[name][0])
     return {
@@ -80,12 +81,15 @@ class _Common:
     target: int
     sources: int
     both: int
+    by_domain: Mapping[str, int]  # how many each domain has
 
 
 def _common(settings: CheckSettings, domains: Mapping[str, CleanTables], column: str) -> _Common:
-    own = pd.Index(_ids(domains[settings.target], column)).unique()
-    others = pd.Index(np.concatenate([_ids(domains[name], column) for name in settings.sources])).unique()
-    return _Common(len(own), len(others), int(own.isin(others).sum()))
+    ids = {name: _ids(domain, column) for name, domain in domains.items()}
+    others = pd.Index(np.concatenate([ids[name] for name in settings.sources]), dtype=object).unique()
+    own = ids[settings.target]
+    both = int(own.isin(others).sum())
+    return _Common(len(own), len(others), both, {name: len(found) for name, found in ids.items()})
 
 
 def _described(figures: Figures, name: str, domain: CleanTables) -> None:
@@ -93,7 +97,7 @@ def _described(figures: Figures, name: str, domain: CleanTables) -> None:
     rows, items = domain.tables["interactions"], domain.tables.get("items")
     if items is None or rows.empty:
         return
-    taken, described = pd.Index(rows[c.ITEM].dropna().unique()), pd.Index(items[c.ITEM].dropna().unique())
+    taken, described = (pd.Index(table[c.ITEM].unique(), dtype=object).dropna() for table in (rows, items))
     both = int(taken.isin(described).sum())
     known, used = both / max(len(taken), 1), both / max(len(described), 1)
     remedy = "look whether both tables write the ids of items alike, such as 007 and 7"
@@ -116,15 +120,17 @@ def _used(domain: CleanTables) -> "dict[str, pd.Series[Any]]":
     return {column: frame[column] for table, frame in tables.items() for column in used[table] if column in frame}
 
 
-def _ids(domain: CleanTables, column: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
-    """What stands in either table."""
+def _ids(domain: CleanTables, column: str) -> pd.Index:
+    """The different ones in either table, as objects: pandas looks texts of Arrow up one by one."""
     frames = [frame for frame in domain.tables.values() if column in frame]
-    return np.concatenate([np.empty(0, dtype=object), *(frame[column].dropna().unique() for frame in frames)])
+    found = [np.empty(0, dtype=object), *(frame[column].unique() for frame in frames)]
+    different: pd.Index = pd.Index(np.concatenate(found), dtype=object).dropna().unique()
+    return different
 
 
-def _titled(domain: CleanTables) -> tuple[int, int]:
+def _titled(domain: CleanTables, every: int) -> tuple[int, int]:
     """Items with a title, and all items."""
-    items, every = domain.tables.get("items"), len(pd.Index(_ids(domain, c.ITEM)).unique())
+    items = domain.tables.get("items")
     return (int(items[c.TITLE].notna().sum()) if items is not None and c.TITLE in items else 0), every
 
 

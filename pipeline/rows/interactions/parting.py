@@ -106,7 +106,7 @@ class PartInteractions:
 
 def _settled(given: Given) -> tuple[Given, int]:
     """With one row for each user and item as the scenario says, and how many rows that took; by part where it ships."""
-    rows = given.tables["interactions"]
+    rows = given.tables["interactions"].astype({c.USER: "category", c.ITEM: "category"})
     within = (c.SPLIT,) if isinstance(given.split, ShippedSplit) and c.SPLIT in rows else ()
     settled = settle_pairs(rows, given.duplicates, given.domain, within)
     return replace(given, tables={**given.tables, "interactions": settled}), len(rows) - len(settled)

@@ -15,7 +15,7 @@ from scipy import sparse
 
 from pipeline import columns as c
 from pipeline.config import Bridge
-from pipeline.data.splits import PART, TEST, baskets, is_kept, order_column
+from pipeline.data.splits import PART, TEST, baskets, is_kept, order_column, places_by
 from pipeline.rows.kind import PARTED_UNIT
 from pipeline.views import PAST, ROW, UNIT, IntArray, ItemLabel, Past, View, taken_elsewhere
 
@@ -56,10 +56,11 @@ class DomainData:
             draw: Which of the draws of that share.
         """
         known = [rows.loc[rows[PART] != TEST, c.ITEM], *([] if goods is None else [goods[c.ITEM]])]
-        items = pd.Index(np.unique(np.concatenate([column.to_numpy(dtype=object) for column in known])))
-        places = items.get_indexer(pd.Index(rows[c.ITEM].to_numpy(dtype=object)))
+        items = pd.Index(np.unique(np.concatenate([np.asarray(column.unique(), dtype=object) for column in known])))
+        codes, taken = pd.factorize(rows[c.ITEM])
+        places = items.get_indexer(pd.Index(taken, dtype=object))[codes]
         rows, places = rows[places >= 0], places[places >= 0]
-        users, owners = np.unique(rows[c.USER].to_numpy(dtype=object), return_inverse=True)
+        owners, users = pd.factorize(rows[c.USER], sort=True)
         kept = (rows[PART].to_numpy() == TEST) | is_kept(rows, share, draw)
         order = order_column(rows)
         table = pd.DataFrame(
@@ -71,7 +72,9 @@ class DomainData:
                 **({order: rows[order].array} if order else {}),
                 **({BASKET: baskets(rows).to_numpy()} if c.ORDER in rows else {}),
             }
-        ).sort_values(["user", "item", PART, *([order] if order else [])], ignore_index=True)
+        )
+        numbers = (owners.astype(np.int64) * len(items) + places) * len(c.PARTS) + table[PART].to_numpy()
+        table = table.take(places_by(table, numbers)).reset_index(drop=True)
         trained = table.loc[table["kept"] & (table[PART] != TEST), "item"]
         catalogue = pd.DataFrame(
             {c.ITEM: items, "train_count": np.bincount(trained, minlength=len(items)).astype(np.int64)}
@@ -81,7 +84,7 @@ class DomainData:
             for column in (c.TITLE, c.CATEGORY):
                 if column in described:
                     catalogue[column] = described[column].array
-        return cls(name, pd.DataFrame({c.USER: users}), catalogue, table)
+        return cls(name, pd.DataFrame({c.USER: np.asarray(users, dtype=object)}), catalogue, table)
 
     @classmethod
     def read(cls, folder: Path, name: str) -> "DomainData":
