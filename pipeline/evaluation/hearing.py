@@ -113,8 +113,14 @@ class Hearing:
 
     @property
     def gives_way(self) -> bool:
-        """Whether an old champion gives way to it; chance has to be beaten all the same."""
-        proved = all(compared.outcome == "passed" for compared in self.comparisons if compared.role == "chance")
+        """Whether an old champion gives way to it; what a source brings has to be seen all the same, and chance beaten.
+
+        The refit of what serves is what serves: it has to be no worse than anything.
+        """
+        refit = any(compared.role == "champion" and compared.demand == "not worse" for compared in self.comparisons)
+        roles = ("chance",) if refit else ("chance", *_ALONE)
+        asked = [one for one in self.comparisons if one.demand == "better" and one.role in roles]
+        proved = all(compared.outcome == "passed" for compared in asked)
         return self.aged and proved and all(compared.not_worse for compared in self.comparisons)
 
 

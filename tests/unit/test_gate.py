@@ -313,13 +313,17 @@ def test_undecided_keeps_the_champion():
 
 
 def test_an_old_champion_gives_way_to_a_candidate_that_is_not_worse():
-    """Above the age limit "not worse" is enough, although it is not better than target-only."""
-    test = users(joint=0.2, target_only=0.2, popularity=0.1, ease=0.2)
-    metrics = {"joint": 0.2, "champion": 0.2, "target_only": 0.2, "popularity": 0.1, "ease": 0.2}
+    """Above the age limit "not worse" than what serves is enough; what the source brings has to be seen all the same."""
+    others = {"popularity": 0.1, "ease": 0.2}
+    test = users(joint=0.25, target_only=0.2, **others)
+    metrics = {"joint": 0.25, "champion": 0.25, "target_only": 0.2, **others}
     assert judge(test, champion=serving(age=30, **metrics)).lane is None
     verdict = judge(test, champion=serving(age=31, **metrics))
     assert (verdict.verdict, verdict.lane) == ("passed", "joint")
     assert "the champion is 31 days old, more than the 30" in verdict.reason
+    equal = {"joint": 0.2, "target_only": 0.2, **others}
+    verdict = judge(users(**equal), champion=serving(age=31, champion=0.2, **equal))
+    assert (verdict.verdict, verdict.lane) == ("rejected", None)
 
 
 def test_an_old_champion_stays_before_a_worse_candidate():
