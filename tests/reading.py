@@ -11,9 +11,9 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from pipeline.config import FileTable
-from pipeline.data.files import LocalFile
 from pipeline.data.mapping import Mapper
-from pipeline.data.reading import read_file
+from pipeline.data.readers.files import LocalFile
+from pipeline.data.readers.reading import read_file
 from pipeline.data.tables import KINDS
 
 DOMAIN = {"domain": "d"}

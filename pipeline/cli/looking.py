@@ -14,8 +14,8 @@ from pipeline.folders import storage_errors
 from pipeline.scenarios import check_file
 
 if TYPE_CHECKING:
-    from pipeline.data.files import LocalFile
     from pipeline.data.looking.files import Common, Looked
+    from pipeline.data.readers.files import LocalFile
 
 Paths = Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, Parquet, JSON or Excel, also packed.")]
 
@@ -102,7 +102,7 @@ def in_words(common: "Common") -> str:
 
 
 def _local(path: Path) -> "LocalFile":
-    from pipeline.data.files import LocalFile
+    from pipeline.data.readers.files import LocalFile
 
     if not path.is_file():
         raise DataError(f"{path}: there is no such file." if not path.exists() else f"{path}: expected a file.")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.config.files import PACKED
-from pipeline.data.files import data_format
+from pipeline.data.readers.files import data_format
 from pipeline.errors import CrossliftError, DataError
 from pipeline.folders import storage_errors
 

@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 
 from pipeline import columns as c
 from pipeline.config import MappedColumn, Table
-from pipeline.data.casting import Place, Read, cast, read
 from pipeline.data.rules import Times
 from pipeline.data.tables import TableKind
-from pipeline.data.values import faults_of, is_text, shown
+from pipeline.data.values.casting import Place, Read, cast, read
+from pipeline.data.values.place import faults_of, is_text, shown
 from pipeline.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)

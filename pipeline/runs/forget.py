@@ -92,7 +92,7 @@ def _spelt(user: str, ways: Collection[Alike]) -> str:
     """The spelling of an id under which it is published."""
     import pyarrow as pa
 
-    from pipeline.data.spelling import one_spelling
+    from pipeline.data.values.spelling import one_spelling
 
     return str(one_spelling(pa.array([user]), ways)[0].as_py()) if ways else user
 

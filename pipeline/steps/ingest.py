@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline import columns as c
 from pipeline.config import Alike, Embedded, FileTable, IngestSettings, Scenario, Tables, TaskConfig
 from pipeline.data.forgotten import Forgotten
-from pipeline.data.inputs import Input, inputs_of
 from pipeline.data.pseudonyms import key_id, read_key
+from pipeline.data.readers.inputs import Input, inputs_of
 from pipeline.folders import UNHASHED, Home, digest, exclusive, read_json, write_json, written_whole
 from pipeline.integrity import damage, set_aside
 from pipeline.results import INGEST, IngestFacts, StepResult
@@ -106,13 +106,13 @@ class Snapshot:
     @cached_property
     def spellings(self) -> list[dict[str, Any]]:
         """Where ids seem to be spelt in several ways."""
-        from pipeline.data.spelling import mixed_spellings
+        from pipeline.data.values.spelling import mixed_spellings
 
         return mixed_spellings(self._parts, _kinds(self.task), self.domains, self.personal)
 
     @cached_property
     def _parts(self) -> "list[tuple[str, pa.Table]]":
-        from pipeline.data.spelling import treat_alike
+        from pipeline.data.values.spelling import treat_alike
 
         parts = [(one.kind, table) for one in self.inputs for table in one.read()]
         return treat_alike(parts, _kinds(self.task), self.alike)
@@ -134,7 +134,7 @@ def _spellings(found: list[dict[str, Any]], scenario: Scenario) -> tuple[str, ..
     told = [one for one in found if one["domain"] or _JOINED_BY.get(one["column"]) in scenario.bridges]
     if not told:
         return ()
-    from pipeline.data.spelling import in_words
+    from pipeline.data.values.spelling import in_words
 
     return tuple(in_words(one) for one in told)
 

@@ -148,7 +148,7 @@ def test_unchanged_files_are_not_read(data, start, monkeypatch):
     """A second run finds both folders by the files' bytes alone."""
     ROWS.to_csv(data / "rows.csv", index=False)
     _, first = start(scenario({"path": "rows.csv"}))
-    monkeypatch.setattr("pipeline.data.reading.read_file", None)
+    monkeypatch.setattr("pipeline.data.readers.reading.read_file", None)
     _, second = start(scenario({"path": "rows.csv"}), run_id="two")
     assert all(result.reused for result in second.values())
     assert [result.facts for result in second.values()] == [result.facts for result in first.values()]

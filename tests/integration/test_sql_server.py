@@ -12,8 +12,8 @@ import psycopg2
 import pytest
 
 from pipeline.config import SqlTable
-from pipeline.data import sql
 from pipeline.data.mapping import Mapper
+from pipeline.data.readers import sql
 from pipeline.data.tables import INTERACTIONS
 from pipeline.errors import DataError
 

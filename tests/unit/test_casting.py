@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from pipeline.config import MappedColumn
-from pipeline.data.casting import Place, cast, read
 from pipeline.data.tables import INTERACTIONS
+from pipeline.data.values.casting import Place, cast, read
 from pipeline.errors import DataError
 
 

@@ -50,7 +50,7 @@ def hashes() -> dict[str, str]:
         ("evaluation/report.html", {"report"}),
         ("evaluation/report_markdown.html", {"report"}),
         ("rows/interactions/requests.py", {"judging", "packaging"}),
-        ("data/sql.py", {"ingest"}),
+        ("data/readers/sql.py", {"ingest"}),
         ("data/splits.py", set(STEPS) - {"ingest"}),
         ("validation/suites.py", {"validate"}),
         ("rows/interactions/twins.py", {"audit"}),

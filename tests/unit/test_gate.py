@@ -313,7 +313,7 @@ def test_undecided_keeps_the_champion():
 
 
 def test_an_old_champion_gives_way_to_a_candidate_that_is_not_worse():
-    """Above the age limit "not worse" than what serves is enough; what the source brings has to be seen all the same."""
+    """Above the age limit "not worse" than what serves is enough; what the source brings has to be seen as ever."""
     others = {"popularity": 0.1, "ease": 0.2}
     test = users(joint=0.25, target_only=0.2, **others)
     metrics = {"joint": 0.25, "champion": 0.25, "target_only": 0.2, **others}

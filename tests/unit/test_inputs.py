@@ -6,8 +6,8 @@ import tempfile
 import pytest
 
 from pipeline.config import Tables
-from pipeline.data import reading
-from pipeline.data.inputs import inputs_of
+from pipeline.data.readers import reading
+from pipeline.data.readers.inputs import inputs_of
 from pipeline.data.tables import KINDS
 from pipeline.errors import DataError
 

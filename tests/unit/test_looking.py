@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from pipeline import columns as c
 from pipeline.cli.app import app
-from pipeline.data.files import LocalFile
 from pipeline.data.looking import heads
 from pipeline.data.looking.files import Looked, in_common, look
+from pipeline.data.readers.files import LocalFile
 from pipeline.errors import DataError
 
 

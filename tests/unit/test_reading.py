@@ -11,9 +11,9 @@ import pytest
 from pyarrow import parquet
 
 from pipeline.config import FileTable
-from pipeline.data.files import LocalFile, data_format, find_files
 from pipeline.data.mapping import Mapper
-from pipeline.data.reading import read_file
+from pipeline.data.readers.files import LocalFile, data_format, find_files
+from pipeline.data.readers.reading import read_file
 from pipeline.data.tables import KINDS
 from pipeline.errors import ConfigError, DataError
 

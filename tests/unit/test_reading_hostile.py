@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data import unpacking
-from pipeline.data.files import find_files
+from pipeline.data.readers import unpacking
+from pipeline.data.readers.files import find_files
 from pipeline.errors import DataError
 from tests.reading import read, workbook, write, zipped
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline.data.spelling import one_spelling
+from pipeline.data.values.spelling import one_spelling
 from pipeline.errors import ConfigError, DataError
 from tests.reading import read, workbook
 

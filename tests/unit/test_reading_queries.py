@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from pipeline.config import Tables
-from pipeline.data import querying
-from pipeline.data.inputs import inputs_of
+from pipeline.data.readers import querying
+from pipeline.data.readers.inputs import inputs_of
 from pipeline.data.tables import KINDS
 from pipeline.errors import DataError
 from tests.reading import write

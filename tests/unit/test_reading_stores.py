@@ -12,8 +12,8 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from pyarrow import parquet
 
 from pipeline.config import Tables
-from pipeline.data.inputs import Input, inputs_of
-from pipeline.data.stores import find_stored
+from pipeline.data.readers.inputs import Input, inputs_of
+from pipeline.data.readers.stores import find_stored
 from pipeline.data.tables import KINDS
 from pipeline.errors import DataError
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.spelling import in_words, mixed_spellings, shape, treat_alike
 from pipeline.data.tables import KINDS
+from pipeline.data.values.spelling import in_words, mixed_spellings, shape, treat_alike
 
 
 def rows(items, domain="d", users=None):

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from pipeline.config import SqlTable
 from pipeline.data.mapping import Mapper
-from pipeline.data.sql import read_query
+from pipeline.data.readers.sql import read_query
 from pipeline.data.tables import INTERACTIONS
 from pipeline.errors import ConfigError, DataError
 
@@ -93,7 +93,7 @@ def test_a_query_changes_nothing(shop, read_all, monkeypatch, tmp_path, sql):
 @pytest.mark.parametrize("sql", [sql for sql in HOSTILE if sql not in ("", "EXPLAIN SELECT 1", "BEGIN IMMEDIATE")])
 def test_the_database_itself_refuses_what_writes(shop, read_all, monkeypatch, tmp_path, sql):
     """Also where the look at the query's words is gone: the file is open for reading alone."""
-    monkeypatch.setattr("pipeline.data.sql._check", lambda *_: None)
+    monkeypatch.setattr("pipeline.data.readers.sql._check", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     before = read_all()
     with pytest.raises(DataError):
@@ -158,7 +158,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(shop, monkeypatch):
 
 def test_a_query_that_never_ends_is_stopped(shop, monkeypatch):
     """At the limit, with what to do instead."""
-    monkeypatch.setattr("pipeline.data.sql.LIMIT", 1)
+    monkeypatch.setattr("pipeline.data.readers.sql.LIMIT", 1)
     with pytest.raises(DataError, match=r"SQL \(sqlite\): the query was stopped after 1 seconds; let the database"):
         query(shop, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n")
 

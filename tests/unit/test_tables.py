@@ -12,9 +12,9 @@ from pyarrow import parquet
 from pipeline import columns as c
 from pipeline.config import BinaryTask, FileTable, MulticlassTask, MultilabelTask, RankingTask, RegressionTask, Tables
 from pipeline.data import snapshot
-from pipeline.data.files import LocalFile
 from pipeline.data.mapping import Mapper
-from pipeline.data.reading import read_file
+from pipeline.data.readers.files import LocalFile
+from pipeline.data.readers.reading import read_file
 from pipeline.data.rules import Times, finite, ids, in_time
 from pipeline.data.tables import ARROW_TYPES, INTERACTIONS, KINDS, Column, Key, TableKind
 from pipeline.errors import ConfigError, DataError

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.config import FileTable, MappedColumn
-from pipeline.data.casting import Place, read
 from pipeline.data.mapping import Mapper
 from pipeline.data.tables import INTERACTIONS
+from pipeline.data.values.casting import Place, read
 from pipeline.errors import ConfigError, DataError
 
 INSTANTS = [datetime(2010, 12, 13, 8, 26, 5, tzinfo=UTC), datetime(2019, 10, 1, tzinfo=UTC)]

@@ -6,13 +6,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline.config import FileSource, FileTable, QueryTable, Table, Tables
-from pipeline.data.files import SourceFile, data_format
-from pipeline.data.inputs import files_of
 from pipeline.data.looking.heads import head_of
 from pipeline.data.looking.profiles import profile
 from pipeline.data.looking.samples import Sample, first_columns, read_sample
 from pipeline.data.mapping import Mapper
-from pipeline.data.querying import read_files_query
+from pipeline.data.readers.files import SourceFile, data_format
+from pipeline.data.readers.inputs import files_of
+from pipeline.data.readers.querying import read_files_query
 from pipeline.data.tables import TableKind
 from pipeline.errors import CrossliftError, DataError
 

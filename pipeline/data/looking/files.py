@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 
 from pipeline import columns as c
 from pipeline.config import Alike
-from pipeline.data.files import SourceFile
 from pipeline.data.looking.forms import NAMES_OR_ROW, Form, guess_form
 from pipeline.data.looking.profiles import Profile, profile, values_of
 from pipeline.data.looking.roles import BY_NAME
 from pipeline.data.looking.samples import read_sample
-from pipeline.data.spelling import WAYS
+from pipeline.data.readers.files import SourceFile
+from pipeline.data.values.spelling import WAYS
 
 _JOINING = (c.USER, c.ITEM)
 

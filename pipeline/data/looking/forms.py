@@ -8,9 +8,9 @@ from typing import Any
 import duckdb
 
 from pipeline.config.files import FileSource, Format, format_of
-from pipeline.data.duck import text
-from pipeline.data.files import SourceFile
 from pipeline.data.looking.heads import Head, head_of, usual_separator, whole_rows
+from pipeline.data.readers.duck import text
+from pipeline.data.readers.files import SourceFile
 from pipeline.errors import DataError
 
 NAMES_OR_ROW = "all columns hold texts, so the first line may be a row; it is taken for the columns' names"

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.config.files import FileSource, Format
-from pipeline.data.files import SourceFile
-from pipeline.data.unpacking import BROKEN, encoding_of, opened
+from pipeline.data.readers.files import SourceFile
+from pipeline.data.readers.unpacking import BROKEN, encoding_of, opened
 from pipeline.errors import DataError
 
 MOST = 32 << 20  # bytes that are looked at, unpacked

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import columns as c
-from pipeline.data.casting import Place, read
-from pipeline.data.ids import NOTHING
 from pipeline.data.looking.roles import guess_label, guess_roles, is_personal
-from pipeline.data.spelling import shape
+from pipeline.data.values.casting import Place, read
+from pipeline.data.values.ids import NOTHING
+from pipeline.data.values.spelling import shape
 from pipeline.errors import DataError
 
 EXAMPLES = 3

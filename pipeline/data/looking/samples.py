@@ -8,11 +8,11 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.config.files import FileSource, Format
-from pipeline.data.duck import connection, name
-from pipeline.data.files import partitions
 from pipeline.data.looking.heads import Head
-from pipeline.data.reading import READERS, Reader
-from pipeline.data.unpacking import unpack
+from pipeline.data.readers.duck import connection, name
+from pipeline.data.readers.files import partitions
+from pipeline.data.readers.reading import READERS, Reader
+from pipeline.data.readers.unpacking import unpack
 from pipeline.errors import DataError
 
 MOST_ROWS = 500_000

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.data.files import LocalFile, find_files
 from pipeline.data.looking.drafting import Draft
 from pipeline.data.looking.files import Looked, look
 from pipeline.data.looking.labelling import draft_labelling, is_labelled
 from pipeline.data.looking.ranking import draft_ranking, is_catalogue, is_log
+from pipeline.data.readers.files import LocalFile, find_files
 from pipeline.errors import CrossliftError, DataError
 
 

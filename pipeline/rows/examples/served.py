@@ -19,9 +19,9 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline import columns as c
 from pipeline.config import BinaryTask, ExamplesTask, MulticlassTask, MultilabelTask, RegressionTask
 from pipeline.config.tasks import Task
-from pipeline.data.casting import Place, cast
 from pipeline.data.tables import Type
 from pipeline.data.tokens import stable_hash
+from pipeline.data.values.casting import Place, cast
 from pipeline.errors import ConfigError, DataError, StorageError
 from pipeline.rows.examples.past import Events, hashed, told_of
 from pipeline.rows.examples.prepared import Examples, class_names, features_of

@@ -16,7 +16,7 @@ from scipy import sparse
 from pipeline import columns as c
 from pipeline.config import Alike
 from pipeline.data.pseudonyms import KEY, LENGTH, key_id, pseudonymise, read_key
-from pipeline.data.spelling import one_spelling
+from pipeline.data.values.spelling import one_spelling
 from pipeline.errors import DataError
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from pathlib import Path
 import duckdb
 
 from pipeline.config.files import FileSource
-from pipeline.data.duck import call, name, text
-from pipeline.data.quotes import line_of, refuse, swallowed
-from pipeline.data.unpacking import Plain
+from pipeline.data.readers.duck import call, name, text
+from pipeline.data.readers.quotes import line_of, refuse, swallowed
+from pipeline.data.readers.unpacking import Plain
 from pipeline.errors import DataError
 
 MOST_LINE = 16 << 20  # bytes that a row may have

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.data.values import Place, Read, converted, faults_of, is_text, no_blanks, utf8, without
+from pipeline.data.values.place import Place, Read, converted, faults_of, is_text, no_blanks, utf8, without
 
 # What programs write where there is nothing. `NA` is not among them: it is Namibia, and a part of many numbers.
 NOTHING = ("NULL", "Null", "null", "None", "NaN", "nan", "NaT", "N/A", "n/a", "#N/A", "<NA>", "\\N")

@@ -8,14 +8,14 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.config.files import FileSource, Format
-from pipeline.data.delimited import Delimited
-from pipeline.data.duck import connection, name, text
-from pipeline.data.excel import Excel
-from pipeline.data.files import SourceFile, partitions
-from pipeline.data.json_files import Json
 from pipeline.data.mapping import Mapper
-from pipeline.data.parquet_files import Parquet
-from pipeline.data.unpacking import Plain, unpack
+from pipeline.data.readers.delimited import Delimited
+from pipeline.data.readers.duck import connection, name, text
+from pipeline.data.readers.excel import Excel
+from pipeline.data.readers.files import SourceFile, partitions
+from pipeline.data.readers.json_files import Json
+from pipeline.data.readers.parquet_files import Parquet
+from pipeline.data.readers.unpacking import Plain, unpack
 from pipeline.errors import DataError
 
 _NUMBERS = ("number", "measure", "whole number")

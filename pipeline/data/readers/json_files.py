@@ -9,8 +9,8 @@ from typing import Any
 
 import duckdb
 
-from pipeline.data.duck import call, name, text, told
-from pipeline.data.unpacking import Plain
+from pipeline.data.readers.duck import call, name, text, told
+from pipeline.data.readers.unpacking import Plain
 from pipeline.errors import DataError
 
 _GUESSED = re.compile(

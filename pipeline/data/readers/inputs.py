@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pipeline.config import FileSource, FileTable, MappedTable, QueryTable, SqlTable, Table, Tables
 from pipeline.config.files import format_of
-from pipeline.data.files import LocalFile, SourceFile, find_files, partitions
+from pipeline.data.readers.files import LocalFile, SourceFile, find_files, partitions
 from pipeline.errors import DataError
 from pipeline.folders import digest
 
@@ -55,7 +55,7 @@ def files_of(source: FileSource, root: Path) -> tuple[SourceFile, ...]:
         DataError: there are none, or they cannot be reached.
     """
     if "://" in source.path:
-        from pipeline.data.stores import find_stored
+        from pipeline.data.readers.stores import find_stored
 
         return find_stored(source.path)
     return tuple(LocalFile(path, root) for path in find_files(root, source.path))
@@ -82,7 +82,7 @@ class Files:
         Raises:
             DataError: a file cannot be read, does not fit, or changed after its fingerprint was taken.
         """
-        from pipeline.data.reading import read_file
+        from pipeline.data.readers.reading import read_file
 
         mapper = _mapper(self.kind_of(self.kind), self.spec, self.personal)
         read = []
@@ -120,7 +120,7 @@ class FilesQuery:
         Raises:
             DataError: a file cannot be read, the query fails, or a file changed after its fingerprint was taken.
         """
-        from pipeline.data.querying import read_files_query
+        from pipeline.data.readers.querying import read_files_query
 
         mapper = _mapper(self.kind_of(self.kind), self.spec, self.personal)
         with TemporaryDirectory(prefix="crosslift-") as scratch:
@@ -186,7 +186,7 @@ class Query:
 
     @cached_property
     def _table(self) -> "pa.Table":
-        from pipeline.data.sql import read_query
+        from pipeline.data.readers.sql import read_query
 
         return read_query(self.spec, self.root, _mapper(self.kind_of(self.kind), self.spec, self.personal))
 

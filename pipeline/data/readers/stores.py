@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import fsspec
 
-from pipeline.data.files import is_hidden
+from pipeline.data.readers.files import is_hidden
 from pipeline.errors import DataError
 
 # Those that read this machine, or wrap another one, are left out: they would lead past the data folder.

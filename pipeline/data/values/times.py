@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.data.dates import in_zone, read_dates
 from pipeline.data.tables import ARROW_TYPES
-from pipeline.data.values import Place, Read, converted, faults_of, is_text, no_blanks
+from pipeline.data.values.dates import in_zone, read_dates
+from pipeline.data.values.place import Place, Read, converted, faults_of, is_text, no_blanks
 from pipeline.errors import DataError
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,8 @@ from sqlalchemy.engine import URL, Connection
 
 from pipeline.config import SqlTable
 from pipeline.config.files import VARIABLE
-from pipeline.data.files import inside
 from pipeline.data.mapping import Mapper
+from pipeline.data.readers.files import inside
 from pipeline.errors import ConfigError, DataError
 
 LIMIT = 15 * 60  # seconds that a query may take

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.data.ids import as_id
 from pipeline.data.tables import ARROW_TYPES, Type
-from pipeline.data.times import as_time
-from pipeline.data.values import Fault, Place, Read, converted, is_text, no_blanks, utf8
+from pipeline.data.values.ids import as_id
+from pipeline.data.values.place import Fault, Place, Read, converted, is_text, no_blanks, utf8
+from pipeline.data.values.times import as_time
 
 __all__ = ["Place", "Read", "cast", "read"]
 

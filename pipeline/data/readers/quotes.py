@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipeline.data.duck import text
+from pipeline.data.readers.duck import text
 from pipeline.errors import DataError
 
 _FIT = 0.8  # of the values in a field's lines that look like their column's, from which these lines are rows

@@ -8,8 +8,8 @@ import duckdb
 import pyarrow as pa
 from pyarrow import parquet
 
-from pipeline.data.duck import call, name, text, told
-from pipeline.data.unpacking import Plain
+from pipeline.data.readers.duck import call, name, text, told
+from pipeline.data.readers.unpacking import Plain
 from pipeline.errors import DataError
 
 

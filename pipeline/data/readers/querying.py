@@ -10,11 +10,11 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.config import FileSource, QueryTable
-from pipeline.data.duck import connection, name
-from pipeline.data.files import SourceFile, partitions
 from pipeline.data.mapping import Mapper
-from pipeline.data.reading import READERS, constant
-from pipeline.data.unpacking import unpack
+from pipeline.data.readers.duck import connection, name
+from pipeline.data.readers.files import SourceFile, partitions
+from pipeline.data.readers.reading import READERS, constant
+from pipeline.data.readers.unpacking import unpack
 from pipeline.errors import DataError
 
 LIMIT = 15 * 60  # seconds that a query may take

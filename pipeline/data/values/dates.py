@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.data.tables import ARROW_TYPES
-from pipeline.data.values import Place, Read, faults_of
+from pipeline.data.values.place import Place, Read, faults_of
 from pipeline.errors import DataError
 
 Ints = NDArray[np.int64]

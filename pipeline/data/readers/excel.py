@@ -11,8 +11,8 @@ import pyarrow as pa
 import python_calamine as calamine
 
 from pipeline.config.files import FileSource
-from pipeline.data.duck import name
-from pipeline.data.unpacking import Plain
+from pipeline.data.readers.duck import name
+from pipeline.data.readers.unpacking import Plain
 from pipeline.errors import DataError
 
 _EXACT = 2.0**53  # from here on a workbook's numbers are no longer each whole number

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.config.files import FileSource, Format, format_of
-from pipeline.data.files import SourceFile, data_format, is_hidden
+from pipeline.data.readers.files import SourceFile, data_format, is_hidden
 from pipeline.errors import ConfigError, DataError
 from pipeline.folders import storage_errors
 
