@@ -112,7 +112,8 @@ def repeat(
     """Run a scenario on several splits of the same rows, up to the verdict, and print how far each lane spreads.
 
     What is there is reused, so that a second call goes on where the first was. Nothing is registered; the report of the
-    scenario's own split shows the spread from then on, while the rows stay the same.
+    scenario's own split shows the spread from then on, while the rows stay the same. A split that leaves a part without
+    a class or a row is passed over, with the reason.
     """
     from pipeline.cli.repeating import repeat as again
 
@@ -120,15 +121,14 @@ def repeat(
     if wanted < 2:
         raise ConfigError(f"repeats: expected at least two splits of {scenario}, got 1; name --splits.")
 
-    def one(draw: int) -> "Run":
-        from pipeline.runs.sequence import run_graph
-        from pipeline.steps import call_task
+    from pipeline.runs.graph import judged_graph
+    from pipeline.runs.sequence import run_graph
+    from pipeline.steps import call_task
 
+    def one(draw: int) -> "Run":
         with _running(scenario, None, Options(split_draw=draw)) as started:
             run_graph(started, judged_graph(started.scenario), call_task, jobs or _cores(), _teller())
         return started
-
-    from pipeline.runs.graph import judged_graph
 
     found = again(load_scenario(scenario), wanted, one)
     if as_json:

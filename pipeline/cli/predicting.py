@@ -1,7 +1,6 @@
 """`crosslift predict` and `recommend`: requests in, answers out, by the model that serves a scenario."""
 
 import csv
-import json
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -47,20 +46,14 @@ def predict(model: Path, requests: pd.DataFrame, params: Mapping[str, Any] | Non
 
 
 def read_requests(path: Path) -> pd.DataFrame:
-    """The rows of a CSV, Parquet or JSON lines file; every value of CSV is a text, an empty one is none.
+    """The rows of a file in any form in which a scenario reads one by its ending; of CSV every value is a text.
 
     Raises:
         DataError: the file cannot be read, or holds no row.
     """
-    kind = _kind(path)
-    try:
-        frame = READERS[kind](path)
-    except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file.") from None
-    except Exception as error:  # each library has its own
-        raise DataError(f"{path}: expected a whole file of {kind} ({str(error).splitlines()[0]}).") from error
-    if frame.empty:
-        raise DataError(f"{path}: the table has no rows.")
+    from pipeline.data.readers.reading import read_whole
+
+    frame: pd.DataFrame = read_whole(path).to_pandas()
     return frame
 
 
@@ -68,11 +61,13 @@ def write_answers(answers: pd.DataFrame, path: Path) -> None:
     """Write answers as CSV, Parquet or JSON lines, by the file's ending; whole or not at all.
 
     Raises:
-        DataError: the ending says no format.
+        DataError: the ending says no format in which answers are written.
     """
     if path.suffix.lower() in PACKED:
         raise DataError(f"{path}: answers are written as they are; leave out {path.suffix}.")
-    kind = _kind(path)
+    kind = data_format(path.name, None)
+    if kind not in WRITERS:
+        raise DataError(f"{path}: answers are written as {', '.join(WRITERS)}, not as {kind}.")
     with storage_errors(path.parent):
         half = path.with_name(f".{path.name}.half")
         try:
@@ -118,26 +113,6 @@ def _listed(value: Any) -> Any:
     return [] if value is None or value is pd.NA or value != value else value  # noqa: PLR0124  NaN alone is not itself
 
 
-def _kind(path: Path) -> str:
-    kind = data_format(path.name, None)
-    if kind not in READERS:
-        raise DataError(f"{path}: expected CSV, Parquet or JSON lines, got {kind}.")
-    return kind
-
-
-def _csv(path: Path) -> pd.DataFrame:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header would lose their end
-        return pd.read_csv(
-            path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig", index_col=False
-        )
-
-
-READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    "csv": _csv,
-    "parquet": pd.read_parquet,
-    "jsonl": lambda path: pd.DataFrame([json.loads(line) for line in path.read_text("utf-8-sig").splitlines() if line]),
-}
 WRITERS: dict[str, Callable[[pd.DataFrame, Any], Any]] = {
     "csv": lambda answers, path: path.write_text(as_csv(answers), encoding="utf-8"),
     "parquet": lambda answers, path: answers.to_parquet(path, index=False, compression="zstd"),

@@ -7,8 +7,8 @@ import pandas as pd
 
 from pipeline import columns as c
 from pipeline.config import ColdUsersSplit
-from pipeline.data.splits import PART, TEST, TRAIN, VALID, Parted, first_of_pairs, mixed
-from pipeline.data.tokens import stable_hash
+from pipeline.data.splits import PART, TEST, TRAIN, VALID, Parted, first_of_pairs
+from pipeline.data.tokens import mixed, stable_hash
 from pipeline.errors import DataError
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline import columns as c
 from pipeline.config import HashSplit, ShippedSplit, TimeSplit
-from pipeline.data.tokens import stable_hash
+from pipeline.data.tokens import mixed, stable_hash
 from pipeline.errors import DataError
 
 TRAIN, VALID, TEST = range(len(c.PARTS))
@@ -293,10 +293,3 @@ def _need(rows: pd.DataFrame, column: str, domain: str, kind: str) -> None:
             f"knows something later than the row it helps to predict; there are {', '.join(rows.columns)}. Name it "
             "under `columns`, or choose another split."
         )
-
-
-def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finaliser of SplitMix64 (Steele, Lea and Flood, 2014), which makes every bit depend on all."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))

@@ -19,6 +19,13 @@ def stable_hash(values: pd.Series | pd.Index) -> NDArray[np.uint64]:
     return pd.util.hash_array(values.to_numpy(dtype=object), categorize=False).astype(np.uint64)
 
 
+def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of SplitMix64 (Steele, Lea and Flood, 2014), which makes every bit depend on all."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
 def item_tokens(items: pd.DataFrame, buckets: int) -> pd.Series:
     """The buckets of the lower-cased words of title and category, in their order; no words give an empty list.
 

@@ -169,8 +169,10 @@ class Court:
             found.append(("best baseline", self.best(baselines)))
         if self.refit:
             found.append(("refit", self.refit))
-        first = {lane.name: (role, lane) for role, lane in reversed(found)}
-        return [(role, lane) for role, lane in found if first[lane.name][0] == role and lane != candidate]
+        roles: dict[str, tuple[Role, Lane]] = {}
+        for role, lane in found:
+            roles.setdefault(lane.name, (role, lane))
+        return [(role, lane) for role, lane in roles.values() if lane != candidate]
 
     def hear(self, candidate: Lane) -> Hearing:
         """Hold a lane against its references, and against the champion on the rows that that did not learn from.

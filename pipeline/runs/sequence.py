@@ -23,10 +23,11 @@ from pipeline.runs.transaction import limit_threads
 
 
 class StepFailedError(CrossliftError):
-    """A step that all later ones need failed; carries its message and its exit code."""
+    """A step that all later ones need failed; carries its name, its message and its exit code."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(f"{outcome.name}: {outcome.message}")
+        self.step = outcome.name
         self.exit_code = ExitCode(outcome.exit_code)
 
 

@@ -57,7 +57,7 @@ def publish_report(
 
 def _keep_point(run: Run) -> Path:
     """Put this run's point beside those of other shares of the same scenario and data; gives their folder."""
-    folder = run.home.root / "curves" / _same_rows(run, {"target_share": True, "strategies": True})
+    folder = run.home.root / "curves" / _same_rows(run, {"target_share": True})
     write_json(folder / f"{run.scenario.target_share:g}.json", read_json(run.input(VERDICT).path / POINT))
     return folder
 

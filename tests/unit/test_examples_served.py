@@ -1,5 +1,6 @@
 """A package of examples: what a request may look like, and what it never carries."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -209,15 +210,30 @@ def test_files_of_requests_and_answers(tmp_path: Path) -> None:
         predicting.write_answers(answers, tmp_path / "a.csv.gz")
     with pytest.raises(DataError, match=r"a\.html: expected a file ending in \.csv"):
         predicting.write_answers(answers, tmp_path / "a.html")
-    with pytest.raises(DataError, match=r"a\.xlsx: expected CSV, Parquet or JSON lines, got excel"):
+    with pytest.raises(DataError, match=r"a\.xlsx: answers are written as csv, parquet, jsonl, not as excel"):
         predicting.write_answers(answers, tmp_path / "a.xlsx")
     assert not list(tmp_path.glob(".*"))
     for name, text, told in (
-        ("b.csv", "a,b\n1,2,3,4\n", "whole file of csv"), ("c.csv", "a,b\n", "no rows"),
-                             ("d.jsonl", "[1", "whole file of jsonl"), ("d.parquet", "PAR1", "whole file of parquet"),
+        ("b.csv", "a,b\n1,2,3,4\n", r"b\.csv: line 2: expected 2 fields like the header, got more"),
+        ("c.csv", "a,b\n", "no rows"), ("d.jsonl", "[1", r"d\.jsonl: line 1: expected one JSON object on each line"),
+        ("d.parquet", "PAR1", "whole Parquet file"), ("f.csv", "a,A\n1,2\n", "column 'a' stands there more than once"),
     ):  # fmt: skip
         (tmp_path / name).write_text(text)
         with pytest.raises(DataError, match=told):
             predicting.read_requests(tmp_path / name)
     with pytest.raises(DataError, match="there is no such file"):
         predicting.read_requests(tmp_path / "e.csv")
+
+
+def test_requests_may_lie_in_any_file_that_a_scenario_reads(tmp_path: Path) -> None:
+    """Packed, in another encoding, lists in JSON, cells of a workbook; texts of CSV stay as they are spelt."""
+    text = 'user_id,history\n007,\n,"a, b"\n'
+    with gzip.open(tmp_path / "a.csv.gz", "wt") as file:
+        file.write(text)
+    (tmp_path / "b.csv").write_bytes(text.encode("utf-16"))
+    for name in ("a.csv.gz", "b.csv"):
+        read = predicting.read_requests(tmp_path / name).astype(object).fillna("-")
+        assert read.to_numpy().tolist() == [["007", "-"], ["-", "a, b"]]
+    (tmp_path / "c.jsonl").write_text('{"user_id": "007", "history": null}\n{"history": ["a", "b"]}\n')
+    read = predicting.read_requests(tmp_path / "c.jsonl")
+    assert (read["user_id"][0], list(read["history"][1])) == ("007", ["a", "b"])

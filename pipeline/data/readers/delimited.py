@@ -99,8 +99,9 @@ class Delimited:
         """What is wrong with a row, in our words."""
         counts = re.findall(r"\d+", message)
         if kind in ("MISSING COLUMNS", "TOO MANY COLUMNS") and len(counts) == 2:
+            got = counts[1] if kind == "MISSING COLUMNS" else "more"  # it counts none beyond the first too many
             return (
-                f"expected {counts[0]} fields like the {'header' if self.spec.header else '`names`'}, got {counts[1]}; "
+                f"expected {counts[0]} fields like the {'header' if self.spec.header else '`names`'}, got {got}; "
                 f"a field that holds {self._separator!r} or a line break needs quotes."
             )
         if kind == "UNQUOTED VALUE":

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pipeline.config import FileSource, FileTable, MappedTable, QueryTable, SqlTable, Table, Tables
+from pipeline.config import FileSource, FileTable, MappedTable, QueryTable, SqlTable, Tables
 from pipeline.config.files import format_of
 from pipeline.data.readers.files import LocalFile, SourceFile, find_files, partitions
 from pipeline.errors import DataError
@@ -62,14 +62,27 @@ def files_of(source: FileSource, root: Path) -> tuple[SourceFile, ...]:
 
 
 @dataclass(frozen=True)
-class Files:
-    """Files below the data folder; their bytes decide the fingerprint, so that unchanged ones are not parsed."""
+class _Table:
+    """A table of a scenario, what its columns are, and where its paths begin."""
 
     kind: str
-    spec: FileTable
+    spec: Any  # of the class that reads it
     root: Path
     personal: tuple[str, ...]
     kind_of: "Callable[[str], TableKind]"
+
+    @property
+    def _mapper(self) -> "Mapper":
+        from pipeline.data.mapping import Mapper
+
+        return Mapper(self.kind_of(self.kind), self.spec, frozenset(self.personal))
+
+
+@dataclass(frozen=True)
+class Files(_Table):
+    """Files below the data folder; their bytes decide the fingerprint, so that unchanged ones are not parsed."""
+
+    spec: FileTable
 
     @cached_property
     def fingerprint(self) -> str:
@@ -84,8 +97,7 @@ class Files:
         """
         from pipeline.data.readers.reading import read_file
 
-        mapper = _mapper(self.kind_of(self.kind), self.spec, self.personal)
-        read = []
+        mapper, read = self._mapper, []
         for file in self._found.files:
             with TemporaryDirectory(prefix="crosslift-") as scratch:
                 read.append(read_file(file, self.spec, mapper, Path(scratch)))
@@ -98,14 +110,10 @@ class Files:
 
 
 @dataclass(frozen=True)
-class FilesQuery:
+class FilesQuery(_Table):
     """The result of a query over files; their bytes and the query decide the fingerprint."""
 
-    kind: str
     spec: QueryTable
-    root: Path
-    personal: tuple[str, ...]
-    kind_of: "Callable[[str], TableKind]"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -122,10 +130,9 @@ class FilesQuery:
         """
         from pipeline.data.readers.querying import read_files_query
 
-        mapper = _mapper(self.kind_of(self.kind), self.spec, self.personal)
         with TemporaryDirectory(prefix="crosslift-") as scratch:
             files = {name: found.files for name, found in self._found.items()}
-            table = read_files_query(self.spec, files, mapper, Path(scratch))
+            table = read_files_query(self.spec, files, self._mapper, Path(scratch))
         for found in self._found.values():
             for file in found.files:
                 found.check(file)
@@ -164,14 +171,10 @@ class _Found:
 
 
 @dataclass(frozen=True)
-class Query:
+class Query(_Table):
     """The result of a query, which must be read to know whether it changed."""
 
-    kind: str
     spec: SqlTable
-    root: Path
-    personal: tuple[str, ...]
-    kind_of: "Callable[[str], TableKind]"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -188,15 +191,9 @@ class Query:
     def _table(self) -> "pa.Table":
         from pipeline.data.readers.sql import read_query
 
-        return read_query(self.spec, self.root, _mapper(self.kind_of(self.kind), self.spec, self.personal))
+        return read_query(self.spec, self.root, self._mapper)
 
 
 def _kind_of(name: str) -> str:
     """What the name of a file tells of its format, and of the separator in it."""
     return "tsv" if ".tsv" in name.lower() else str(format_of(name))
-
-
-def _mapper(table: "TableKind", spec: Table, personal: tuple[str, ...]) -> "Mapper":
-    from pipeline.data.mapping import Mapper
-
-    return Mapper(table, spec, frozenset(personal))

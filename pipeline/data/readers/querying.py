@@ -13,7 +13,7 @@ from pipeline.config import FileSource, QueryTable
 from pipeline.data.mapping import Mapper
 from pipeline.data.readers.duck import connection, name
 from pipeline.data.readers.files import SourceFile, partitions
-from pipeline.data.readers.reading import READERS, constant
+from pipeline.data.readers.reading import READERS, constant, refuse_twice
 from pipeline.data.readers.unpacking import unpack
 from pipeline.errors import DataError
 
@@ -66,7 +66,7 @@ def _load(opened: duckdb.DuckDBPyConnection, table: str, what: tuple[SourceFile,
     plain = unpack(file, source, scratch)
     reader = READERS[plain.format](opened, plain, source, file.shown)
     folders = partitions(file.shown)
-    _refuse_twice([*reader.names, *folders], file.shown)
+    refuse_twice([*reader.names, *folders], file.shown)
     there = ", ".join(f"{constant(value)} AS {name(key)}" for key, value in folders.items())
     rows = f"SELECT *{', ' if there else ''}{there} FROM ({reader.rows})"  # noqa: S608  all quoted
     try:
@@ -78,17 +78,6 @@ def _load(opened: duckdb.DuckDBPyConnection, table: str, what: tuple[SourceFile,
     except duckdb.Error as error:
         raise reader.explain(error, ["COLUMNS(*)"]) from None
     reader.check(count)
-
-
-def _refuse_twice(names: Sequence[str], shown: str) -> None:
-    """Refuse names that are one in SQL: a query that names it would get the first of them without a word."""
-    known = [one.casefold() for one in names if one]
-    if twice := next((one for one in names if known.count(one.casefold()) > 1), None):
-        raise DataError(
-            f"{shown}: column {twice!r} stands there more than once, and SQL, which does not look at case, could not "
-            "say which is meant. Give the columns of a CSV or Excel file other names: `header: false`, `skip: 1` "
-            "and `names`."
-        )
 
 
 def _widen(opened: duckdb.DuckDBPyConnection, table: str, rows: str, shown: str) -> None:

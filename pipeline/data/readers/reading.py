@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import duckdb
@@ -12,7 +13,7 @@ from pipeline.data.mapping import Mapper
 from pipeline.data.readers.delimited import Delimited
 from pipeline.data.readers.duck import connection, name, text
 from pipeline.data.readers.excel import Excel
-from pipeline.data.readers.files import SourceFile, partitions
+from pipeline.data.readers.files import LocalFile, SourceFile, partitions
 from pipeline.data.readers.json_files import Json
 from pipeline.data.readers.parquet_files import Parquet
 from pipeline.data.readers.unpacking import Plain, unpack
@@ -107,6 +108,41 @@ def read_file(file: SourceFile, spec: FileSource, mapper: Mapper, scratch: Path)
             raise DataError(f"{file.shown}: the table has no rows.")
         reader.check(raw_table.num_rows)
     return mapper.canonical(raw_table.rename_columns(list(columns)), file.shown)
+
+
+def read_whole(path: Path) -> pa.Table:
+    """All columns of one file by itself, as a query over files sees them: of CSV and Excel as texts.
+
+    Raises:
+        DataError: the file is not there, damaged or empty, has no rows, or a name stands there twice.
+        StorageError: the folder of temporary files is full.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file.")
+    file, spec = LocalFile(path.resolve(), path.resolve().parent), FileSource(path=path.name)
+    with TemporaryDirectory(prefix="crosslift-") as scratch, connection(Path(scratch)) as opened:
+        plain = unpack(file, spec, Path(scratch))
+        reader = READERS[plain.format](opened, plain, spec, file.shown)
+        refuse_twice(reader.names, file.shown)
+        try:
+            table = opened.sql(reader.rows).to_arrow_table()
+        except duckdb.Error as error:
+            raise reader.explain(error, ["COLUMNS(*)"]) from None
+        if table.num_rows == 0:
+            raise DataError(f"{file.shown}: the table has no rows.")
+        reader.check(table.num_rows)
+    return table
+
+
+def refuse_twice(names: Sequence[str], shown: str) -> None:
+    """Refuse names that are one in SQL: a query that names it would get the first of them without a word."""
+    known = [one.casefold() for one in names if one]
+    if twice := next((one for one in names if known.count(one.casefold()) > 1), None):
+        raise DataError(
+            f"{shown}: column {twice!r} stands there more than once, and SQL, which does not look at case, could not "
+            "say which is meant. Give the columns of a CSV or Excel file other names: `header: false`, `skip: 1` "
+            "and `names`."
+        )
 
 
 def constant(value: str | None) -> str:

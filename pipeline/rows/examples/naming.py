@@ -10,8 +10,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from pipeline import columns as c
-from pipeline.data.splits import mixed
-from pipeline.data.tokens import stable_hash
+from pipeline.data.tokens import mixed, stable_hash
 
 COMPONENT = "component"
 Mask = NDArray[np.bool_]

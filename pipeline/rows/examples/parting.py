@@ -78,7 +78,7 @@ class PartExamples:
         return self._published(given, _Parted(rows.assign(**{PART: part}), dropped), every)
 
     def _named(self, given: Given) -> pd.DataFrame:
-        """The rows with their names and components, in the order of their names."""
+        """The rows with their names and components, in the order of their names; entities as hashes."""
         rows = given.tables[NAME]
         if self.task.entities and c.TIMESTAMP not in rows:
             raise DataError(
@@ -88,7 +88,8 @@ class PartExamples:
         rows = rows.assign(**{self.task.label: spelt_once(rows[self.task.label], self.task)})
         named = rows.assign(**{c.ROW: names_of(rows)})
         named = named.sort_values(c.ROW, ignore_index=True)
-        return named.assign(**{COMPONENT: components(named, self.task.groups)})
+        named = named.assign(**{COMPONENT: components(named, self.task.groups)})
+        return named.assign(**{name: hashed(named[name]) for name in self.task.entities if name in named})
 
     def _strata(self, rows: pd.DataFrame) -> IntArray:
         """[N] -1 without a label, else 0 for numbers, or the class, the most frequent first; of tags the rarest."""
@@ -134,12 +135,9 @@ class PartExamples:
         part = rows[PART].to_numpy()
         kept = (part == TEST) | self._kept(given, rows)
         columns = [c.ROW, COMPONENT, PART, KEPT, *(name for name in (c.TIMESTAMP,) if name in rows)]
-        declared = [name for name in (*self.task.features, self.task.label) if name in rows]
-        ids = [name for name in dict.fromkeys((*self.task.groups, *self.task.entities)) if name in rows]
-        hidden = {name: hashed(rows[name]) for name in ids}
-        table = rows.assign(**{PART: part.astype(np.int8), KEPT: kept}, **hidden)[[*columns, *ids, *declared]]
-        entities = {name: hashed(happened[name]) for name in self.task.entities if name in happened}
-        past = happened[[name for name in (c.TIMESTAMP,) if name in happened]].assign(**entities)
+        declared = [name for name in (*self.task.entities, *self.task.features, self.task.label) if name in rows]
+        table = rows.assign(**{PART: part.astype(np.int8), KEPT: kept})[[*columns, *declared]]
+        past = happened[[name for name in (c.TIMESTAMP, *self.task.entities) if name in happened]]
         counts = {name: int((part == code).sum()) for code, name in enumerate(c.PARTS)}
         labels = table.loc[kept & (part != TEST), self.task.label]
         known = {"components": int(table[COMPONENT].nunique()), "unlabelled": int(table[self.task.label].isna().sum())}

@@ -9,6 +9,7 @@ Shapes: E events (rows that have the value and a time), n rows that are asked ab
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -79,12 +80,9 @@ class Events:
         value = values[there].to_numpy(dtype=np.uint64)
         last = np.iinfo(np.int64).max
         when = np.where(dated, time, last)[there]
-        every = np.unique(self.time)
-        first, codes = np.searchsorted(self.value, value), np.searchsorted(self._distinct, value)
-        keys = np.searchsorted(self._distinct, self.value) * (len(every) + 1) + np.searchsorted(every, self.time)
-        end = np.searchsorted(keys, codes * (len(every) + 1) + np.searchsorted(every, when))
-        known = np.isin(value, self._distinct)
-        found = np.where(known, end - first, 0)
+        first = np.searchsorted(self.value, value)
+        end = np.searchsorted(self._keys, self._key(value, when))
+        found = np.where(np.isin(value, self._values), end - first, 0)
         some = (found > 0) & (when < last)
         count[there] = found
         ago = np.full(len(found), np.nan)
@@ -92,9 +90,22 @@ class Events:
         hours[there] = ago
         return count, hours
 
-    @property
-    def _distinct(self) -> Hashes:
+    def _key(self, value: Hashes, time: IntArray) -> IntArray:
+        """A number that stands for value and time, in the order of both: times among those of all events."""
+        instants = self._times
+        return np.searchsorted(self._values, value) * (len(instants) + 1) + np.searchsorted(instants, time)
+
+    @cached_property
+    def _keys(self) -> IntArray:
+        return self._key(self.value, self.time)
+
+    @cached_property
+    def _values(self) -> Hashes:
         return np.unique(self.value)
+
+    @cached_property
+    def _times(self) -> IntArray:
+        return np.unique(self.time)
 
 
 def events_of(frames: Mapping[str, pd.DataFrame], task: ExamplesTask) -> dict[str, Events]:
