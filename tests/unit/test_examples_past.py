@@ -171,3 +171,12 @@ def test_what_came_before_needs_times() -> None:
         PartExamples(TASK).target(Given("near", {"examples": frame}, split, 1.0, 0), {})
     with pytest.raises(ValueError, match="device_before stands there more than once"):
         BinaryTask(kind="binary", label="y", features={"device_before": "number"}, entities=("device",))
+
+
+def test_without_entities_a_package_has_no_events(tmp_path: Path) -> None:
+    """Nor does it ask for any: what was registered before there were entities can still be read and judged against."""
+    task = TASK.model_copy(update={"entities": ()})
+    frame = rows("near").assign(component=range(300), part=[0, 2] * 150, kept=True, row_id=range(300))
+    ServeExamples().write(tmp_path, Examples(task, {"near": frame.astype({"row_id": str})}, "near"))
+    assert not (tmp_path / "events.parquet").exists()
+    assert ServeExamples().read(tmp_path, INFO, Counts()).events == {}

@@ -10,6 +10,7 @@ Shapes: E events (rows that have the value and a time), n rows that are asked ab
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +22,7 @@ from pipeline.config import ExamplesTask
 from pipeline.data.tokens import stable_hash
 
 PAST = "past.parquet"  # of a prepared domain: times and hashed entities of all its rows
+EVENTS = "events.parquet"  # of a package: the same as what serves looks it up
 _MICROSECONDS = 3_600_000_000.0  # of an hour
 
 FloatArray = NDArray[np.float64]
@@ -117,6 +119,22 @@ def events_of(frames: Mapping[str, pd.DataFrame], task: ExamplesTask) -> dict[st
         values, times = ([frame[entity] for frame in having], [frame[c.TIMESTAMP] for frame in having])
         found[entity] = Events.of(*((values, times) if having else none))
     return found
+
+
+def write_events(events: Mapping[str, Events], path: Path) -> None:
+    """Write the events of each entity; without entities there is no file, as in packages from before there were any."""
+    if events:
+        tables = [pd.DataFrame({"entity": name, "value": one.value, "time": one.time}) for name, one in events.items()]
+        pd.concat(tables, ignore_index=True).to_parquet(path, index=False, compression="zstd")
+
+
+def read_events(path: Path, entities: Sequence[str]) -> dict[str, Events]:
+    """Read what `write_events` wrote."""
+    if not entities:
+        return {}
+    table = pd.read_parquet(path)
+    own = {name: table[table["entity"] == name] for name in entities}
+    return {name: Events(one["value"].to_numpy(), one["time"].to_numpy()) for name, one in own.items()}
 
 
 def told_of(

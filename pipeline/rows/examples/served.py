@@ -23,7 +23,7 @@ from pipeline.data.tables import Type
 from pipeline.data.tokens import stable_hash
 from pipeline.data.values.casting import Place, cast
 from pipeline.errors import ConfigError, DataError, StorageError
-from pipeline.rows.examples.past import Events, hashed, told_of
+from pipeline.rows.examples.past import EVENTS, Events, hashed, read_events, told_of, write_events
 from pipeline.rows.examples.prepared import Examples, class_names, features_of
 from pipeline.rows.examples.tables import TYPES
 from pipeline.rows.examples.tags import joined
@@ -32,7 +32,7 @@ from pipeline.views import FEATURES, Features, Mask, View
 
 UNKNOWN, THRESHOLD, PROBABILITY = "unknown", "threshold", "probability"
 _SHARED = 10  # rows that must have a value before it is shown as typical
-_TABLES = ("values.parquet", "learnt.parquet", "events.parquet")
+_TABLES = ("values.parquet", "learnt.parquet")
 Hashes = NDArray[np.uint64]
 
 
@@ -170,14 +170,7 @@ class ServeExamples:
         })  # fmt: skip
         pq.write_table(values, folder / "values.parquet", compression="zstd")
         learnt = [stable_hash(prepared.names(name, view.take(view.label.known))) for name, view in views.items()]
-        happened = prepared.events
-        events = pa.table({
-            "entity": pa.array(np.repeat(np.array(list(happened), dtype=object),
-                                         [len(one.time) for one in happened.values()]), pa.string()),
-            "value": pa.array(np.concatenate([np.empty(0, np.uint64), *(one.value for one in happened.values())])),
-            "time": pa.array(np.concatenate([np.empty(0, np.int64), *(one.time for one in happened.values())])),
-        })  # fmt: skip
-        pq.write_table(events, folder / "events.parquet", compression="zstd")
+        write_events(prepared.events, folder / EVENTS)
         names = pa.table({"row": pa.array(np.unique(np.concatenate(learnt)), pa.uint64())})
         pq.write_table(names, folder / "learnt.parquet", compression="zstd")
         (folder / "task.json").write_text(task.model_dump_json(indent=1), encoding="utf-8")
@@ -195,16 +188,12 @@ class ServeExamples:
         try:
             task = TypeAdapter(Task).validate_json((folder / "task.json").read_text(encoding="utf-8"))
             typical = json.loads((folder / "requests.json").read_text(encoding="utf-8"))
-            values, learnt, events = (pd.read_parquet(folder / name) for name in _TABLES)
+            values, learnt = (pd.read_parquet(folder / name) for name in _TABLES)
+            happened = read_events(folder / EVENTS, task.entities) if isinstance(task, ExamplesTask) else {}
         except (OSError, ValidationError, ValueError, pa.ArrowInvalid) as error:
             raise StorageError(f"{folder}: expected a package of a served model ({error}).") from error
         assert isinstance(task, ExamplesTask)
         met = {str(name): one["value"].to_numpy() for name, one in values.groupby("feature", observed=True)}
-        happened = {
-            entity: Events(own["value"].to_numpy(), own["time"].to_numpy())
-            for entity in task.entities
-            for own in [events[events["entity"] == entity]]
-        }
         return ServedExamples(info, predictor, task, met, learnt["row"].to_numpy(), typical, happened)
 
 
