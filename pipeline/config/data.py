@@ -193,7 +193,7 @@ class HashSplit(SplitConfig):
     It knows no time: where interactions have one, the audit marks rows that have a later one in training.
     """
 
-    asks: ClassVar[str] = "users with four rows or more, or enough labelled rows that share no group"
+    asks: ClassVar[str] = "users with four rows or more, or enough labelled rows"
 
     kind: Literal["hash"]
     valid: Share = 0.2

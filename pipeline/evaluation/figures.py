@@ -204,7 +204,7 @@ def _tick(words: Words, value: float, step: float) -> str:
     step *= words.scale
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     digits += round(step * 10**digits, 6) % 1 != 0  # 2.5 and the like need one more
-    return f"{words.scale * value:.{digits}f}".replace("-0.0", "0.0") if value else "0"
+    return f"{words.scale * value:z.{digits}f}" if value else "0"
 
 
 def _spread(places: Sequence[float], apart: float = 13.0) -> list[float]:

@@ -17,7 +17,10 @@ PARTED_UNIT = "unit"  # a column of `Prepared.parted`
 class Prepared(Protocol):
     """What `prepare` published of several domains, one of them in the target's place."""
 
-    units: ClassVar[str]  # what is drawn again and counted, in the plural
+    @property
+    def units(self) -> str:
+        """What is drawn again and counted, in the plural."""
+        ...
 
     @property
     def name(self) -> str:

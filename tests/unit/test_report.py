@@ -319,6 +319,12 @@ def test_ticks_enclose_the_range(low, high):
     assert np.allclose(np.diff(ticks), ticks[1] - ticks[0])
 
 
+def test_the_axis_says_which_side_of_zero_it_is():
+    """A minus stays before hundredths, and zero has none."""
+    ticks = [-0.075, -0.05, -0.025, 0.0, 0.025]
+    assert [figures._tick(PLAIN, tick, 0.025) for tick in ticks] == ["-0.075", "-0.050", "-0.025", "0", "0.025"]
+
+
 PLAIN = Words({"ndcg": "gain", "mrr": "luck"}, frozenset({"mrr"}), "rows", False, 3, "a coin", "Each was weighed.")
 
 

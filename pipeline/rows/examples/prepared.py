@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -37,7 +37,6 @@ class Examples:
         events: When something happened to each value of each entity, in all domains, whichever are looked at.
     """
 
-    units: ClassVar[str] = "rows that share no group"
     task: ExamplesTask
     frames: Mapping[str, pd.DataFrame]
     name: str
@@ -51,6 +50,11 @@ class Examples:
         events = events_of({name: pd.read_parquet(folders[name] / PAST) for name in names if task.entities}, task)
         told = {name: one.assign(**told_of(one, events, task)) for name, one in frames.items()}
         return cls(task, told, target, events)
+
+    @property
+    def units(self) -> str:
+        """Rows, or groups of those that belong together."""
+        return "groups of rows" if self.task.groups else "rows"
 
     def of_sources(self) -> "Examples":
         """The sources alone, the first in the target's place."""
