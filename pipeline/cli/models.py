@@ -120,7 +120,7 @@ def recommend(  # noqa: PLR0913, PLR0917  each is an option of the command
 
 def predict(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="The scenario whose model is asked.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Requests, one a row: CSV, Parquet or JSON lines.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Requests, one a row: CSV, Parquet, JSON or Excel.")],
     out: Annotated[Path | None, typer.Option(help="Where to write the answers, as its ending says.")] = None,
     k: Annotated[
         int | None, typer.Option("-k", help="How many items for each request, where items are ranked.")
