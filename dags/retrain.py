@@ -5,79 +5,40 @@ module is imported inside the task: the file itself loads pydantic and pathlib o
 of a second.
 """
 
-import logging
 import os
-import re
-from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import (
     DAG,
     Asset,
     CronDataIntervalTimetable,
-    Param,
+    TaskGroup,
     TriggerRule,
     dag,
     get_current_context,
     get_parsing_context,
     task,
 )
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from pydantic import ValidationError
+from airflow.sdk.exceptions import AirflowFailException
 
-from pipeline.config import Options, Scenario
-from pipeline.errors import CrossliftError, StorageError
-from pipeline.folders import Home
-from pipeline.privacy import keep_private, trace
-from pipeline.results import AUDIT, PROMOTE, StepResult
-from pipeline.runs.graph import graph_of, lanes_of, tasks_of
-from pipeline.runs.run import Run
+from pipeline.airflow.calling import Record, call, planned, skip_unless, tell_ending, this_run, this_run_name, told
+from pipeline.airflow.form import form, options_of
+from pipeline.airflow.links import PAGES, Reused
+from pipeline.airflow.names import broken_name, dag_name, lane_name, scenario_name
+from pipeline.config import Scenario
+from pipeline.results import PROMOTE
+from pipeline.runs.graph import Node, direct, graph_of, lanes_of
 from pipeline.scenarios import Found, about, find_scenarios, load_scenario
-from pipeline.steps import function_of
 
 DEFAULTS: dict[str, Any] = {
     "retries": 2,  # a killed training goes on from its last checkpoint
     "retry_delay": timedelta(seconds=5),
     "execution_timeout": timedelta(hours=3),
+    "show_return_value_in_logs": False,  # what a task did stands there in words
 }
-LANE = "{{ task.op_kwargs['lane'] }}"  # what the grid shows for a mapped task, instead of a number
-PREFIX = "retrain__"
-TRIAL = "A run whose strategies, seed or epochs are not the scenario's is only registered, unless this is set."
-Record = Any  # a small dict; a task annotated as dict would push one XCom for each key
-
-
-def call(name: str, *arguments: Any) -> Any:
-    """Run one task of this DAG run and give back what XCom should keep: where the results lie, not what they say."""
-    found = _told(lambda: function_of(name)(Run.load(Home.from_env(), _run_id()), *arguments))
-    return {name: _record(one) for name, one in found.items()} if isinstance(found, Mapping) else _record(found)
-
-
-def form(scenario: Scenario) -> dict[str, Param]:
-    """Describe the trigger form; the API refuses a value that does not fit, with the reason."""
-    names = [strategy.name for strategy in scenario.strategies]
-    less = "Below 1 training rows are left out, by a hash; such a run has a champion of its own."
-    each = "Which strategies run; target_only always does, because every gain is measured against it."
-    chosen = Param(names, type="array", items={"type": "string", "enum": names}, examples=names, minItems=1,
-                   uniqueItems=True, description=each)  # fmt: skip
-    share = Param(scenario.target_share, type="number", exclusiveMinimum=0, maximum=1, title="Share of target data",
-                  description=less)  # fmt: skip
-    return {
-        "strategies": chosen,
-        "seed": Param(scenario.seed, type="integer", minimum=0, maximum=2**31 - 1),
-        "epochs": Param(
-            scenario.training.epochs, type="integer", minimum=1, maximum=1000, description="At most so many passes."
-        ),
-        **({"target_share": share} if scenario.target_labels else {}),
-        "force": Param(False, type="boolean", description="Compute again what could be reused."),
-        "promote": Param(False, type="boolean", title="Let a trial serve", description=TRIAL),
-    }
-
-
-def lane_task(**options: Any) -> Callable[[Callable[[str], Record]], Any]:
-    """Make a task that is mapped over lanes; Airflow takes the docstring of a task that is not mapped by itself."""
-    return lambda function: task(map_index_template=LANE, doc_md=function.__doc__, **options)(function)
+# Begins although some of what it waits for failed, but not where all of that did, because nothing came so far.
+WHAT_CAME = TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
 
 
 @task(retries=0)
@@ -86,8 +47,8 @@ def plan() -> Record:
     from pipeline.steps.plan import plan as step
 
     context = get_current_context()
-    scenario = load_scenario(_scenario_name())
-    return _told(lambda: step(_run_id(), scenario, Options.model_validate(dict(context["params"]))))
+    scenario = load_scenario(scenario_name(str(context["dag"].dag_id)))
+    return told(lambda: step(this_run_name(), scenario, options_of(context["params"])))
 
 
 @task
@@ -120,29 +81,27 @@ def pretrain_source() -> Record:
     return call("pretrain_source")
 
 
-@lane_task()
+@task
 def adapt_domain(lane: str) -> Record:
     """Bring the source model's features closer to the target's, without target labels."""
-    _skip_unless(lane in _planned("adapt_domain"), f"{lane} was not chosen for this run.")
+    skip_unless(lane in planned("adapt_domain"), f"{lane} was not chosen for this run.")
     return call("adapt_domain", lane)
 
 
-@lane_task(trigger_rule=TriggerRule.ALL_DONE)
+@task
 def finetune_target(lane: str) -> Record:
-    """Fit one strategy's candidate; a failed adaptation fails only its own lanes."""
-    _skip_unless(lane in _planned("finetune_target"), f"{lane} was not chosen for this run.")
-    audited = bool(Run.load(Home.from_env(), _run_id()).results(AUDIT))
-    _skip_unless(audited, f"{lane} has nothing to train on, because the audit did not succeed.")
+    """Fit one strategy's candidate."""
+    skip_unless(lane in planned("finetune_target"), f"{lane} was not chosen for this run.")
     return call("finetune_target", lane)
 
 
-@lane_task()
+@task
 def fit_baseline(lane: str) -> Record:
     """Fit one simple strong method, tuned on validation rows."""
     return call("fit_baseline", lane)
 
 
-@task(trigger_rule=TriggerRule.ALL_DONE)
+@task(trigger_rule=WHAT_CAME)
 def evaluate() -> Record:
     """Judge the test rows by every candidate, compare, decide, and write the report; failed lanes are named."""
     return call("evaluate")
@@ -159,12 +118,19 @@ def champion_moved() -> None:
     """Update the asset if this run moved the champion's alias of the scenario's own model; else be skipped."""
     from pipeline.registry.lookup import model_name
 
-    name = _scenario_name()
-    facts = Run.load(Home.from_env(), _run_id()).result(PROMOTE).facts
+    context = get_current_context()
+    name = scenario_name(str(context["dag"].dag_id))
+    facts = told(lambda: this_run().result(PROMOTE)).facts
     own = facts.model == model_name(load_scenario(name))
-    _skip_unless(own and facts.outcome == "promoted", f"{facts.model}: {facts.outcome}. {facts.reason}")
+    skip_unless(own and facts.outcome == "promoted", f"{facts.model}: {facts.outcome}. {facts.reason}")
     extra = facts.model_dump(include={"model", "version", "verdict"})
-    get_current_context()["outlet_events"][champion(name)].extra = extra
+    context["outlet_events"][champion(name)].extra = extra
+
+
+@task(trigger_rule=WHAT_CAME, retries=0)
+def summary() -> None:
+    """Tell how the run ended, and fail where a lane did: report and champion are there, but the run is not green."""
+    tell_ending()
 
 
 TASKS: dict[str, Any] = {
@@ -191,13 +157,12 @@ def retrain_dag(scenario: Scenario) -> DAG:
 
     Unpausing a DAG starts its last nightly run at once, unless that night began before CROSSLIFT_SINCE.
     """
-    schedule = None if os.environ.get("CROSSLIFT_SCHEDULES") == "off" else scenario.schedule
 
     @dag(
-        dag_id=f"{PREFIX}{scenario.name}",
+        dag_id=dag_name(scenario.name),
         description=scenario.title,
         doc_md=about(scenario),
-        schedule=CronDataIntervalTimetable(schedule, timezone="UTC") if schedule else None,
+        schedule=_nightly(scenario.schedule),
         start_date=datetime.fromisoformat(os.environ.get("CROSSLIFT_SINCE", "2026-01-01T00:00:00+00:00")),
         catchup=False,
         max_active_runs=1,
@@ -208,22 +173,29 @@ def retrain_dag(scenario: Scenario) -> DAG:
         tags=["crosslift", "retrain", scenario.target, *scenario.sources],
     )
     def retrain() -> None:
-        graph = graph_of(scenario)
-        lanes, waits = lanes_of(graph), tasks_of(graph)
-        made = {name: TASKS[name].expand(lane=lanes[name]) if name in lanes else TASKS[name]() for name in waits}
-        begin = plan()
-        for name, needs in waits.items():
-            ([made[need] for need in needs] or [begin]) >> made[name]
-        made["promote"] >> champion_moved.override(outlets=[champion(scenario.name)])()
-        # Runs nothing. A failed lane leaves report and champion alive, but the run as a whole is not green.
-        every_lane = EmptyOperator(task_id="every_lane", trigger_rule=TriggerRule.NONE_FAILED)
-        [made[name] for name in (*lanes, "promote")] >> every_lane
+        graph = direct(graph_of(scenario))
+        groups = {name: TaskGroup(name, tooltip=TASKS[name].function.__doc__) for name in lanes_of(graph)}
+        begin, end = plan(), summary()
+        made: dict[Node, Any] = {}
+        for node, needs in graph.items():
+            made[node] = _task(node, groups)
+            ([made[need] for need in needs] or [begin]) >> made[node]
+        last = made[PROMOTE.name, ""]
+        last >> champion_moved.override(outlets=[champion(scenario.name)])()
+        [last, *(one for (_, lane), one in made.items() if lane)] >> end
+        for one in (last, end):
+            one.operator.operator_extra_links = (*one.operator.operator_extra_links, *PAGES)
 
     return retrain()
 
 
 def broken_dag(found: Found) -> DAG:
-    """Build the DAG of a scenario file that cannot be read: its one task fails with the reason."""
+    """Build the DAG of a scenario file that cannot be read: red each day, with what is wrong in log and docs.
+
+    It has a name of its own, and begins by itself: the DAG of the mended file keeps its runs, and is paused as it was.
+    """
+    fence = "`" * 9  # more than a message has
+    what = f"The scenario file `{found.name}.yaml` cannot be read, and its DAG is missing until it can.\n\n"
 
     @task(retries=0)
     def read_scenario() -> None:
@@ -231,66 +203,49 @@ def broken_dag(found: Found) -> DAG:
         raise AirflowFailException(found.error)
 
     @dag(
-        dag_id=f"{PREFIX}{re.sub(r'[^A-Za-z0-9_.-]', '_', found.name)[:200]}",
+        dag_id=broken_name(found.name),
         description=f"{found.name}.yaml cannot be read",
-        doc_md="The scenario file cannot be read. Trigger the DAG for the reason, or `crosslift scenarios check FILE`.",
-        schedule=None,
-        tags=["crosslift", "retrain", "broken"],
+        doc_md=f"{what}{fence}text\n{found.error}\n{fence}\n\n`crosslift scenarios check FILE` tells the same.",
+        schedule=_nightly("0 0 * * *"),
+        start_date=datetime.fromisoformat("2026-01-01T00:00:00+00:00"),
+        catchup=False,
+        is_paused_upon_creation=False,
+        tags=["crosslift", "broken"],
     )
-    def retrain() -> None:
+    def broken() -> None:
         read_scenario()
 
-    return retrain()
+    return broken()
 
 
-def _run_id() -> str:
-    """Name the run below CROSSLIFT_HOME: two scenarios with one schedule have runs of the same Airflow id."""
-    return f"{_scenario_name()}__{get_current_context()['dag_run'].run_id}"
+def _task(node: Node, groups: dict[str, TaskGroup]) -> Any:
+    """Make the task of a node; a lane's is in the group of its step and shows the name of the lane."""
+    name, lane = node
+    if lane:
+        with groups[name]:
+            made = TASKS[name].override(task_id=lane_name(lane), task_display_name=lane)(lane)
+    else:
+        made = TASKS[name]()
+    made.operator.operator_extra_links = (Reused(node),)
+    return made
 
 
-def _scenario_name() -> str:
-    return str(get_current_context()["dag"].dag_id).removeprefix(PREFIX)
-
-
-def _planned(kind: str) -> set[str]:
-    """Find the lanes that `plan` listed: all of the scenario are mapped, those not chosen in the form are skipped."""
-    lanes = get_current_context()["ti"].xcom_pull(task_ids="plan") or {}
-    return set(lanes.get(kind, ()))
-
-
-def _skip_unless(needed: bool, message: str) -> None:
-    if not needed:
-        raise AirflowSkipException(message)
-
-
-def _told(step: Callable[[], Any]) -> Any:
-    """Call the step; an error that trying again cannot mend fails the task at once, with its message alone.
-
-    Of an unexpected one the log gets type and place: its message, and those of what led to an error, may quote cells.
-    """
-    keep_private(Home.from_env().root)
-    try:
-        return step()
-    except StorageError as error:
-        raise StorageError(str(error)) from None
-    except (CrossliftError, ValidationError) as error:
-        raise AirflowFailException(str(error)) from None
-    except Exception as error:
-        logging.getLogger(__name__).error(trace(error))
-        raise RuntimeError(f"{type(error).__name__}, which nobody expected; the lines above say where") from None
-
-
-def _record(result: StepResult[Any]) -> Record:
-    return result.model_dump(mode="json", exclude={"facts"})
+def _nightly(schedule: str | None) -> CronDataIntervalTimetable | None:
+    wanted = schedule and os.environ.get("CROSSLIFT_SCHEDULES") != "off"
+    return CronDataIntervalTimetable(schedule, timezone="UTC") if wanted else None
 
 
 def _publish_dags() -> None:
     """Put every DAG into this module, or only the one that a task needs; a broken file costs no other its DAG."""
     wanted = get_parsing_context().dag_id
-    for found in sorted(find_scenarios().values(), key=lambda one: one.scenario is not None):  # names of DAGs may meet
-        if found.scenario is None or wanted in (None, f"{PREFIX}{found.name}"):
-            built = broken_dag(found) if found.scenario is None else retrain_dag(found.scenario)
-            globals()[built.dag_id] = built
+    for found in find_scenarios().values():
+        if found.scenario is None:
+            built = broken_dag(found)
+        elif wanted in (None, dag_name(found.name)):
+            built = retrain_dag(found.scenario)
+        else:
+            continue
+        globals()[built.dag_id] = built
 
 
 _publish_dags()

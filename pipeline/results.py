@@ -11,6 +11,11 @@ class Facts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know before believing the result."""
+        return ()
+
 
 F = TypeVar("F", bound=Facts)
 
@@ -124,6 +129,11 @@ class AuditFacts(Facts):
     kinds: dict[str, int]
     findings: tuple[Finding, ...] = ()
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The findings in words."""
+        return tuple(map(str, self.findings))
+
 
 class TrainFacts(Facts):
     """Epochs that were fitted, and, where a metric watched them, its best value and what it could not tell."""
@@ -131,6 +141,11 @@ class TrainFacts(Facts):
     epochs: int
     valid: float | None = None
     watch: str = ""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the metric that watched the epochs could not tell."""
+        return (self.watch,) if self.watch else ()
 
 
 class LaneFacts(Facts):
@@ -141,6 +156,11 @@ class LaneFacts(Facts):
     valid_domain: str
     settings: dict[str, JsonValue]
     watch: str = ""  # what the metric that watched the epochs could not tell
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the metric that watched the epochs could not tell."""
+        return (self.watch,) if self.watch else ()
 
 
 class VerdictFacts(Facts):
@@ -187,9 +207,10 @@ class Outcome(Facts):
 
 
 class PromoteFacts(Outcome):
-    """The outcome, and the gate's verdict."""
+    """The outcome, the gate's verdict, and the id of the run in MLflow."""
 
     verdict: str
+    mlflow_run: str = ""  # an earlier version noted none
 
 
 INGEST = Step("ingest", IngestFacts)

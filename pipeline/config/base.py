@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 Share = Annotated[float, Field(gt=0, le=1)]
+Kept = Annotated[float, Field(ge=0.0001, le=1)]  # a share of rows; with less there is nothing left to learn from
 Thinning = Literal["proportional", "stratified"]
 Draw = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Weight = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pipeline.config.base import Bridge, Config, Draw, Duplicates, Name, Share, Thinning
+from pipeline.config.base import Bridge, Config, Draw, Duplicates, Kept, Name, Thinning
 from pipeline.config.baselines import Baseline, BaselineConfig
 from pipeline.config.data import Embedded, Split, Tables
 from pipeline.config.methods import Strategy, Training
@@ -69,10 +69,10 @@ class Scenario(Config):
     gate: Gate = Gate()
     schedule: Annotated[str, AfterValidator(_comes)] | None = None  # cron, UTC; None: only by hand
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
-    target_share: Share = 1.0  # share of the target's training and validation rows that is used
+    target_share: Kept = 1.0  # share of the target's training and validation rows that is used
     thinning: Thinning = "proportional"  # stratified: each class keeps that share of its rows, and at least one
     share_draw: Draw = 0  # another number draws other rows of that share; a claim rests on several
-    shares: tuple[Share, ...] = ()  # further shares whose curve the report draws
+    shares: tuple[Kept, ...] = ()  # further shares whose curve the report draws
 
     repeats: int = Field(default=1, ge=1, le=100)  # splits whose spread the report shows; each a run of its own
 
@@ -240,7 +240,7 @@ class Options(Config):
     strategies: tuple[str, ...] = ()  # empty: all of the scenario's
     seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
     epochs: int | None = Field(default=None, ge=1, le=1000)
-    target_share: Share | None = None
+    target_share: Kept | None = None
     share_draw: Draw | None = None
     split_draw: Draw | None = None
     force: bool = False  # compute again what could be reused

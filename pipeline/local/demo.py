@@ -42,12 +42,12 @@ class Watch:
     console: Console
     status: Status
     started: float = field(default_factory=time.monotonic)
-    told: dict[tuple[str, int], str] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
 
     def tell(self, tasks: list[dict[str, Any]]) -> None:
         """Print what ended since the last call, and show what runs."""
         for task in sorted(tasks, key=lambda one: one.get("end_date") or ""):
-            key, state = (task["task_id"], task["map_index"]), task["state"]
+            key, state = task["task_id"], task["state"]
             if state in DONE and self.told.get(key) != state:
                 seconds = f"{task['duration']:5.1f} s" if task.get("duration") is not None else ""
                 self.console.print(f"{self._clock()}  {DONE[state]:8}{seconds:>8}  {task_name(task)}", highlight=False)
@@ -62,8 +62,8 @@ class Watch:
 
 def task_name(task: dict[str, Any]) -> str:
     """`ingest`, or `finetune_target joint` for a lane."""
-    lane = task.get("rendered_map_index") or (task["map_index"] if task["map_index"] >= 0 else "")
-    return f"{task['task_id']} {lane}".rstrip()
+    group, dot, _ = task["task_id"].partition(".")
+    return f"{group} {task['task_display_name']}" if dot else group
 
 
 def demo(home: Home, console: Console) -> None:

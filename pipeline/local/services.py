@@ -20,9 +20,9 @@ from pipeline.local import processes, supervisor
 from pipeline.local.database import make_database
 from pipeline.local.processes import Process
 from pipeline.local.settings import USUAL, Ports, choose_ports, environment, named_ports
-from pipeline.local.stack import AIRFLOW, MLFLOW, Stack, StartError, log_file
+from pipeline.local.stack import AIRFLOW, MLFLOW, TRIGGERER, Stack, StartError, log_file
 
-SERVICES = (*AIRFLOW, MLFLOW)
+SERVICES = (*AIRFLOW, TRIGGERER, MLFLOW)
 START_SECONDS = 600.0  # of a machine with much else to do; what dies is told at once
 _STACK = TypeAdapter(Stack)
 

@@ -18,6 +18,7 @@ from pipeline.local.settings import HOST, Ports, environment, listener, local_se
 from pipeline.local.supervisor import State
 
 AIRFLOW = ("scheduler", "api-server", "dag-processor")
+TRIGGERER = "triggerer"  # no task of ours defers; without it Airflow's home page has a red sign
 MLFLOW = "mlflow"
 
 
@@ -54,12 +55,15 @@ class Stack:
             "scheduler": ["pipeline.local.preload", "scheduler", "--skip-serve-logs"],
             "api-server": ["airflow", "api-server", "--workers", "1"],
             "dag-processor": ["airflow", "dag-processor"],
+            TRIGGERER: ["airflow", "triggerer", "--skip-serve-logs", "--capacity", "1"],
         }
         return [sys.executable, "-m", *programs[service]]
 
     def environment(self, service: str) -> dict[str, str]:
         """Put together the environment of a service; the MLflow server gets no secret of anything else."""
         found = environment(self.home, self.ports, schedules=self.schedules)
+        if MLFLOW in self.services:  # so that tasks link to it, though they write to its file
+            found.setdefault("CROSSLIFT_MLFLOW_URL", self.ports.mlflow_url)
         return mlflow_environment(found) if service == MLFLOW else found
 
     def is_lost(self) -> bool:
@@ -98,6 +102,7 @@ class Stack:
             parts.get("metadatabase", {}).get("status") == "healthy"
             and _beats(parts, "scheduler", states["scheduler"].since)
             and _beats(parts, "dag_processor", states["dag-processor"].since)
+            and (TRIGGERER not in states or _beats(parts, "triggerer", states[TRIGGERER].since))
         )
 
     def _answers(self, port: int, path: str) -> bool:

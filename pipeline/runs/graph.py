@@ -81,13 +81,13 @@ def lanes_of(graph: Graph) -> dict[str, list[str]]:
     return found
 
 
-def tasks_of(graph: Graph) -> dict[str, list[str]]:
-    """The graph without its lanes: each task with those that it waits for, but for what these wait for anyway."""
-    needs: dict[str, set[str]] = {}
-    for (task, _), before in graph.items():
-        needs.setdefault(task, set()).update(name for name, _ in before)
+def direct(graph: Graph) -> Graph:
+    """The graph without what goes without saying: a task that waits for another waits for all that this one does."""
 
-    def above(task: str) -> set[str]:
-        return needs[task].union(*(above(need) for need in needs[task]))
+    def above(node: Node) -> set[Node]:
+        return set(graph[node]).union(*(above(need) for need in graph[node]))
 
-    return {task: sorted(own - set().union(*(above(need) for need in own))) for task, own in needs.items()}
+    return {
+        node: tuple(need for need in needs if not any(need in above(other) for other in needs))
+        for node, needs in graph.items()
+    }

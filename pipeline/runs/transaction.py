@@ -27,6 +27,7 @@ from pipeline.integrity import damage, set_aside
 from pipeline.results import Cost, F, Step, StepResult
 from pipeline.runs.fingerprint import code_hash, device_class
 from pipeline.runs.run import Run
+from pipeline.runs.telling import tell
 
 THREADS = 1  # one BLAS thread a worker: lanes run beside each other, and one thread sums in one order
 FACTS = "facts.json"
@@ -95,6 +96,7 @@ def transact(
         facts=facts_of(step, final),
     )
     run.record(result)
+    tell(run, result)
     return result
 
 

@@ -15,6 +15,6 @@ candidate only where it is proved to help.
 * baselines: {baselines}
 * registered as `crosslift.{scenario.name}`, alias `champion`
 
-A lane that fails costs only itself: the report names it, and `every_lane` turns the run red. A red `validate` means
+A lane that fails costs only itself: the report names it, and `summary` turns the run red. A red `validate` means
 that a table broke a rule that stops the run; its log says which, and where the Data Docs lie.
 """

@@ -1,7 +1,6 @@
 """audit: mark the test rows that leaks decide, and close the passport."""
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -18,8 +17,6 @@ from pipeline.runs.transaction import facts_of, transact
 
 if TYPE_CHECKING:
     from pipeline.rows.kind import Prepared
-
-log = logging.getLogger(__name__)
 
 
 def audit(run: Run) -> StepResult[AuditFacts]:
@@ -57,8 +54,6 @@ def build(settings: AuditSettings, inputs: Mapping[str, Folder], folder: Path, _
     prepared = load_prepared(settings, inputs)
     marks, report = audit_rows(settings.task, prepared, cold_start=settings.cold_start)
     found = _findings(settings, inputs, prepared, report)
-    for one in found:
-        log.warning("%s", one)
     report["findings"] = [one.model_dump() for one in found]
     marks.to_parquet(folder / MARKS, index=False, compression="zstd")
     (folder / "audit.json").write_text(json.dumps(report, indent=1, sort_keys=True), encoding="utf-8")

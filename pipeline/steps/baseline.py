@@ -1,5 +1,6 @@
 """Fit a baseline: settings by validation, then once more on all training rows."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from pipeline.runs.transaction import transact
 
 if TYPE_CHECKING:
     from pipeline.views import Chosen
+
+log = logging.getLogger(__name__)
 
 
 def fit_baseline(run: Run, baseline: str) -> StepResult[LaneFacts]:
@@ -45,7 +48,10 @@ def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path
     def tried(one: dict[str, Any]) -> "tuple[dict[str, float], Chosen]":
         predictor = fit(tried_config, views, chooser.domain, one, settings.seed, shared=shared)
         last = chooser.label.settle(predictor, chooser.view)
-        return chooser.metrics(predictor.settled(last)), last
+        metrics = chooser.metrics(predictor.settled(last))
+        gated = chooser.label.gated
+        log.info("%s: %s %.4g on validation rows", _told(one) or "as it is", gated, metrics[gated])
+        return metrics, last
 
     # Only metrics are kept of a try: the fits of the large methods take gigabytes and minutes each.
     found = [(one, *tried(one)) for one in candidates_of(settings.task, config)]
@@ -53,3 +59,7 @@ def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path
     fitted = fit(config, prepared.training(), settings.target, best, settings.seed, shared=shared)
     fitted.settled(last).save(folder)
     return LaneFacts(lane=config.name, valid=valid, valid_domain=chooser.domain, settings={**best, **last})
+
+
+def _told(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {f'{one:g}' if isinstance(one, float) else one}" for key, one in settings.items())

@@ -1,6 +1,5 @@
 """Bring what the source taught to the target: epochs are chosen by validation, then all training rows are fitted."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from pipeline.transfer.method import Method
     from pipeline.views import Predictor, Views
 
-log = logging.getLogger(__name__)
 Inputs = Mapping[str, Folder]
 
 
@@ -61,8 +59,7 @@ def build(settings: TuneSettings, inputs: Inputs, folder: Path, work: Path) -> L
         chosen = fit(model, method, rows, training, work / "choose", seed=settings.seed, watch=watch)
         write_curves(chosen.curves, folder / "metrics.csv")
         assert chosen.metric is not None
-        if told := chosen.told:
-            log.warning("%s: %s", strategy.name, told)
+        told = chosen.told
         kept = watch.few or chosen.metric > start or (told and chosen.metric == start)
         chose = {"epochs": chosen.epochs if kept else 0}
         if not chose["epochs"]:  # few labels can undo a good start

@@ -154,7 +154,6 @@ def _ask(
     if champion is not None and champion.damage:
         told = f"The champion, version {champion.version}, cannot be read and was left out: {champion.damage}."
         verdict = verdict.model_copy(update={"reason": f"{told} {verdict.reason}"})
-    log.info("verdict: %s. %s", verdict.verdict, verdict.reason)
     return verdict
 
 

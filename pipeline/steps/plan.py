@@ -1,9 +1,13 @@
 """The first step: fix the scenario for this run and say which lanes it has."""
 
+import logging
+
 from pipeline.config import Options, Scenario
 from pipeline.folders import Home
 from pipeline.runs.graph import graph_of, lanes_of
 from pipeline.runs.run import Run, alone
+
+log = logging.getLogger(__name__)
 
 
 def plan(run_id: str, scenario: Scenario, options: Options) -> dict[str, list[str]]:
@@ -18,4 +22,12 @@ def plan(run_id: str, scenario: Scenario, options: Options) -> dict[str, list[st
     """
     home = Home.from_env()
     with alone(home, run_id):
-        return lanes_of(graph_of(Run.start(home, run_id, scenario, options).scenario))
+        run = Run.start(home, run_id, scenario, options)
+    lanes = lanes_of(graph_of(run.scenario))
+    log.info("run %s of %s: %s to %s", run_id, scenario.name, " and ".join(scenario.sources), scenario.target)
+    for task, names in lanes.items():
+        log.info("  %s: %s", task, ", ".join(names))
+    if run.trial:
+        serves = "serves if the gate passes it" if run.promote else "is registered and does not serve"
+        log.info("  a trial, whose model %s: %s", serves, run.trial)
+    return lanes

@@ -1,6 +1,5 @@
 """Learn on the sources what will be carried over."""
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +11,6 @@ from pipeline.runs.transaction import transact
 
 if TYPE_CHECKING:
     from pipeline.models.network import Network
-
-log = logging.getLogger(__name__)
 
 
 def pretrain_source(run: Run) -> StepResult[TrainFacts]:
@@ -63,8 +60,6 @@ def build(settings: PretrainSettings, inputs: Mapping[str, Folder], folder: Path
     units = sum(chooser.units for chooser in watched)
     watch = Watch(metric, units, label.fewest, label.words.units) if watched else None
     fitted = fit(model, method, rows, settings.fitting, work, seed=settings.seed, watch=watch)
-    if fitted.told:
-        log.warning("%s", fitted.told)
     save_file(model.shared_state(), folder / "model.safetensors")
     write_curves(fitted.curves, folder / "metrics.csv")
     return TrainFacts(epochs=fitted.epochs, valid=fitted.metric, watch=fitted.told)

@@ -11,6 +11,7 @@ from pipeline.runs.champion import serving
 from pipeline.runs.logged import candidate_of, run_log, run_tags
 from pipeline.runs.reference import keep_reference
 from pipeline.runs.run import Run
+from pipeline.runs.telling import tell
 from pipeline.steps.judging import judge_again
 from pipeline.steps.packaging import packaged
 from pipeline.steps.report import publish_report
@@ -71,11 +72,12 @@ def promote(run: Run) -> StepResult[PromoteFacts]:
             folder=package.folder,
             manifest=package.manifest,
             reused=not news,
-            facts=PromoteFacts(verdict=final.facts.verdict, **outcome.model_dump()),
+            facts=PromoteFacts(verdict=final.facts.verdict, mlflow_run=logged, **outcome.model_dump()),
         )
         run.record(result)
         if outcome.outcome == "promoted":
             settle(client, name, outcome.version)
+    tell(run, result)
     return result
 
 

@@ -22,6 +22,7 @@ from pipeline.training.module import MONITOR, TransferModule
 from pipeline.training.watch import Stopping, Watch
 from pipeline.transfer.method import Method
 
+log = logging.getLogger(__name__)
 Place = tuple[int, int]  # (epoch, step)
 
 
@@ -62,9 +63,11 @@ class _Curves(Checkpoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         del pl_module
-        for key in sorted(trainer.callback_metrics):
-            value = float(trainer.callback_metrics[key])
-            self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, "key": key, "value": value})
+        seen = {key: float(value) for key, value in sorted(trainer.callback_metrics.items())}
+        epoch, step, most = trainer.current_epoch, trainer.global_step, trainer.max_epochs
+        self.rows += [{"epoch": epoch, "step": step, "key": key, "value": value} for key, value in seen.items()]
+        values = ", ".join(f"{key} {value:.4g}" for key, value in seen.items())
+        log.info("epoch %s of at most %s: %s", epoch + 1, most, values, extra={"epoch": epoch + 1, "epochs": most})
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows}

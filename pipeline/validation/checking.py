@@ -1,5 +1,6 @@
 """Great Expectations at work: suites in, outcomes out, and no personal value in either."""
 
+import logging
 import math
 import os
 import warnings
@@ -31,6 +32,7 @@ class Outcome:
 def load() -> Any:
     """Great Expectations without analytics; its import warns about parts of Python that it still uses."""
     os.environ["GX_ANALYTICS_ENABLED"] = "False"  # read when the package is imported
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)  # a hundred lines about its own parts
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import great_expectations

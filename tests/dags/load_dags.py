@@ -10,8 +10,8 @@ HEAVY = ("torch", "pandas", "mlflow", "great_expectations", "numpy", "pyarrow", 
 def main() -> None:
     """Print modules, CPU seconds, and every DAG's tasks, edges and settings."""
     started = time.process_time()
-    from airflow.providers.standard.operators.empty import EmptyOperator  # noqa: F401  what follows is Airflow's share
-    from airflow.sdk import DAG, CronDataIntervalTimetable, Param, dag, task  # noqa: F401
+    from airflow.configuration import conf  # noqa: F401  what follows is Airflow's share
+    from airflow.sdk import DAG, BaseOperatorLink, CronDataIntervalTimetable, Param, TaskGroup, dag, task  # noqa: F401
 
     before = set(sys.modules)
     airflow, started = time.process_time() - started, time.process_time()
@@ -34,6 +34,7 @@ def describe(one: object) -> dict[str, object]:
         "catchup": one.catchup,
         "max_active_runs": one.max_active_runs,
         "tags": sorted(one.tags),
+        "paused": one.is_paused_upon_creation,
         "doc": one.doc_md,
         "params": {name: {"value": one.params[name], **one.params.get_param(name).schema} for name in one.params},
         "tasks": {name: describe_task(each) for name, each in one.task_dict.items()},
@@ -41,16 +42,15 @@ def describe(one: object) -> dict[str, object]:
 
 
 def describe_task(each: object) -> dict[str, object]:
-    """Tell what the tests look at: edges, rule, retries, timeout, docs, lanes, outlets."""
-    mapped = each.is_mapped
-    lanes = each.op_kwargs_expand_input.value["lane"] if mapped else None
+    """Tell what the tests look at: edges, rule, retries, timeout, docs, name, links, outlets."""
     return {
         "upstream": sorted(each.upstream_task_ids),
         "rule": str(each.trigger_rule),
         "retries": each.retries,
         "timeout": each.execution_timeout.total_seconds() if each.execution_timeout else None,
-        "doc": each.doc_md if not mapped else each.partial_kwargs.get("doc_md"),
-        "lanes": lanes,
+        "doc": each.doc_md,
+        "shown": each.task_display_name,
+        "links": [link.name for link in each.operator_extra_links],
         "outlets": [outlet.name for outlet in each.outlets or []],
         "many_xcoms": bool(getattr(each, "multiple_outputs", False)),
     }

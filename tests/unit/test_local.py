@@ -167,8 +167,8 @@ def test_every_change_is_told_once() -> None:
     """A lane has its name, a task that ended is not told again, and what runs stands in the last line."""
     output = io.StringIO()
     console = Console(file=output, width=100)
-    done = {"task_id": "ingest", "map_index": -1, "state": "success", "duration": 1.25, "end_date": "1"}
-    lane = {"task_id": "finetune_target", "map_index": 2, "rendered_map_index": "joint", "state": "running"}
+    done = {"task_id": "ingest", "state": "success", "duration": 1.25, "end_date": "1"}
+    lane = {"task_id": "finetune_target.joint", "task_display_name": "joint", "state": "running"}
     with console.status("") as status:
         watch = Watch(console, status)
         watch.tell([done, lane])
@@ -182,13 +182,12 @@ def test_every_change_is_told_once() -> None:
 @pytest.mark.parametrize(
     ("task", "name"),
     [
-        ({"task_id": "plan", "map_index": -1}, "plan"),
-        ({"task_id": "fit_baseline", "map_index": 0, "rendered_map_index": None}, "fit_baseline 0"),
-        ({"task_id": "fit_baseline", "map_index": 0, "rendered_map_index": "ease"}, "fit_baseline ease"),
+        ({"task_id": "plan", "task_display_name": "plan"}, "plan"),
+        ({"task_id": "fit_baseline.ease_and_source", "task_display_name": "ease+source"}, "fit_baseline ease+source"),
     ],
 )
 def test_a_task_has_a_readable_name(task: dict[str, object], name: str) -> None:
-    """The lane where it is known, else its number."""
+    """With the lane as the scenario spells it."""
     assert task_name(task) == name
 
 

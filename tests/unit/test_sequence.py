@@ -48,21 +48,21 @@ def test_graph_has_the_dags_order() -> None:
 def test_every_task_has_a_function_and_tells_what_it_records() -> None:
     """Whoever reads the graph finds what runs a task, and which records a repeat must drop."""
     graph = tasks.graph_of(load_scenario("demo"))
-    assert set(tasks.tasks_of(graph)) == set(tasks.RECORDS)
+    assert {task for task, _ in graph} == set(tasks.RECORDS)
     assert all(getattr(function_of(task), "__name__", "") == task for task in tasks.RECORDS)
     recorded = [step.name for steps in tasks.RECORDS.values() for step in steps]
     assert sorted(recorded) == sorted(one.name for one in vars(results).values() if isinstance(one, results.Step))
 
 
-def test_without_lanes_the_graph_is_that_of_the_tasks() -> None:
+def test_what_goes_without_saying_is_left_out() -> None:
     """Of what a task waits for only the last tasks are named, and what a scenario has not is not there."""
     demo = tasks.graph_of(load_scenario("demo"))
-    assert tasks.tasks_of(demo)["evaluate"] == ["finetune_target", "fit_baseline"]
-    assert tasks.tasks_of(demo)["finetune_target"] == ["adapt_domain"]
+    lanes = {node for node in demo if node[0] in {"finetune_target", "fit_baseline"}}
+    assert set(tasks.direct(demo)["evaluate", ""]) == lanes
+    assert tasks.direct(demo)["prepare", ""] == demo["prepare", ""]
     assert tasks.lanes_of(demo)["adapt_domain"] == ["coral", "dann"]
     kept = Options(strategies=("target_only", "fine_tune"))
     plain = tasks.graph_of(apply_options(load_scenario("demo"), kept))
-    assert tasks.tasks_of(plain)["finetune_target"] == ["pretrain_source"]
     assert set(tasks.lanes_of(plain)) == {"finetune_target", "fit_baseline"}
 
 

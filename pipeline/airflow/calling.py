@@ -1,0 +1,94 @@
+"""What a task does: call a step of its run, say what it did, and fail so that a person can read why."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from pydantic import ValidationError
+
+from pipeline.airflow.names import run_name, run_of
+from pipeline.errors import CrossliftError, StorageError
+from pipeline.folders import Home
+from pipeline.privacy import keep_private, trace
+from pipeline.results import StepResult
+from pipeline.runs.ending import ending_of, summary_lines
+from pipeline.runs.run import Run
+from pipeline.steps import function_of
+
+Record = Any  # a small dict; a task annotated as dict would push one XCom for each key
+
+log = logging.getLogger(__name__)
+
+
+def call(name: str, *arguments: Any) -> Record:
+    """Run one task of this DAG run and give back what XCom should keep: where the results lie, not what they say."""
+    found = told(lambda: function_of(name)(this_run(), *arguments))
+    return {name: _record(one) for name, one in found.items()} if isinstance(found, Mapping) else _record(found)
+
+
+def told(step: Callable[[], Any]) -> Any:
+    """Call the step; an error that trying again cannot mend fails the task at once, with its message alone.
+
+    Of an unexpected one the log gets type and place: its message, and those of what led to an error, may quote cells.
+    """
+    keep_private(Home.from_env().root)
+    try:
+        return step()
+    except StorageError as error:
+        raise StorageError(str(error)) from None
+    except (CrossliftError, ValidationError) as error:
+        raise AirflowFailException(str(error)) from None
+    except Exception as error:
+        log.error(trace(error))
+        raise RuntimeError(f"{type(error).__name__}, which nobody expected; the lines above say where") from None
+
+
+def tell_ending() -> None:
+    """Say how each task of the run ended, with the comparison, verdict and outcome.
+
+    Raises:
+        AirflowFailException: a task failed; the message names it.
+    """
+    ending = told(lambda: ending_of(this_run()))
+    for line in told(lambda: list(summary_lines(this_run()))):
+        log.info("%s", line)
+    log.info("%s.", ending)
+    if failed := ending.of("failed"):
+        raise AirflowFailException(
+            f"Failed: {', '.join(failed)}; their logs say why. The report and what serves are there all the same."
+        )
+
+
+def skip_unless(needed: bool, message: str) -> None:
+    """Skip the task, with the reason in its log."""
+    if not needed:
+        log.info("%s", message)
+        raise AirflowSkipException(message)
+
+
+def this_run() -> Run:
+    """The run that this task belongs to.
+
+    Raises:
+        ConfigError, StorageError: it was not planned, or its plan is damaged.
+    """
+    context = get_current_context()
+    return run_of(str(context["dag"].dag_id), context["dag_run"].run_id)
+
+
+def this_run_name() -> str:
+    """What this run is called below CROSSLIFT_HOME."""
+    context = get_current_context()
+    return run_name(str(context["dag"].dag_id), context["dag_run"].run_id)
+
+
+def planned(kind: str) -> set[str]:
+    """The lanes that `plan` listed: all of the scenario have tasks, those not chosen in the form are skipped."""
+    lanes = get_current_context()["ti"].xcom_pull(task_ids="plan") or {}
+    return set(lanes.get(kind, ()))
+
+
+def _record(result: StepResult[Any]) -> Record:
+    return result.model_dump(mode="json", exclude={"facts"})
