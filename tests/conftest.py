@@ -5,8 +5,10 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -54,6 +56,20 @@ def run_python() -> Callable[..., str]:
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], Any], str], Any]:
+    """Give a function that looks again and again until there is something."""
+
+    def wait(look: Callable[[], Any], what: str) -> Any:
+        deadline = time.monotonic() + 120
+        while not (found := look()):
+            assert time.monotonic() < deadline, f"{what} did not happen"
+            time.sleep(0.02)
+        return found
+
+    return wait
 
 
 @pytest.fixture

@@ -2,26 +2,10 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import psutil
 import pytest
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], Any], str], Any]:
-    """Give a function that looks again and again until there is something."""
-
-    def wait(look: Callable[[], Any], what: str) -> Any:
-        deadline = time.monotonic() + 60
-        while not (found := look()):
-            assert time.monotonic() < deadline, f"{what} did not happen"
-            time.sleep(0.02)
-        return found
-
-    return wait
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "missing key": ({"target": None}, r"mine\.yaml: target: field required\."),
     "wrong type": ({"seed": "x"}, r"seed: input should be a valid integer.*got 'x'"),
-    "out of range": ({"target_share": 0}, r"target_share: input should be greater than 0, got 0\."),
+    "out of range": ({"target_share": 0}, r"target_share: input should be greater than or equal to 0\.0001, got 0\."),
     "not a number": ({"gate": {"delta": float("nan")}}, r"gate\.delta: input should be .*, got nan"),
     "misspelt kind": (
         {"split": {"kind": "tme"}},

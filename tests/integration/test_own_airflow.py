@@ -1,0 +1,144 @@
+"""The built wheel and the DAG folder in an Airflow that is not ours, with an MLflow server elsewhere."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.folders import Home, read_json
+from pipeline.local.api import answers
+from pipeline.results import BASELINE, PROMOTE, TUNE
+from pipeline.runs.run import Run
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+TINY = """
+name: tiny
+title: A tiny pair of shops
+sources: [grocer]
+target: florist
+bridges: [users, item_features]
+embedded: {variant: shops, users: 400, items: 120}
+cold_start: true
+split: {kind: time}
+model: {dim: 8, text_buckets: 256}
+training: {epochs: 1}
+strategies:
+  - tune: {kind: scratch}
+  - tune: {kind: fine_tune}
+baselines:
+  - {kind: popularity}
+"""
+CROSSLIFT = "from pipeline.cli import main; main()"
+WRONG = """
+import importlib.metadata as metadata
+real = metadata.version
+metadata.version = lambda name: "3.2.1" if name == "apache-airflow-core" else real(name)
+import runpy
+runpy.run_path("retrain.py")
+"""
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel into an environment that borrows the libraries, but has no checkout on its path."""
+    folder = tmp_path_factory.mktemp("own")
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    source = folder / "source"
+    shutil.copytree(ROOT / "pipeline", source / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder / "dist"), str(source)]
+    subprocess.run(build, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
+    site = next((folder / "venv" / "lib").glob("python3.*/site-packages"))
+    wheel = next((folder / "dist").glob("crosslift-*.whl"))
+    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True, capture_output=True)
+    borrowed = dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
+    (site / "borrowed.pth").write_text("\n".join(map(str, borrowed)), encoding="utf-8")
+    shutil.rmtree(source)
+    return folder / "venv" / "bin" / "python"
+
+
+@pytest.fixture
+def mlflow_server(tmp_path: Path, until: Callable[..., Any]) -> Iterator[str]:
+    """Start an MLflow server with a store of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    store = tmp_path / "mlflow"
+    store.mkdir()
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port),
+               "--backend-store-uri", f"sqlite:///{store / 'mlflow.db'}",
+               "--artifacts-destination", str(store / "artifacts")]  # fmt: skip
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (tmp_path / "mlflow.log").open("wb") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        until(lambda: answers(f"http://127.0.0.1:{port}/health"), "the start of the MLflow server")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, 9)
+        server.wait()
+
+
+def figures(run: Run) -> dict[str, dict[str, float]]:
+    """Validation metrics of every lane."""
+    return {name: lane.facts.valid for step in (TUNE, BASELINE) for name, lane in run.results(step).items()}
+
+
+def test_the_wheel_and_the_dag_file_are_enough(python: Path, mlflow_server: str, tmp_path: Path) -> None:
+    """A night there registers in the other MLflow what a run of the shell here finds, to the last digit."""
+    scenarios, dags = tmp_path / "scenarios", tmp_path / "airflow" / "dags"
+    scenarios.mkdir()
+    (scenarios / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    shutil.copytree(ROOT / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "CROSSLIFT", "PYTHON"))
+    }
+    theirs = {**kept, "AIRFLOW_HOME": str(dags.parent), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+              "CROSSLIFT_SCENARIOS": str(scenarios), "CROSSLIFT_HOME": str(tmp_path / "theirs"),
+              "MLFLOW_TRACKING_URI": mlflow_server}  # fmt: skip
+
+    def airflow(*words: str) -> str:
+        command = [python, "-m", "airflow", *words]
+        done = subprocess.run(command, cwd=tmp_path, env=theirs, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+        return done.stdout + done.stderr
+
+    airflow("db", "migrate")
+    airflow("dags", "reserialize")
+    airflow("dags", "test", "retrain__tiny")
+    plan = next((tmp_path / "theirs" / "runs").glob("*/plan.json"))
+    there = Run.load(Home(tmp_path / "theirs"), read_json(plan)["run_id"])
+    promoted = there.result(PROMOTE).facts
+
+    own = {**os.environ, "CROSSLIFT_SCENARIOS": str(scenarios), "CROSSLIFT_HOME": str(tmp_path / "ours")}
+    command = [sys.executable, "-c", CROSSLIFT, "run", "tiny", "--run-id", "here", "--json"]
+    done = subprocess.run(command, env=own, cwd=ROOT, capture_output=True, text=True, check=False)
+    here = Run.load(Home(tmp_path / "ours"), "here")
+    assert figures(there) == figures(here) != {}
+    assert promoted.outcome == json.loads(done.stdout)["outcome"]
+    assert not (tmp_path / "theirs" / "mlflow" / "mlflow.db").exists()
+
+    look = [python, "-c", CROSSLIFT, "models", "list", "--json"]
+    listed = subprocess.run(look, env=theirs, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads(listed.stdout)[0]["name"] == promoted.model == "crosslift.tiny"
+
+
+def test_another_airflow_is_refused_before_anything_runs(python: Path, tmp_path: Path) -> None:
+    """The DAG file itself fails, with both versions, which Airflow shows as an import error."""
+    shutil.copy(ROOT / "dags" / "retrain.py", tmp_path)
+    done = subprocess.run([python, "-c", WRONG], cwd=tmp_path, capture_output=True, text=True,
+                          env={**os.environ, "AIRFLOW_HOME": str(tmp_path)}, check=False)  # fmt: skip
+    assert done.returncode != 0
+    assert "needs apache-airflow <3.4,>=3.3.2, and this is 3.2.1" in done.stderr
