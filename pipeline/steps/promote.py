@@ -13,7 +13,7 @@ from pipeline.runs.reference import keep_reference
 from pipeline.runs.run import Run
 from pipeline.steps.judging import judge_again
 from pipeline.steps.packaging import packaged
-from pipeline.steps.report import publish_report
+from pipeline.steps.report import Aftermath, publish_report
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -194,6 +194,19 @@ class _Registry:
             trial=self.run.trial,
         )  # fmt: skip
 
+    def _aftermath(self, outcome: Outcome, logged: str) -> Aftermath:
+        """What the last pages tell beside the outcome; the nights are those before the logged run."""
+        from pipeline.registry.nights import nights
+        from pipeline.registry.pages import pages
+        from pipeline.registry.tracking import reached
+
+        with reached(self.client.tracking_uri):
+            own = self.client.get_run(logged)
+            links = pages(self.client, logged, outcome.model, outcome.version)
+        ended, name = (own.info.end_time or 0) / 1000, own.data.tags["crosslift.run_id"]
+        earlier = [night for night in nights(self.run.home, self.run.scenario) if night.run_id != name]
+        return Aftermath(outcome, links, [night for night in earlier if night.ended <= ended])
+
     def tell(self, final: StepResult[VerdictFacts], versions: dict[str, int], outcome: Outcome, logged: str) -> None:
         """Publish the report again, and say in MLflow how the run ended and what came of its versions."""
         from pipeline.registry.outcome import tell_run, tell_version
@@ -201,7 +214,7 @@ class _Registry:
         from pipeline.registry.tracking import reached
         from pipeline.runs.outcome import has_served
 
-        report = publish_report(self.run, final, outcome)
+        report = publish_report(self.run, final, self._aftermath(outcome, logged))
         pages = [self.run.path(report) / page for page in (report.facts.html, report.facts.markdown)]
         with reached(self.client.tracking_uri):
             for version in versions.values():
