@@ -28,6 +28,11 @@ class Cases(BaseModel):
     cases: tuple[Case, ...] = ()
 
     @property
+    def same(self) -> int:
+        """For how many of them both say the same."""
+        return sum(case.before == case.after for case in self.cases)
+
+    @property
     def of_units(self) -> bool:
         """Whether a case is a unit with a past, and not a row that stands alone."""
         return any(case.recent or len(case.truth) > 1 for case in self.cases)

@@ -116,11 +116,12 @@ def legend(figure: Element, series: Sequence[tuple[str, str]]) -> float:
     across, down = 8.0, 16.0
     for full, kind in series:
         label = cut(full, WIDTH - 40)
-        if across > 8 and across + 16 + LETTER * len(label) > WIDTH:
+        wide = 1.2 * LETTER * len(label)  # metrics are written in capitals
+        if across > 8 and across + 16 + wide > WIDTH:
             across, down = 8.0, down + LINE
         dot(figure, (across + 5, down), f"dot {kind}")
         text(figure, across + 15, down + 4.5, label, "small", "start")
-        across += 32 + LETTER * len(label)
+        across += 32 + wide
     return down + LINE if series else 0.0
 
 

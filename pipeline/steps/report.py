@@ -84,9 +84,9 @@ def publish_report(
 
 
 def _data_docs(run: Run) -> str:
-    """The way from the page to the Data Docs."""
-    checked, page = run.result(VALIDATE), run.home.step(REPORT.name, "page") / UNHASHED
-    return os.path.relpath(run.place(checked) / checked.facts.data_docs, page)
+    """The way from the page to the Data Docs; empty where there are none."""
+    checked, page = run.results(VALIDATE).get(""), run.home.step(REPORT.name, "page") / UNHASHED
+    return "" if checked is None else os.path.relpath(run.place(checked) / checked.facts.data_docs, page)
 
 
 def _told(night: "Night") -> dict[str, Any]:
