@@ -60,7 +60,7 @@ def forest(words: Words, title: str, rows: Sequence[ForestRow], series: Sequence
     if not present:
         return ""
     values = d.ticks(min([0.0, *(one.low for one in present)]), max([0.0, *(one.high for one in present)]))
-    scale = d.Scale(values[0], values[-1], 14, d.WIDTH - 14)
+    scale = d.Scale(values[0], values[-1], 6, d.WIDTH - 6)
     heights = [26.0 if not row.values else 24.0 + 9 * len(row.values) for row in rows]
     places = [34 * (len(series) > 1) + sum(heights[:i]) for i in range(len(rows) + 1)]
     svg = d.svg(title, places[-1] + 44)
@@ -76,16 +76,16 @@ def forest(words: Words, title: str, rows: Sequence[ForestRow], series: Sequence
         d.text(svg, d.WIDTH - 8, places[-1] + 38, words.written.strip(), "tick", "end")
     for row, top in zip(rows, places, strict=False):
         if not row.values:
-            d.text(svg, 8, top + 19, d.cut(row.label, d.WIDTH - 16), "heading", "start")
+            d.text(svg, 12, top + 19, d.cut(row.label, d.WIDTH - 20), "heading", "start")
             continue
         kind = "name strong" if row.strong else "name"
-        d.text(svg, 8, top + 14, d.cut(row.label, d.WIDTH - 80), kind, "start")
+        d.text(svg, 12, top + 14, d.cut(row.label, d.WIDTH - 90), kind, "start")
         for j, one in enumerate(row.values):
             if one is not None:
                 d.whisker(svg, scale, one, top + 23 + 9 * j, f"s{j}{' strong' if row.strong and j == 0 else ''}")
         if row.values[0] is not None:
             shown = words.number(row.values[0].value, "+" if zero else "")
-            d.text(svg, d.WIDTH - 8, top + 14, shown, "number", "end")
+            d.text(svg, d.WIDTH - 12, top + 14, shown, "number", "end")
     return d.written(svg)
 
 
@@ -190,6 +190,6 @@ def _frame(
     top = d.legend(svg, series) + 26
     bottom = top + inner
     svg.set("viewBox", f"0 0 {d.WIDTH} {bottom + 62:g}")
-    d.text(svg, 8, top - 12, d.cut(labels[1], d.WIDTH - 16), "axis", "start")
+    d.text(svg, 12, top - 12, d.cut(labels[1], d.WIDTH - 16), "axis", "start")
     d.text(svg, d.WIDTH / 2, bottom + 54, d.cut(labels[0], d.WIDTH - 16), "axis", "middle")
     return svg, top, bottom

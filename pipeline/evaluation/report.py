@@ -113,14 +113,14 @@ class LaneRow:
 
 
 def tonight(comparison: Comparison, verdict: Verdict, promoted: bool, began: str) -> NightTold:
-    """What the run itself adds to the nights before it, on rows without marks."""
-    view = comparison.views.get(UNMARKED)
+    """What the run itself adds to the nights before it, on rows without marks where enough are left."""
+    view = comparison.views.get(UNMARKED) or comparison.views.get(ALL)
     lanes = {name: values.get(comparison.metric) for name, values in view.lanes.items()} if view else {}
     return NightTold(
         ended=datetime.fromisoformat(began).timestamp() if began else 0.0,
         metric=comparison.metric,
         candidate=lanes.get(verdict.candidate),
-        champion=getattr(verdict.champion, "scored", None),
+        champion=verdict.champion.scored if verdict.champion else None,
         target_only=lanes.get(TARGET_ONLY),
         promoted=promoted,
     )

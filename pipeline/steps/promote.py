@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from pipeline.errors import CrossliftError, StorageError
 from pipeline.folders import digest, exclusive, read_json
 from pipeline.results import PROMOTE, VERDICT, Outcome, PackageFacts, PromoteFacts, StepResult, VerdictFacts
+from pipeline.runs.aftermath import aftermath
 from pipeline.runs.champion import serving
 from pipeline.runs.logged import candidate_of, run_log, run_tags
 from pipeline.runs.reference import keep_reference
 from pipeline.runs.run import Run
 from pipeline.steps.judging import judge_again
 from pipeline.steps.packaging import packaged
-from pipeline.steps.report import Aftermath, publish_report
+from pipeline.steps.report import publish_report
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -194,19 +195,6 @@ class _Registry:
             trial=self.run.trial,
         )  # fmt: skip
 
-    def _aftermath(self, outcome: Outcome, logged: str) -> Aftermath:
-        """What the last pages tell beside the outcome; the nights are those before the logged run."""
-        from pipeline.registry.nights import nights
-        from pipeline.registry.pages import pages
-        from pipeline.registry.tracking import reached
-
-        with reached(self.client.tracking_uri):
-            own = self.client.get_run(logged)
-            links = pages(self.client, logged, outcome.model, outcome.version)
-        ended, name = (own.info.end_time or 0) / 1000, own.data.tags["crosslift.run_id"]
-        earlier = [night for night in nights(self.run.home, self.run.scenario) if night.run_id != name]
-        return Aftermath(outcome, links, [night for night in earlier if night.ended <= ended])
-
     def tell(self, final: StepResult[VerdictFacts], versions: dict[str, int], outcome: Outcome, logged: str) -> None:
         """Publish the report again, and say in MLflow how the run ended and what came of its versions."""
         from pipeline.registry.outcome import tell_run, tell_version
@@ -214,7 +202,7 @@ class _Registry:
         from pipeline.registry.tracking import reached
         from pipeline.runs.outcome import has_served
 
-        report = publish_report(self.run, final, self._aftermath(outcome, logged))
+        report = publish_report(self.run, final, aftermath(self.run, self.client, logged, outcome))
         pages = [self.run.path(report) / page for page in (report.facts.html, report.facts.markdown)]
         with reached(self.client.tracking_uri):
             for version in versions.values():

@@ -2,8 +2,8 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,13 +21,13 @@ from pipeline.results import (
     REPORT,
     VALIDATE,
     VERDICT,
-    Outcome,
     ReportFacts,
     Step,
     StepResult,
     VerdictFacts,
 )
 from pipeline.runs.account import accounts, ignored_rows
+from pipeline.runs.aftermath import Aftermath
 from pipeline.runs.inputs import POINT, start_of
 from pipeline.runs.points import curve_of, point_name, read_points, splits_of
 from pipeline.runs.run import Folder, Run
@@ -47,15 +47,6 @@ CURVES = "metrics.csv"  # an artifact of a lane that was fitted by epochs
 PROMOTED = "promoted"
 
 STEPS: tuple[Step[Any], ...] = (INGEST, CLEAN, VALIDATE, PREPARE, AUDIT, PRETRAIN, ADAPT, *LANES, VERDICT)
-
-
-@dataclass(frozen=True)
-class Aftermath:
-    """What is known at the end of a run: what became of it, pages of a tracking server by name, and earlier nights."""
-
-    outcome: Outcome
-    links: Mapping[str, str]
-    nights: Sequence["Night"]
 
 
 def publish_report(

@@ -33,7 +33,8 @@ def show_cases(
     if champion is not None and not champion.damage:
         before = served(test, champion)
     elif beside is not None:
-        before = Asked(beside, load_ranker(lanes[beside].path))
+        why = "what served cannot be read" if champion else "nothing served"
+        before = Asked(f"{beside} ({why})", load_ranker(lanes[beside].path))
     else:
         return Cases()
     return show(test, before, Asked(candidate, load_ranker(lanes[candidate].path)))

@@ -116,7 +116,7 @@ def test_rows_that_stand_alone_are_a_table(report: Report) -> None:
 def test_what_was_read_and_dropped_is_told(page: str) -> None:
     """By domain, with counts by part, rule and reason, and the rows of other domains."""
     told = re.sub(r"<[^>]*>", " ", page)
-    for wanted in ("1,000", "train 700, valid 100, test 150", "future 20", "repeated 30", "baker 12"):
+    for wanted in ("1,000", "train: 700, valid: 100, test: 150", "future: 20", "repeated: 30", "baker: 12"):
         assert wanted in told
 
 
