@@ -165,11 +165,12 @@ class VerdictFacts(Facts):
 
 
 class ReportFacts(VerdictFacts):
-    """The same, and where the pages lie below the folder."""
+    """The same, and where the pages lie below the folder; `shared`: those that may be copied elsewhere."""
 
     html: str
     markdown: str
     data: str
+    shared: tuple[str, ...] = ()
 
 
 class PackageFacts(Facts):

@@ -95,6 +95,8 @@ class Report(BaseModel):
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
            "December")  # fmt: skip
 
+SHARED = "shared"  # below the folder of the pages
+
 Word = Literal["helps", "hurts", "not shown", "oracle", ""]
 
 
@@ -127,11 +129,19 @@ def tonight(comparison: Comparison, verdict: Verdict, promoted: bool, began: str
 
 
 def write_report(folder: Path, report: Report, words: Words) -> None:
-    """Write `report.html`, `report.md` and `report.json`; equal reports give equal bytes."""
+    """Write `report.html`, `report.md` and `report.json`; equal reports give equal bytes.
+
+    `shared/` has both pages without the cases and without links below the home: what is copied out of it, where nobody
+    can be forgotten, shows no person.
+    """
+    shared = report.model_copy(update={"cases": Cases(), "links": report.links.model_copy(update={"data_docs": ""})})
+    (folder / SHARED).mkdir()
     for name, text in (
         ("report.html", render_html(report, words)),
         ("report.md", render_markdown(report, words)),
         ("report.json", report.model_dump_json(indent=1)),
+        (f"{SHARED}/report.html", render_html(shared, words)),
+        (f"{SHARED}/report.md", render_markdown(shared, words)),
     ):
         (folder / name).write_text(text, encoding="utf-8")
 

@@ -203,7 +203,7 @@ class _Registry:
         from pipeline.runs.outcome import has_served
 
         report = publish_report(self.run, final, aftermath(self.run, self.client, logged, outcome))
-        pages = [self.run.path(report) / page for page in (report.facts.html, report.facts.markdown)]
+        pages = [self.run.path(report) / page for page in report.facts.shared]
         with reached(self.client.tracking_uri):
             for version in versions.values():
                 tags = self.client.get_model_version(self.name, str(version)).tags

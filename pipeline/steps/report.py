@@ -115,7 +115,7 @@ def build(
     from pipeline.evaluation.comparison import Comparison
     from pipeline.evaluation.curve import CurvePoint
     from pipeline.evaluation.gate import Verdict
-    from pipeline.evaluation.report import Links, NightTold, Report, Rows, tonight, write_report
+    from pipeline.evaluation.report import SHARED, Links, NightTold, Report, Rows, tonight, write_report
     from pipeline.evaluation.spread import SplitPoint
     from pipeline.tasks.words import words_of
 
@@ -155,6 +155,7 @@ def build(
         html=f"{UNHASHED}/report.html",
         markdown=f"{UNHASHED}/report.md",
         data=f"{UNHASHED}/report.json",
+        shared=tuple(f"{UNHASHED}/{SHARED}/{page}" for page in ("report.html", "report.md")),
     )
 
 

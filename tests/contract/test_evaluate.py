@@ -146,7 +146,13 @@ def test_the_verdict_and_the_report_are_published(run):
         "report.html",
         "report.md",
         "report.json",
+        "shared",
     }
+    shared = [run.path(result) / page for page in result.facts.shared]
+    assert [page.name for page in shared] == ["report.html", "report.md"]
+    for page in shared:  # what is copied to MLflow, where nobody can be forgotten
+        assert "What changes for" not in page.read_text()
+        assert "What changes for" in (page.parents[1] / page.name).read_text()
     assert read_json(judged / "verdict.json")["units"] == USERS - 10
 
 
