@@ -30,7 +30,7 @@ from pipeline.labels.ranking_metrics import user_metrics
 from pipeline.models.ranker import Ranker
 from pipeline.registry.lookup import Champion
 from pipeline.registry.nights import Night
-from pipeline.results import AUDIT, BASELINE, INGEST, PREPARE, TUNE, VERDICT, Estimate, Outcome, Step
+from pipeline.results import AUDIT, BASELINE, INGEST, PREPARE, TUNE, VALIDATE, VERDICT, Estimate, Outcome, Step
 from pipeline.rows.interactions.prepared import DomainData
 from pipeline.runs.aftermath import Aftermath
 from pipeline.runs.recipes import recipe_of
@@ -445,6 +445,22 @@ def test_a_night_with_nothing_new_finds_its_report(run):
     assert publish_report(later, judged, aftermath(night)).reused
     assert not publish_report(run, judged, aftermath(night, replace(night, ended=2000.0))).reused
     assert not publish_report(run, judged, aftermath()).reused
+
+
+def test_the_link_to_the_data_docs_leads_there(run):
+    """From where the page lies, by a way that a browser goes; not from the copy that goes elsewhere."""
+
+    def write(folder: Path) -> None:
+        (folder / UNHASHED).mkdir()
+        (folder / UNHASHED / "index.html").write_text("docs")
+
+    facts = {"failed": {}, "checks": 1, "quarantined": 0, "data_docs": f"{UNHASHED}/index.html"}
+    publish(run, VALIDATE, write, facts)
+    result = evaluate(run)
+    page = run.path(result) / result.facts.html
+    [link] = re.findall(r'<a href="([^"]*)"', page.read_text())
+    assert (page.parent / link).read_text() == "docs"
+    assert "<a " not in (run.path(result) / result.facts.shared[0]).read_text()
 
 
 def test_the_report_shows_cases_curves_and_rows(run):
