@@ -93,7 +93,7 @@ def x_ticks(figure: Element, labels: Sequence[tuple[float, str]], top: float) ->
     free = [math.inf, math.inf]
     for place, label in sorted(labels, reverse=True):
         half = (len(label) * LETTER) / 2
-        middle = min(max(place, half), WIDTH - half)
+        middle = min(max(place, half + 4), WIDTH - half - 4)
         row = next((row for row, left in enumerate(free) if middle + half + 6 <= left), None)
         if row is not None:
             text(figure, middle, top + LINE * row, label, "tick", "middle")
