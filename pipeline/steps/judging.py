@@ -12,11 +12,11 @@ from pipeline.errors import CrossliftError
 from pipeline.folders import UNHASHED, read_json, write_json
 from pipeline.results import AUDIT, REJUDGED, TUNE, VERDICT, LaneFacts, StepResult, VerdictFacts
 from pipeline.runs.champion import serving
-from pipeline.runs.inputs import MARKS, POINT, lanes_of, load_prepared
+from pipeline.runs.inputs import CASES, MARKS, POINT, lanes_of, load_prepared
 from pipeline.runs.recipes import recipe_of
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import facts_of, transact
-from pipeline.steps.showing import CASES, show_cases, show_cases_again
+from pipeline.steps.showing import show_cases, show_cases_again
 
 if TYPE_CHECKING:
     import pandas as pd

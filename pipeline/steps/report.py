@@ -27,12 +27,10 @@ from pipeline.results import (
     VerdictFacts,
 )
 from pipeline.runs.account import accounts, ignored_rows
-from pipeline.runs.aftermath import Aftermath
-from pipeline.runs.inputs import POINT, start_of
+from pipeline.runs.inputs import CASES, POINT, start_of
 from pipeline.runs.points import curve_of, point_name, read_points, splits_of
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import cost_of, facts_of, transact
-from pipeline.steps.showing import CASES
 
 if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Comparison
@@ -40,6 +38,7 @@ if TYPE_CHECKING:
     from pipeline.evaluation.report import StepCost
     from pipeline.labels.words import Words
     from pipeline.registry.nights import Night
+    from pipeline.runs.aftermath import Aftermath
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ STEPS: tuple[Step[Any], ...] = (INGEST, CLEAN, VALIDATE, PREPARE, AUDIT, PRETRAI
 
 
 def publish_report(
-    run: Run, judged: StepResult[VerdictFacts], after: Aftermath | None = None
+    run: Run, judged: StepResult[VerdictFacts], after: "Aftermath | None" = None
 ) -> StepResult[ReportFacts]:
     """Publish `report.html`, `report.md` and `report.json` of a run.
 

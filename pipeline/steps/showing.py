@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.folders import read_json
+from pipeline.runs.inputs import CASES
 from pipeline.runs.run import Folder
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Comparison
     from pipeline.evaluation.held_out import HeldOut
     from pipeline.registry.lookup import Champion
-
-CASES = "cases.json"  # an artifact of a verdict
 
 
 def show_cases(
