@@ -52,6 +52,16 @@ class Cost(BaseModel):
     peak_mebibytes: float
 
 
+class Estimate(BaseModel):
+    """A metric, or a difference of two, with its interval."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: float
+    low: float
+    high: float
+
+
 class Finding(Facts):
     """Something that a person should know before believing a result: a rule's name, where, what, and what to do."""
 
@@ -175,11 +185,12 @@ class VerdictFacts(Facts):
 
 
 class ReportFacts(VerdictFacts):
-    """The same, and where the pages lie below the folder."""
+    """The same, and where the pages lie below the folder; `shared`: those that may be copied elsewhere."""
 
     html: str
     markdown: str
     data: str
+    shared: tuple[str, ...] = ()
 
 
 class PackageFacts(Facts):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from pipeline.cli.curve import curve
 from pipeline.cli.forgetting import forget
 from pipeline.cli.looking import init, look
 from pipeline.cli.models import models, predict, recommend
@@ -41,6 +42,7 @@ app.command()(init)
 app.command()(predict)
 app.command()(recommend)
 app.command()(forget)
+app.command()(curve)
 
 ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="Its name; see `crosslift scenarios list`.")]
 Share = Annotated[float | None, typer.Option(help="Share of the target's training rows to use, above 0, at most 1.")]

@@ -179,6 +179,7 @@ class JudgeSettings(FitSettings):
     strategies: tuple[Strategy, ...]
     baselines: tuple[SerializeAsAny[Baseline], ...]
     gate: Gate
+    personal: tuple[str, ...]
     oracles: tuple[str, ...]
 
 
@@ -190,7 +191,11 @@ class RejudgeSettings(JudgeSettings):
 
 
 class ReportSettings(Settings):
-    """`points` and `splits`: of other shares and splits; `outcome`: None while nobody knows what became of the run."""
+    """What the pages tell beside the inputs.
+
+    `points` and `splits`: of other shares and splits; `rows`: what became of those of each domain, `ignored`: of the
+    others; `links`: by name; `nights`: earlier ones; `outcome`: None while nobody knows what became of the run.
+    """
 
     task: SerializeAsAny[TaskConfig]
     shares: tuple[Share, ...]
@@ -198,6 +203,10 @@ class ReportSettings(Settings):
     points: tuple[JsonValue, ...]
     repeats: int
     splits: tuple[JsonValue, ...]
+    rows: tuple[JsonValue, ...]
+    ignored: dict[str, dict[str, int]]
+    links: dict[str, str]
+    nights: tuple[JsonValue, ...]
     outcome: Outcome | None
 
 

@@ -101,6 +101,7 @@ class Comparison(_Frozen):
     lanes: tuple[LaneInfo, ...]  # best validation metric first, oracles behind
     failed: tuple[str, ...]
     views: dict[str, View]  # ALL, and UNMARKED where enough rows are left to tell
+    watched: str = ""  # the metric by epoch; empty in what an older version wrote
     curves: tuple[Curve, ...] = ()  # of all lanes, on rows without marks where enough are left
 
 

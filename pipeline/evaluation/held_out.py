@@ -112,7 +112,7 @@ class HeldOut:
         return Comparison(
             scenario=scenario.name, title=scenario.title, sources=scenario.sources, target=scenario.target,
             seed=scenario.seed, target_share=scenario.target_share,
-            stratified=scenario.thinning == "stratified", metric=self.terms.metric,
+            stratified=scenario.thinning == "stratified", metric=self.terms.metric, watched=self.label.watched,
             metrics=self.label.metrics, level=self.terms.level, resamples=scenario.gate.resamples,
             judged=self.label.told(self.rows),
             marks={name: _by_kind(self.marks[self.marks["domain"] == name]) for name in scenario.domains},

@@ -1,6 +1,7 @@
 """The report of a run: one self-contained page, and the same as Markdown and JSON."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -8,11 +9,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.evaluation import figures
 from pipeline.evaluation.bootstrap import Estimate
+from pipeline.evaluation.cases import Cases
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, Gain, LaneInfo
 from pipeline.evaluation.curve import CurvePoint
 from pipeline.evaluation.gate import Verdict
+from pipeline.evaluation.learning import Learning
 from pipeline.evaluation.spread import SplitPoint, incomplete, spread
 from pipeline.evaluation.terms import TARGET_ONLY
 from pipeline.labels.words import Words
@@ -30,6 +32,41 @@ class StepCost(BaseModel):
     needs: tuple[tuple[str, str], ...] = ()
 
 
+class Rows(BaseModel):
+    """What became of the rows of a domain: `kept` by part, `quarantined` by rule, `dropped` by reason."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    domain: str
+    read: int
+    kept: dict[str, int]
+    quarantined: dict[str, int]
+    dropped: dict[str, int]
+
+
+class NightTold(BaseModel):
+    """What one night said, in the gated metric; None where it had no such lane."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ended: float  # seconds since 1970
+    metric: str
+    candidate: Estimate | None
+    champion: Estimate | None
+    target_only: Estimate | None
+    promoted: bool
+
+
+class Links(BaseModel):
+    """Where more is told: a path from the page to the Data Docs, and addresses of a tracking server if there is one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_docs: str = ""
+    mlflow_run: str = ""
+    mlflow_version: str = ""
+
+
 class Report(BaseModel):
     """All that a report tells."""
 
@@ -45,7 +82,20 @@ class Report(BaseModel):
     costs: tuple[StepCost, ...]
     latencies: dict[str, float]  # lane -> seconds of one prediction
     findings: tuple[Finding, ...] = ()  # what is to be known before any number
+    run_id: str = ""  # the first run with all of this; empty in what an older version wrote
+    began: str = ""  # when it began: ISO 8601, UTC
+    links: Links = Links()
+    nights: tuple[NightTold, ...] = ()  # this one last
+    learning: tuple[Learning, ...] = ()
+    cases: Cases = Cases()
+    rows: tuple[Rows, ...] = ()
+    ignored: dict[str, dict[str, int]] = {}  # rows of no domain of the scenario, by table and domain
 
+
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+           "December")  # fmt: skip
+
+SHARED = "shared"  # below the folder of the pages
 
 Word = Literal["helps", "hurts", "not shown", "oracle", ""]
 
@@ -64,19 +114,43 @@ class LaneRow:
     latency_ms: float | None
 
 
+def tonight(comparison: Comparison, verdict: Verdict, promoted: bool, began: str) -> NightTold:
+    """What the run itself adds to the nights before it, on rows without marks where enough are left."""
+    view = comparison.views.get(UNMARKED) or comparison.views.get(ALL)
+    lanes = {name: values.get(comparison.metric) for name, values in view.lanes.items()} if view else {}
+    return NightTold(
+        ended=datetime.fromisoformat(began).timestamp() if began else 0.0,
+        metric=comparison.metric,
+        candidate=lanes.get(verdict.candidate),
+        champion=verdict.champion.scored if verdict.champion else None,
+        target_only=lanes.get(TARGET_ONLY),
+        promoted=promoted,
+    )
+
+
 def write_report(folder: Path, report: Report, words: Words) -> None:
-    """Write `report.html`, `report.md` and `report.json`; equal reports give equal bytes."""
+    """Write `report.html`, `report.md` and `report.json`; equal reports give equal bytes.
+
+    `shared/` has both pages without the cases and without links below the home: what is copied out of it, where nobody
+    can be forgotten, shows no person.
+    """
+    shared = report.model_copy(update={"cases": Cases(), "links": report.links.model_copy(update={"data_docs": ""})})
+    (folder / SHARED).mkdir()
     for name, text in (
         ("report.html", render_html(report, words)),
         ("report.md", render_markdown(report, words)),
         ("report.json", report.model_dump_json(indent=1)),
+        (f"{SHARED}/report.html", render_html(shared, words)),
+        (f"{SHARED}/report.md", render_markdown(shared, words)),
     ):
         (folder / name).write_text(text, encoding="utf-8")
 
 
 def render_html(report: Report, words: Words) -> str:
     """Render the page: style and figures inside, every value escaped, nothing loaded from anywhere."""
-    drawn = {name: Markup(svg) for name, svg in _figures(report, words).items()}  # noqa: S704  built as a tree, escaped there
+    from pipeline.evaluation.report_figures import draw
+
+    drawn = {name: Markup(svg) for name, svg in draw(report, words).items()}  # noqa: S704  built as a tree, escaped there
     return _environment(words).get_template("report.html").render(**_context(report, words), figures=drawn)
 
 
@@ -145,103 +219,11 @@ def _context(report: Report, words: Words) -> dict[str, object]:
         "failed_gains": [gain for gain in clean.gains if gain.negative] if clean else [],
         "target_only": TARGET_ONLY,
         "curves": comparison.curves,
+        "began": _day(report.began),
+        "links": [(name, address) for name, address in _addresses(report.links) if address],
+        "nights": [(_day(_utc(night.ended)), night) for night in report.nights],
         "sources_chosen": sorted({lane.valid_domain for lane in comparison.lanes if not lane.oracle}),
     }
-
-
-def _figures(report: Report, words: Words) -> dict[str, str]:
-    comparison, metric = report.comparison, words.name(report.comparison.metric)
-    rows = lane_rows(report)
-    clean = comparison.views.get(UNMARKED)
-    candidate = report.verdict.candidate
-    ordered = sorted(rows, key=lambda row: -(row.clean or row.every or _NOTHING).value)
-    drawn = {
-        "lanes": figures.forest(
-            words,
-            f"{metric} of each lane, with and without marked rows",
-            [figures.ForestRow(row.info.name, (row.clean, row.every), row.info.name == candidate) for row in ordered],
-            ("without marked rows", "all rows"),
-        ),
-        "cost": figures.scatter(
-            words,
-            f"{metric} against cost",
-            [
-                figures.Point(
-                    row.info.name, row.cpu_seconds, row.clean, "strategy" if row.info.kind == "strategy" else "s1"
-                )
-                for row in rows
-                if row.clean
-            ],
-            ("CPU seconds, with the shared steps that a lane needs", f"{metric}{words.written}, without marked rows"),
-        ),
-        "curve": _curve(report, words),
-        "gains": "",
-        "slices": "",
-    }
-    shown = _shown(report)
-    for place, one in enumerate(comparison.curves):
-        traces = [figures.Trace(name, kind, one.lines[name]) for name, kind in shown if name in one.lines]
-        drawn[f"curve {place}"] = figures.plot(words, one.title, traces, one.axes, diagonal=one.diagonal)
-    if clean:
-        gains = sorted((gain for gain in clean.gains if gain.transfer), key=lambda gain: -gain.difference.value)
-        drawn["gains"] = figures.forest(
-            words,
-            f"What the source brings: difference in {metric}",
-            [figures.ForestRow(f"{gain.lane}", (gain.difference,), gain.lane == candidate) for gain in gains],
-            ("difference",),
-            zero=True,
-        )
-        drawn["slices"] = _slices(report, words, rows)
-    return drawn
-
-
-def _shown(report: Report) -> list[tuple[str, str]]:
-    """The lanes whose curves are drawn, each with a class of the style sheet: those that the gate speaks of most."""
-    baseline = next((one.name for one in report.comparison.lanes if one.kind == "baseline" and not one.oracle), None)
-    names = dict.fromkeys((report.verdict.candidate, TARGET_ONLY, baseline))
-    return list(zip((name for name in names if name), ("strong", "strategy", "s1"), strict=False))
-
-
-def _slices(report: Report, words: Words, rows: list[LaneRow]) -> str:
-    """Draw each slice: target-only beside the best lane that uses a source."""
-    view = report.comparison.views[UNMARKED]
-    best = next((row.info for row in rows if row.info.counterpart), None)
-    if best is None:
-        return ""
-    against = best.counterpart or TARGET_ONLY
-    lines: list[figures.ForestRow] = []
-    for by in dict.fromkeys(part.by for part in view.slices):
-        lines.append(figures.ForestRow(by, ()))
-        lines += [
-            figures.ForestRow(
-                f"{part.label} ({part.units:,} {words.units})", (part.lanes[best.name], part.lanes[against])
-            )
-            for part in view.slices
-            if part.by == by
-        ]
-    return figures.forest(words, f"{best.name} and {against} by slice", lines, (best.name, against))
-
-
-def _curve(report: Report, words: Words) -> str:
-    if len(report.curve) < 2:
-        return ""
-    with_best = [(point.share, point.best) for point in report.curve if point.best]
-    lines = [
-        figures.Line("best transfer", "strong", tuple((share, best.value) for share, best in with_best)),
-        figures.Line("the same method, target alone", "s1",
-                     tuple((share, best.counterpart_value) for share, best in with_best)),
-        figures.Line("target-only model", "strategy", tuple((p.share, p.target_only) for p in report.curve)),
-    ]  # fmt: skip
-    if all(best.counterpart == TARGET_ONLY for _, best in with_best):
-        del lines[1]
-    labels = (
-        "share of the target's training rows",
-        f"{words.name(report.comparison.metric)}{words.written}, without marked rows",
-    )
-    return figures.curve(words, "Quality against the share of target data", lines, labels)
-
-
-_NOTHING = Estimate(value=0.0, low=0.0, high=0.0)
 
 
 def _environment(words: Words) -> Environment:
@@ -266,6 +248,24 @@ def _environment(words: Words) -> Environment:
     environment.filters |= {"number": words.number, "plus": plus, "ci": ci, "ci_plus": ci_plus, "signed": signed}
     environment.filters |= {"share": _share, "cell": _cell}
     return environment
+
+
+def _addresses(links: Links) -> list[tuple[str, str]]:
+    return [
+        ("Data Docs", links.data_docs), ("run in MLflow", links.mlflow_run), ("model in MLflow", links.mlflow_version)
+    ]  # fmt: skip
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _day(when: str) -> str:
+    """Write a time of ISO 8601, in UTC, for people: `27 November 2026, 03:00 UTC`; nothing stays nothing."""
+    if not when:
+        return ""
+    time = datetime.fromisoformat(when).astimezone(UTC)
+    return f"{time.day} {_MONTHS[time.month - 1]} {time:%Y, %H:%M} UTC"
 
 
 def _share(value: float) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.config import BinaryTask, MulticlassTask
 from pipeline.errors import CrossliftError
 from pipeline.labels import classes as m
+from pipeline.labels.answers import Answer, Answers
 from pipeline.labels.curves import Curve, precision_and_recall, reliability
 from pipeline.labels.example_words import class_words, two_class_words
 from pipeline.labels.settling import HALF, temperature, threshold
@@ -162,6 +163,23 @@ class Classes:
         del view, predicted
         return ()
 
+    def truth(self, view: View) -> list[Answers]:
+        """The class of each row."""
+        label = _label(view)
+        names = [label.classes[place] if place >= 0 else "not known" for place in label.value]
+        return [(Answer(key=name, text=name),) for name in names]
+
+    def answers(self, predictor: ClassEstimator, view: View) -> list[Answers]:
+        """The class that is told of each row, with a probability."""
+        names = (*_label(view).classes, "another class")  # the last where the view has no such class: place -1
+        said = self.predict(predictor, view)
+        told = [names[int(place)] for place in said[:, -1]]
+        return [(Answer(key=name, text=self._worded(name, names, row)),) for name, row in zip(told, said, strict=True)]
+
+    def _worded(self, told: str, names: Sequence[str], said: FloatArray) -> str:
+        place = names.index(told)
+        return f"{told} ({100 * said[place]:.1f} %)" if place < len(names) - 1 else told
+
     def latency(self, predictor: ClassEstimator, view: View) -> float | None:
         """Seconds for one row: the median over a few, after a first try."""
         return one_by_one(predictor.probabilities, view)
@@ -213,6 +231,9 @@ class TwoClasses(Classes):
     def positives(self, view: View, chosen: Mask) -> int:
         """Count the chosen rows of the class that is looked for."""
         return int((_label(view).value[chosen] == 1).sum())
+
+    def _worded(self, told: str, names: Sequence[str], said: FloatArray) -> str:
+        return f"{told} ({100 * said[1]:.1f} % {names[1]})"  # beside a threshold of its own
 
     def curves(self, view: View, predicted: Mapping[str, FloatArray]) -> tuple[Curve, ...]:
         """Precision against recall, and how often what is said to be probable is so."""

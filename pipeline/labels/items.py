@@ -9,7 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pipeline import columns as c
 from pipeline.config import RankingTask
+from pipeline.data.item_names import item_names
+from pipeline.labels.answers import Answer, Answers
 from pipeline.labels.curves import Curve
 from pipeline.labels.item_words import ITEMS
 from pipeline.labels.ranking_metrics import metric_names, user_metrics
@@ -21,6 +24,7 @@ from pipeline.views import PAST, FloatArray, IntArray, ItemLabel, ItemScorer, Ma
 # NDCG of one user varies by 0.2 or so around its mean: over fewer users the mean is uncertain by more than 0.02, which
 # is more than one epoch brings, so that stopping would follow noise.
 FEWEST = 100
+SHOWN = 5  # items of an answer that is shown to people
 _TIMED_USERS = 9
 
 
@@ -88,6 +92,19 @@ class Items:
         del view, predicted
         return ()
 
+    def truth(self, view: View) -> list[Answers]:
+        """The item of each row."""
+        return [(one,) for one in _named(view, _label(view).value)]
+
+    def answers(self, predictor: ItemScorer, view: View) -> list[Answers]:
+        """The best items for each row's user, without what the user is known to have taken."""
+        if not len(view):
+            return []
+        scores = np.array(predictor.scores(_past(view).of(view.units)), dtype=np.float64)
+        scores[_label(view).seen[view.units].nonzero()] = -np.inf
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :SHOWN]
+        return [tuple(_named(view, own[np.isfinite(row[own])])) for own, row in zip(best, scores, strict=True)]
+
     def latency(self, predictor: ItemScorer, view: View) -> float:
         """Seconds to score the catalogue for one user: of those with a row, else of any."""
         past = _past(view).taken
@@ -99,6 +116,12 @@ class Items:
 
     def _each(self, view: View, predicted: FloatArray) -> pd.DataFrame:
         return user_metrics(_pairs(view), predicted, self.task.cutoffs)
+
+
+def _named(view: View, places: IntArray) -> list[Answer]:
+    items = _label(view).catalogue
+    keys = items[c.ITEM].iloc[places]
+    return [Answer(key=str(key), text=name) for key, name in zip(keys, item_names(items, places), strict=True)]
 
 
 def _pairs(view: View) -> pd.DataFrame:

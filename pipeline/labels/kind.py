@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from pipeline.labels.answers import Answers
 from pipeline.labels.curves import Curve
 from pipeline.labels.statistic import Statistic
 from pipeline.labels.words import Words
@@ -75,6 +76,14 @@ class LabelKind(Protocol):
 
     def curves(self, view: View, predicted: Mapping[str, FloatArray]) -> tuple[Curve, ...]:
         """Curves of what each lane says of the rows, for people; none where numbers tell all."""
+        ...
+
+    def truth(self, view: View) -> list[Answers]:
+        """What happened in each row [N], to be shown to people."""
+        ...
+
+    def answers(self, predictor: Any, view: View) -> list[Answers]:
+        """What a predictor says of each row [N], to be shown beside it."""
         ...
 
     def latency(self, predictor: Any, view: View) -> float | None:

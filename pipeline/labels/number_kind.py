@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.config import RegressionTask
 from pipeline.errors import CrossliftError
 from pipeline.labels import numbers as m
+from pipeline.labels.answers import Answer, Answers
 from pipeline.labels.curves import Curve, actual_by_predicted
 from pipeline.labels.example_words import number_words
 from pipeline.labels.statistic import Recomputed
@@ -108,6 +109,18 @@ class Numbers:
     def curves(self, view: View, predicted: Mapping[str, FloatArray]) -> tuple[Curve, ...]:
         """What the rows have, against what is said of them."""
         return (actual_by_predicted(_label(view).value, predicted),) if len(view) else ()
+
+    def truth(self, view: View) -> list[Answers]:
+        """The number of each row."""
+        return self._worded(_label(view).value)
+
+    def answers(self, predictor: NumberEstimator, view: View) -> list[Answers]:
+        """The number that is said of each row."""
+        return self._worded(self.predict(predictor, view))
+
+    def _worded(self, values: FloatArray) -> list[Answers]:
+        told = [self.words.number(value) for value in values]
+        return [(Answer(key=one, text=one),) for one in told]
 
     def latency(self, predictor: NumberEstimator, view: View) -> float | None:
         """Seconds for one row: the median over a few, after a first try."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.config import MultilabelTask
 from pipeline.labels import tags as m
+from pipeline.labels.answers import Answer, Answers
 from pipeline.labels.class_kind import FEWEST, TEMPERATURE, THRESHOLD, checked
 from pipeline.labels.curves import Curve, precision_and_recall, reliability
 from pipeline.labels.example_words import tag_words
@@ -124,6 +125,20 @@ class Tags:
         made = precision_and_recall(value.ravel(), scores), reliability(value.ravel(), scores)
         return tuple(one.model_copy(update={"title": f"{one.title} (all tags together)"}) for one in made)
 
+    def truth(self, view: View) -> list[Answers]:
+        """The tags of each row."""
+        label = _label(view)
+        return [_worded([label.classes[place] for place in np.flatnonzero(has)]) for has in label.value]
+
+    def answers(self, predictor: ClassEstimator, view: View) -> list[Answers]:
+        """The tags that are told of each row, the most probable first."""
+        names, said = _label(view).classes, self.predict(predictor, view)
+        found = []
+        for probable, told in zip(said[:, : len(names)], said[:, len(names) :] > HALF, strict=True):
+            order = [place for place in np.argsort(-probable, kind="stable") if told[place]]
+            found.append(_worded([names[place] for place in order]))
+        return found
+
     def latency(self, predictor: ClassEstimator, view: View) -> float | None:
         """Seconds for one row: the median over a few, after a first try."""
         return one_by_one(predictor.probabilities, view)
@@ -141,6 +156,10 @@ def _made(has_NK: Mask, said: FloatArray) -> dict[str, Callable[[FloatArray], Fl
         **by_probability,
         **{name: partial(one, has_NK=has_NK, told_NK=told) for name, one in _BY_WHAT_IS_TOLD.items()},
     }
+
+
+def _worded(tags: Sequence[str]) -> Answers:
+    return tuple(Answer(key=tag, text=tag) for tag in tags) or (Answer(key="", text="no tag"),)
 
 
 def _places(predictor: ClassEstimator, view: View) -> tuple[IntArray, IntArray]:

@@ -59,6 +59,10 @@ class Prepared(Protocol):
         """Name the rows [N] of a view of the target by what they are, the same every night."""
         ...
 
+    def recent(self, view: View, most: int) -> list[tuple[str, ...]]:
+        """What the unit of each row [N] did last, the newest first, in words; nothing where a row stands alone."""
+        ...
+
     def as_served(self, bridges: Collection[Bridge], *, target_labels: bool) -> Self:
         """As a package holds them: without labels of the target, what the sources say of it stands in for them."""
         ...

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 MARKS = "marks.parquet"  # an artifact of `audit`, for steps that use the marks and not the passport
 POINT = "point.json"  # of the curve over shares, beside a verdict
+CASES = "cases.json"  # that the report shows, beside a verdict
 
 
 def start_of(strategy: Strategy) -> tuple[Step[TrainFacts], str] | None:

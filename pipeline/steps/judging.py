@@ -12,10 +12,11 @@ from pipeline.errors import CrossliftError
 from pipeline.folders import UNHASHED, read_json, write_json
 from pipeline.results import AUDIT, REJUDGED, TUNE, VERDICT, LaneFacts, StepResult, VerdictFacts
 from pipeline.runs.champion import serving
-from pipeline.runs.inputs import MARKS, POINT, lanes_of, load_prepared
+from pipeline.runs.inputs import CASES, MARKS, POINT, lanes_of, load_prepared
 from pipeline.runs.recipes import recipe_of
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import facts_of, transact
+from pipeline.steps.showing import show_cases, show_cases_again
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,6 +106,8 @@ def _judge(
     comparison = test.compare(predicted, describe_lanes(settings, test.terms, validated))
     verdict = _ask(settings, test, comparison, predicted, champion, night)
     _write(folder, comparison, verdict, test, predicted)
+    cases = show_cases(test, lanes, comparison, verdict.candidate, champion)
+    write_json(folder / CASES, cases.model_dump(mode="json"))
     if settings.target_labels:
         write_json(folder / POINT, make_point(comparison).model_dump(mode="json"))
     write_json(folder / UNHASHED / "latency.json", latencies)
@@ -122,7 +125,9 @@ def _judge_again(
     comparison = Comparison.model_validate(read_json(kept / "comparison.json"))
     table = pd.read_parquet(kept / "predictions.parquet")
     predicted = {one.name: _read(table.loc[table["lane"] == one.name, "predicted"]) for one in comparison.lanes}
-    verdict = _ask(settings, _held_out(settings, inputs), comparison, predicted, champion, night)
+    test = _held_out(settings, inputs)
+    verdict = _ask(settings, test, comparison, predicted, champion, night)
+    write_json(folder / CASES, show_cases_again(test, kept, champion).model_dump(mode="json"))
     write_json(folder / "verdict.json", verdict.model_dump(mode="json"))
     return _told(verdict, comparison, champion)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import CrossliftError, StorageError
 from pipeline.folders import digest, exclusive, read_json
 from pipeline.results import PROMOTE, VERDICT, Outcome, PackageFacts, PromoteFacts, StepResult, VerdictFacts
+from pipeline.runs.aftermath import aftermath
 from pipeline.runs.champion import serving
 from pipeline.runs.logged import candidate_of, run_log, run_tags
 from pipeline.runs.reference import keep_reference
@@ -203,8 +204,8 @@ class _Registry:
         from pipeline.registry.tracking import reached
         from pipeline.runs.outcome import has_served
 
-        report = publish_report(self.run, final, outcome)
-        pages = [self.run.path(report) / page for page in (report.facts.html, report.facts.markdown)]
+        report = publish_report(self.run, final, aftermath(self.run, self.client, logged, outcome))
+        pages = [self.run.path(report) / page for page in report.facts.shared]
         with reached(self.client.tracking_uri):
             for version in versions.values():
                 tags = self.client.get_model_version(self.name, str(version)).tags

@@ -1,13 +1,15 @@
 """The pages of a run: published by `evaluate` with the verdict, and again by `promote` with the outcome."""
 
 import logging
+import os
 from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import ReportSettings
-from pipeline.errors import StorageError
-from pipeline.folders import UNHASHED, digest, read_json, write_json
+from pipeline.folders import UNHASHED, read_json, write_json
 from pipeline.results import (
     ADAPT,
     AUDIT,
@@ -19,46 +21,77 @@ from pipeline.results import (
     REPORT,
     VALIDATE,
     VERDICT,
-    Outcome,
     ReportFacts,
     Step,
     StepResult,
     VerdictFacts,
 )
-from pipeline.runs.inputs import POINT, start_of
+from pipeline.runs.account import accounts, ignored_rows
+from pipeline.runs.inputs import CASES, POINT, start_of
+from pipeline.runs.points import curve_of, point_name, read_points, splits_of
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import cost_of, facts_of, transact
 
 if TYPE_CHECKING:
+    from pipeline.evaluation.comparison import Comparison
+    from pipeline.evaluation.learning import Learning
     from pipeline.evaluation.report import StepCost
+    from pipeline.labels.words import Words
+    from pipeline.registry.nights import Night
+    from pipeline.runs.aftermath import Aftermath
 
 log = logging.getLogger(__name__)
+
+CURVES = "metrics.csv"  # an artifact of a lane that was fitted by epochs
+PROMOTED = "promoted"
 
 STEPS: tuple[Step[Any], ...] = (INGEST, CLEAN, VALIDATE, PREPARE, AUDIT, PRETRAIN, ADAPT, *LANES, VERDICT)
 
 
 def publish_report(
-    run: Run, judged: StepResult[VerdictFacts], outcome: Outcome | None = None
+    run: Run, judged: StepResult[VerdictFacts], after: "Aftermath | None" = None
 ) -> StepResult[ReportFacts]:
     """Publish `report.html`, `report.md` and `report.json` of a run.
+
+    The page names the run that made it; a later one in which nothing changed, earlier nights neither, finds it.
 
     Args:
         run: The run, with the ranks and the comparison of its `verdict`.
         judged: Where the verdict lies that counts: the run's own, or the one against a later champion.
-        outcome: What became of it; None while nobody knows.
+        after: What is known at the end; None before.
     """
-    points = _points(_keep_point(run)) if run.scenario.target_labels else ()
-    splits = _points(_keep_split(run, draw)) if (draw := run.scenario.split.drawn) is not None else ()
-    settings = ReportSettings.of(run.scenario, points=points, splits=splits, outcome=outcome)
+    points = read_points(_keep_point(run)) if run.scenario.target_labels else ()
+    splits = read_points(_keep_split(run, draw)) if (draw := run.scenario.split.drawn) is not None else ()
+    settings = ReportSettings.of(
+        run.scenario, points=points, splits=splits, rows=tuple(asdict(account) for account in accounts(run)),
+        ignored=ignored_rows(run), links={"data_docs": _data_docs(run), **(after.links if after else {})},
+        nights=tuple(_told(night) for night in after.nights) if after else (),
+        outcome=after.outcome if after else None,
+    )  # fmt: skip
     told = {f"{step.name}.{name}": run.folder_of(one) for step in STEPS for name, one in run.results(step).items()}
     inputs = {**told, "ranked": run.input(VERDICT), "verdict": run.folder_of(judged)}
-    return transact(run, REPORT, build, settings, inputs)
+    return transact(run, REPORT, partial(build, night=(run.run_id, run.began)), settings, inputs)
+
+
+def _data_docs(run: Run) -> str:
+    """The way from the page to the Data Docs; empty where there are none."""
+    checked, page = run.results(VALIDATE).get(""), run.home.step(REPORT.name, "page") / UNHASHED
+    return "" if checked is None else os.path.relpath(run.place(checked) / checked.facts.data_docs, page)
+
+
+def _told(night: "Night") -> dict[str, Any]:
+    """What the figure needs of an earlier night."""
+    values = {name: getattr(night, name) for name in ("candidate", "champion", "target_only")}
+    return {
+        **{name: one.model_dump() if one else None for name, one in values.items()},
+        "ended": night.ended, "metric": night.metric, "promoted": night.outcome == PROMOTED,
+    }  # fmt: skip
 
 
 def _keep_point(run: Run) -> Path:
     """Put this run's point beside those of other shares of the same scenario and data; gives their folder."""
-    folder = run.home.root / "curves" / _same_rows(run, {"target_share": True})
-    write_json(folder / f"{run.scenario.target_share:g}.json", read_json(run.input(VERDICT).path / POINT))
+    folder = curve_of(run)
+    write_json(folder / point_name(run.scenario.target_share), read_json(run.input(VERDICT).path / POINT))
     return folder
 
 
@@ -68,50 +101,35 @@ def _keep_split(run: Run, draw: int) -> Path:
     from pipeline.evaluation.spread import make_split_point
 
     comparison = Comparison.model_validate(read_json(run.input(VERDICT).path / "comparison.json"))
-    folder = _splits(run)
+    folder = splits_of(run)
     write_json(folder / f"{draw}.json", make_split_point(comparison, draw).model_dump(mode="json"))
     return folder
 
 
-def _splits(run: Run) -> Path:
-    """The folder of runs that differ in the draw of their split alone: a lane of that name is the same in all."""
-    return run.home.root / "splits" / _same_rows(run, {"split": {"draw"}})
-
-
-def _same_rows(run: Run, but: Mapping[str, Any]) -> str:
-    """Name what runs have in common that differ in this alone, beside what decides about no number."""
-    every = {"shares", "repeats", "title", "schedule"}
-    same = run.scenario.model_dump(mode="json", exclude={**dict.fromkeys(every, True), **but})
-    data = {name: run.result(INGEST, name).manifest for name in run.scenario.domains}
-    return digest([same, data])[:32]
-
-
-def _points(folder: Path) -> tuple[Any, ...]:
-    """What other runs left there; what cannot be read is left out until its run is repeated."""
-    found = []
-    for path in sorted(folder.glob("*.json")):
-        try:
-            found.append(read_json(path))
-        except StorageError as error:
-            log.warning("what another run said is left out: %s", error)
-    return tuple(found)
-
-
-def build(settings: ReportSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> ReportFacts:
-    """Write the three pages."""
+def build(
+    settings: ReportSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path, *, night: tuple[str, str]
+) -> ReportFacts:
+    """Write the three pages; `night` is the run's id, and when it began, which decide no look-up."""
+    from pipeline.evaluation.cases import Cases
     from pipeline.evaluation.comparison import Comparison
     from pipeline.evaluation.curve import CurvePoint
     from pipeline.evaluation.gate import Verdict
-    from pipeline.evaluation.report import Report, write_report
+    from pipeline.evaluation.report import SHARED, Links, NightTold, Report, Rows, tonight, write_report
     from pipeline.evaluation.spread import SplitPoint
     from pipeline.tasks.words import words_of
 
     ranked, judged = inputs["ranked"].path, inputs["verdict"].path
     points = [CurvePoint.model_validate(point) for point in settings.points]
     splits = [SplitPoint.model_validate(point) for point in settings.splits]
+    comparison = Comparison.model_validate(read_json(ranked / "comparison.json"))
+    verdict = Verdict.model_validate(read_json(judged / "verdict.json"))
+    words, (run_id, began) = words_of(settings.task), night
+    told = [NightTold.model_validate(one) for one in settings.nights]
+    if settings.outcome is not None:
+        told.append(tonight(comparison, verdict, settings.outcome.outcome == PROMOTED, began))
     report = Report(
-        comparison=Comparison.model_validate(read_json(ranked / "comparison.json")),
-        verdict=Verdict.model_validate(read_json(judged / "verdict.json")),
+        comparison=comparison,
+        verdict=verdict,
         outcome=settings.outcome,
         curve=tuple(sorted(points, key=lambda point: point.share)),
         shares=settings.shares,
@@ -120,15 +138,39 @@ def build(settings: ReportSettings, inputs: Mapping[str, Folder], folder: Path, 
         costs=_costs(settings, inputs),
         latencies=read_json(ranked / UNHASHED / "latency.json"),
         findings=facts_of(AUDIT, inputs[f"{AUDIT.name}."].path).findings if f"{AUDIT.name}." in inputs else (),
+        run_id=run_id,
+        began=began,
+        links=Links.model_validate(settings.links),
+        nights=tuple(told),
+        learning=_learning(comparison, words, inputs),
+        cases=Cases.model_validate(read_json(judged / CASES)),
+        rows=tuple(Rows.model_validate(rows) for rows in settings.rows),
+        ignored=settings.ignored,
     )
     (folder / UNHASHED).mkdir()
-    write_report(folder / UNHASHED, report, words_of(settings.task))
+    write_report(folder / UNHASHED, report, words)
     return ReportFacts(
         **facts_of(VERDICT, judged).model_dump(),
         html=f"{UNHASHED}/report.html",
         markdown=f"{UNHASHED}/report.md",
         data=f"{UNHASHED}/report.json",
+        shared=tuple(f"{UNHASHED}/{SHARED}/{page}" for page in ("report.html", "report.md")),
     )
+
+
+def _learning(comparison: "Comparison", words: "Words", inputs: Mapping[str, Folder]) -> "tuple[Learning, ...]":
+    """How the lanes learnt that have epochs, the best on validation rows first."""
+    from pipeline.evaluation.learning import read_learning
+
+    sign = words.sign(comparison.watched)
+    paths = [
+        (lane.name, one.path / CURVES)
+        for lane in comparison.lanes
+        for step in LANES
+        if (one := inputs.get(f"{step.name}.{lane.name}")) is not None
+    ]
+    found = [read_learning(path, name, sign) for name, path in paths if path.exists()]
+    return tuple(one for one in found if one is not None)
 
 
 def _costs(settings: ReportSettings, inputs: Mapping[str, Folder]) -> "tuple[StepCost, ...]":

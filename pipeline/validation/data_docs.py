@@ -27,14 +27,27 @@ _TEMPLATE = """<!doctype html>
 :root { color-scheme: light dark; --line: #8884; --bad: #b3261e; --warn: #8a5a00; --good: #1b6e3a; }
 @media (prefers-color-scheme: dark) { :root { --bad: #ff8a80; --warn: #ffc46b; --good: #7ddc9c; } }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; margin: .5rem 0 2rem; }
+h1, p { overflow-wrap: anywhere; }
+.scroll { overflow-x: auto; margin: .5rem 0 2rem; }
+table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid var(--line); }
-td { overflow-wrap: anywhere; }
+td { overflow-wrap: break-word; }  /* a word is broken only where it is longer than a line; a value anywhere */
+td code { overflow-wrap: anywhere; }
+td.says { min-width: 14rem; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .failed.critical { color: var(--bad); font-weight: 600; }
 .failed.warning { color: var(--warn); font-weight: 600; }
 .passed { color: var(--good); }
 code { background: #8882; padding: 0 .2rem; }
+@media (max-width: 45rem) {  /* a row becomes a block, and each cell says what it is */
+  body { margin: 1rem auto; }
+  table, tbody, tr, td { display: block; }
+  thead { display: none; }
+  tr { border-bottom: 2px solid var(--line); padding: .4rem 0; }
+  td, td.number { text-align: left; border: 0; padding: .15rem 0; overflow-wrap: anywhere; }
+  td::before { content: attr(data-label); display: block; font-size: .8rem; font-weight: 400; }
+  td::before { color: CanvasText; opacity: .7; }
+}
 </style>
 </head>
 <body>
@@ -45,32 +58,37 @@ code { background: #8882; padding: 0 .2rem; }
 Values of personal columns ({{ page.personal | join(', ') or 'none' }}) are never shown.</p>
 
 <h2>Rows</h2>
-<table>
+<div class="scroll"><table>
 <thead><tr><th>domain</th><th>table</th><th class="number">rows read</th><th class="number">rows kept</th>
 <th>quarantined, by rule</th></tr></thead>
 <tbody>
-{% for row in page.volumes %}<tr><td>{{ row.domain }}</td><td>{{ row.table }}</td>
-<td class="number">{{ "{:,}".format(row.rows_read) }}</td><td class="number">{{ "{:,}".format(row.rows) }}</td>
-<td>{% for rule, count in row.rules.items() %}{{ rule }}: {{ "{:,}".format(count) }}
+{% for row in page.volumes %}<tr>
+<td data-label="domain">{{ row.domain }}</td><td data-label="table">{{ row.table }}</td>
+<td class="number" data-label="rows read">{{ "{:,}".format(row.rows_read) }}</td>
+<td class="number" data-label="rows kept">{{ "{:,}".format(row.rows) }}</td>
+<td class="says" data-label="quarantined, by rule">
+{% for rule, count in row.rules.items() %}{{ rule }}: {{ "{:,}".format(count) }}
 {%- for value in row.examples.get(rule, ()) %} <code>{{ value }}</code>{% endfor %}<br>
 {% else %}none{% endfor %}</td></tr>
 {% endfor %}</tbody>
-</table>
+</table></div>
 
 {% for heading, outcomes in page.sections.items() %}
 <h2>{{ heading }}</h2>
-<table>
+<div class="scroll"><table>
 <thead><tr><th>result</th><th>rule</th><th>column</th><th>expected</th><th>observed</th></tr></thead>
 <tbody>
 {% for outcome in outcomes %}<tr>
-<td class="{{ 'passed' if outcome.success else 'failed ' ~ outcome.check.severity }}">
+<td data-label="result" class="{{ 'passed' if outcome.success else 'failed ' ~ outcome.check.severity }}">
 {{ 'passed' if outcome.success else 'failed' }} ({{ outcome.check.severity }})</td>
-<td>{{ outcome.check.rule }}</td><td>{{ outcome.check.columns | join(', ') or 'whole table' }}</td>
-<td>{{ outcome.check.expected }}</td>
-<td>{{ outcome.observed }}{% for value in outcome.examples %} <code>{{ value | shown }}</code>{% endfor %}
+<td data-label="rule">{{ outcome.check.rule }}</td>
+<td data-label="column">{{ outcome.check.columns | join(', ') or 'whole table' }}</td>
+<td class="says" data-label="expected">{{ outcome.check.expected }}</td>
+<td class="says" data-label="observed">
+{{ outcome.observed }}{% for value in outcome.examples %} <code>{{ value | shown }}</code>{% endfor %}
 {%- if not outcome.success %}<br>To do: {{ outcome.check.remedy }}.{% endif %}</td></tr>
 {% endfor %}</tbody>
-</table>
+</table></div>
 {% endfor %}
 </body>
 </html>

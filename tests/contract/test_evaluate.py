@@ -1,6 +1,9 @@
 """The evaluate step on a toy: transactions, failed lanes, marks and the champion."""
 
+import json
+import re
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -8,14 +11,17 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+import pipeline.cli.curve
 import pipeline.models.load
 import pipeline.registry.lookup
 import pipeline.registry.mend
 import pipeline.registry.tracking
 import pipeline.serving.package
+from pipeline.cli.app import app
 from pipeline.config import BaselineSettings, Gate, JudgeSettings, Options, RankingTask, Scenario
-from pipeline.errors import CrossliftError, DataError, MissingResultError, StorageError
+from pipeline.errors import CrossliftError, DataError, MissingResultError, StorageError, UserError
 from pipeline.evaluation.choosing import Chooser
 from pipeline.evaluation.held_out import HeldOut
 from pipeline.folders import UNHASHED, Home, read_json
@@ -23,12 +29,15 @@ from pipeline.labels.items import Items
 from pipeline.labels.ranking_metrics import user_metrics
 from pipeline.models.ranker import Ranker
 from pipeline.registry.lookup import Champion
-from pipeline.results import AUDIT, BASELINE, INGEST, PREPARE, TUNE, VERDICT, Step
+from pipeline.registry.nights import Night
+from pipeline.results import AUDIT, BASELINE, INGEST, PREPARE, TUNE, VALIDATE, VERDICT, Estimate, Outcome, Step
 from pipeline.rows.interactions.prepared import DomainData
+from pipeline.runs.aftermath import Aftermath
 from pipeline.runs.recipes import recipe_of
 from pipeline.runs.run import Run
 from pipeline.steps.evaluate import evaluate
 from pipeline.steps.judging import judge_again
+from pipeline.steps.report import publish_report
 from tests.publishing import domains_of, nothing, publish
 
 USERS, ITEMS, TASTES = 120, 60, 6
@@ -137,7 +146,13 @@ def test_the_verdict_and_the_report_are_published(run):
         "report.html",
         "report.md",
         "report.json",
+        "shared",
     }
+    shared = [run.path(result) / page for page in result.facts.shared]
+    assert [page.name for page in shared] == ["report.html", "report.md"]
+    for page in shared:  # what is copied to MLflow, where nobody can be forgotten
+        assert "What changes for" not in page.read_text()
+        assert "What changes for" in (page.parents[1] / page.name).read_text()
     assert read_json(judged / "verdict.json")["units"] == USERS - 10
 
 
@@ -253,8 +268,9 @@ def test_a_verdict_names_the_champion_that_it_was_made_against(run, monkeypatch)
     assert verdict_of(run, run.result(VERDICT))["champion"] is None
     serve(monkeypatch, 7, 0.1)
     evaluate(start(run.home.root, {**LANES, "ease": (BASELINE, 0.1)}))
-    assert verdict_of(run, run.result(VERDICT))["champion"] == {
-        "version": 7, "package": "package 7", "new_rows": None}  # fmt: skip
+    champion = verdict_of(run, run.result(VERDICT))["champion"]
+    assert champion.pop("scored")["value"] > 0
+    assert champion == {"version": 7, "package": "package 7", "new_rows": None}
 
 
 def test_a_verdict_says_how_many_test_rows_are_new_since_the_champions_night(run, monkeypatch):
@@ -381,3 +397,78 @@ def test_what_thinning_took_away_is_no_wrong_answer(run):
     deep = Items(RankingTask(cutoffs=(ITEMS,)))
     choosing = Chooser(deep, bare, domains.held_out("valid")).metrics(Constant(0.0))
     assert choosing[f"mrr@{ITEMS}"] == pytest.approx(2 / (ITEMS - 5 + 1))  # each row's rank
+
+
+def test_a_point_is_listed_and_taken_away_by_the_command(run, tmp_path, monkeypatch):
+    """The curve of the last run that is no trial; the next report is drawn without the point."""
+    monkeypatch.setenv("CROSSLIFT_HOME", str(tmp_path))
+    monkeypatch.setattr(pipeline.cli.curve, "load_scenario", lambda name: run.scenario)
+
+    def curve(*more: str) -> Any:
+        return CliRunner().invoke(app, ["curve", "toy", *more], catch_exceptions=True)
+
+    start(tmp_path, LANES)
+    evaluate(start(tmp_path, LANES, share=0.3))
+    evaluate(run)
+    Run.start(Home(tmp_path), "trial", run.scenario, Options(seed=9))  # it has read nothing, and would be another curve
+    listed = json.loads(curve("--json").stdout)["points"]
+    assert [(one["share"], one["wanted"]) for one in listed] == [(0.3, False), (1.0, True)]
+    assert isinstance(curve("--remove", "0.2").exception, UserError)
+    assert "Removed the point at 0.3" in curve("--remove", "0.3").stdout
+    again = evaluate(run)
+    assert [point["share"] for point in read_json(run.path(again) / again.facts.data)["curve"]] == [1.0]
+    monkeypatch.setenv("CROSSLIFT_HOME", str(tmp_path / "empty"))
+    assert "crosslift run toy" in str(curve().exception)
+
+
+def aftermath(*nights: Night) -> Aftermath:
+    """Nothing became of the run, after these nights."""
+    outcome = Outcome(outcome="not promoted", reason="Why.", model="m", version=1, lane="joint", alias="", serving=None,
+                      trial="")  # fmt: skip
+    return Aftermath(outcome, {}, nights)
+
+
+def test_a_night_with_nothing_new_finds_its_report(run):
+    """It names the run that made it; another night before it, or another outcome, makes another page."""
+    evaluate(run)
+    judged, one = run.result(VERDICT), Estimate(value=0.5, low=0.4, high=0.6)
+    night = Night("earlier", 1000.0, "ndcg@10", "passed", "promoted", "joint", 1, one, None, one, one)
+    first = publish_report(run, judged, aftermath(night))
+    told = read_json(run.path(first) / first.facts.data)
+    assert (told["run_id"], told["began"]) == (run.run_id, run.began)
+    assert [(one["ended"], one["promoted"]) for one in told["nights"]] == [
+        (1000.0, True), (datetime.fromisoformat(run.began).timestamp(), False)
+    ]  # fmt: skip
+    lanes = told["comparison"]["views"]["without marked rows"]["lanes"]
+    assert told["nights"][1]["candidate"] == lanes["joint"]["ndcg@10"]
+    later = replace(run, began="2030-01-01T00:00:00+00:00")
+    assert publish_report(later, judged, aftermath(night)).reused
+    assert not publish_report(run, judged, aftermath(night, replace(night, ended=2000.0))).reused
+    assert not publish_report(run, judged, aftermath()).reused
+
+
+def test_the_link_to_the_data_docs_leads_there(run):
+    """From where the page lies, by a way that a browser goes; not from the copy that goes elsewhere."""
+
+    def write(folder: Path) -> None:
+        (folder / UNHASHED).mkdir()
+        (folder / UNHASHED / "index.html").write_text("docs")
+
+    facts = {"failed": {}, "checks": 1, "quarantined": 0, "data_docs": f"{UNHASHED}/index.html"}
+    publish(run, VALIDATE, write, facts)
+    result = evaluate(run)
+    page = run.path(result) / result.facts.html
+    [link] = re.findall(r'<a href="([^"]*)"', page.read_text())
+    assert (page.parent / link).read_text() == "docs"
+    assert "<a " not in (run.path(result) / result.facts.shared[0]).read_text()
+
+
+def test_the_report_shows_cases_curves_and_rows(run):
+    """What was said of ten users before and now is in the JSON, with their recent items, and no id is."""
+    result = evaluate(run)
+    told = read_json(run.path(result) / result.facts.data)
+    cases = told["cases"]
+    assert (cases["before"], cases["after"]) == ("target_only (nothing served)", "joint")
+    assert (len(cases["cases"]), cases["drawn_from"]) == (10, USERS - 10)
+    assert all(len(case["recent"]) == 5 and len(case["after"]) == 5 for case in cases["cases"])
+    assert not re.search(r"\bu\d{3}\b", json.dumps(cases))

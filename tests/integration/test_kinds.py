@@ -22,6 +22,7 @@ from pipeline.config import Baseline, HistoryModel, Options, Popularity, Ranking
 from pipeline.config.models import ModelConfig
 from pipeline.folders import Home
 from pipeline.labels import numbers
+from pipeline.labels.answers import Answer, Answers
 from pipeline.labels.statistic import Recomputed
 from pipeline.labels.words import Words
 from pipeline.models.load import RANKERS
@@ -138,6 +139,9 @@ class Numbers:
     def named(self, view: View) -> pd.Index:
         return pd.Index(view.rows[ROW])
 
+    def recent(self, view: View, most: int) -> list[tuple[str, ...]]:
+        return [()] * len(view)
+
     def as_served(self, bridges: Any, *, target_labels: bool) -> "Numbers":
         return self
 
@@ -185,6 +189,12 @@ class Mean:
 
     def curves(self, view: View, predicted: Any) -> tuple[()]:
         return ()
+
+    def truth(self, view: View) -> list[Answers]:
+        return [(Answer(key=f"{value:.1f}", text=f"{value:.1f}"),) for value in view.label.value]
+
+    def answers(self, predictor: Any, view: View) -> list[Answers]:
+        return [(Answer(key="said", text=f"{value:.1f}"),) for value in self.predict(predictor, view)]
 
     def latency(self, predictor: Any, view: View) -> float:
         return 0.001

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import Gate, Scenario
-from pipeline.evaluation import figures
+from pipeline.evaluation import drawing, figures
 from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, Part, Validated, View, describe_lanes, view
 from pipeline.evaluation.curve import make_point
@@ -312,7 +312,7 @@ def test_no_values_draw_no_figure():
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.013), (-0.004, 0.021), (0.0, 1.0), (0.0, 0.0), (-1e-5, 2e-5)])
 def test_ticks_enclose_the_range(low, high):
     """The axis covers the values with a handful of evenly spaced ticks."""
-    ticks = figures._ticks(low, high)
+    ticks = drawing.ticks(low, high)
     assert ticks[0] <= low
     assert ticks[-1] >= high
     assert 2 <= len(ticks) <= 8
@@ -322,7 +322,7 @@ def test_ticks_enclose_the_range(low, high):
 def test_the_axis_says_which_side_of_zero_it_is():
     """A minus stays before hundredths, and zero has none."""
     ticks = [-0.075, -0.05, -0.025, 0.0, 0.025]
-    assert [figures._tick(PLAIN, tick, 0.025) for tick in ticks] == ["-0.075", "-0.050", "-0.025", "0", "0.025"]
+    assert [drawing.tick(PLAIN, tick, 0.025) for tick in ticks] == ["-0.075", "-0.050", "-0.025", "0", "0.025"]
 
 
 PLAIN = Words({"ndcg": "gain", "mrr": "luck"}, frozenset({"mrr"}), "rows", False, 3, "a coin", "Each was weighed.")

@@ -81,7 +81,7 @@ MORE: dict[str, Any] = {  # what is not the scenario's
     "strategy": Strategy(tune=Direct(kind="direct")), "oracle": False, "baseline": Ease(kind="ease"), "oracles": (),
     "champion": None, "unreadable": None, "points": (), "splits": (),
     "outcome": None, "lane": "ease", "code": "1", "by_time": True, "began": None, "ignored": {}, "forgotten": "",
-    "spellings": (),
+    "spellings": (), "rows": (), "links": {}, "nights": (),
 }  # fmt: skip
 OUTCOME = Outcome(
     outcome="promoted", reason="Why.", model="m", version=1, lane="ease", alias="champion", serving=1, trial=""
@@ -105,6 +105,7 @@ OTHER: dict[str, tuple[Any, ...]] = {  # other values of each field, also deep i
     "gate": (Gate(alpha=0.1),), "repeats": (20,), "splits": (({},),),
     "oracles": (("target_only",),), "champion": ("p",), "unreadable": (3,),
     "shares": ((0.5,),), "points": (({"share": 0.5},),), "outcome": (OUTCOME,), "lane": ("joint",), "code": ("2",),
+    "rows": (({},),), "links": ({"data_docs": "elsewhere"},), "nights": (({},),),
     "pseudonymous": (True,), "alike": ({"user_id": ("case",)},),
 }  # fmt: skip
 

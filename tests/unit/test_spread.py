@@ -10,11 +10,11 @@ from pipeline.errors import ConfigError
 from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.spread import SplitPoint, incomplete, spread
 from pipeline.folders import Home
+from pipeline.runs.points import splits_of
 from pipeline.runs.run import Run
 from pipeline.scenarios import apply_options, load_scenario
 from pipeline.scenarios.loader import differences
 from pipeline.steps.ingest import ingest
-from pipeline.steps.report import _splits
 
 VALUES = {"target_only": [0.5, 0.6, 0.4, 0.5], "joint": [0.6, 0.6, 0.7, 0.4], "now_and_then": [0.9, 0.9, 0.9, 0.9]}
 
@@ -35,7 +35,7 @@ def points() -> list[SplitPoint]:
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_each_lane_over_the_splits(sign: float) -> None:
+def test_each_lane_over_thesplits_of(sign: float) -> None:
     """Mean and deviation as NumPy has them; a lane that failed on one split is left out; less may be better."""
     found = {one.lane: one for one in spread(points(), sign)}
     assert list(found) == (["joint", "target_only"] if sign > 0 else ["target_only", "joint"])
@@ -55,7 +55,7 @@ def test_lanes_that_are_left_out_are_told() -> None:
     assert incomplete(points()[:2]) == ()
 
 
-def test_other_settings_of_a_lane_are_other_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_settings_of_a_lane_are_othersplits_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Results of another recipe under the same name must not be put together with these; another draw is the same."""
     (tmp_path / "rows.csv").write_text("user_id,item_id,domain\nu,i,films\nu,j,books\n")
     monkeypatch.setenv("CROSSLIFT_DATA", str(tmp_path))
@@ -70,7 +70,7 @@ def test_other_settings_of_a_lane_are_other_splits(tmp_path: Path, monkeypatch: 
         }  # fmt: skip
         run = Run.start(Home(tmp_path / "home"), f"r{draw}", Scenario.model_validate(value), Options())
         ingest(run)
-        return _splits(run)
+        return splits_of(run)
 
     assert folder(0, 0.5) == folder(1, 0.5)
     assert folder(0, 0.5) != folder(0, 1.0)

@@ -16,6 +16,7 @@ from scipy import sparse
 from pipeline import columns as c
 from pipeline.config import Bridge
 from pipeline.data.splits import PART, TEST, baskets, is_kept, order_column, places_by
+from pipeline.rows.interactions.recent import recent_items
 from pipeline.rows.kind import PARTED_UNIT
 from pipeline.views import PAST, ROW, UNIT, IntArray, ItemLabel, Past, View, taken_elsewhere
 
@@ -231,6 +232,13 @@ class Domains:
         """Name rows by user_id and item_id."""
         users = self.users.to_numpy(dtype=object)[view.units]
         return pd.MultiIndex.from_arrays([users, view.label.catalogue[c.ITEM].to_numpy(dtype=object)[view.label.value]])
+
+    def recent(self, view: View, most: int) -> list[tuple[str, ...]]:
+        """What each row's user took last, in all domains, as far as it was known before the test.
+
+        The newest first where rows have times; else each domain by its positions, the target first.
+        """
+        return recent_items(self, view.units, most)
 
     def as_served(self, bridges: Collection[Bridge], *, target_labels: bool) -> "Domains":
         """The same; where nothing of the target was learnt from, an item is as popular as the sources have it."""

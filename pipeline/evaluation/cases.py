@@ -1,0 +1,38 @@
+"""Ten users or rows of the test, with what was said of them before and what the candidate says now."""
+
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.labels.answers import Answers
+
+
+class Case(BaseModel):
+    """One user with all unmarked test rows, or one row."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str  # the first digits of a hash of the id
+    recent: tuple[str, ...]  # what was done last before the test, the newest first
+    truth: Answers
+    before: Answers | None  # None: the champion has learnt from these rows
+    after: Answers
+
+
+class Cases(BaseModel):
+    """All of them; `before` and `after` say which model each is of, `drawn_from` how many there were."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    before: str = ""
+    after: str = ""
+    drawn_from: int = 0
+    cases: tuple[Case, ...] = ()
+
+    @property
+    def same(self) -> int:
+        """For how many of them both say the same."""
+        return sum(case.before == case.after for case in self.cases)
+
+    @property
+    def of_units(self) -> bool:
+        """Whether a case is a unit with a past, and not a row that stands alone."""
+        return any(case.recent or len(case.truth) > 1 for case in self.cases)
