@@ -19,12 +19,13 @@ Crosslift = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def crosslift(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Crosslift:
     """Give a function that runs a command and returns exit code, standard output and standard error."""
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["crosslift", *arguments])
         code = cli.main()
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         told = capfd.readouterr()
         return code, told.out, told.err
 
@@ -238,12 +239,15 @@ def test_unexpected_error_and_no_place_for_its_trace(
 
 
 def test_interrupted(crosslift: Crosslift, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C ends with 130 and no trace."""
+    """Ctrl-C ends with 130, how to go on where there is something to go on with, and no trace."""
     monkeypatch.setattr(steps, "call_task", raiser(KeyboardInterrupt()))
     crosslift("step", "plan", "demo", "--run", "r")
     code, _, err = crosslift("step", "ingest", "demo", "--run", "r")
     assert code == 130
-    assert "Traceback" not in err
+    again = "The same command goes on from there: crosslift step ingest demo --run r\n"
+    assert err == f"crosslift: interrupted; every task has ended, and what was done is kept. {again}"
+    monkeypatch.setattr("pipeline.registry.lookup.list_models", raiser(KeyboardInterrupt()))
+    assert crosslift("models", "list") == (130, "", "crosslift: interrupted.\n")
 
 
 def test_clean(crosslift: Crosslift, own_home: Path) -> None:
