@@ -1,5 +1,6 @@
 """The commands that run steps and clean up, and where the other groups of commands are joined on."""
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from pipeline.cli.models import models, predict, recommend
 from pipeline.cli.output import AsJson, print_json, print_table, quiet, text_console
 from pipeline.cli.scenarios import scenarios
 from pipeline.cli.starting import load_run, options_of, resumable, run_shown, running
+from pipeline.cli.status import status
 from pipeline.config import Options
 from pipeline.errors import ConfigError, ExitCode
 from pipeline.folders import Home
@@ -35,6 +37,23 @@ app.command()(init)
 app.command()(predict)
 app.command()(recommend)
 app.command()(forget)
+app.command()(status)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(version("crosslift"))
+        raise typer.Exit(ExitCode.OK)
+
+
+@app.callback()
+def _always(
+    _asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What stands before any command."""
+
 
 ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="Its name; see `crosslift scenarios list`.")]
 Share = Annotated[float | None, typer.Option(help="Share of the target's training rows to use, above 0, at most 1.")]
