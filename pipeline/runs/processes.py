@@ -174,7 +174,7 @@ class _Voice(logging.StreamHandler):  # type: ignore[type-arg]
         if record.levelno >= logging.WARNING:
             self.notes.append(message)
         else:
-            epochs = {key: getattr(record, key, None) for key in ("epoch", "epochs")}
+            epochs = {key: int(getattr(record, key)) for key in ("epoch", "epochs") if hasattr(record, key)}
             self.send(Progress(step=self.node[0], lane=self.node[1], message=message, **epochs))
         super().emit(record)
 

@@ -1,10 +1,11 @@
 """A whole run outside Airflow: the same steps in their order, lanes beside each other in processes of their own."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from graphlib import TopologicalSorter
 from multiprocessing import connection
 
-from pipeline.errors import CrossliftError, ExitCode
+from pipeline.errors import CrossliftError, ExitCode, StorageError
 from pipeline.results import VERDICT
 from pipeline.runs.graph import DATA, RECORDS, TRAINING, Graph, Node
 from pipeline.runs.processes import (
@@ -91,7 +92,8 @@ def run_graph(run: Run, graph: Graph, call: Call, jobs: int, tell: Tell) -> list
                 sorter.done(task.node)
     finally:
         end_tasks()
-        keep_seconds(run, {one.name: one.seconds for one in outcomes if one.state == "computed"})
+        with suppress(StorageError):  # they are for an estimate only
+            keep_seconds(run, {one.name: one.seconds for one in outcomes if one.state == "computed"})
     return outcomes
 
 

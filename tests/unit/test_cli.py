@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def test_help_is_quick_and_light(run_python: Callable[..., str]) -> None:
         "print('seconds', resource.getrusage(resource.RUSAGE_SELF).ru_utime)\n"  # a busy machine does not count
     )
     told = run_python(code)
-    for command in ("run", "step", "scenarios", "audit", "recommend", "models", "clean"):
+    for command in ("run", "step", "scenarios", "audit", "recommend", "models", "clean", "status"):
         assert command in told
     assert "loaded set()" in told
     assert float(told.rpartition("seconds")[2]) < 3
@@ -55,7 +56,18 @@ def test_help_is_quick_and_light(run_python: Callable[..., str]) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [("run",), ("step",), ("audit",), ("recommend",), ("clean",), ("models", "show"), ("scenarios", "check")],
+    [
+        ("run",),
+        ("step",),
+        ("audit",),
+        ("recommend",),
+        ("clean",),
+        ("models", "show"),
+        ("models", "why"),
+        ("models", "compare"),
+        ("scenarios", "check"),
+        ("status",),
+    ],
 )
 def test_every_command_explains_itself(crosslift: Crosslift, command: tuple[str, ...]) -> None:
     """Each command has a help text."""
@@ -68,6 +80,7 @@ def test_every_command_explains_itself(crosslift: Crosslift, command: tuple[str,
     ("arguments", "told"),
     [
         (("run", "dmo"), "no scenario is called 'dmo'. Did you mean 'demo'?"),
+        (("run", "demo", "--strategies", "finetune"), "demo has no strategy 'finetune'. Did you mean 'fine_tune'?"),
         (("run", "demo", "--strategies", "frozn"), "demo has no strategy 'frozn'. Did you mean 'frozen'?"),
         (("run", "demo", "--strategies", ""), "demo has no strategy ''"),
         (("run", "demo", "--epochs", "0"), "options: epochs: input should be greater than or equal to 1, got 0"),
@@ -77,7 +90,8 @@ def test_every_command_explains_itself(crosslift: Crosslift, command: tuple[str,
         (("run", "demo", "--seed", "x"), "Invalid value for '--seed'"),
         (("run", "demo", "--jobs", "0"), "Invalid value for '--jobs'"),
         (("run",), "Missing argument 'SCENARIO'"),
-        (("runn", "demo"), "No such command 'runn'"),
+        (("runn", "demo"), "No such command 'runn'. Did you mean 'run'?"),
+        (("run", "demo", "--strategis", "joint"), "No such option: --strategis"),
         (("step", "ingest", "demo", "--run", "absent"), "there is no run 'absent'; start one with `crosslift run"),
         (("audit", "demo", "--run", "absent"), "there is no run 'absent'"),
         (("recommend", "dmo", "--user", "u"), "no scenario is called 'dmo'"),
@@ -94,6 +108,23 @@ def test_user_errors(crosslift: Crosslift, own_home: Path, arguments: tuple[str,
     assert out == ""
     assert told in " ".join(err.replace("│", " ").split())
     assert "Traceback" not in err
+    assert not own_home.exists()
+
+
+def test_version(crosslift: Crosslift, own_home: Path) -> None:
+    """That of the distribution, before any command and without a home."""
+    assert crosslift("--version") == (0, f"{version('crosslift')}\n", "")
+    assert not own_home.exists()
+
+
+def test_status_of_nothing(crosslift: Crosslift, own_home: Path) -> None:
+    """Nothing runs and nothing serves, which is no error; how to begin is told, and nothing is written."""
+    code, told, err = crosslift("status")
+    assert (code, err) == (0, "")
+    assert told.startswith(f"Home     {own_home}\nAirflow and MLflow do not run; `make up` starts them.\n")
+    assert "No model is registered yet; `crosslift run SCENARIO` registers one." in told
+    found = json.loads(crosslift("status", "--json")[1])
+    assert (found["runs"], found["airflow"], found["models"], found["last_runs"]) == (False, None, [], [])
     assert not own_home.exists()
 
 
