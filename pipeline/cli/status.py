@@ -39,8 +39,8 @@ def status(as_json: AsJson = False) -> None:
         print("No model is registered yet; `crosslift run SCENARIO` registers one.")
     if runs:
         print()
-        rows = [(one.scenario, one.began, one.outcome, one.run_id) for one in runs]
-        print_table(("scenario", "last run", "outcome", "run"), rows)
+        ended = [(one.scenario, one.began, one.outcome, one.run_id) for one in runs]
+        print_table(("scenario", "last run", "outcome", "run"), ended)
 
 
 def _services(home: Home) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _services(home: Home) -> dict[str, Any]:
     from pipeline.local.stack import MLFLOW
 
     stack = recall(home)
-    told = {"runs": False, "airflow": None, "mlflow": None, "user": None, "password": None, "down": {}}
+    told: dict[str, Any] = {"runs": False, "airflow": None, "mlflow": None, "user": None, "password": None, "down": {}}
     if stack is None or stack.is_lost():
         return told
     return told | {

@@ -80,7 +80,8 @@ def chain_of(home: Home, name: str) -> Chain:
 
 def _back(found: Mapping[int, Link], version: int | None) -> "list[Link]":
     links: list[Link] = []
-    while version in found and found[version] not in links:  # a package that serves again was judged against itself
+    # A package that serves again may have been judged against itself.
+    while version is not None and version in found and found[version] not in links:
         links.append(found[version])
         version = found[version].judged_against
     return links

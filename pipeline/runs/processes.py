@@ -7,9 +7,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import active_children, connection, forkserver, get_context, parent_process
+from multiprocessing import active_children, connection, forkserver, get_context, parent_process, resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal
@@ -68,7 +68,19 @@ class Task:
 def start_server(preloaded: Sequence[str]) -> None:
     """Start the server that tasks are forked from; it loads the modules while other tasks are at work."""
     get_context("forkserver").set_forkserver_preload(["__main__", __name__, *preloaded])
-    forkserver.ensure_running()
+    with _deaf():
+        forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Let what is started meanwhile never hear Ctrl-C, which a terminal sends to all: whoever started it ends it."""
+    resource_tracker.ensure_running()  # it would hear again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def start_task(run: Run, node: Node, call: Call, *, forked: bool) -> Task:
@@ -83,7 +95,8 @@ def start_task(run: Run, node: Node, call: Call, *, forked: bool) -> Task:
     context = get_context("forkserver") if forked else get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(str(run.home.root), run.run_id, node, call, sender))
-    process.start()
+    with _deaf():
+        process.start()
     sender.close()  # so that the end of the process is the end of the pipe
     return Task(node, process, receiver)
 

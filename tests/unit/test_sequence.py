@@ -252,6 +252,35 @@ def test_no_process_is_left(own_home: Path, number: signal.Signals) -> None:
     assert wait_for(lambda: "gone" if not alive(pid) else "")
 
 
+def test_a_terminals_interrupt_reaches_all_and_one_answers(own_home: Path) -> None:
+    """Ctrl-C goes to every process of the foreground, also to a task that is only starting: it prints no trace."""
+    code = (
+        "import pathlib, signal, sys, time\n"
+        "from pipeline.cli import main\n"
+        "if __name__ == '__main__': sys.exit(main())\n"
+        "deaf = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())\n"
+        f"pathlib.Path({str(begun := own_home.parent / 'begun')!r}).write_text('deaf' if deaf else 'hears')\n"
+        "time.sleep(60)\n"  # a task that takes long to start
+    )
+    (own_home.parent / "program.py").write_text(code)
+    command = [sys.executable, str(own_home.parent / "program.py"), "run", "demo", "--run-id", "starts"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            assert wait_for(begun.read_text) == "deaf"
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(PATIENCE)
+        finally:
+            process.kill()
+        assert process.stderr is not None
+        told = process.stderr.read()
+        assert process.returncode == 130, told
+        assert "Traceback" not in told
+        assert told.startswith("crosslift: interrupted; every task has ended")
+
+
 @pytest.mark.usefixtures("stubbed")
 def test_an_interrupt_while_a_task_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C before the run took note of a task ends that task too; else leaving would wait for it."""
