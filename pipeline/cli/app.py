@@ -106,8 +106,6 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
         print_json({**summary, "steps": steps, "exit_code": int(code)})
     else:
         print_summary(started, text_console())
-        for outcome in failed:
-            text_console(stderr=True).print(f"{outcome.name} failed: {outcome.message}", style="red")
         if code == ExitCode.NOT_PROMOTED:
             print("The run succeeded, and its model does not serve (exit code 4).")
     raise typer.Exit(code)

@@ -13,6 +13,7 @@ from rich.progress import Task as Bar
 from rich.table import Column
 from rich.text import Text
 
+from pipeline.runs.graph import TRAINING
 from pipeline.runs.progress import Progress, seconds_before, seconds_left
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Shown:
                 self.withheld.append(note)
             else:
                 self._print(f"           {note}")
-        if told.state == "failed":
+        if told.state == "failed" and told.step in TRAINING:  # else the run ends with the message
             self._print(f"           {told.message}", style)
 
     def _count(self) -> str:

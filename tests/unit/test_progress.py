@@ -60,6 +60,8 @@ def test_plain_lines(run: Run, clock: list[float], capfd: pytest.CaptureFixture[
             clock[0] = 1000 + seconds
             shown(epoch(number))
         shown(Outcome(step="finetune_target", lane="joint", state="failed", seconds=70.0, message="[full] disk"))
+        shown(Progress(step="evaluate"))
+        shown(Outcome(step="evaluate", state="failed", seconds=1.0, message="with this the run ends"))
     told = capfd.readouterr()
     assert told.out == ""
     assert told.err.splitlines() == [
@@ -69,6 +71,7 @@ def test_plain_lines(run: Run, clock: list[float], capfd: pytest.CaptureFixture[
         "   62.0 s  running   finetune_target joint: epoch 6 of 9: train/loss 0.4",
         "   70.0 s  failed    finetune_target joint",
         "           [full] disk",
+        "    1.0 s  failed    evaluate",
     ]
 
 
