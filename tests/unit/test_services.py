@@ -18,6 +18,7 @@ import psutil
 import pytest
 from rich.console import Console
 
+from pipeline.cli import status
 from pipeline.errors import ConfigError, UserError
 from pipeline.folders import Home
 from pipeline.local import __main__ as commands
@@ -210,6 +211,11 @@ def test_up_on_what_runs_tells_it(
     assert re.search(r"^api-server +runs since [-0-9: ]+$", again, re.MULTILINE)
     assert f"http://127.0.0.1:{stack.ports.airflow}  user admin" in again
     assert pids(stack)["api-server"] == before["api-server"]
+    seen = status._services(home)
+    assert (seen["runs"], seen["airflow"], seen["down"]) == (True, stack.ports.airflow_url, {})
+    assert f"user {seen['user']}, password {seen['password']}" in again
+    told(commands.down, home)
+    assert not status._services(home)["runs"]
 
 
 def test_a_failed_start_leaves_nothing(start: Starter, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
