@@ -156,10 +156,16 @@ def _data(first: Run, second: Run) -> str:
 
 
 def _settings(side: Side, run: Run) -> dict[str, Any]:
-    """The scenario as it was run, and what the lane chose, flat; names and titles say nothing of the model."""
-    chosen = {f"chosen.{key}": value for key, value in lane_of(run, side.link.lane).facts.settings.items()}
-    found = dict(_flat("", run.scenario.model_dump(mode="json", exclude={"name", "title", "schedule"})))
-    return {**found, **chosen, "lane": side.link.lane}
+    """What the lane's model hangs on, flat: the scenario as it was run, the lane's own method, and what it chose."""
+    scenario, lane = run.scenario, side.link.lane
+    others = {"name", "title", "schedule", "strategies", "baselines", "shares", "repeats"}
+    method = next(one for one in (*scenario.strategies, *scenario.baselines) if one.name == lane)
+    chosen = {f"chosen.{key}": value for key, value in lane_of(run, lane).facts.settings.items()}
+    return {
+        **dict(_flat("method", method.model_dump(mode="json"))),
+        **chosen,
+        **dict(_flat("", scenario.model_dump(mode="json", exclude=others))),
+    }
 
 
 def _flat(place: str, value: Any) -> Iterator[tuple[str, Any]]:
