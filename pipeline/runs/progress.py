@@ -37,7 +37,8 @@ def name_of(node: Node) -> str:
 def keep_seconds(run: Run, seconds: Mapping[str, float]) -> None:
     """Note what each task took, by its name, for the estimate of a later run."""
     path = run.folder / _SECONDS
-    write_json(path, {**(read_json(path) if path.exists() else {}), **seconds})
+    if seconds:
+        write_json(path, {**(read_json(path) if path.exists() else {}), **seconds})
 
 
 def seconds_before(run: Run) -> dict[str, float]:
