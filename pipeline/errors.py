@@ -11,6 +11,7 @@ class ExitCode(IntEnum):
     USER_ERROR = 2
     REFUSED = 3
     NOT_PROMOTED = 4
+    INTERRUPTED = 130  # as shells tell it: 128 and the number of SIGINT
 
 
 class CrossliftError(Exception):
@@ -37,6 +38,12 @@ class RefusedError(CrossliftError):
     """The data was read but broke a rule that stops the run."""
 
     exit_code = ExitCode.REFUSED
+
+
+class Interrupted(CrossliftError):  # noqa: N818  nothing went wrong
+    """A person, or the machine, asked the command to end; the message says how to go on."""
+
+    exit_code = ExitCode.INTERRUPTED
 
 
 class MissingResultError(CrossliftError):

@@ -11,26 +11,26 @@ from pipeline.errors import CrossliftError, ExitCode
 from pipeline.folders import Home
 from pipeline.privacy import keep_private, trace
 
-INTERRUPTED = 128 + signal.SIGINT
-
 
 def main() -> int:
-    """Run one command and return its exit code; the codes are those of `pipeline.errors`, 130 after Ctrl-C.
+    """Run one command and return its exit code; the codes are those of `pipeline.errors`.
 
     An error of ours is one message on standard error. Any other leaves its trace in a file below `logs` of the home,
     without its message and the arguments, which may name people: whoever typed the command sees them.
     """
     keep_private(Home.from_env().root)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as a shell says for what it starts in the background
+            signal.signal(number, _interrupt)
     try:
         app()
-    except SystemExit as ended:  # how typer ends
+    except SystemExit as ended:  # how typer ends, also at an interrupt
+        if ended.code == ExitCode.INTERRUPTED:
+            print("crosslift: interrupted.", file=sys.stderr)
         return ended.code if isinstance(ended.code, int) else ExitCode.OK
     except CrossliftError as error:
         print(f"crosslift: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except Exception as error:
         print(f"crosslift: {_describe(error)}", file=sys.stderr)
         return ExitCode.FAILURE
@@ -62,4 +62,7 @@ def _command() -> str:
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:
+    """Interrupt what goes on, once: whoever is impatient must not interrupt the cleaning up."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

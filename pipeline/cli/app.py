@@ -1,12 +1,9 @@
 """The commands that run steps and clean up, and where the other groups of commands are joined on."""
 
-import os
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from pipeline.cli.curve import curve
 from pipeline.cli.forgetting import forget
@@ -14,22 +11,21 @@ from pipeline.cli.looking import init, look
 from pipeline.cli.models import models, predict, recommend
 from pipeline.cli.output import AsJson, print_json, print_table, quiet, text_console
 from pipeline.cli.scenarios import scenarios
+from pipeline.cli.starting import load_run, options_of, resumable, run_shown, running
+from pipeline.cli.status import status
 from pipeline.config import Options
 from pipeline.errors import ConfigError, ExitCode
 from pipeline.folders import Home
-from pipeline.scenarios import apply_options, load_scenario
-from pipeline.scenarios.loader import explain
+from pipeline.scenarios import load_scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from pipeline.runs.processes import Outcome
     from pipeline.runs.run import Run
 
 app = typer.Typer(
     help="Carry what was learnt on a data-rich source over to a data-poor target, and promote it only where it is "
     "proved to help. Everything is written below CROSSLIFT_HOME (default: .crosslift in the current folder).",
-    epilog="Exit codes: 0 done, 1 failure, 2 user error, 3 refused by validation, 4 the run's model does not serve.",
+    epilog="Exit codes: 0 done, 1 failure, 2 user error, 3 refused by validation, 4 the run's model does not serve, "
+    "130 interrupted: the same command goes on.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,6 +39,23 @@ app.command()(predict)
 app.command()(recommend)
 app.command()(forget)
 app.command()(curve)
+app.command()(status)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(version("crosslift"))
+        raise typer.Exit(ExitCode.OK)
+
+
+@app.callback()
+def _always(
+    _asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What stands before any command."""
+
 
 ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="Its name; see `crosslift scenarios list`.")]
 Share = Annotated[float | None, typer.Option(help="Share of the target's training rows to use, above 0, at most 1.")]
@@ -78,16 +91,14 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     report are there all the same.
     """
     from pipeline.runs.graph import graph_of
-    from pipeline.runs.sequence import run_graph
     from pipeline.runs.summary import print_summary, summarise
-    from pipeline.steps import call_task
 
-    options = _options(
+    options = options_of(
         strategies, seed=seed, epochs=epochs, target_share=target_share, share_draw=share_draw,
         split_draw=split_draw, force=force, promote=promote,
     )  # fmt: skip
-    with _running(scenario, run_id, options) as started:
-        outcomes = run_graph(started, graph_of(started.scenario), call_task, jobs or _cores(), _teller())
+    with running(scenario, run_id, options) as started:
+        outcomes = run_shown(started, graph_of(started.scenario), jobs, summed=True)
         with quiet(as_json):
             summary = summarise(started)
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
@@ -97,8 +108,6 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
         print_json({**summary, "steps": steps, "exit_code": int(code)})
     else:
         print_summary(started, text_console())
-        for outcome in failed:
-            text_console(stderr=True).print(f"{outcome.name} failed: {outcome.message}", style="red")
         if code == ExitCode.NOT_PROMOTED:
             print("The run succeeded, and its model does not serve (exit code 4).")
     raise typer.Exit(code)
@@ -124,12 +133,10 @@ def repeat(
         raise ConfigError(f"repeats: expected at least two splits of {scenario}, got 1; name --splits.")
 
     from pipeline.runs.graph import judged_graph
-    from pipeline.runs.sequence import run_graph
-    from pipeline.steps import call_task
 
     def one(draw: int) -> "Run":
-        with _running(scenario, None, Options(split_draw=draw)) as started:
-            run_graph(started, judged_graph(started.scenario), call_task, jobs or _cores(), _teller())
+        with running(scenario, None, Options(split_draw=draw)) as started:
+            run_shown(started, judged_graph(started.scenario), jobs)
         return started
 
     found = again(load_scenario(scenario), wanted, one)
@@ -162,8 +169,8 @@ def step(
         else:
             print_table(("task", "lanes"), [(task, ", ".join(names)) for task, names in planned.items()])
         return
-    with quiet(as_json):
-        results = call_task(_load(run_id, scenario), name, lane)
+    with resumable(), quiet(as_json):
+        results = call_task(load_run(run_id, scenario), name, lane)
     if as_json:
         print_json([result.model_dump(mode="json") for result in results])
     else:
@@ -183,11 +190,9 @@ def audit(
     from pipeline.folders import read_json
     from pipeline.results import AUDIT, Finding
     from pipeline.runs.graph import data_graph
-    from pipeline.runs.sequence import run_graph
-    from pipeline.steps import call_task
 
-    with _running(scenario, run_id, None if run_id else Options()) as started:
-        run_graph(started, data_graph(started.scenario), call_task, 1, _teller())
+    with running(scenario, run_id, None if run_id else Options()) as started:
+        run_shown(started, data_graph(started.scenario), 1, summed=True)
         folder = started.path(started.result(AUDIT))
     report: dict[str, Any] = read_json(folder / "audit.json")
     if as_json:
@@ -238,59 +243,8 @@ def clean(
         print_json(told)
 
 
-def _options(strategies: str | None, **values: Any) -> Options:
-    names = [] if strategies is None else [name.strip() for name in strategies.split(",")]
-    try:
-        return Options(strategies=tuple(names), **values)
-    except ValidationError as error:
-        raise ConfigError("\n".join(f"options: {line}" for line in explain(error, Options))) from error
-
-
-@contextmanager
-def _running(scenario: str, run_id: str | None, options: Options | None) -> "Iterator[Run]":
-    """A run that no other command works on meanwhile: started with these options, or an earlier one as it stands."""
-    from pipeline.runs.run import Run, alone
-
-    known = load_scenario(scenario)
-    home = Home.from_env()
-    name = run_id or f"{scenario}__cli__{datetime.now(UTC):%Y%m%dT%H%M%S_%f}"
-    if options is not None:
-        apply_options(known, options)  # what cannot be is refused before anything is written
-    if options is None or (home.run(name) / "plan.json").exists():
-        _load(name, scenario)
-    with alone(home, name):
-        yield Run.load(home, name) if options is None else Run.start(home, name, known, options)
-
-
-def _load(run_id: str, scenario: str) -> "Run":
-    from pipeline.runs.run import Run
-
-    found = Run.load(Home.from_env(), run_id)
-    if found.scenario.name != scenario:
-        raise ConfigError(f"run {run_id}: it is a run of {found.scenario.name!r}, not of {scenario!r}.")
-    return found
-
-
-def _teller() -> "Callable[[Outcome], None]":
-    console = text_console(stderr=True)
-
-    def tell(outcome: "Outcome") -> None:
-        style = "red" if outcome.state == "failed" else None
-        console.print(f"{outcome.seconds:7.1f} s  {outcome.state:9} {outcome.name}", style=style)
-        for note in outcome.notes:
-            console.print(f"           {note}")
-        if outcome.state == "failed":
-            console.print(f"           {outcome.message}", style=style)
-
-    return tell
-
-
 def _counts(counts: dict[str, Any]) -> "list[tuple[object, ...]]":
     """Lay out one domain's marks: what the rows are for, kind, marked rows, all such rows where they were counted."""
     test: list[tuple[object, ...]] = [("test", *pair, counts["test_rows"]) for pair in counts["kinds"].items()]
     test.append(("test", "any", counts["marked"], counts["test_rows"]))
     return [*test, *(("validation", *pair, counts["valid_rows"]) for pair in counts["valid"].items())]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))

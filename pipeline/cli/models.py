@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.explaining import compare, why
 from pipeline.cli.output import AsJson, print_json, print_table, quiet
 from pipeline.folders import Home
 from pipeline.scenarios import load_scenario
 
 models = typer.Typer(help="Look up the registered models, approve, and roll back.", no_args_is_help=True)
+models.command("compare")(compare)
+models.command("why")(why)
 ModelName = Annotated[str, typer.Argument(metavar="NAME", help="Such as crosslift.demo.")]
 
 

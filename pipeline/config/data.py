@@ -104,6 +104,7 @@ class Embedded(Config):
 
     variant: Literal["shops", "devices"] = "shops"
     related: bool = True  # False: the source's tastes say nothing about the target's, so that transfer must not help
+    opened: bool = True  # False: nothing happened at the target yet, which stands in the table of items alone
     users: int = Field(default=3000, ge=20, le=1_000_000)
     items: int = Field(default=1200, ge=20, le=1_000_000)  # in each shop
     overlap: Share = 0.7  # share of the target's users who are also in the source

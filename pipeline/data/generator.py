@@ -78,7 +78,8 @@ def generate(config: Embedded, source: str, target: str, folder: Path) -> None:
     """Write `interactions.parquet` and `items.parquet` with both domains in canonical columns.
 
     Equal settings give equal bytes, and the target's rows do not depend on `related`. In the variant `devices` all
-    users and items are in both domains, so `overlap` plays no part.
+    users and items are in both domains, so `overlap` plays no part. A target that has not opened has no rows, while the
+    source's and all items are the same.
 
     Args:
         config: Sizes, variant, relation and seed.
@@ -106,9 +107,8 @@ def generate(config: Embedded, source: str, target: str, folder: Path) -> None:
     ]
 
     folder.mkdir(parents=True, exist_ok=True)
-    interactions = pd.concat(
-        [part.assign(**{c.DOMAIN: name}) for part, name in zip(rows, (source, target), strict=True)]
-    )
+    happened = zip(rows, (source, target), strict=True) if config.opened else [(rows[0], source)]
+    interactions = pd.concat([part.assign(**{c.DOMAIN: name}) for part, name in happened])
     _write(interactions.sort_values([c.TIMESTAMP, c.USER, c.ITEM, c.DOMAIN]), INTERACTIONS, folder)
     goods = ((source_goods, source), (target_goods, target))
     _write(pd.concat([part.table.assign(**{c.DOMAIN: name}) for part, name in goods]), ITEMS, folder)

@@ -1,6 +1,5 @@
 """From the columns of a user's table to the canonical ones."""
 
-import difflib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pipeline.data.tables import TableKind
 from pipeline.data.values.casting import Place, Read, cast, read
 from pipeline.data.values.place import faults_of, is_text, shown
 from pipeline.errors import ConfigError, DataError
+from pipeline.near import near
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Mapper:
                 if name not in self.kind.by_name:
                     known = list(self.kind.by_name)
                     raise ConfigError(
-                        f"tables.{self.kind.name}.{part}: {name!r} is no canonical column.{_near(name, known)} "
+                        f"tables.{self.kind.name}.{part}: {name!r} is no canonical column.{near(name, known)} "
                         f"There are: {', '.join(known)}."
                     )
         if twice := sorted(set(self.spec.columns) & set(self.spec.constants)):
@@ -77,7 +77,7 @@ class Mapper:
                 chosen[name] = raw
             elif name in self.spec.columns or column.required:
                 raise DataError(
-                    f"{file}: column {raw!r}, needed for {name}, is missing.{_near(raw, available)} The table has: "
+                    f"{file}: column {raw!r}, needed for {name}, is missing.{near(raw, available)} The table has: "
                     f"{_listed(available)}. Name the right one in the scenario: `columns: {{{name}: ...}}`, or give "
                     f"one value for all rows: `constants: {{{name}: ...}}`."
                 )
@@ -225,9 +225,3 @@ def _listed(names: Sequence[str]) -> str:
     """Some names, without what a terminal would obey."""
     shown = [name if name.isprintable() else repr(name) for name in names[:_NAMED]]
     return ", ".join(shown) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-
-
-def _near(name: str, among: Sequence[str]) -> str:
-    by_lower = {candidate.lower(): candidate for candidate in among}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    return f" Did you mean {by_lower[near[0]]!r}?" if near else ""

@@ -34,6 +34,9 @@ def up(home: Home, console: Console) -> None:
     stack = found.stack
     if found.lost:
         _tell_lost(found.lost, console)
+    if found.changed:
+        told = "what ran of tasks is tried again"
+        console.print(f"Started anew, with another {', '.join(found.changed)}; {told}.", highlight=False)
     for state in supervisor.states(stack.folder):
         console.print(_line(stack, state, now=found.fresh or state.name in found.again), highlight=False)
     console.print(f"Airflow  {stack.ports.airflow_url}  user {USER}, password {stack.password}", highlight=False)

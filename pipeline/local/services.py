@@ -14,17 +14,19 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]  # it has no types of its own
 from pydantic import TypeAdapter
 
-from pipeline.errors import UserError
+from pipeline.errors import ConfigError, UserError
 from pipeline.folders import Home, exclusive, read_json, write_json
 from pipeline.local import processes, supervisor
 from pipeline.local.database import make_database
 from pipeline.local.processes import Process
-from pipeline.local.settings import USUAL, Ports, choose_ports, environment, named_ports
+from pipeline.local.settings import USUAL, Ports, choose_ports, environment, holder_of, is_free, named_ports
 from pipeline.local.stack import AIRFLOW, MLFLOW, TRIGGERER, Stack, StartError, log_file
 
 SERVICES = (*AIRFLOW, TRIGGERER, MLFLOW)
 START_SECONDS = 600.0  # of a machine with much else to do; what dies is told at once
 _STACK = TypeAdapter(Stack)
+# Of the variables that services and tasks get, those that say what they do.
+_SETTINGS = ("CROSSLIFT_", "MLFLOW_", "AIRFLOW__", "AWS_", "CUDA_VISIBLE_DEVICES")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Up:
     lost: Ended | None  # what had to be ended first because nobody looked after it any more
     fresh: bool
     again: tuple[str, ...] = ()  # services that had been given up and were started again
+    changed: tuple[str, ...] = ()  # variables that are others now, for which all was started anew
 
 
 def alone(home: Home) -> AbstractContextManager[None]:
@@ -71,10 +74,10 @@ def remember(stack: Stack) -> None:
 
 
 def up_stack(home: Home) -> Up:
-    """Find the services of a home, or start them; start again what was given up.
+    """Find the services of a home, or start them; start again what was given up, and all where a setting has changed.
 
     Raises:
-        UserError: a demo runs in this home, or a port was named and the services use another one.
+        UserError: a demo runs in this home, or a port was named that is taken; nothing was ended.
         StartError, DatabaseError: something cannot be started.
     """
     with alone(home):
@@ -84,7 +87,9 @@ def up_stack(home: Home) -> Up:
             wanted = lost.ports if lost else USUAL
             return Up(start_stack(home, SERVICES, wanted, schedules=True), lost, fresh=True)
         _refuse_demo(stack)
-        _refuse_other_ports(stack)
+        if changed := _changed(stack):
+            stop_stack(stack)
+            return Up(start_stack(home, SERVICES, stack.ports, schedules=True), lost, fresh=True, changed=changed)
         again = tuple(state.name for state in supervisor.states(stack.folder) if not state.runs)
         for name in again:
             supervisor.start_again(stack.folder, name)
@@ -102,6 +107,7 @@ def start_stack(
         StartError: the supervisor did not start.
     """
     ports = choose_ports(wanted)
+    environ = {**os.environ, "CROSSLIFT_HOME": str(home.root)}  # before libraries add to it: `_changed` looks at it
     env = environment(home, ports, schedules=schedules)
     make_database(home, env, log_file(home, "database"))
     if MLFLOW in services:
@@ -111,7 +117,6 @@ def start_stack(
     folder = Path(tempfile.mkdtemp(prefix="crosslift-", dir="/tmp"))  # a socket's path has at most 107 bytes
     stack = None
     try:
-        environ = {**os.environ, "CROSSLIFT_HOME": str(home.root)}
         with supervisor.prepare(folder, programs(services), environ, home.root / "logs") as process:
             stack = Stack(home, services, ports, schedules, process, folder, owner)
             remember(stack)
@@ -188,14 +193,24 @@ def _refuse_demo(stack: Stack) -> None:
         )
 
 
-def _refuse_other_ports(stack: Stack) -> None:
+def _changed(stack: Stack) -> tuple[str, ...]:
+    """Name the variables that are others now than when the services were started, which have them from then.
+
+    Raises:
+        ConfigError: a port was named that something else has.
+    """
     used = {"CROSSLIFT_AIRFLOW_PORT": stack.ports.airflow, "CROSSLIFT_MLFLOW_PORT": stack.ports.mlflow}
-    for variable, port in named_ports().items():
-        if port != used[variable]:
-            raise UserError(
-                f"{variable}: port {port} was named, but the services of {stack.home.root} run already, on port "
-                f"{used[variable]}; end them with `make down` first, or unset the variable."
+    named = {variable: port for variable, port in named_ports().items() if port != used[variable]}
+    for variable, port in named.items():
+        if port not in used.values() and not is_free(port):
+            raise ConfigError(
+                f"{variable}: port {port} is taken by {holder_of(port)}; name another one or unset the variable. The "
+                f"services of {stack.home.root} run on."
             )
+    before = psutil.Process(stack.supervisor.pid).environ()
+    settings = {name for name in {*before, *os.environ} if name.startswith(_SETTINGS) and name not in used}
+    others = {name for name in settings - {"CROSSLIFT_HOME"} if before.get(name) != os.environ.get(name)}
+    return tuple(sorted({*named, *others}))
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Looking the registry up: names, champions, versions."""
 
-import difflib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.config import Scenario
 from pipeline.errors import StorageError, UserError
 from pipeline.folders import Home
+from pipeline.near import near, nearest
 from pipeline.registry.files import PACKAGE, model_files, package_of
 from pipeline.registry.promote import CHALLENGER, CHAMPION, CREEP, PREVIOUS, RECIPE, aliases
 from pipeline.registry.tracking import connect, reached, store_exists
@@ -128,7 +128,8 @@ def model_folder(home: Home, name: str, alias: str = CHAMPION) -> Path:
     with reached(client.tracking_uri):
         found = aliases(client, name)
         if alias not in found:
-            raise UserError(f"{name}: no version has the alias {alias!r}; there are: {', '.join(found) or 'none yet'}.")
+            there = ", ".join(found) or "none yet"
+            raise UserError(f"{name}: no version has the alias {alias!r}; there are: {there}.{near(alias, found)}")
         folder, damage = model_files(client, home, client.get_model_version(name, str(found[alias])))
     if damage:
         raise StorageError(
@@ -185,8 +186,8 @@ def known(client: "MlflowClient", home: Home, name: str) -> None:
         names = _names(client)
     if name in names:
         return
-    near = difflib.get_close_matches(name, [*names, *(other.removeprefix(_PREFIX) for other in names)], n=1)
-    hint = f" Did you mean {near[0] if near[0] in names else _PREFIX + near[0]!r}?" if near else ""
+    found = nearest(name.partition(".")[2] or name, [other.removeprefix(_PREFIX) for other in names])
+    hint = f" Did you mean {_PREFIX + found!r}?" if found else ""
     raise UserError(
         f"no model is called {name!r}.{hint} There are: {', '.join(names) or 'none yet'}, in {home.root}; "
         "`crosslift run SCENARIO` registers one."

@@ -7,20 +7,21 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import active_children, connection, forkserver, get_context, parent_process
+from multiprocessing import active_children, connection, forkserver, get_context, parent_process, resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from pipeline.errors import CrossliftError, ExitCode
 from pipeline.folders import Home, run_folder, storage_errors
 from pipeline.privacy import trace
 from pipeline.results import StepResult
 from pipeline.runs.graph import Node
+from pipeline.runs.progress import Progress, name_of
 from pipeline.runs.run import Run
 
 # Loaded once by the server that tasks are forked from: what training needs, where most of them have something to
@@ -48,12 +49,15 @@ class Outcome(BaseModel):
     @property
     def name(self) -> str:
         """`ingest`, or `fit_baseline ials`."""
-        return f"{self.step} {self.lane}".rstrip()
+        return name_of((self.step, self.lane))
+
+
+_TOLD: TypeAdapter[Progress | Outcome] = TypeAdapter(Progress | Outcome)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A process that runs one node, and the end of the pipe on which it tells how it ended."""
+    """A process that runs one node, and the end of the pipe on which it tells how it gets on and how it ended."""
 
     node: Node
     process: BaseProcess
@@ -64,7 +68,19 @@ class Task:
 def start_server(preloaded: Sequence[str]) -> None:
     """Start the server that tasks are forked from; it loads the modules while other tasks are at work."""
     get_context("forkserver").set_forkserver_preload(["__main__", __name__, *preloaded])
-    forkserver.ensure_running()
+    with _deaf():
+        forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Let what is started meanwhile never hear Ctrl-C, which a terminal sends to all: whoever started it ends it."""
+    resource_tracker.ensure_running()  # it would hear again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def start_task(run: Run, node: Node, call: Call, *, forked: bool) -> Task:
@@ -79,17 +95,20 @@ def start_task(run: Run, node: Node, call: Call, *, forked: bool) -> Task:
     context = get_context("forkserver") if forked else get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(str(run.home.root), run.run_id, node, call, sender))
-    process.start()
+    with _deaf():
+        process.start()
     sender.close()  # so that the end of the process is the end of the pipe
     return Task(node, process, receiver)
 
 
-def finish_task(task: Task) -> Outcome:
-    """Hear how a task ended; one that was killed says nothing."""
+def hear_task(task: Task) -> Progress | Outcome:
+    """Hear what a task says next: how it gets on, or how it ended; one that was killed says nothing of that."""
     step, lane = task.node
     seconds = round(time.monotonic() - task.started, 3)
     try:
-        told = Outcome.model_validate_json(task.receiver.recv_bytes())
+        told = _TOLD.validate_json(task.receiver.recv_bytes())
+        if isinstance(told, Progress):
+            return told
         task.process.join()
     except EOFError:
         task.process.join()
@@ -146,31 +165,41 @@ def _work(home: str, run_id: str, node: Node, call: Call, sender: connection.Con
     os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which then ends this group
     threading.Thread(target=_end_with_parent, daemon=True).start()
     root = Home(Path(home))
+    voice = _Voice(node, sender)
+    logger = logging.getLogger("pipeline")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(voice)
     with contextlib.suppress(KeyboardInterrupt):
-        told = Outcome(step=node[0], lane=node[1], **_try(root, run_id, node, call))
-        sender.send_bytes(told.model_dump_json().encode())
+        ended = _called(root, run_id, node, call)
+        voice.send(Outcome(step=node[0], lane=node[1], notes=tuple(voice.notes), **ended))
 
 
-class _Notes(logging.StreamHandler):  # type: ignore[type-arg]
-    """Keeps the warnings of our own code, which also go to the log."""
+class _Voice(logging.StreamHandler):  # type: ignore[type-arg]
+    """Sends what our own code says to whoever started the task, but keeps its warnings for the end; all is logged."""
 
-    def __init__(self) -> None:
+    def __init__(self, node: Node, sender: connection.Connection) -> None:
         super().__init__()
-        self.setLevel(logging.WARNING)
-        self.told: list[str] = []
+        self.node, self.sender = node, sender
+        self.notes: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.told.append(record.getMessage())
+        message = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            self.notes.append(message)
+        else:
+            epochs = {key: int(getattr(record, key)) for key in ("epoch", "epochs") if hasattr(record, key)}
+            self.send(Progress(step=self.node[0], lane=self.node[1], message=message, **epochs))
         super().emit(record)
 
+    def send(self, told: Progress | Outcome) -> None:
+        """Send one message whole, whichever thread sends another one meanwhile."""
+        assert self.lock
+        with self.lock, contextlib.suppress(BrokenPipeError):  # who started the task is gone, and it ends as well
+            self.sender.send_bytes(told.model_dump_json().encode())
 
-def _try(home: Home, run_id: str, node: Node, call: Call) -> dict[str, Any]:
-    log, notes = log_file(home, run_id, node), _Notes()
-    logging.getLogger("pipeline").addHandler(notes)
-    return {**_called(home, run_id, node, call, log), "notes": tuple(notes.told)}
 
-
-def _called(home: Home, run_id: str, node: Node, call: Call, log: Path) -> dict[str, Any]:
+def _called(home: Home, run_id: str, node: Node, call: Call) -> dict[str, Any]:
+    log = log_file(home, run_id, node)
     try:
         _redirect(log)
         results = call(Run.load(home, run_id), *node)

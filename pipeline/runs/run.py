@@ -16,6 +16,7 @@ from pipeline.errors import ConfigError, MissingResultError, StorageError, UserE
 from pipeline.folders import MANIFEST, Home, exclusive, manifest_hash, read_json, run_folder, write_json
 from pipeline.integrity import damage
 from pipeline.locks import HeldError
+from pipeline.near import near, near_path
 from pipeline.results import PREPARE, F, Step, StepResult
 from pipeline.scenarios import apply_options, differences
 
@@ -66,7 +67,9 @@ class Run:
         """
         plan = home.run(run_id) / "plan.json"
         if not plan.exists():
-            raise ConfigError(f"{plan}: there is no run {run_id!r}; start one with `crosslift run SCENARIO`.")
+            beside = [path.parent.name for path in home.root.glob("runs/*/plan.json")]
+            hint = near(run_id, beside)
+            raise ConfigError(f"{plan}: there is no run {run_id!r}; start one with `crosslift run SCENARIO`.{hint}")
         value = planned(plan.parent)
         try:
             scenario = Scenario.model_validate(value["scenario"])
@@ -264,6 +267,6 @@ def data_root() -> Path:
     if not value or not root.is_dir():
         raise ConfigError(
             f"CROSSLIFT_DATA: expected the folder that holds the scenario's tables, got {value!r}; set it, for example "
-            "`export CROSSLIFT_DATA=/data/shop`."
+            f"`export CROSSLIFT_DATA=/data/shop`.{near_path(root) if value else ''}"
         )
     return root.resolve()

@@ -1,10 +1,11 @@
 """A whole run outside Airflow: the same steps in their order, lanes beside each other in processes of their own."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from graphlib import TopologicalSorter
 from multiprocessing import connection
 
-from pipeline.errors import CrossliftError, ExitCode
+from pipeline.errors import CrossliftError, ExitCode, StorageError
 from pipeline.results import VERDICT
 from pipeline.runs.graph import DATA, RECORDS, TRAINING, Graph, Node
 from pipeline.runs.processes import (
@@ -14,10 +15,11 @@ from pipeline.runs.processes import (
     Outcome,
     Task,
     end_tasks,
-    finish_task,
+    hear_task,
     start_server,
     start_task,
 )
+from pipeline.runs.progress import Progress, keep_seconds
 from pipeline.runs.run import Run, planned
 from pipeline.runs.transaction import limit_threads
 
@@ -31,7 +33,10 @@ class StepFailedError(CrossliftError):
         self.exit_code = ExitCode(outcome.exit_code)
 
 
-def run_graph(run: Run, graph: Graph, call: Call, jobs: int, tell: Callable[[Outcome], None]) -> list[Outcome]:
+Tell = Callable[[Progress | Outcome], None]
+
+
+def run_graph(run: Run, graph: Graph, call: Call, jobs: int, tell: Tell) -> list[Outcome]:
     """Run the tasks of a graph in their order, at most `jobs` at a time, each in a fresh process.
 
     Results of an earlier try of the same run are dropped first; what did not change is found again by its fingerprint.
@@ -41,7 +46,7 @@ def run_graph(run: Run, graph: Graph, call: Call, jobs: int, tell: Callable[[Out
         graph: Which tasks, and what each waits for.
         call: What runs a task; a function of a module.
         jobs: How many processes may work at a time; at least 1.
-        tell: Called with each outcome as it comes.
+        tell: Called when a task begins, with what it says meanwhile, and with each outcome as it comes.
 
     Returns:
         The outcomes in the order in which the tasks ended; only tasks that train may have failed.
@@ -69,11 +74,16 @@ def run_graph(run: Run, graph: Graph, call: Call, jobs: int, tell: Callable[[Out
                     served = True
                 task = start_task(run, node, call, forked=forked)
                 running[task.receiver] = task
+                tell(Progress(step=node[0], lane=node[1]))
             for receiver in connection.wait(list(running)):
                 assert isinstance(receiver, connection.Connection)
-                task = running.pop(receiver)
-                outcomes.append(finish_task(task))
-                tell(outcomes[-1])
+                task = running[receiver]
+                told = hear_task(task)
+                tell(told)
+                if isinstance(told, Progress):
+                    continue
+                del running[receiver]
+                outcomes.append(told)
                 if again and len(outcomes) == 1 and outcomes[0].state == "reused":
                     start_server(ASKED)  # the tables did not change either: most likely nothing is left to compute
                     served = True
@@ -82,6 +92,8 @@ def run_graph(run: Run, graph: Graph, call: Call, jobs: int, tell: Callable[[Out
                 sorter.done(task.node)
     finally:
         end_tasks()
+        with suppress(StorageError):  # they are for an estimate only
+            keep_seconds(run, {one.name: one.seconds for one in outcomes if one.state == "computed"})
     return outcomes
 
 

@@ -1,10 +1,12 @@
 """What a finished run is worth telling in a shell: the comparison, verdict and outcome, where things lie."""
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from pipeline.folders import read_json
 from pipeline.results import AUDIT, REPORT, VALIDATE, Finding
 from pipeline.runs.account import accounts
+from pipeline.runs.graph import RECORDS, graph_of
 from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     from pipeline.evaluation.report import LaneRow, Report
     from pipeline.labels.words import Words
 
-WIDTH = 118  # of the table, also where nobody knows how wide the terminal is
+_ANY = 10_000  # columns, more than any table needs
+_ORACLES = "No labels of the target were used, but by oracles, which are never promoted."
+_ELSEWHERE = "All rows and costs stand in the report."
 
 
 def summarise(run: Run) -> dict[str, Any]:
@@ -24,8 +28,9 @@ def summarise(run: Run) -> dict[str, Any]:
     Returns:
         run_id, scenario, metric, judged, lanes (name, kind, valid, test, test_all_rows, gain, word, cpu_seconds;
         an estimate is value, low, high), failed, verdict, candidate, lane (what the gate chose), reason,
-        judged_against (the version that served then), report, data_docs, rows (what became of them), warnings (rule,
-        where, what, remedy: to be read before any number), shares (of what is in common), and, after `promote`,
+        judged_against (the version that served then), report, data_docs, tasks (how many were computed, reused, or
+        failed or were not run), rows (what became of them), warnings (rule, where, what, remedy: to be read before any
+        number), shares (of what is in common), and, after `promote`,
         outcome, outcome_reason, model, version, alias, serving (the version that does), serves (whether it is this
         one), trial.
 
@@ -51,6 +56,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "report": str(run.place(result) / result.facts.html),
         "data_docs": str(run.place(checked) / checked.facts.data_docs),
     }
+    summary["tasks"] = task_states(run)
     summary["rows"] = [str(account) for account in accounts(run)]
     audited = run.results(AUDIT).get("")
     summary["warnings"] = [one.model_dump() for one in audited.facts.findings] if audited else []
@@ -83,15 +89,14 @@ def print_summary(run: Run, console: "Console") -> None:
 
     summary = summarise(run)
     console.print()
-    console.width = max(console.width, WIDTH)
     for one in summary["warnings"]:
         warning = f"Warning: {Finding.model_validate(one)}"
         console.print(warning, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    console.print(comparison_table(read_report(run), words_of(run.scenario.task)))
+    _print_table(read_report(run), words_of(run.scenario.task), console)
     if summary["failed"]:
         console.print(f"Failed lanes: {', '.join(summary['failed'])}", style="red", markup=False)
     shares = [f"{share:.1%}: {name}" for name, share in summary["shares"].items()]
-    told = [("", ""), *(("", line) for line in (*summary["rows"], *shares))]
+    told = [("", ""), ("", _tasks(summary["tasks"])), *(("", line) for line in (*summary["rows"], *shares))]
     told += [("bold", f"\nVerdict: {summary['verdict']} ({summary['candidate']})"), ("", summary["reason"])]
     if "outcome" in summary:
         told += [("bold", f"\nOutcome: {summary['outcome']}"), ("", summary["outcome_reason"])]
@@ -101,8 +106,37 @@ def print_summary(run: Run, console: "Console") -> None:
         console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
-def comparison_table(report: "Report", words: "Words") -> "Table":
-    """Lay out the lanes, best on validation first; the numbers of test rows with their interval."""
+def task_states(run: Run) -> dict[str, int]:
+    """Count the tasks of a run that were computed, that were reused, and that failed or were not run."""
+    found = {step: run.results(step) for steps in RECORDS.values() for step in steps}
+    states: Counter[str] = Counter(computed=0, reused=0, failed=0)
+    for task, lane in graph_of(run.scenario):
+        results = [one for step in RECORDS[task] for name, one in found[step].items() if not lane or name == lane]
+        states["failed" if not results else "reused" if all(one.reused for one in results) else "computed"] += 1
+    return dict(states)
+
+
+def _tasks(states: dict[str, int]) -> str:
+    failed = f", {states['failed']} failed or not run" if states["failed"] else ""
+    return f"{sum(states.values())} tasks: {states['computed']} computed, {states['reused']} reused{failed}"
+
+
+def _print_table(report: "Report", words: "Words", console: "Console") -> None:
+    """Print the table as wide as it must be; on a narrower terminal a lane has two lines, and no number is cut."""
+    table = comparison_table(report, words)
+    wanted = console.measure(table, options=console.options.update(max_width=_ANY)).maximum
+    if not console.is_terminal:
+        console.width = max(console.width, wanted)
+    elif wanted > console.width:
+        table = comparison_table(report, words, narrow=True)
+    console.print(table, soft_wrap=False)
+
+
+def comparison_table(report: "Report", words: "Words", *, narrow: bool = False) -> "Table":
+    """Lay out the lanes, best on validation first; the numbers of test rows with their interval.
+
+    A narrow one has what the source brings below the test metric, and neither all rows nor costs.
+    """
     from rich.markup import escape
     from rich.table import Table
 
@@ -111,15 +145,18 @@ def comparison_table(report: "Report", words: "Words") -> "Table":
     comparison = report.comparison
     title = f"{comparison.title}: {words.name(comparison.metric)}{words.written}. {comparison.judged}"
     table = Table(title=escape(title), title_justify="left")
-    table.add_column("lane", no_wrap=True)
-    if not comparison.target_labels:
-        table.caption = "No labels of the target were used, but by oracles, which are never promoted."
-    for column in ("validation", "test, without leaks", "test, all rows", "what the source brings", "CPU s"):
+    table.add_column("lane", overflow="fold")  # it alone gives way
+    notes = [] if comparison.target_labels else [_ORACLES]
+    table.caption = " ".join([*notes, *([_ELSEWHERE] if narrow else [])]) or None
+    columns = ("validation", "test, without leaks", "test, all rows", "what the source brings", "CPU s")
+    for column in ("validation", "test, without leaks\nwhat the source brings") if narrow else columns:
         table.add_column(column, justify="right", no_wrap=True)
     for row in lane_rows(report):
         gain = f"{_interval(words, row.gain.difference, '+')} {row.word}" if row.gain else row.word
         style = "bold" if row.info.name == report.verdict.candidate else ""
-        cells = (_interval(words, row.clean), _interval(words, row.every), gain, f"{row.cpu_seconds:.1f}")
+        clean = _interval(words, row.clean)
+        wide = (clean, _interval(words, row.every), gain, f"{row.cpu_seconds:.1f}")
+        cells = (f"{clean}\n{gain}".rstrip(),) if narrow else wide
         table.add_row(row.info.name, words.number(row.valid), *map(escape, cells), style=style)
     return table
 

@@ -1,7 +1,7 @@
 """Reading scenarios: YAML in, a frozen `Scenario` or a message with file, key, expectation and near miss out."""
 
-import difflib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,12 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.config import Options, Scenario
 from pipeline.errors import ConfigError
+from pipeline.near import near, near_path
 from pipeline.scenarios.reading import read_mapping
 
 MOST_TOLD = 20  # wrong keys of one file
 BUILT_IN = Path(__file__).parent
+VARIABLE = "CROSSLIFT_SCENARIOS"
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,19 @@ class Found:
 def find_scenarios() -> dict[str, Found]:
     """All scenarios by name, the built-in ones first; a broken file is found too and carries its message.
 
-    A file of the user's folder (`CROSSLIFT_SCENARIOS`) replaces a built-in one of the same name.
+    A file of the user's folder (`CROSSLIFT_SCENARIOS`) replaces a built-in one of the same name. A folder that is not
+    there is found as one broken file, called like the variable.
     """
     found: dict[str, Found] = {}
     folders = [BUILT_IN]
-    if own := os.environ.get("CROSSLIFT_SCENARIOS"):
-        folders.append(Path(own).expanduser())
+    if own := os.environ.get(VARIABLE):
+        folder = Path(own).expanduser()
+        folders.append(folder)
+        if not folder.is_dir():
+            told = f"{VARIABLE}: expected a folder with scenario files, and {own!r} is none.{near_path(folder)}"
+            found[VARIABLE] = Found(VARIABLE, folder, None, _printable(told))
     for folder in folders:
-        for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else []:
+        for path in sorted(folder.glob("*.yaml")):
             try:
                 scenario = check_file(path)
                 found[scenario.name] = Found(scenario.name, path, scenario)
@@ -55,11 +62,10 @@ def load_scenario(name: str) -> Scenario:
     """
     found = find_scenarios()
     if name not in found:
-        near = difflib.get_close_matches(name, found, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        broken = found.pop(VARIABLE, None)
+        own = broken.error if broken else f"A folder of your own is named by {VARIABLE}."
         raise ConfigError(
-            f"no scenario is called {name!r}.{hint} There are: {', '.join(sorted(found))}. A folder of your own is "
-            "named by CROSSLIFT_SCENARIOS."
+            f"no scenario is called {name!r}.{near(name, found)} There are: {', '.join(sorted(found))}. {own}"
         )
     scenario = found[name].scenario
     if scenario is None:
@@ -101,10 +107,8 @@ def apply_options(scenario: Scenario, options: Options) -> Scenario:
     known = {strategy.name: strategy for strategy in scenario.strategies}
     for name in options.strategies:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ConfigError(
-                f"strategies: {scenario.name} has no strategy {name!r}.{hint} It has: {', '.join(known)}."
+                f"strategies: {scenario.name} has no strategy {name!r}.{near(name, known)} It has: {', '.join(known)}."
             )
     if options.target_share is not None and not scenario.target_labels:
         raise ConfigError(f"target_share: {scenario.name} uses no rows of the target, because target_labels is false.")
@@ -165,16 +169,22 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
         where = ".".join(str(part) for part in location) or "scenario"
         if problem["type"] == "extra_forbidden":
             key = str(problem["loc"][-1])
-            near = difflib.get_close_matches(key, _keys_beside(model, problem["loc"]), n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            lines.append(f"{where}: this key is not known here.{hint}")
+            lines.append(f"{where}: this key is not known here.{near(key, _keys_beside(model, problem['loc']))}")
         else:
             message = problem["msg"].removeprefix("Value error, ")
             got = "" if problem["type"] == "missing" else _got(problem.get("input"))
-            lines.append(f"{where}: {message[0].lower() + message[1:]}{got}.")
+            lines.append(f"{where}: {message[0].lower() + message[1:]}{got}.{_meant(problem)}")
     if len(problems) > MOST_TOLD:
         lines.append(f"and {len(problems) - MOST_TOLD} more.")
     return lines
+
+
+def _meant(problem: Any) -> str:
+    """The near miss of a word that is none of those that may stand there."""
+    context = problem.get("ctx", {})
+    allowed = re.findall(r"'([^']+)'", str(context.get("expected") or context.get("expected_tags") or ""))
+    given = context.get("tag", problem.get("input"))
+    return near(given, allowed) if isinstance(given, str) else ""
 
 
 def _got(given: Any) -> str:

@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from pipeline.errors import ConfigError
+from pipeline.near import near
 from pipeline.results import StepResult
 from pipeline.runs.graph import RECORDS, graph_of
 from pipeline.runs.run import Run
@@ -34,10 +35,12 @@ def call_task(run: Run, task: str, lane: str = "") -> list[StepResult[Any]]:
         CrossliftError: the task failed.
     """
     if task not in RECORDS:
-        raise ConfigError(f"step: expected one of plan, {', '.join(RECORDS)}, got {task!r}.")
+        raise ConfigError(f"step: expected one of plan, {', '.join(RECORDS)}, got {task!r}.{near(task, RECORDS)}")
     lanes = [node[1] for node in graph_of(run.scenario) if node[0] == task]
     if lane not in lanes:
         expected = "a lane, one of " + ", ".join(lanes) if any(lanes) else "no lane"
-        raise ConfigError(f"{task} of run {run.run_id}: expected {expected}, got {lane or 'none'!r}.")
+        raise ConfigError(
+            f"{task} of run {run.run_id}: expected {expected}, got {lane or 'none'!r}.{near(lane, lanes)}"
+        )
     found = function_of(task)(run, lane) if lane else function_of(task)(run)
     return list(found.values()) if isinstance(found, Mapping) else [found]

@@ -42,6 +42,7 @@ baselines:
 """
 
 
+NAME = "opening_day"  # it ships
 PARTS = ("ranker.json", "weights.safetensors", "items.florist.parquet", "histories.parquet")
 
 
@@ -55,12 +56,6 @@ class Shop:
 
     def write(self, scenario: str = SCENARIO) -> None:
         (self.folder / "scenarios" / "opening.yaml").write_text(scenario, encoding="utf-8")
-
-    def close(self) -> None:
-        """Take all that happened at the florist's out of the tables, as on the day before it opens."""
-        path = self.folder / "interactions.parquet"
-        rows = pd.read_parquet(path)
-        rows[rows["domain"] != "florist"].to_parquet(path, index=False)
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {
@@ -85,13 +80,13 @@ class Shop:
 
     def aliases(self) -> dict[str, int | None]:
         [model] = self.told("models", "list")
-        assert model.pop("name") == "crosslift.opening"
+        assert model.pop("name") == f"crosslift.{NAME}"
         return dict(model)
 
     def tag(self, version: str, key: str, value: str) -> None:
         code = (
             "import sys; from pipeline.folders import Home; from pipeline.registry.tracking import connect; "
-            "connect(Home.from_env()).set_model_version_tag('crosslift.opening', *sys.argv[1:])"
+            "connect(Home.from_env()).set_model_version_tag('crosslift.opening_day', *sys.argv[1:])"
         )
         environment = {**os.environ, "CROSSLIFT_HOME": str(self.folder / "home")}
         subprocess.run([sys.executable, "-c", code, version, key, value], env=environment, check=True)
@@ -100,40 +95,39 @@ class Shop:
 def test_without_a_test_row_a_person_decides(tmp_path: Path) -> None:
     """Nothing is promoted before the approval, which serves what was registered; a repeated night changes nothing."""
     shop = Shop(tmp_path / "shop")
-    shop.close()
-    shop.write()
-    night = shop.told("run", "opening", code=4)
+    night = shop.told("run", NAME, code=4)
     assert (night["verdict"], night["lane"], night["outcome"]) == ("undecided", None, "waits for approval")
     assert (night["alias"], night["serves"], night["failed"]) == ("challenger", False, [])
     assert [(lane["name"], lane["test"]) for lane in night["lanes"]] == [("direct", None)]
-    assert "`crosslift models approve crosslift.opening 1`; nothing served." in shop.call("run", "opening").stdout
-    refused = shop.call("recommend", "opening", "--history", "florist-00001")
+    assert "`crosslift models approve crosslift.opening_day 1`; nothing served." in shop.call("run", NAME).stdout
+    refused = shop.call("recommend", NAME, "--history", "florist-00001")
     assert refused.returncode == 2
     assert "no version has the alias 'champion'" in refused.stderr
 
-    assert "challenger: 1, champion: none" in shop.refusal("models", "approve", "crosslift.opening", "2")
+    assert "challenger: 1, champion: none" in shop.refusal("models", "approve", "crosslift.opening_day", "2")
     shop.tag("1", "approval", "not needed")
-    assert "the gate says undecided about it" in shop.refusal("models", "approve", "crosslift.opening", "1")
+    assert "the gate says undecided about it" in shop.refusal("models", "approve", "crosslift.opening_day", "1")
     shop.tag("1", "approval", "needed")
-    approved = shop.told("models", "approve", "crosslift.opening", "1")
+    approved = shop.told("models", "approve", "crosslift.opening_day", "1")
     assert (approved["champion"], approved["previous"]) == (1, None)
-    [version] = shop.told("models", "show", "crosslift.opening")["versions"]
+    [version] = shop.told("models", "show", "crosslift.opening_day")["versions"]
     assert version["aliases"] == ["challenger", "champion"]
     assert version["tags"]["crosslift.approved"].startswith(f"by {approved['by']} at 20")
-    found = shop.told("recommend", "opening", "--source-history", "grocer-00001,grocer-00007", "-k", "3")
+    assert f"\n  approved by {approved['by']} at 20" in shop.call("models", "why", "crosslift.opening_day").stdout
+    found = shop.told("recommend", NAME, "--source-history", "grocer-00001,grocer-00007", "-k", "3")
     assert [(row["served_from"], row["item_id"][:8]) for row in found] == [("history", "florist-")] * 3
 
-    assert "does not wait for an approval" in shop.refusal("models", "approve", "crosslift.opening", "1")
-    again = shop.told("run", "opening")
+    assert "does not wait for an approval" in shop.refusal("models", "approve", "crosslift.opening_day", "1")
+    again = shop.told("run", NAME)
     assert (again["verdict"], again["outcome"]) == ("undecided", "serves already")
     assert f"approved by {approved['by']}" in again["outcome_reason"]
     assert shop.aliases() == {"champion": 1, "challenger": 1, "previous": None}
 
-    another = shop.told("run", "opening", "--seed", "1", code=4)  # a trial, for which a person may ask
+    another = shop.told("run", NAME, "--seed", "1", code=4)  # a trial, for which a person may ask
     assert (another["verdict"], another["lane"], another["outcome"]) == ("undecided", None, "waits for approval")
     assert another["outcome_reason"].endswith("; version 1 (direct) stayed in service.")
-    assert "challenger: 2, champion: 1" in shop.refusal("models", "approve", "crosslift.opening", "1")
-    assert shop.told("models", "approve", "crosslift.opening", "2")["previous"] == 1
+    assert "challenger: 2, champion: 1" in shop.refusal("models", "approve", "crosslift.opening_day", "1")
+    assert shop.told("models", "approve", "crosslift.opening_day", "2")["previous"] == 1
     assert shop.aliases() == {"champion": 2, "challenger": 2, "previous": 1}
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ Crosslift = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def crosslift(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Crosslift:
     """Give a function that runs a command and returns exit code, standard output and standard error."""
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["crosslift", *arguments])
         code = cli.main()
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         told = capfd.readouterr()
         return code, told.out, told.err
 
@@ -46,7 +48,7 @@ def test_help_is_quick_and_light(run_python: Callable[..., str]) -> None:
         "print('seconds', resource.getrusage(resource.RUSAGE_SELF).ru_utime)\n"  # a busy machine does not count
     )
     told = run_python(code)
-    for command in ("run", "step", "scenarios", "audit", "recommend", "models", "clean"):
+    for command in ("run", "step", "scenarios", "audit", "recommend", "models", "clean", "status"):
         assert command in told
     assert "loaded set()" in told
     assert float(told.rpartition("seconds")[2]) < 3
@@ -54,7 +56,18 @@ def test_help_is_quick_and_light(run_python: Callable[..., str]) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [("run",), ("step",), ("audit",), ("recommend",), ("clean",), ("models", "show"), ("scenarios", "check")],
+    [
+        ("run",),
+        ("step",),
+        ("audit",),
+        ("recommend",),
+        ("clean",),
+        ("models", "show"),
+        ("models", "why"),
+        ("models", "compare"),
+        ("scenarios", "check"),
+        ("status",),
+    ],
 )
 def test_every_command_explains_itself(crosslift: Crosslift, command: tuple[str, ...]) -> None:
     """Each command has a help text."""
@@ -67,6 +80,7 @@ def test_every_command_explains_itself(crosslift: Crosslift, command: tuple[str,
     ("arguments", "told"),
     [
         (("run", "dmo"), "no scenario is called 'dmo'. Did you mean 'demo'?"),
+        (("run", "demo", "--strategies", "finetune"), "demo has no strategy 'finetune'. Did you mean 'fine_tune'?"),
         (("run", "demo", "--strategies", "frozn"), "demo has no strategy 'frozn'. Did you mean 'frozen'?"),
         (("run", "demo", "--strategies", ""), "demo has no strategy ''"),
         (("run", "demo", "--epochs", "0"), "options: epochs: input should be greater than or equal to 1, got 0"),
@@ -76,7 +90,8 @@ def test_every_command_explains_itself(crosslift: Crosslift, command: tuple[str,
         (("run", "demo", "--seed", "x"), "Invalid value for '--seed'"),
         (("run", "demo", "--jobs", "0"), "Invalid value for '--jobs'"),
         (("run",), "Missing argument 'SCENARIO'"),
-        (("runn", "demo"), "No such command 'runn'"),
+        (("runn", "demo"), "No such command 'runn'. Did you mean 'run'?"),
+        (("run", "demo", "--strategis", "joint"), "No such option: --strategis"),
         (("step", "ingest", "demo", "--run", "absent"), "there is no run 'absent'; start one with `crosslift run"),
         (("audit", "demo", "--run", "absent"), "there is no run 'absent'"),
         (("recommend", "dmo", "--user", "u"), "no scenario is called 'dmo'"),
@@ -93,6 +108,23 @@ def test_user_errors(crosslift: Crosslift, own_home: Path, arguments: tuple[str,
     assert out == ""
     assert told in " ".join(err.replace("│", " ").split())
     assert "Traceback" not in err
+    assert not own_home.exists()
+
+
+def test_version(crosslift: Crosslift, own_home: Path) -> None:
+    """That of the distribution, before any command and without a home."""
+    assert crosslift("--version") == (0, f"{version('crosslift')}\n", "")
+    assert not own_home.exists()
+
+
+def test_status_of_nothing(crosslift: Crosslift, own_home: Path) -> None:
+    """Nothing runs and nothing serves, which is no error; how to begin is told, and nothing is written."""
+    code, told, err = crosslift("status")
+    assert (code, err) == (0, "")
+    assert told.startswith(f"Home     {own_home}\nAirflow and MLflow do not run; `make up` starts them.\n")
+    assert "No model is registered yet; `crosslift run SCENARIO` registers one." in told
+    found = json.loads(crosslift("status", "--json")[1])
+    assert (found["runs"], found["airflow"], found["models"], found["last_runs"]) == (False, None, [], [])
     assert not own_home.exists()
 
 
@@ -238,12 +270,15 @@ def test_unexpected_error_and_no_place_for_its_trace(
 
 
 def test_interrupted(crosslift: Crosslift, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C ends with 130 and no trace."""
+    """Ctrl-C ends with 130, how to go on where there is something to go on with, and no trace."""
     monkeypatch.setattr(steps, "call_task", raiser(KeyboardInterrupt()))
     crosslift("step", "plan", "demo", "--run", "r")
     code, _, err = crosslift("step", "ingest", "demo", "--run", "r")
     assert code == 130
-    assert "Traceback" not in err
+    again = "The same command goes on from there: crosslift step ingest demo --run r\n"
+    assert err == f"crosslift: interrupted; every task has ended, and what was done is kept. {again}"
+    monkeypatch.setattr("pipeline.registry.lookup.list_models", raiser(KeyboardInterrupt()))
+    assert crosslift("models", "list") == (130, "", "crosslift: interrupted.\n")
 
 
 def test_clean(crosslift: Crosslift, own_home: Path) -> None:

@@ -119,6 +119,14 @@ def test_shared_users_have_shared_tastes_only_if_related(shops, unrelated):
     assert agreement(*unrelated) == pytest.approx(1.0, abs=0.15)
 
 
+def test_a_shop_that_has_not_opened(shops, tmp_path):
+    """Nothing happened there; its items, and all of the source, are as if it had."""
+    interactions, items = tables(tmp_path, opened=False)
+    assert items.equals(shops[1])
+    there = shops[0][shops[0]["domain"] == "grocer"].reset_index(drop=True)
+    assert interactions.reset_index(drop=True).equals(there)
+
+
 def test_the_unrelated_source_groups_words_otherwise(shops, unrelated):
     """The two taste words of a title belong together in the target, in the source only where it is related."""
 

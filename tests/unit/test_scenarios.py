@@ -18,7 +18,8 @@ from pipeline.runs.run import Run
 from pipeline.scenarios import apply_options, check_file, find_scenarios, json_schema, load_scenario, loader
 
 BUILT_IN = (
-    "demo", "cross_category", "cross_category_phones", "cold_start", "new_shop", "purchase_intent",
+    "demo", "cross_category", "cross_category_phones", "cold_start", "new_shop", "opening_day",
+    "purchase_intent",
     "purchase_intent_new",
 )  # fmt: skip
 MINIMAL: dict[str, Any] = {

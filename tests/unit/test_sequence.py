@@ -21,7 +21,8 @@ from pipeline.folders import Home
 from pipeline.results import AUDIT, BASELINE, VERDICT, StepResult, TrainFacts
 from pipeline.runs import graph as tasks
 from pipeline.runs import processes, sequence
-from pipeline.runs.processes import Task, end_tasks, log_file, start_task
+from pipeline.runs.processes import Outcome, Task, end_tasks, log_file, start_task
+from pipeline.runs.progress import Progress, keep_seconds, seconds_before, seconds_left
 from pipeline.runs.run import Run
 from pipeline.scenarios import apply_options, load_scenario
 from pipeline.steps import function_of
@@ -67,11 +68,18 @@ def test_what_goes_without_saying_is_left_out() -> None:
 
 
 DETAILS = "of a library\nwith details"
+Told = Progress | Outcome
 
 
 def stub(run: Run, step: str, lane: str) -> list[StepResult[Any]]:
     """Be any step: some lanes fail in their own way."""
     print("printed by a library")
+    logging.getLogger("a.library").info("what a library says")
+    if step == "ingest":
+        logging.getLogger("pipeline.steps.ingest").info("%s rows are read", 3)
+        logging.getLogger("pipeline.steps.ingest").debug("nobody wants to know")
+    if lane == "target_only":
+        logging.getLogger("pipeline.training").info("epoch %s of %s", 2, 5, extra={"epoch": 2, "epochs": 5})
     if lane == "ials":
         os.kill(os.getpid(), signal.SIGKILL)
     if lane == "joint":
@@ -114,9 +122,18 @@ def started(run_id: str) -> Run:
 def test_a_lane_that_dies_costs_only_itself(capfd: pytest.CaptureFixture[str]) -> None:
     """A lane that is killed, fails or vanishes is named with its reason; the others and the evaluation go on."""
     run = started("r")
-    told: list[str] = []
-    outcomes = sequence.run_graph(run, tasks.graph_of(run.scenario), stub, 3, lambda one: told.append(one.name))
-    assert told == [outcome.name for outcome in outcomes]
+    told: list[Told] = []
+    outcomes = sequence.run_graph(run, tasks.graph_of(run.scenario), stub, 3, told.append)
+    assert [one for one in told if isinstance(one, Outcome)] == outcomes
+    began = [one.name for one in told if isinstance(one, Progress) and not one.message]
+    assert sorted(began) == sorted(outcome.name for outcome in outcomes)
+    assert [one for one in told if isinstance(one, Progress) and one.message] == [
+        Progress(step="ingest", message="3 rows are read"),
+        Progress(step="finetune_target", lane="target_only", message="epoch 2 of 5", epoch=2, epochs=5),
+    ]
+    lines = log_file(run.home, "r", ("finetune_target", "target_only")).read_text()
+    assert "epoch 2 of 5" in lines
+    assert "of a library" not in lines
     failed = {outcome.lane: outcome.message for outcome in outcomes if outcome.state == "failed"}
     assert set(failed) == {"ials", "joint", "frozen", "ease"}
     assert failed["ials"].startswith("its process was killed (signal 9), most likely because memory ran out.")
@@ -142,11 +159,11 @@ def test_a_lane_that_dies_costs_only_itself(capfd: pytest.CaptureFixture[str]) -
 def test_a_step_that_all_need() -> None:
     """A refused table stops the run with the step's exit code; nothing after it starts."""
     run = started("refused")
-    told: list[str] = []
+    told: list[Told] = []
     with pytest.raises(sequence.StepFailedError, match="validate: a rule") as raised:
-        sequence.run_graph(run, tasks.graph_of(run.scenario), stub, 3, lambda one: told.append(one.name))
+        sequence.run_graph(run, tasks.graph_of(run.scenario), stub, 3, told.append)
     assert raised.value.exit_code == ExitCode.REFUSED
-    assert told == ["ingest", "validate"]
+    assert [one.name for one in told if isinstance(one, Outcome)] == ["ingest", "validate"]
 
 
 @pytest.mark.usefixtures("stubbed")
@@ -174,9 +191,39 @@ def test_what_ran_before_is_known() -> None:
     assert not sequence.ran_before(Run.start(run.home, "four", run.scenario, Options(seed=9)))
 
 
+@pytest.mark.usefixtures("stubbed")
+def test_what_tasks_took_is_known_the_next_time() -> None:
+    """Of the last run that computed a task, in the same scenario; what was reused or failed says nothing."""
+    assert seconds_before(started("first")) == {}
+    run = started("first")
+    sequence.run_graph(run, tasks.graph_of(run.scenario), stub, 3, lambda _: None)
+    found = seconds_before(started("second"))
+    lanes = {name for name in found if name.startswith("fit_baseline")}
+    assert {"ingest", "promote", "finetune_target target_only"} <= set(found)
+    assert lanes.isdisjoint({"fit_baseline ials", "fit_baseline ease+source"})
+    assert all(0 < seconds < PATIENCE for seconds in found.values())
+    keep_seconds(started("second"), {"ingest": 4000.0})
+    assert seconds_before(started("third")) == {**found, "ingest": 4000.0}
+    other = Run.start(run.home, "other", load_scenario("new_shop"), Options())
+    assert seconds_before(other) == {}
+
+
+def test_how_long_the_rest_takes() -> None:
+    """By hand: two lanes of 6 s and 2 s after 3 s, one process or two; what runs counts for what is left of it."""
+    graph: tasks.Graph = {("a", ""): (), ("b", "x"): (("a", ""),), ("b", "y"): (("a", ""),), ("c", ""): (("b", "x"),)}
+    before = {"a": 3.0, "b x": 6.0, "b y": 2.0, "c": 1.0}
+    assert seconds_left(graph, before, {}, set(graph), 1) == 3 + 6 + 2 + 1
+    assert seconds_left(graph, before, {}, set(graph), 2) == 3 + 6 + 1
+    after = set(graph) - {("a", "")}
+    assert seconds_left(graph, before, {("b", "x"): 2.0}, after, 2) == 4 + 1
+    assert seconds_left(graph, before, {("b", "x"): 99.0}, after, 2) == 2
+    assert seconds_left(graph, before, {}, set(), 2) == 0
+    assert seconds_left(graph, {"a": 3.0}, {}, after, 2) is None
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_is_left(own_home: Path, number: signal.Signals) -> None:
-    """Ctrl-C and a request to end give 130 and leave no child; where the command is killed, children end themselves."""
+    """Ctrl-C and a request to end give 130, say how to go on and leave no child; children of a killed one end too."""
     code = (
         "import sys\n"
         "from pipeline.cli import main\n"
@@ -191,13 +238,47 @@ def test_no_process_is_left(own_home: Path, number: signal.Signals) -> None:
         try:
             pid = int(wait_for((home.run("slow") / "child").read_text))
             process.send_signal(number)
+            process.send_signal(number)  # who is impatient ends no sooner, and leaves nothing behind either
             process.wait(PATIENCE)
         finally:
             process.kill()
         assert process.returncode == (-9 if number == signal.SIGKILL else 130)
         assert process.stderr is not None
-        assert "Traceback" not in process.stderr.read()
+        told = process.stderr.read()
+        assert "Traceback" not in told
+        assert told.count("The same command goes on from there: crosslift run demo --run-id slow\n") == (
+            0 if number == signal.SIGKILL else 1
+        )
     assert wait_for(lambda: "gone" if not alive(pid) else "")
+
+
+def test_a_terminals_interrupt_reaches_all_and_one_answers(own_home: Path) -> None:
+    """Ctrl-C goes to every process of the foreground, also to a task that is only starting: it prints no trace."""
+    code = (
+        "import pathlib, signal, sys, time\n"
+        "from pipeline.cli import main\n"
+        "if __name__ == '__main__': sys.exit(main())\n"
+        "deaf = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())\n"
+        f"pathlib.Path({str(begun := own_home.parent / 'begun')!r}).write_text('deaf' if deaf else 'hears')\n"
+        "time.sleep(60)\n"  # a task that takes long to start
+    )
+    (own_home.parent / "program.py").write_text(code)
+    command = [sys.executable, str(own_home.parent / "program.py"), "run", "demo", "--run-id", "starts"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            assert wait_for(begun.read_text) == "deaf"
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(PATIENCE)
+        finally:
+            process.kill()
+        assert process.stderr is not None
+        told = process.stderr.read()
+        assert process.returncode == 130, told
+        assert "Traceback" not in told
+        assert told.startswith("crosslift: interrupted; every task has ended")
 
 
 @pytest.mark.usefixtures("stubbed")

@@ -18,7 +18,8 @@ import psutil
 import pytest
 from rich.console import Console
 
-from pipeline.errors import UserError
+from pipeline.cli import status
+from pipeline.errors import ConfigError, UserError
 from pipeline.folders import Home
 from pipeline.local import __main__ as commands
 from pipeline.local import services, supervisor
@@ -210,6 +211,11 @@ def test_up_on_what_runs_tells_it(
     assert re.search(r"^api-server +runs since [-0-9: ]+$", again, re.MULTILINE)
     assert f"http://127.0.0.1:{stack.ports.airflow}  user admin" in again
     assert pids(stack)["api-server"] == before["api-server"]
+    seen = status._services(home)
+    assert (seen["runs"], seen["airflow"], seen["down"]) == (True, stack.ports.airflow_url, {})
+    assert f"user {seen['user']}, password {seen['password']}" in again
+    told(commands.down, home)
+    assert not status._services(home)["runs"]
 
 
 def test_a_failed_start_leaves_nothing(start: Starter, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,12 +271,40 @@ def test_a_demo_keeps_its_home_while_it_lives(
     assert not found.stack.is_lost()
 
 
-def test_a_port_that_is_named_later_is_refused(start: Starter, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What runs stays on its ports, and the message says on which."""
-    stack = start(Home(own_home), NAMES, Ports(8081, 5001), schedules=True)
-    monkeypatch.setenv("CROSSLIFT_MLFLOW_PORT", "5999")
-    with pytest.raises(UserError, match=rf"CROSSLIFT_MLFLOW_PORT: port 5999 was named.*on port {stack.ports.mlflow};"):
-        up_stack(Home(own_home))
+def test_what_is_set_otherwise_is_taken(
+    start: Starter, own_home: Path, monkeypatch: pytest.MonkeyPatch, until: Until, died: Died
+) -> None:
+    """Another folder, key or port starts all anew and is named, its value is not; the same settings change nothing."""
+    monkeypatch.setattr(commands, "wait_until_healthy", lambda stack: None)
+    monkeypatch.setenv("CROSSLIFT_KEY", "a key of the evening")
+    monkeypatch.delenv("CROSSLIFT_DATA", raising=False)
+    home = Home(own_home)
+    first = up_stack(home).stack
+    before = until(lambda: len(found := pids(first)) == len(NAMES) and found, "the start")
+    monkeypatch.setenv("SOMETHING_ELSE", "1")
+    assert up_stack(home).stack == first
+    monkeypatch.setenv("CROSSLIFT_DATA", "/data/shop")
+    monkeypatch.setenv("CROSSLIFT_KEY", "a key of the morning")
+    output = told(commands.up, home)
+    assert "Started anew, with another CROSSLIFT_DATA, CROSSLIFT_KEY; what ran of tasks is tried again.\n" in output
+    assert "a key of" not in output
+    second = recall(home)
+    assert second
+    assert second.ports == first.ports
+    assert all(died(pid) for pid in (*before.values(), first.supervisor.pid))
+    environment = psutil.Process(second.supervisor.pid).environ()
+    assert (environment["CROSSLIFT_DATA"], environment["CROSSLIFT_KEY"]) == ("/data/shop", "a key of the morning")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.listen()
+        monkeypatch.setenv("CROSSLIFT_MLFLOW_PORT", str(port))
+        with pytest.raises(ConfigError, match=rf"CROSSLIFT_MLFLOW_PORT: port {port} is taken by .* run on\."):
+            up_stack(home)
+        assert not second.is_lost()
+    found = up_stack(home)
+    assert (found.changed, found.stack.ports.mlflow) == (("CROSSLIFT_MLFLOW_PORT",), port)
+    assert up_stack(home).stack == found.stack
 
 
 def test_what_an_earlier_version_left_is_ended(own_home: Path, stranger: subprocess.Popen[bytes], died: Died) -> None:

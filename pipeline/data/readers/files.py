@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from pipeline.config.files import FORMATS, PACKED, Format, format_of
 from pipeline.errors import DataError
 from pipeline.folders import hash_file
+from pipeline.near import near_path
 
 _NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
@@ -160,7 +161,8 @@ def _in_folder(root: Path, folder: str) -> tuple[Path, ...]:
 def _checked(root: Path, name: str) -> Path:
     path = inside(root, name)
     if not path.exists():
-        raise DataError(f"{name}: there is no such file below {root}; check the path, or CROSSLIFT_DATA.")
+        told = f"{name}: there is no such file below {root}; check the path, or CROSSLIFT_DATA."
+        raise DataError(f"{told}{near_path(path)}")
     if not path.is_file():
         raise DataError(f"{name}: expected an ordinary file.")
     return path
