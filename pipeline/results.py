@@ -47,6 +47,16 @@ class Cost(BaseModel):
     peak_mebibytes: float
 
 
+class Estimate(BaseModel):
+    """A metric, or a difference of two, with its interval."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: float
+    low: float
+    high: float
+
+
 class Finding(Facts):
     """Something that a person should know before believing a result: a rule's name, where, what, and what to do."""
 

@@ -7,21 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+
+from pipeline.results import Estimate
+
+__all__ = ["Estimate", "FloatArray", "estimate", "holm", "p_value", "undefined"]
 
 FloatArray = NDArray[np.float64]
 
 _DIGITS = 10  # of what is published, so that the last bits of a sum do not matter
-
-
-class Estimate(BaseModel):
-    """A metric, or a difference of two, with its interval."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    value: float
-    low: float
-    high: float
 
 
 def estimate(value: float, drawn_R: FloatArray, level: float) -> Estimate:

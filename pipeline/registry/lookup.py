@@ -81,6 +81,11 @@ def model_name(scenario: Scenario) -> str:
     return f"{_PREFIX}{scenario.name}.share_{percent}"
 
 
+def experiment_name(scenario: Scenario) -> str:
+    """`crosslift/<scenario>`: the MLflow experiment of all runs of a scenario."""
+    return f"crosslift/{scenario.name}"
+
+
 def find_champion(home: Home, name: str) -> Champion | None:
     """Find what serves under a registered name as it lies in the store, or None while nothing does.
 
