@@ -197,9 +197,11 @@ class Outcome(Facts):
 
 
 class PromoteFacts(Outcome):
-    """The outcome, and the gate's verdict."""
+    """The outcome, the gate's verdict, and where MLflow tells of it."""
 
     verdict: str
+    logged: str = ""  # id of the run's parent run in MLflow
+    repeats: str = ""  # the earlier run that was logged there, where nothing has changed since; empty: this one was
 
 
 INGEST = Step("ingest", IngestFacts)

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from pipeline.evaluation.bootstrap import Estimate, estimate
 from pipeline.evaluation.contrast import Compared
 from pipeline.evaluation.hearing import ChampionScores, Court, Hearing, Lane, Word
 from pipeline.evaluation.reasons import why
 from pipeline.evaluation.statistics import Scores
-from pipeline.evaluation.terms import TARGET_ONLY, Terms
+from pipeline.evaluation.terms import CHAMPION, TARGET_ONLY, Terms
 
 
 class Incumbent(BaseModel):
@@ -19,6 +20,7 @@ class Incumbent(BaseModel):
     version: int
     package: str
     new_rows: int | None  # test rows without marks that were none on its night; None: that is not at hand
+    scored: Estimate | None = None  # the gated metric on rows that it did not learn from; None: they do not tell
 
 
 class Verdict(BaseModel):
@@ -85,12 +87,15 @@ def decide(terms: Terms, lanes: Sequence[Lane], test: Scores, champion: Champion
         creep=round(chosen.creep, 10) if chosen else 0.0, metric=terms.metric, level=terms.level, units=test.units,
         positives=test.positives, reason=why(terms, heard, renewed, lane), comparisons=heard.comparisons,
         renewal=renewed.comparisons if renewed else (), approvable=unlabelled and heard.word == "undecided",
-        champion=_incumbent(champion) if champion else None,
+        champion=_incumbent(court, champion) if champion else None,
     )  # fmt: skip
 
 
-def _incumbent(champion: ChampionScores) -> Incumbent:
-    return Incumbent(version=champion.version, package=champion.package, new_rows=champion.new_rows)
+def _incumbent(court: Court, champion: ChampionScores) -> Incumbent:
+    rows, sign, scored = court.drawn_beside, court.terms.sign, None
+    if rows.tells:
+        scored = estimate(sign * rows.value[CHAMPION], sign * rows.drawn[CHAMPION], court.terms.level)
+    return Incumbent(version=champion.version, package=champion.package, new_rows=champion.new_rows, scored=scored)
 
 
 def _safe(court: Court, heard: Hearing) -> str | None:

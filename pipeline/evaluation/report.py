@@ -77,12 +77,12 @@ def write_report(folder: Path, report: Report, words: Words) -> None:
 def render_html(report: Report, words: Words) -> str:
     """Render the page: style and figures inside, every value escaped, nothing loaded from anywhere."""
     drawn = {name: Markup(svg) for name, svg in _figures(report, words).items()}  # noqa: S704  built as a tree, escaped there
-    return _environment(words).get_template("report.html").render(**_context(report, words), figures=drawn)
+    return environment(words).get_template("report.html").render(**_context(report, words), figures=drawn)
 
 
 def render_markdown(report: Report, words: Words) -> str:
     """Render the same tables as Markdown."""
-    return _environment(words).get_template("report_markdown.html").render(**_context(report, words))
+    return environment(words).get_template("report_markdown.html").render(**_context(report, words))
 
 
 def lane_rows(report: Report) -> list[LaneRow]:
@@ -244,7 +244,7 @@ def _curve(report: Report, words: Words) -> str:
 _NOTHING = Estimate(value=0.0, low=0.0, high=0.0)
 
 
-def _environment(words: Words) -> Environment:
+def environment(words: Words) -> Environment:
     """Make templates that write numbers in the words of the label kind."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
