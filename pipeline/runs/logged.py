@@ -33,14 +33,16 @@ if TYPE_CHECKING:
     from pipeline.registry.replay import DataLog, RunLog, StepLog
 
 
-def run_log(run: Run, final: StepResult[VerdictFacts]) -> "RunLog":
-    """Describe the run with the verdict that counts; what became of it is told when it is known."""
+def run_log(run: Run, final: StepResult[VerdictFacts], night: str) -> "RunLog":
+    """Describe the run with the verdict that counts; what became of it is told when it is known.
+
+    `night` is what `night_key` names.
+    """
     from pipeline.registry.lookup import experiment_name, model_name
     from pipeline.registry.nights import METRIC, MODEL
     from pipeline.registry.replay import RunLog
 
     scenario, model, docs = run.scenario, model_name(run.scenario), run.result(VALIDATE)
-    night = night_key(run, final)
     return RunLog(
         experiment=experiment_name(scenario),
         name=f"{model.removeprefix('crosslift.')} {night_of(run)}",
@@ -67,10 +69,15 @@ def run_log(run: Run, final: StepResult[VerdictFacts]) -> "RunLog":
     )  # fmt: skip
 
 
-def night_key(run: Run, final: StepResult[VerdictFacts]) -> str:
-    """Name what a run says, whenever it ran: two nights of one scenario with equal results are one."""
+def night_key(run: Run, final: StepResult[VerdictFacts], unjudged: str) -> str:
+    """Name what a run says, whenever it ran: two nights of one scenario with equal results are one.
+
+    The run's own verdict is meant; whether it was made again hangs on what serves, which is looked at beside this. What
+    kept it from being made, or from being made with the champion, counts.
+    """
     lanes = {lane: result.manifest for lane, result in lanes_of(run).items()}
-    return digest([run.scenario.model_dump(mode="json"), run.may_promote, final.manifest, lanes])[:32]
+    own, hindered = run.result(VERDICT).manifest, [final.facts.unreadable, unjudged]
+    return digest([run.scenario.model_dump(mode="json"), run.may_promote, own, hindered, lanes])[:32]
 
 
 def night_of(run: Run) -> str:

@@ -62,13 +62,13 @@ def promote(run: Run) -> StepResult[PromoteFacts]:
         final, unjudged = registry.judged_by_now(judged, packages, unreadable)
         packages = {lane: packages.get(lane) or packaged(run, lane) for lane in _lanes(final)}
         before = registry.serving.version if registry.serving else None
-        night = night_key(run, final)
+        night = night_key(run, final, unjudged)
         earlier = find_repeated(client, run.home, experiment_name(run.scenario), night, before)
-        logged = earlier or log_run(client, run.home, run_log(run, final))
+        logged = earlier or log_run(client, run.home, run_log(run, final, night))
         versions, changed = registry.register(final, packages, logged, again=earlier is not None)
         outcome = registry.conclude(final, versions, unjudged)
         if earlier and outcome.serving != before:  # a person has opened the way since
-            earlier, logged = None, log_run(client, run.home, run_log(run, final))
+            earlier, logged = None, log_run(client, run.home, run_log(run, final, night))
         repeats = earlier.run_id if earlier and earlier.run_id != run.run_id else ""
         if repeats:
             told = f"{outcome.reason} All is as it was at the end of run {repeats}, of which MLflow tells."
