@@ -218,10 +218,12 @@ class Outcome(Facts):
 
 
 class PromoteFacts(Outcome):
-    """The outcome, the gate's verdict, and the id of the run in MLflow."""
+    """The outcome, the gate's verdict, and where MLflow tells of it."""
 
     verdict: str
-    mlflow_run: str = ""  # an earlier version noted none
+    logged: str = ""  # id of the run's parent run in MLflow; an earlier version noted none
+    experiment: str = ""  # id of its experiment
+    repeats: str = ""  # the earlier run that was logged there, where nothing has changed since; empty: this one was
 
 
 INGEST = Step("ingest", IngestFacts)

@@ -8,9 +8,10 @@ from airflow.sdk import BaseOperatorLink
 
 from pipeline.airflow.names import page_of, run_of
 from pipeline.errors import CrossliftError
+from pipeline.registry.pages import TITLES, pages
+from pipeline.results import PROMOTE
 from pipeline.runs.ending import origin_of
 from pipeline.runs.graph import Node
-from pipeline.runs.pages import TITLES, pages
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -39,7 +40,7 @@ class Page(BaseOperatorLink):  # type: ignore[misc]
     """To a page of the run in MLflow; no button where MLflow has no address.
 
     Args:
-        title: Which one, see `pipeline.runs.pages`.
+        title: Which one, see `pipeline.registry.pages`.
     """
 
     title: str
@@ -58,9 +59,10 @@ class Page(BaseOperatorLink):  # type: ignore[misc]
         """Address of the page."""
         del operator
         try:
-            return pages(run_of(ti_key.dag_id, ti_key.run_id)).get(self.title, "")
+            facts = run_of(ti_key.dag_id, ti_key.run_id).result(PROMOTE).facts
         except CrossliftError:
             return ""
+        return pages(facts.experiment, facts.logged, facts.model, facts.version).get(self.title, "")
 
 
 PAGES = tuple(Page(title) for title in TITLES)

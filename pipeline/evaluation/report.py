@@ -151,12 +151,12 @@ def render_html(report: Report, words: Words) -> str:
     from pipeline.evaluation.report_figures import draw
 
     drawn = {name: Markup(svg) for name, svg in draw(report, words).items()}  # noqa: S704  built as a tree, escaped there
-    return _environment(words).get_template("report.html").render(**_context(report, words), figures=drawn)
+    return environment(words).get_template("report.html").render(**_context(report, words), figures=drawn)
 
 
 def render_markdown(report: Report, words: Words) -> str:
     """Render the same tables as Markdown."""
-    return _environment(words).get_template("report_markdown.html").render(**_context(report, words))
+    return environment(words).get_template("report_markdown.html").render(**_context(report, words))
 
 
 def lane_rows(report: Report) -> list[LaneRow]:
@@ -226,7 +226,7 @@ def _context(report: Report, words: Words) -> dict[str, object]:
     }
 
 
-def _environment(words: Words) -> Environment:
+def environment(words: Words) -> Environment:
     """Make templates that write numbers in the words of the label kind."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.folders import Home, vanish
 from pipeline.registry.files import model_files
-from pipeline.registry.lookup import list_models, show_model
+from pipeline.registry.lookup import list_models, made_of, shortened, show_model
 from pipeline.registry.promote import CHAMPION
 from pipeline.registry.tracking import connect, reached, store_exists
 
@@ -43,7 +43,7 @@ def held_versions(
         if scenario and model.name.removeprefix("crosslift.").partition(".share_")[0] != scenario:
             continue
         for version in show_model(home, model.name).versions:
-            made = {value for key, value in version.tags.items() if key.startswith("data.")} & set(manifests)
+            made = made_of(version.tags) & {shortened(manifest) for manifest in manifests}
             if not made and version.tags.get("run_id") not in runs:
                 with reached(client.tracking_uri):
                     found = client.get_model_version(model.name, str(version.version))

@@ -17,6 +17,7 @@ from pipeline.registry.tracking import connect, reached, store_exists
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+DATA = "data"  # tag of a version: the data that made it, see `made_of`
 _PREFIX = "crosslift."
 _DAY = 24 * 60 * 60
 
@@ -84,6 +85,17 @@ def model_name(scenario: Scenario) -> str:
 def experiment_name(scenario: Scenario) -> str:
     """`crosslift/<scenario>`: the MLflow experiment of all runs of a scenario."""
     return f"crosslift/{scenario.name}"
+
+
+def made_of(tags: Mapping[str, str]) -> set[str]:
+    """Find which folders of data made a version: the shortened hashes of their manifests."""
+    older = {shortened(value) for key, value in tags.items() if key.startswith(f"{DATA}.")}  # one tag each
+    return older or set(tags.get(DATA, "").split())
+
+
+def shortened(manifest: str) -> str:
+    """Shorten the hash of a manifest to what tells folders apart."""
+    return manifest[:16]
 
 
 def find_champion(home: Home, name: str) -> Champion | None:

@@ -10,7 +10,8 @@ from pipeline.errors import CrossliftError, StorageError
 from pipeline.folders import MANIFEST, Home, hash_file, manifest_hash
 from pipeline.integrity import DAMAGED, damage
 from pipeline.registry.files import PACKAGE, model_files, package_of
-from pipeline.registry.promote import Save, prove, save_model
+from pipeline.registry.promote import prove
+from pipeline.registry.register import Save, save_model
 from pipeline.registry.tracking import reached
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 OUTCOME, OUTCOME_REASON = "outcome", "outcome_reason"
+LONGEST = 5000  # characters that MLflow keeps of a description
 
 
 def tell_version(client: "MlflowClient", name: str, version: int, outcome: str, reason: str) -> None:
-    """Put the outcome into a version's tags, and verdict and outcome into its description.
+    """Put the outcome into a version's tags, and verdict and outcome into its description; its card stays below them.
 
     Of all versions only the champion is called `promoted`: whoever takes it out of service says so here.
     """
@@ -20,7 +21,8 @@ def tell_version(client: "MlflowClient", name: str, version: int, outcome: str, 
         if found.tags.get(key) != value:
             client.set_model_version_tag(name, str(version), key, value)
     verdict = f"{found.tags.get('verdict', 'none')}. {found.tags.get('reason', '')}"
-    text = told(verdict, f"{outcome}. {reason}")
+    _, heading, card = (found.description or "").partition("\n\n#")
+    text = f"{told(verdict, f'{outcome}. {reason}')}{heading}{card}"[:LONGEST]
     if found.description != text:
         client.update_model_version(name, str(version), text)
 
@@ -33,8 +35,9 @@ def tell_run(client: "MlflowClient", run_id: str, tags: Mapping[str, str], pages
         return
     for page in pages:
         client.log_artifact(run_id, str(page))
-    for key, value in changed.items():
-        client.set_tag(run_id, key, value)
+    from mlflow.entities import RunTag
+
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in changed.items()])
 
 
 def told(verdict: str, outcome: str) -> str:

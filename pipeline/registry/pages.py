@@ -1,21 +1,32 @@
-"""Addresses of MLflow's own pages, for people to follow."""
+"""Where a browser finds what a run left in MLflow."""
 
-from typing import TYPE_CHECKING
+import os
 from urllib.parse import quote, urlsplit
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+TITLES = MLFLOW_RUN, REPORT, DATA_DOCS, VERSION = ("MLflow run", "Report", "Data Docs", "Registered version")
+_KIND = "?workflowType=machine_learning"  # else MLflow shows a page about prompts
 
 
-def pages(client: "MlflowClient", run_id: str, model: str, version: int) -> dict[str, str]:
-    """The addresses of a run and of a version; none where the store is no server, whose address names no password."""
-    parts = urlsplit(client.tracking_uri)
-    if parts.scheme not in ("http", "https"):
+def mlflow_address() -> str:
+    """Address of MLflow's pages: CROSSLIFT_MLFLOW_URL, else the tracking server, without a password; empty: none.
+
+    They differ where a browser reaches the server by another name than the tasks do.
+    """
+    for variable in ("CROSSLIFT_MLFLOW_URL", "MLFLOW_TRACKING_URI"):
+        parts = urlsplit(os.environ.get(variable, ""))
+        if parts.scheme in ("http", "https"):
+            return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+    return ""
+
+
+def pages(experiment: str, run_id: str, model: str, version: int) -> dict[str, str]:
+    """Addresses by title of a run in MLflow, of its pages, and of a version; none where MLflow has no address."""
+    if not (server := mlflow_address()) or not experiment:
         return {}
-    host = parts.netloc.rpartition("@")[2]
-    server = f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
-    experiment = client.get_run(run_id).info.experiment_id
+    run = f"{server}/#/experiments/{experiment}/runs/{run_id}"
     return {
-        "mlflow_run": f"{server}/#/experiments/{experiment}/runs/{run_id}",
-        "mlflow_version": f"{server}/#/models/{quote(model, safe='')}/versions/{version}",
+        MLFLOW_RUN: f"{run}{_KIND}",
+        REPORT: f"{run}/artifacts/report.html{_KIND}",
+        DATA_DOCS: f"{run}/artifacts/data_docs/index.html{_KIND}",
+        VERSION: f"{server}/#/models/{quote(model, safe='')}/versions/{version}",
     }

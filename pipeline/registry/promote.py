@@ -1,26 +1,21 @@
-"""Registering a candidate and moving the aliases; every part can be repeated after a crash, and nothing is deleted."""
+"""Moving the aliases of a registered model; every part can be repeated after a crash, and nothing is deleted."""
 
 import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.errors import CrossliftError
 from pipeline.folders import Home
 from pipeline.registry import verify
 from pipeline.registry.files import PACKAGE, model_files
 from pipeline.registry.outcome import tell_version
-from pipeline.registry.tracking import experiment_id, reached
+from pipeline.registry.tracking import reached
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
@@ -31,21 +26,6 @@ RECIPE = "recipe"  # the lane with its settings: the gate lets a recipe renew it
 CREEP = "creep"  # what may have been lost since the last promotion as better: the gate lets it grow no further
 TRIAL, NO_TRIAL = "trial", "none"  # how the options of the run differed from the scenario's
 VERIFY_SECONDS = 600
-
-Save = Callable[[Path, Path, Any], None]  # (package, folder to write, mlflow.models.Model)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A package that is to be registered."""
-
-    name: str  # of the registered model
-    package: Path
-    identity: str
-    tags: Mapping[str, str]
-    experiment: str
-    run_id: str  # the MLflow run that it came from
-    task: str  # its name
 
 
 @dataclass(frozen=True)
@@ -72,41 +52,6 @@ def find_version(client: "MlflowClient", name: str, identity: str) -> "ModelVers
     """Find the version that was registered from a package, or None."""
     found = client.search_model_versions(f"name = '{name}' AND tags.`{PACKAGE}` = '{identity}'", max_results=1)
     return client.get_model_version(name, found[0].version) if found else None
-
-
-def register(client: "MlflowClient", home: Home, candidate: Candidate, save: Save) -> tuple[int, bool]:
-    """Find the version of a candidate, or register it.
-
-    Tags that say something else than before are replaced, unless the version serves: what was said when it was promoted
-    stays. A trial says nothing new of a version that another run registered.
-
-    Returns:
-        The version, and whether it is new.
-
-    Raises:
-        StorageError: the store cannot be reached.
-    """
-    with reached(client.tracking_uri):
-        version = find_version(client, candidate.name, candidate.identity)
-        if version is not None:
-            tried = candidate.tags.get(TRIAL) != NO_TRIAL and version.tags.get(TRIAL) == NO_TRIAL
-            if not tried and aliases(client, candidate.name).get(CHAMPION) != int(version.version):
-                changed = {key: value for key, value in candidate.tags.items() if version.tags.get(key) != value}
-                for key, value in changed.items():
-                    client.set_model_version_tag(candidate.name, version.version, key, value)
-            return int(version.version), False
-        model_id = _logged_model(client, home, candidate, save)
-        _ensure_model(client, candidate.name)
-        with _default_store(client):
-            made = client.create_model_version(
-                candidate.name,
-                source=f"models:/{model_id}",
-                run_id=candidate.run_id,
-                tags={PACKAGE: candidate.identity, **candidate.tags},
-                description=candidate.tags.get("reason"),
-                model_id=model_id,
-            )
-        return int(made.version), True
 
 
 def aliases(client: "MlflowClient", name: str) -> dict[str, int]:
@@ -233,65 +178,3 @@ def prove(client: "MlflowClient", home: Home, uri: str, identity: str) -> None:
     if done.returncode != 0:
         last = "\n".join(done.stderr.strip().splitlines()[-5:])
         raise CrossliftError(f"a fresh process could not serve it as it was logged: {last}")
-
-
-def _logged_model(client: "MlflowClient", home: Home, candidate: Candidate, save: Save) -> str:
-    """Find or make the MLflow model with the package; one that a crash left unregistered is taken up again."""
-    from mlflow.entities import LoggedModelStatus
-
-    experiment = experiment_id(client, home, candidate.experiment)
-    found = client.search_logged_models([experiment], filter_string=f"tags.`{PACKAGE}` = '{candidate.identity}'")
-    for model in found:
-        if model.status == LoggedModelStatus.READY:
-            return str(model.model_id)
-    model = client.create_logged_model(
-        experiment,
-        name=candidate.tags.get("lane", "model").replace("+", "_and_"),
-        source_run_id=candidate.run_id,
-        tags={PACKAGE: candidate.identity},
-        model_type=candidate.task,
-    )
-    with tempfile.TemporaryDirectory(prefix=".model-", dir=home.mlflow) as temporary:
-        folder = Path(temporary) / "model"
-        save_model(model, candidate.package, folder, save)
-        client.log_model_artifacts(model.model_id, str(folder))
-    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-    return str(model.model_id)
-
-
-def save_model(model: "LoggedModel", package: Path, folder: Path, save: Save) -> None:
-    """Write the MLflow model folder of a package under the identity that MLflow gave the model."""
-    from mlflow.models import Model
-
-    identity = Model(
-        artifact_path=model.artifact_location,
-        model_id=model.model_id,
-        model_uuid=model.model_id,
-        run_id=model.source_run_id,
-    )
-    save(package, folder, identity)
-
-
-@contextmanager
-def _default_store(client: "MlflowClient") -> Iterator[None]:
-    """Name the store in the environment: the local registry looks `models:/` up there, whatever its client was told."""
-    before = os.environ.get("MLFLOW_TRACKING_URI")
-    os.environ["MLFLOW_TRACKING_URI"] = client.tracking_uri
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["MLFLOW_TRACKING_URI"]
-        else:
-            os.environ["MLFLOW_TRACKING_URI"] = before
-
-
-def _ensure_model(client: "MlflowClient", name: str) -> None:
-    if not client.search_registered_models(f"name = '{name}'", max_results=1):
-        from mlflow.exceptions import MlflowException
-
-        try:
-            client.create_registered_model(name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was first
-                raise

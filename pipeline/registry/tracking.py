@@ -1,14 +1,12 @@
-"""The MLflow store: connecting to it, and replaying what a run wrote to local files, once."""
+"""The MLflow store: connecting to it, and the experiment of a scenario."""
 
 import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.errors import StorageError
 from pipeline.folders import Home, exclusive, storage_errors
@@ -16,12 +14,9 @@ from pipeline.registry import store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Run
 
-FINGERPRINT = "crosslift.fingerprint"
-_LOGGED = "crosslift.logged"  # set last: a run without it is completed by the next try
-_LANE = "crosslift.lane"
-_BATCH = 900  # MLflow takes up to 1000 metrics at a time
+# What a page of MLflow opens on: runs, and not the traces of prompts.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 
 
 def store_uri(home: Home) -> str:
@@ -92,130 +87,16 @@ def experiment_id(client: "MlflowClient", home: Home, name: str) -> str:
     from mlflow.exceptions import MlflowException
 
     if found := client.get_experiment_by_name(name):
+        for key, value in _KIND.items() - found.tags.items():
+            client.set_experiment_tag(found.experiment_id, key, value)
         return str(found.experiment_id)
     local = client.tracking_uri.startswith("sqlite:")
     try:
-        return str(client.create_experiment(name, (home.mlflow / "artifacts").as_uri() if local else None))
+        return str(client.create_experiment(name, (home.mlflow / "artifacts").as_uri() if local else None, _KIND))
     except MlflowException:
         if found := client.get_experiment_by_name(name):  # another process was first
             return str(found.experiment_id)
         raise
-
-
-@dataclass(frozen=True)
-class LaneLog:
-    """What is logged of one strategy or baseline. `curves` is a CSV of epoch, step, key, value."""
-
-    name: str
-    params: Mapping[str, Any]
-    metrics: Mapping[str, float]
-    finished: float  # seconds since 1970
-    seconds: float
-    curves: Path | None = None
-
-
-@dataclass(frozen=True)
-class RunLog:
-    """What is logged of one pipeline run; equal fingerprints are logged once."""
-
-    experiment: str
-    run_id: str
-    fingerprint: str
-    params: Mapping[str, Any]
-    tags: Mapping[str, str]
-    metrics: Mapping[str, float]
-    artifacts: tuple[Path, ...]
-    lanes: tuple[LaneLog, ...] = field(default=())
-
-
-def log_run(client: "MlflowClient", home: Home, log: RunLog) -> str:
-    """Replay a run into MLflow: a parent run with the pages, and a nested run for each lane.
-
-    A second call with the same fingerprint logs nothing; one after a crash completes what was begun. Runs are ended
-    before anything is logged to them, so that a crash leaves none RUNNING.
-
-    Returns:
-        The id of the parent run.
-
-    Raises:
-        StorageError: the store cannot be reached.
-    """
-    with reached(client.tracking_uri):
-        experiment = experiment_id(client, home, log.experiment)
-        ended = max((lane.finished for lane in log.lanes), default=0.0)
-        began = min((lane.finished - lane.seconds for lane in log.lanes), default=ended)
-        parent = _find(client, experiment, f"tags.`{FINGERPRINT}` = '{log.fingerprint}'")
-        if parent is not None and parent.data.tags.get(_LOGGED):
-            return str(parent.info.run_id)
-        tags = {FINGERPRINT: log.fingerprint, "crosslift.run_id": log.run_id, **log.tags}
-        if parent is None:
-            parent = _create(client, experiment, log.run_id, tags, (began, ended))
-        _end(client, parent, ended)
-        _log(client, parent, log.params, log.metrics, ended)
-        for lane in log.lanes:
-            _log_lane(client, experiment, parent, lane)
-        for path in log.artifacts:
-            client.log_artifact(parent.info.run_id, str(path))
-        client.set_tag(parent.info.run_id, _LOGGED, "true")
-    return str(parent.info.run_id)
-
-
-def _log_lane(client: "MlflowClient", experiment: str, parent: "Run", lane: LaneLog) -> None:
-    nested = {"mlflow.parentRunId": parent.info.run_id, _LANE: lane.name}
-    child = _find(client, experiment, " AND ".join(f"tags.`{key}` = '{value}'" for key, value in nested.items()))
-    if child is not None and child.data.tags.get(_LOGGED):
-        return
-    if child is None:
-        child = _create(client, experiment, lane.name, nested, (lane.finished - lane.seconds, lane.finished))
-    _end(client, child, lane.finished)
-    _log(client, child, lane.params, lane.metrics, lane.finished)
-    curve = _curve(lane)
-    for first in range(0, len(curve), _BATCH):
-        client.log_batch(child.info.run_id, metrics=curve[first : first + _BATCH])
-    client.set_tag(child.info.run_id, _LOGGED, "true")
-
-
-def _create(
-    client: "MlflowClient", experiment: str, name: str, tags: Mapping[str, str], span: tuple[float, float]
-) -> "Run":
-    return client.create_run(experiment, start_time=int(span[0] * 1000), tags=dict(tags), run_name=name)
-
-
-def _end(client: "MlflowClient", run: "Run", ended: float) -> None:
-    client.set_terminated(run.info.run_id, "FINISHED", end_time=int(ended * 1000))
-
-
-def _log(
-    client: "MlflowClient", run: "Run", params: Mapping[str, Any], metrics: Mapping[str, float], when: float
-) -> None:
-    """Log in one batch; the time is the step's, so that a repeat writes the same rows."""
-    from mlflow.entities import Metric, Param
-
-    client.log_batch(
-        run.info.run_id,
-        metrics=[Metric(metric_key(key), float(value), int(when * 1000), 0) for key, value in metrics.items()],
-        params=[Param(metric_key(key), str(value)[:6000]) for key, value in params.items()],
-    )
-
-
-def _curve(lane: LaneLog) -> "list[Metric]":
-    import pandas as pd
-    from mlflow.entities import Metric
-
-    if lane.curves is None:
-        return []
-    frame = pd.read_csv(lane.curves).dropna(subset=["value"])
-    when = int(lane.finished * 1000)
-    keys = frame["key"].astype(str).map(metric_key)
-    return [
-        Metric(key, value, when, step)
-        for key, value, step in zip(keys, frame["value"].astype(float), frame["step"].astype(int), strict=True)
-    ]
-
-
-def _find(client: "MlflowClient", experiment: str, where: str) -> "Run | None":
-    found = client.search_runs([experiment], where, max_results=1)
-    return found[0] if found else None
 
 
 def metric_key(name: str) -> str:

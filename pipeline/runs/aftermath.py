@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from pipeline.registry.nights import Night
+    from pipeline.registry.replay import Logged
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Aftermath:
     nights: tuple["Night", ...] = ()
 
 
-def aftermath(run: Run, client: "MlflowClient", logged: str, outcome: Outcome) -> Aftermath:
+def aftermath(run: Run, client: "MlflowClient", logged: "Logged", outcome: Outcome) -> Aftermath:
     """Ask MLflow for the nights before the one that it logged as `logged`, which need not be this very run.
 
     Nights that came later are left out, so that a run that is repeated finds its report again.
@@ -31,12 +32,13 @@ def aftermath(run: Run, client: "MlflowClient", logged: str, outcome: Outcome) -
         StorageError: the store cannot be reached.
     """
     from pipeline.registry.nights import nights
-    from pipeline.registry.pages import pages
+    from pipeline.registry.pages import MLFLOW_RUN, VERSION, pages
     from pipeline.registry.tracking import reached
 
     with reached(client.tracking_uri):
-        own = client.get_run(logged)
-        links = pages(client, logged, outcome.model, outcome.version)
-    name, ended = own.data.tags["crosslift.run_id"], (own.info.end_time or 0) / 1000
-    before = [night for night in nights(run.home, run.scenario) if night.run_id != name and night.ended <= ended]
+        ended = (client.get_run(logged.parent).info.end_time or 0) / 1000
+    found = pages(logged.experiment, logged.parent, outcome.model, outcome.version)
+    links = {key: found[title] for key, title in (("mlflow_run", MLFLOW_RUN), ("mlflow_version", VERSION)) if found}
+    earlier = nights(run.home, run.scenario)
+    before = [night for night in earlier if night.run_id != logged.run_id and night.ended <= ended]
     return Aftermath(outcome, links, tuple(before))

@@ -85,14 +85,14 @@ def remove(home: Home, found: Iterable[Unneeded]) -> None:
 
 def _aliased(home: Home) -> tuple[set[str], set[tuple[str, str]]]:
     """Values of the tags of all versions that an alias names, and (model, version) of these."""
-    from pipeline.registry.lookup import list_models, show_model
+    from pipeline.registry.lookup import list_models, made_of, show_model
 
     tags: set[str] = set()
     copies: set[tuple[str, str]] = set()
     for model in list_models(home):
         for version in show_model(home, model.name).versions:
             if version.aliases:
-                tags |= set(version.tags.values())
+                tags |= set(version.tags.values()) | made_of(version.tags)
                 copies.add((model.name, str(version.version)))
     return tags, copies
 
@@ -117,8 +117,13 @@ def _folders(run: Path) -> Iterator[str]:
 
 
 def _tagged(folder: Path, tags: set[str]) -> bool:
+    from pipeline.registry.lookup import shortened
+
     try:
-        return (folder / MANIFEST).exists() and folder.suffix != DAMAGED and manifest_hash(folder) in tags
+        if not (folder / MANIFEST).exists() or folder.suffix == DAMAGED:
+            return False
+        manifest = manifest_hash(folder)
+        return manifest in tags or shortened(manifest) in tags
     except StorageError:
         return False  # damaged, so of no use to anybody
 

@@ -7,6 +7,7 @@ from textwrap import wrap
 from typing import Any
 
 from pipeline.folders import META, read_json
+from pipeline.registry.pages import pages
 from pipeline.results import (
     ADAPT,
     AUDIT,
@@ -35,7 +36,6 @@ from pipeline.results import (
     ValidateFacts,
     VerdictFacts,
 )
-from pipeline.runs.pages import pages
 from pipeline.runs.run import Run
 from pipeline.tasks.words import words_of
 
@@ -142,10 +142,11 @@ def _package(_run: Run, facts: PackageFacts) -> Iterator[str]:
     yield f"{facts.lane}, as it is registered and served"
 
 
-def _promote(run: Run, facts: PromoteFacts) -> Iterator[str]:
+def _promote(_run: Run, facts: PromoteFacts) -> Iterator[str]:
     yield f"outcome: {facts.outcome}. {facts.reason}"
     yield f"{facts.model} version {facts.version} ({facts.lane}), {facts.alias or 'no alias'}; {_serving(facts)}"
-    yield from (f"{title}: {address}" for title, address in pages(run).items())
+    found = pages(facts.experiment, facts.logged, facts.model, facts.version)
+    yield from (f"{title}: {address}" for title, address in found.items())
 
 
 def _serving(facts: PromoteFacts) -> str:

@@ -9,8 +9,9 @@ from pipeline.folders import digest, exclusive, read_json
 from pipeline.results import PROMOTE, VERDICT, Outcome, PackageFacts, PromoteFacts, StepResult, VerdictFacts
 from pipeline.runs.aftermath import aftermath
 from pipeline.runs.champion import serving
-from pipeline.runs.logged import candidate_of, run_log, run_tags
+from pipeline.runs.logged import night_key, run_log, run_tags
 from pipeline.runs.reference import keep_reference
+from pipeline.runs.registered import candidate_of
 from pipeline.runs.run import Run
 from pipeline.runs.telling import tell
 from pipeline.steps.judging import judge_again
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from pipeline.registry.promote import Serving
+    from pipeline.registry.replay import Logged
 
 # By lane: the candidate, then what stands in for it, if anything does.
 Packages = Mapping[str, StepResult[PackageFacts]]
@@ -32,7 +34,8 @@ def promote(run: Run) -> StepResult[PromoteFacts]:
     The candidate is registered whatever the verdict says, so that a rejected one can be looked up with its reason. If
     what serves by now is not what the verdict was made against, the candidate is judged again before anything moves;
     the lock is that of every command that moves an alias. All registry work is looked up before it is done: a repeat,
-    also after a crash, ends in the same state. The manifest of the result is the package's.
+    also after a crash, ends in the same state. A night that says what an earlier one said is not logged again while
+    the version serves that served at its end. The manifest of the result is the package's.
 
     Returns:
         Facts: verdict, and all of `Outcome`, with which the report is published again.
@@ -48,9 +51,10 @@ def promote(run: Run) -> StepResult[PromoteFacts]:
     champion = serving(run)  # what is damaged is put back first, perhaps from one of these packages
     unreadable = champion.version if champion and champion.damage else None
 
-    from pipeline.registry.lookup import model_name
+    from pipeline.registry.lookup import experiment_name, model_name
     from pipeline.registry.promote import find_serving, settle
-    from pipeline.registry.tracking import connect, log_run, reached
+    from pipeline.registry.replay import find_repeated, log_run
+    from pipeline.registry.tracking import connect, reached
 
     name = model_name(run.scenario)
     client = connect(run.home)  # also quiets what MLflow says while it is imported
@@ -59,21 +63,36 @@ def promote(run: Run) -> StepResult[PromoteFacts]:
             registry = _Registry(run, client, name, find_serving(client, name))
         final, unjudged = registry.judged_by_now(judged, packages, unreadable)
         packages = {lane: packages.get(lane) or packaged(run, lane) for lane in _lanes(final)}
-        logged = log_run(client, run.home, run_log(run))
-        versions, changed = registry.register(final, packages, logged)
+        before = registry.serving.version if registry.serving else None
+        night = night_key(run, final, unjudged)
+        earlier = find_repeated(client, run.home, experiment_name(run.scenario), night, before)
+        logged = earlier or log_run(client, run.home, run_log(run, final, night))
+        versions, changed = registry.register(final, packages, logged, again=earlier is not None)
         outcome = registry.conclude(final, versions, unjudged)
+        if earlier and outcome.serving != before:  # a person has opened the way since
+            earlier, logged = None, log_run(client, run.home, run_log(run, final, night))
+        repeats = earlier.run_id if earlier and earlier.run_id != run.run_id else ""
+        if repeats:
+            told = f"{outcome.reason} All is as it was at the end of run {repeats}, of which MLflow tells."
+            outcome = outcome.model_copy(update={"reason": told})
         if outcome.serves:
             keep_reference(run)
-        registry.tell(final, versions, outcome, logged)
+        registry.tell(final, versions, outcome, logged, again=earlier is not None)
         package = packages[outcome.lane]
-        news = changed or outcome.outcome == "promoted" or not (final is judged or final.reused)
+        news = earlier is None or changed or outcome.outcome == "promoted"
         result = StepResult[PromoteFacts](
             step=PROMOTE.name,
             fingerprint=digest([name, final.manifest, package.manifest])[:32],
             folder=package.folder,
             manifest=package.manifest,
             reused=not news,
-            facts=PromoteFacts(verdict=final.facts.verdict, mlflow_run=logged, **outcome.model_dump()),
+            facts=PromoteFacts(
+                verdict=final.facts.verdict,
+                logged=logged.parent,
+                experiment=logged.experiment,
+                repeats=repeats,
+                **outcome.model_dump(),
+            ),
         )
         run.record(result)
         if outcome.outcome == "promoted":
@@ -133,26 +152,27 @@ class _Registry:
                 f"could not be judged against that: {error}"
             )
 
-    def register(self, final: StepResult[VerdictFacts], packages: Packages, logged: str) -> tuple[dict[str, int], bool]:
-        """Register the candidate as challenger, then what stands in for it.
+    def register(
+        self, final: StepResult[VerdictFacts], packages: Packages, logged: "Logged", *, again: bool
+    ) -> tuple[dict[str, int], bool]:
+        """Register the candidate as challenger, then what stands in for it; `again`: an earlier run said all of them.
 
         Returns:
             Lane -> version in that order, and whether anything is new.
         """
         from pipeline.registry.mend import mend
-        from pipeline.registry.promote import register
+        from pipeline.registry.register import register
         from pipeline.registry.tracking import reached
         from pipeline.serving.save import save_predictor
 
-        verdict = read_json(self.run.path(final) / "verdict.json")
         versions: dict[str, int] = {}
         changed = False
         for lane, package in packages.items():
             serves = self.serving is not None and self.serving.package == package.manifest
             if versions and not (self.run.may_promote or serves):
                 continue  # a trial's stand-in, which nobody asked to serve
-            made = candidate_of(self.run, lane, package, verdict, logged)
-            versions[lane], new = register(self.client, self.run.home, made, save_predictor)
+            made = candidate_of(self.run, package, final, logged)
+            versions[lane], new = register(self.client, self.run.home, made, save_predictor, again=again)
             changed |= new
             if damage := "" if new else mend(self.client, self.run.home, self.name, versions[lane], save_predictor):
                 raise StorageError(f"{self.name} version {versions[lane]}: {damage}. No alias was moved.")
@@ -197,14 +217,22 @@ class _Registry:
             trial=self.run.trial,
         )  # fmt: skip
 
-    def tell(self, final: StepResult[VerdictFacts], versions: dict[str, int], outcome: Outcome, logged: str) -> None:
-        """Publish the report again, and say in MLflow how the run ended and what came of its versions."""
+    def tell(
+        self, final: StepResult[VerdictFacts], versions: dict[str, int], outcome: Outcome, logged: "Logged",
+        *, again: bool,
+    ) -> None:  # fmt: skip
+        """Publish the report again, and say in MLflow how the run ended and what came of its versions.
+
+        MLflow is told nothing where an earlier run, `again`, has said it all.
+        """
         from pipeline.registry.outcome import tell_run, tell_version
         from pipeline.registry.promote import NO_TRIAL, TRIAL
         from pipeline.registry.tracking import reached
         from pipeline.runs.outcome import has_served
 
         report = publish_report(self.run, final, aftermath(self.run, self.client, logged, outcome))
+        if again:
+            return
         pages = [self.run.path(report) / page for page in report.facts.shared]
         with reached(self.client.tracking_uri):
             for version in versions.values():
@@ -218,4 +246,4 @@ class _Registry:
                     reason = f"The gate chose version {outcome.version} ({outcome.lane}) in its place."
                 tell_version(self.client, self.name, version, word, reason)
             pages.append(self.run.path(final) / "verdict.json")
-            tell_run(self.client, logged, run_tags(final, outcome, report), pages)
+            tell_run(self.client, logged.parent, run_tags(final, outcome, report), pages)

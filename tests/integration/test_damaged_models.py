@@ -21,6 +21,8 @@ from pipeline.registry import lookup, tracking
 from pipeline.registry import promote as registry
 from pipeline.registry.files import PACKAGE, model_files
 from pipeline.registry.mend import mend
+from pipeline.registry.register import Candidate, register
+from pipeline.registry.replay import DataLog, RunLog, log_run
 from pipeline.registry.rollback import rollback
 from pipeline.rows.interactions.prepared import DomainData, Domains
 from pipeline.rows.kind import PackageInfo
@@ -68,10 +70,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
         patch.setattr(registry, "check_serves", lambda *_: None)
         for seed in (1, 2, 3):
             made = package(home, tmp_path_factory.mktemp("candidates") / "one", seed)
-            run = tracking.log_run(client, home, tracking.RunLog("crosslift/toy", "r", str(seed), {}, {}, {}, ()))
-            tags = {"lane": "item_knn", "approval": "needed"}
-            candidate = registry.Candidate(NAME, made, manifest_hash(made), tags, "crosslift/toy", run, "ranking")
-            version, _ = registry.register(client, home, candidate, save_predictor)
+            key = str(seed)
+            log = RunLog("crosslift/toy", key, key, 1.0, fingerprint=key, night=key, params={}, tags={}, metrics={})
+            candidate = Candidate(
+                NAME, made, manifest_hash(made), {"lane": "item_knn", "approval": "needed"}, "item_knn", "ranking",
+                params={}, about="", card="# Card", tested=DataLog("films", key, "", {}),
+                logged=log_run(client, home, log),
+            )  # fmt: skip
+            version, _ = register(client, home, candidate, save_predictor)
             if seed < 3:
                 registry.promote_version(client, home, registry.Move(NAME, version, version - 1 or None))
         registry.point(client, NAME, registry.CHALLENGER, 3)

@@ -59,9 +59,13 @@ def told(run: Run) -> tuple[str, str]:
     assert (facts.outcome, facts.reason, facts.verdict) == (word, reason, summary["verdict"])
     client = tracking.connect(run.home)
     experiment = client.get_experiment_by_name(f"crosslift/{run.scenario.name}").experiment_id
-    [logged] = client.search_runs([experiment], f"tags.`crosslift.run_id` = '{run.run_id}'")
+    found = client.search_runs([experiment], f"tags.`crosslift.run_id` = '{run.run_id}'")
+    assert [one.info.run_id for one in found] == ([] if facts.repeats else [facts.logged])
+    logged = client.get_run(facts.logged)
     assert logged.data.tags["verdict"] == summary["verdict"]
-    assert (logged.data.tags["outcome"], logged.data.tags["outcome_reason"]) == (word, reason)
+    if not run.result(PROMOTE).reused:  # else it keeps what it said when something happened
+        assert (logged.data.tags["outcome"], logged.data.tags["outcome_reason"]) == (word, reason)
+    assert (f" All is as it was at the end of run {facts.repeats}, of which MLflow" in reason) == bool(facts.repeats)
     page = Path(summary["report"])
     for text in (page.read_text(encoding="utf-8"), page.with_suffix(".md").read_text(encoding="utf-8")):
         assert f"Outcome: {word} (" in text
@@ -160,7 +164,7 @@ def test_a_repeat_after_a_rollback_says_so(home: Home, night: Nights) -> None:
     word, reason = told(older)
     assert word == "serves already"
     assert "Champion again since 20" in reason
-    assert reason.endswith("when version 2 was rolled back.")
+    assert "when version 2 was rolled back. All is as it was at the end of run back-1, of which MLflow tells." in reason
 
 
 def test_a_repeat_after_an_approval_says_so(home: Home, night: Nights, deciding: Callable[..., Any]) -> None:

@@ -290,7 +290,12 @@ def test_the_champion_is_a_reference_on_its_own_rows():
     champion = serving(n=1000, joint=0.25, champion=0.24, **BASE)
     verdict = judge(users(joint=0.25, **BASE), champion=champion)
     assert (verdict.comparisons[2].role, verdict.comparisons[2].reference) == ("champion", "version 4")
-    assert verdict.champion == Incumbent(version=4, package="four", new_rows=None)
+    assert verdict.champion is not None
+    scored = verdict.champion.scored
+    assert verdict.champion == Incumbent(version=4, package="four", new_rows=None, scored=scored)
+    assert scored is not None
+    assert scored.value == pytest.approx(verdict.comparisons[2].reference_metric)
+    assert scored.low < scored.value < scored.high
     assert judge(users(joint=0.25, **BASE)).champion is None
     assert verdict.comparisons[2].units == 1000
     assert (verdict.verdict, verdict.lane) == ("passed", "joint")

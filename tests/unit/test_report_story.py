@@ -19,7 +19,6 @@ from pipeline.evaluation.report import Links, Report, render_html, render_markdo
 from pipeline.labels.answers import Answer
 from pipeline.labels.item_words import ITEMS
 from pipeline.labels.items import Items
-from pipeline.registry.pages import pages
 from pipeline.rows.interactions.prepared import DomainData, Domains
 from pipeline.runs.points import read_points, remove_point
 from pipeline.tasks.labels import build_label
@@ -228,26 +227,6 @@ def test_a_point_can_be_taken_away(tmp_path: Path) -> None:
         remove_point(tmp_path, 0.3)
     remove_point(tmp_path, 0.03)
     assert read_points(tmp_path) == ({"share": 1.0},)
-
-
-class Client:
-    """What `pages` asks of MLflow."""
-
-    def __init__(self, uri: str) -> None:
-        self.tracking_uri = uri
-
-    def get_run(self, run_id: str) -> Any:
-        return type("Run", (), {"info": type("Info", (), {"experiment_id": "7"})})
-
-
-def test_addresses_are_of_a_server_and_tell_no_password() -> None:
-    """A local store has no pages; a server's have the path below which it lies, and never who may enter."""
-    assert pages(Client("sqlite:////tmp/mlflow.db"), "r", "crosslift.demo", 2) == {}  # type: ignore[arg-type]
-    found = pages(Client("https://anna:secret@mlflow.example:8443/here/"), "r", "crosslift.demo", 2)  # type: ignore[arg-type]
-    assert found == {
-        "mlflow_run": "https://mlflow.example:8443/here/#/experiments/7/runs/r",
-        "mlflow_version": "https://mlflow.example:8443/here/#/models/crosslift.demo/versions/2",
-    }
 
 
 def words(answers: Any) -> list[list[str]]:

@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.airflow import names
 from pipeline.config import Options
-from pipeline.errors import StorageError
 from pipeline.folders import META, Home, write_json
+from pipeline.registry.pages import pages
 from pipeline.results import (
     AUDIT,
     BASELINE,
@@ -32,7 +32,6 @@ from pipeline.results import (
 from pipeline.runs import telling
 from pipeline.runs.ending import ending_of, origin_of
 from pipeline.runs.graph import RECORDS, graph_of
-from pipeline.runs.pages import pages
 from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
 
@@ -40,7 +39,7 @@ FINISHED = datetime(2026, 11, 26, 2, 13, tzinfo=UTC).timestamp()
 LANE = LaneFacts(lane="ials", valid={"ndcg@10": 0.1084}, valid_domain="florist", settings={"alpha": 0.1 + 0.2})
 PROMOTED = PromoteFacts(
     outcome="serves already", reason="It served before.", model="crosslift.demo", version=3, lane="ials",
-    alias="champion", serving=3, trial="", verdict="passed", mlflow_run="abc",
+    alias="champion", serving=3, trial="", verdict="passed", logged="abc",
 )  # fmt: skip
 
 
@@ -115,16 +114,20 @@ def test_every_step_has_lines() -> None:
     assert set(telling.LINES) == {step.name for steps in RECORDS.values() for step in steps}
 
 
-def test_pages_are_those_that_a_browser_opens(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """None without an address; the address of the pages goes before that of the tracking server."""
-    recorded(run, PROMOTE, PROMOTED)
+def test_pages_are_those_that_a_browser_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None without an address; that of the pages goes before the tracking server's, and none tells a password."""
+    named = ("7", "abc", "crosslift.demo", 3)
     monkeypatch.delenv("CROSSLIFT_MLFLOW_URL", raising=False)
-    assert pages(run) == {}
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
-    assert pages(run)["MLflow run"] == "http://mlflow:5000/#/runs/abc"
+    assert pages(*named) == {}
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////tmp/mlflow.db")
+    assert pages(*named) == {}
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://anna:secret@mlflow:5000/here/")
+    assert pages(*named)["MLflow run"] == (
+        "https://mlflow:5000/here/#/experiments/7/runs/abc?workflowType=machine_learning"
+    )
     monkeypatch.setenv("CROSSLIFT_MLFLOW_URL", "https://models.example.org/")
-    assert pages(run)["Registered version"] == "https://models.example.org/#/models/crosslift.demo/versions/3"
-    assert set(pages(run)) == {"MLflow run", "Report", "Data Docs", "Registered version"}
+    assert pages(*named)["Registered version"] == "https://models.example.org/#/models/crosslift.demo/versions/3"
+    assert set(pages(*named)) == {"MLflow run", "Report", "Data Docs", "Registered version"}
 
 
 def test_an_end_says_what_was_computed_reused_and_failed(run: Run) -> None:
@@ -164,12 +167,3 @@ def test_names_are_ones_that_airflow_allows() -> None:
     assert names.task_name(("ingest", "")) == "ingest"
     assert names.broken_name("my shop!") == "broken__my_shop_"
     assert names.scenario_name(names.dag_name("demo")) == "demo"
-
-
-def test_a_damaged_record_is_no_page(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is an error that whoever asks for links can leave out."""
-    recorded(run, PROMOTE, PROMOTED)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
-    (run.folder / "results" / "promote..json").write_text("{", encoding="utf-8")
-    with pytest.raises(StorageError, match="damaged"):
-        pages(run)
