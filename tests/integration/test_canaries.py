@@ -204,11 +204,16 @@ def test_tables_that_cannot_be_read_name_nobody(tmp_path: Path, own_home: Path, 
         "from pipeline.runs.run import Run\n"
         "from pipeline.privacy import keep_private\n"
         "home = Home.from_env()\n"
+        "from types import SimpleNamespace\n"
+        "import logging\n"
         "keep_private(home.root)\n"
         f"for name in {[case.__name__ for case in CASES]}:\n"
         "    Run.start(home, name, load_scenario(name), Options())\n"
-        "    told = processes._try(home, name, ('ingest', ''), steps.call_task)\n"
-        "    (home.root / 'told').open('a').write(f'{name} {told}\\n')\n"
+        "    sent = []\n"
+        "    voice = processes._Voice(('ingest', ''), SimpleNamespace(send_bytes=sent.append))\n"
+        "    logging.getLogger('pipeline').addHandler(voice)\n"
+        "    told = {**processes._called(home, name, ('ingest', ''), steps.call_task), 'notes': voice.notes}\n"
+        "    (home.root / 'told').open('a').write(f'{name} {told} {sent}\\n')\n"
         "sys.exit(0)\n"
     )
     done = start(patch=patch)
