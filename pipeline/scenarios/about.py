@@ -15,6 +15,13 @@ candidate only where it is proved to help.
 * baselines: {baselines}
 * registered as `crosslift.{scenario.name}`, alias `champion`
 
-A lane that fails costs only itself: the report names it, and `summary` turns the run red. A red `validate` means
-that a table broke a rule that stops the run; its log says which, and where the Data Docs lie.
+**How a run ended** stands in the log of `summary`: what was reused and computed, every lane with its interval, the
+verdict, what became of it, and why. *Details* of `summary` has buttons to the MLflow run, the report, the Data Docs and
+the registered version; *Details* of a reused task has one to the run that computed it.
+
+**When it is red:** a lane that fails costs only itself: the report names it, and `summary` turns the run red. A red
+`validate` means that a table broke a rule that stops the run; its log says which, and where the Data Docs lie.
+
+**After a bad night** what served before serves again by `crosslift models rollback crosslift.{scenario.name}`;
+`crosslift models why crosslift.{scenario.name}` tells how it came to serve.
 """
