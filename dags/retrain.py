@@ -22,7 +22,17 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowFailException
 
-from pipeline.airflow.calling import Record, call, planned, skip_unless, tell_ending, this_run, this_run_name, told
+from pipeline.airflow.calling import (
+    Record,
+    call,
+    planned,
+    skip_unless,
+    tell_ending,
+    tell_summary,
+    this_run,
+    this_run_name,
+    told,
+)
 from pipeline.airflow.form import form, options_of
 from pipeline.airflow.links import PAGES, Reused
 from pipeline.airflow.names import broken_name, dag_name, lane_name, scenario_name
@@ -104,7 +114,9 @@ def fit_baseline(lane: str) -> Record:
 @task(trigger_rule=WHAT_CAME)
 def evaluate() -> Record:
     """Judge the test rows by every candidate, compare, decide, and write the report; failed lanes are named."""
-    return call("evaluate")
+    made = call("evaluate")
+    tell_summary()
+    return made
 
 
 @task
@@ -130,6 +142,7 @@ def champion_moved() -> None:
 @task(trigger_rule=WHAT_CAME, retries=0)
 def summary() -> None:
     """Tell how the run ended, and fail where a lane did: report and champion are there, but the run is not green."""
+    tell_summary()
     tell_ending()
 
 

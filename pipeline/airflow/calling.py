@@ -45,15 +45,19 @@ def told(step: Callable[[], Any]) -> Any:
         raise RuntimeError(f"{type(error).__name__}, which nobody expected; the lines above say where") from None
 
 
+def tell_summary() -> None:
+    """Say what the report says in short: the comparison, the verdict and, once it is known, the outcome."""
+    for line in told(lambda: list(summary_lines(this_run()))):
+        log.info("%s", line)
+
+
 def tell_ending() -> None:
-    """Say how each task of the run ended, with the comparison, verdict and outcome.
+    """Say how each task of the run ended.
 
     Raises:
         AirflowFailException: a task failed; the message names it.
     """
     ending = told(lambda: ending_of(this_run()))
-    for line in told(lambda: list(summary_lines(this_run()))):
-        log.info("%s", line)
     log.info("%s.", ending)
     if failed := ending.of("failed"):
         raise AirflowFailException(

@@ -1,14 +1,9 @@
 """evaluate: the verdict on tonight's candidates, and the pages that tell it."""
 
-import logging
-
 from pipeline.results import ReportFacts, StepResult
-from pipeline.runs.ending import summary_lines
 from pipeline.runs.run import Run
 from pipeline.steps.judging import judge
 from pipeline.steps.report import publish_report
-
-log = logging.getLogger(__name__)
 
 
 def evaluate(run: Run) -> StepResult[ReportFacts]:
@@ -18,7 +13,4 @@ def evaluate(run: Run) -> StepResult[ReportFacts]:
         MissingResultError: `prepare`, `audit` or the target-only lane did not succeed.
         CrossliftError: there is no test row, or target-only cannot score.
     """
-    report = publish_report(run, judge(run))
-    for line in summary_lines(run):
-        log.info("%s", line)
-    return report
+    return publish_report(run, judge(run))
