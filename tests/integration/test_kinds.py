@@ -343,6 +343,13 @@ def test_what_cannot_read_or_predict_is_refused(changed: dict[str, Any], told: s
         free.model_validate(given | {"baselines": (Median(),)} | changed)
 
 
+def checked(folder: Path) -> None:
+    """Write what `validate` leaves."""
+    (folder / "passport.json").write_text("{}")
+    (folder / "unhashed" / "data_docs").mkdir(parents=True)
+    (folder / "unhashed" / "data_docs" / "index.html").write_text("<p>Checked.</p>")
+
+
 def test_a_kind_of_its_own_runs_to_the_registry(kinds: None, tmp_path: Path) -> None:
     """The mean of a skewed number is judged against its median by squared error, promoted, and answers by name."""
     demo = load_scenario("demo").model_dump(mode="json", exclude={"task", "model", "baselines", "strategies"})
@@ -357,7 +364,7 @@ def test_a_kind_of_its_own_runs_to_the_registry(kinds: None, tmp_path: Path) -> 
         told = {"tables": {"numbers": {"rows_read": 1500, "rows": 1500, "rules": {}}}, "main": "numbers"}
         publish(run, CLEAN, lambda folder, table=rows: table.to_parquet(folder / "numbers.parquet"), told,
                 key=name, name=name)  # fmt: skip
-    publish(run, VALIDATE, lambda folder: (folder / "passport.json").write_text("{}"))
+    publish(run, VALIDATE, checked)
     prepare(run)
     audit(run)
     tuned = finetune_target(run, "target_only")

@@ -78,7 +78,7 @@ def first(home: Home, night: Nights) -> Run:
     assert result.facts.model_dump() == {
         "verdict": "passed", "outcome": "promoted", "reason": "Version 1 (item_knn) became the first champion.",
         "model": NAME, "version": 1, "lane": "item_knn", "alias": "champion", "serving": 1, "trial": "",
-        "logged": result.facts.logged, "repeats": "",
+        "logged": result.facts.logged, "experiment": "1", "repeats": "",
     }  # fmt: skip
     assert not result.reused
     return run
