@@ -34,7 +34,6 @@ model: {dim: 8, text_buckets: 256}
 training: {epochs: 1}
 strategies:
   - tune: {kind: scratch}
-  - tune: {kind: fine_tune}
 baselines:
   - {kind: popularity}
 """
