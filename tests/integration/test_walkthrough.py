@@ -37,6 +37,7 @@ NOT_RUN = {
 CODES = {
     "crosslift run demo --strategies fine_tune,joint --seed 1": {0, 4},  # a trial does not serve
     "crosslift models rollback crosslift.demo": {0, 2},  # only where a second version has served
+    "crosslift curve demo --remove 0.03": {0, 2},  # only where a run had that share
 }
 
 
