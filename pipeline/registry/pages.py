@@ -28,5 +28,5 @@ def pages(experiment: str, run_id: str, model: str, version: int) -> dict[str, s
         MLFLOW_RUN: f"{run}{_KIND}",
         REPORT: f"{run}/artifacts/report.html{_KIND}",
         DATA_DOCS: f"{run}/artifacts/data_docs/index.html{_KIND}",
-        VERSION: f"{server}/#/models/{quote(model, safe='')}/versions/{version}",
+        VERSION: f"{server}/#/models/{quote(model, safe='')}/versions/{version}{_KIND}",
     }

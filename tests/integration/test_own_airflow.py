@@ -115,7 +115,6 @@ def test_the_wheel_and_the_dag_file_are_enough(python: Path, mlflow_server: str,
         return done.stdout + done.stderr
 
     airflow("db", "migrate")
-    airflow("dags", "reserialize")
     airflow("dags", "test", "retrain__tiny")
     plan = next((tmp_path / "theirs" / "runs").glob("*/plan.json"))
     there = Run.load(Home(tmp_path / "theirs"), read_json(plan)["run_id"])

@@ -99,7 +99,7 @@ def test_without_a_test_row_a_person_decides(tmp_path: Path) -> None:
     assert (night["verdict"], night["lane"], night["outcome"]) == ("undecided", None, "waits for approval")
     assert (night["alias"], night["serves"], night["failed"]) == ("challenger", False, [])
     assert [(lane["name"], lane["test"]) for lane in night["lanes"]] == [("direct", None)]
-    assert "`crosslift models approve crosslift.opening_day 1`; nothing served." in shop.call("run", NAME).stdout
+    assert "`crosslift models approve crosslift.opening_day 1`; nothing served." in night["outcome_reason"]
     refused = shop.call("recommend", NAME, "--history", "florist-00001")
     assert refused.returncode == 2
     assert "no version has the alias 'champion'" in refused.stderr
