@@ -288,3 +288,20 @@ def test_a_column_that_a_setting_looks_at_must_be_there():
     with pytest.raises(DataError, match=r"log.csv: column 'value', needed for value by task.weight.rating, is missing"):
         Mapper(kind, spec).choose(["user_id", "item_id", "action", "stars"], "log.csv")
     assert tables_of(RankingTask())["interactions"].required == ("user_id", "item_id", "domain")
+
+
+def test_a_check_says_what_to_write_for_it(tmp_path):
+    """The first rows of the file are held against the task, and the column that looks like a rating is pointed out."""
+    from pipeline.config import Tables
+    from pipeline.data.looking.checking import check_tables
+    from pipeline.tasks.tables import tables_of
+
+    task = RankingTask.model_validate({"weight": {"rating": RATINGS}})
+    rows = pd.DataFrame({"user_id": ["a", "b", "c"] * 5, "item_id": ["x", "y", "z"] * 5, "rating": [1, 4, 5] * 5})
+    rows.to_csv(tmp_path / "log.csv", index=False)
+    for spec, problems in (({}, 1), ({"columns": {"value": "rating"}}, 0)):
+        tables = Tables.model_validate({"interactions": [{"path": "log.csv", "constants": {"domain": "d"}, **spec}]})
+        found = check_tables(tables, lambda kind: tables_of(task)[kind], tmp_path.resolve(), ())
+        assert len(found.problems) == problems
+        assert all("needed for value by task.weight.rating" in one for one in found.problems)
+        assert all("`columns: {value: rating}`" in one for one in found.problems)
