@@ -51,6 +51,15 @@ def test_a_known_user_is_scored_by_weighted_histories(domains: Domains, tmp_path
     assert got["f3"] == pytest.approx(3 * package.ranker.similarity.toarray()[0, 2])  # ann's weight of f1 is in it
 
 
+def test_the_ranker_sees_signs_alone(domains: Domains, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known and counts nothing is no entry: methods that solve or count by entries would take it for one."""
+    package = served(domains, tmp_path)
+    seen, real = [], package.ranker.scores
+    monkeypatch.setattr(package.ranker, "scores", lambda taken: seen.append(taken["films"].nnz) or real(taken))
+    package.answer(pd.DataFrame({"user_id": ["ann", "zac"], "history": [["f3"], None]}), {"k": 5})
+    assert seen == [0, 2]
+
+
 def test_who_gave_no_sign_is_served_from_popularity(domains: Domains, tmp_path: Path) -> None:
     """By what rows count together, but for what is known."""
     rows = served(domains, tmp_path).answer(pd.DataFrame({"user_id": ["zac", "new"]}), {"k": 5})

@@ -119,6 +119,9 @@ def test_a_sum_under_other_splits(tmp_path):
     last = LeaveLastOutSplit(kind="leave_last_out")
     rows, _ = prepared(tmp_path, frame, split=last, duplicates="sum")
     assert weights(rows, 0, 1) == {"a1": 2, "a2": 1, "b2": 1, "c1": 2}
+    bought = pd.concat([frame, table(("a", "3", 60, "purchase", 1), ("d", "3", 0, "view", 1))])
+    _, domains = prepared(tmp_path, bought, split=last, duplicates="sum", relevant={"event": ["purchase"]})
+    assert domains.named(domains.held_out("test")).tolist() == [("a", "3")]
     rows, _ = prepared(tmp_path, frame, split=HashSplit(kind="hash"), duplicates="sum")
     assert weights(rows) == {"a1": 3, "a2": 2, "a3": 1, "b2": 2, "b3": 1, "c1": 2}
     shipped = frame.assign(split=["train", "train", "train", "test", *["train"] * 6, "test"])
@@ -211,7 +214,8 @@ def test_rows_of_both_parts_count_the_larger_weight(tmp_path):
     frame = table(
         ("a", "1", 0, "view", 1), ("a", "1", 1, "cart", 1), ("b", "1", 2, "purchase", 1), ("c", "1", 3, "view", 1)
     )
-    frame["split"] = ["train", "valid", "train", "test"]
+    frame = pd.concat([frame, table(("b", "1", 4, "view", 1))])
+    frame["split"] = ["train", "valid", "train", "test", "valid"]
     split = ShippedSplit(kind="shipped", valid=("valid",))
     _, domains = prepared(tmp_path, frame, split=split, **BY_EVENT)
     assert domains.histories(("train", "valid"))["shop"].toarray().ravel().tolist() == [3, 5, 0]
