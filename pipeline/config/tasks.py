@@ -36,6 +36,10 @@ class TaskConfig(Config):
         """What decides about the rows: how they are judged is asked when they are there."""
         return type(self)()
 
+    def as_tables(self) -> Self:
+        """What decides about the columns of its tables."""
+        return self.as_rows()
+
 
 class MinRows(Config):
     """How many training rows a user and an item must have, or theirs are left out; one: all stay."""
@@ -88,6 +92,17 @@ class RankingTask(TaskConfig):
     def as_rows(self) -> Self:
         """Which rows are left out, what they count and which are answers; not the metric."""
         return type(self)(min_rows=self.min_rows, weight=self.weight, relevant=self.relevant)
+
+    def as_tables(self) -> Self:
+        """Which columns are looked at, and not what is made of their values."""
+        weight, relevant = self.weight, self.relevant
+        looked = RowWeight(
+            event={"": 1} if weight.event else {},
+            rating={0: 1} if weight.rating else {},
+            half_life_days=1 if weight.half_life_days else None,
+        )
+        asked = Relevant(event=("",) if relevant.event else (), rating=AtLeast(at_least=0) if relevant.rating else None)
+        return type(self)(weight=looked, relevant=asked)
 
     @property
     def weighs(self) -> bool:

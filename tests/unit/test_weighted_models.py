@@ -2,9 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 from scipy import sparse
 
+from pipeline.errors import UserError
 from pipeline.models.batches import RankingRows, Sampling
 from pipeline.models.ease import EaseRanker
 from pipeline.models.encoders.history import HistoryTable
@@ -70,6 +72,15 @@ def test_ease_is_the_published_formula_of_the_weighted_matrix():
     expected = X @ (np.eye(ITEMS) - P / np.diag(P))
     ranker = EaseRanker.fit(taken, stack, regularization=3.0, max_side=100)
     np.testing.assert_allclose(ranker.scores(taken), expected, atol=1e-4)
+
+
+def test_ease_says_that_weights_are_too_far_apart():
+    """Items that are taken together a million times over leave nothing of the regularisation."""
+    dense = np.ones((30, 5), dtype=np.float32)
+    dense[:10] *= 1e6
+    taken = {"near": sparse.csr_matrix(dense)}
+    with pytest.raises(UserError, match=r"baselines.ease: rows count so differently .* let task.weight span less"):
+        EaseRanker.fit(taken, Stack.of(taken, "near"), regularization=1.0, max_side=100)
 
 
 def idf(dense: np.ndarray) -> np.ndarray:

@@ -294,6 +294,20 @@ def test_a_column_that_a_setting_looks_at_must_be_there():
     assert tables_of(RankingTask())["interactions"].required == ("user_id", "item_id", "domain")
 
 
+def test_tables_hang_on_the_columns_alone():
+    """Another number reads no table again; a column more does, and the settings that ask stay the same."""
+    task = RankingTask.model_validate({"weight": {"rating": RATINGS}, "relevant": {"event": ["purchase"]}})
+    other = RankingTask.model_validate({"weight": {"rating": {5: 2}}, "relevant": {"event": ["cart"]},
+                                        "min_rows": {"users": 3}, "metric": "mrr"})  # fmt: skip
+    assert other.as_tables() == task.as_tables()
+    assert other.as_rows() != task.as_rows()
+    assert task.as_tables().asks_for == task.asks_for == other.asks_for
+    more = RankingTask.model_validate({**task.model_dump(), "weight": {"rating": RATINGS, "half_life_days": 9}})
+    assert more.as_tables() != task.as_tables()
+    assert more.as_tables().asks_for == more.asks_for == {**task.asks_for, "timestamp": "task.weight.half_life_days"}
+    assert RankingTask().as_tables() == RankingTask()
+
+
 def test_a_check_says_what_to_write_for_it(tmp_path):
     """The first rows of the file are held against the task, and the column that looks like a rating is pointed out."""
     from pipeline.config import Tables

@@ -23,6 +23,7 @@ from pipeline.views import WEIGHT, FloatArray, Mask
 RELEVANT = "relevant"  # a column of parted and prepared rows
 PAIR = "pair"  # a number for each user and item, and part that the data ships: rows with one are taken together
 _DAY = 86_400.0  # seconds
+_NAMED = 20  # events that a message lists: a column that is none of events has any number of values
 
 
 def weighed(rows: pd.DataFrame, task: RankingTask, domain: str, *, summed: bool) -> pd.DataFrame:
@@ -55,7 +56,8 @@ def refuse_unknown_answers(rows: pd.DataFrame, task: RankingTask, domain: str) -
         if name not in there:
             raise DataError(
                 f"{domain}: interactions: task.relevant.event names {name!r}, but no row has this event."
-                f"{near(name, sorted(there))} There are: {', '.join(sorted(there))}. Correct the name, or take it out."
+                f"{near(name, sorted(there))} There are: {', '.join(sorted(there)[:_NAMED])}. Correct the name, or "
+                "take it out."
             )
 
 
