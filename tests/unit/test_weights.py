@@ -235,6 +235,8 @@ def test_rows_of_both_parts_count_the_larger_weight(tmp_path):
         ({"weight": {"rating": RATINGS}}, LOG.drop(columns="value"),
          r"task.weight.rating looks at the column 'value', but no row of shop has a value in it.*`constants: {value: "),
         ({"weight": {"event": EVENTS}}, LOG.assign(event=None), r"task.weight.event looks at the column 'event'"),
+        ({"relevant": {"event": ["purchase"]}}, LOG.assign(event=None),
+         r"task.relevant.event looks at the column 'event'"),
         ({"weight": {"half_life_days": 9}}, LOG.assign(split="train").drop(columns="timestamp"),
          r"task.weight.half_life_days looks at the column 'timestamp'"),
         ({"weight": {"event": dict.fromkeys(EVENTS, 0)}}, LOG.dropna(subset="event"),

@@ -98,10 +98,10 @@ class PartInteractions:
         """Part the target's rows; a target without any row has nothing to part.
 
         Raises:
-            DataError: the split needs a column that is missing.
+            DataError: the split or the task needs a column that is missing, or an event is not known.
         """
-        weights.refuse_unknown_answers(given.tables["interactions"], self.task, given.domain)
         settled = _settled(given, self.task)
+        weights.refuse_unknown_answers(given.tables["interactions"], self.task, given.domain)
         rows = settled.given.tables["interactions"]
         if rows.empty:
             return _published(settled, Parted(rows.assign(**{PART: 0})), self.task)[1], None

@@ -83,7 +83,7 @@ def counted(
 def together(parted: pd.DataFrame, every: pd.DataFrame, until: "pd.Series | None") -> pd.DataFrame:
     """Add to each row what the other rows of its user and item count; one answer among them makes it one."""
     others = every.drop(index=parted.index)
-    place = pd.Index(every[PAIR][parted.index]).get_indexer(pd.Index(others[PAIR]))
+    place = pd.Index(every.loc[parted.index, PAIR]).get_indexer(pd.Index(others[PAIR]))
     adds = place >= 0
     if until is not None:
         when = others[str(until.name)]
