@@ -21,7 +21,7 @@ FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Histories = Mapping[str, sparse.csr_matrix]
 
-ROW, UNIT = "row", "unit"  # columns of `View.rows`
+ROW, UNIT, WEIGHT = "row", "unit", "weight"  # columns of `View.rows`
 PAST = "past"  # the field that is a `Past`
 FEATURES = "features"  # the field that is a `Features`
 
@@ -39,7 +39,7 @@ class Past:
     """What each unit took, in all domains, as far as it may be known when its rows are predicted.
 
     Args:
-        taken: Binary CSR [U, I_d] of each domain.
+        taken: CSR [U, I_d] of each domain: what each thing counts, 1 where rows have no weights; never 0.
     """
 
     taken: Histories
@@ -181,7 +181,8 @@ class View:
 
     Args:
         domain: Whose rows.
-        rows: [N] columns `row` (its place in what `prepare` published) and `unit` (what is drawn again and counted).
+        rows: [N] columns `row` (its place in what `prepare` published), `unit` (what is drawn again and counted) and,
+            where rows count differently, `weight`.
         fields: What may be read of them, by name.
         labels: What is predicted; the first is gated.
     """
@@ -203,6 +204,11 @@ class View:
     def units(self) -> IntArray:
         """[N] the unit of each row."""
         return self.rows[UNIT].to_numpy(dtype=np.int64)
+
+    @property
+    def weights(self) -> FloatArray:
+        """[N] what each row counts in training."""
+        return self.rows[WEIGHT].to_numpy(dtype=np.float64) if WEIGHT in self.rows else np.ones(len(self))
 
     def take(self, chosen: "Mask | IntArray | slice") -> Self:
         """Some of the rows, by a mask or by their places."""
@@ -283,10 +289,10 @@ def item_columns(catalogues: Mapping[str, pd.DataFrame], target: str) -> dict[st
     return {name: every.get_indexer(pd.Index(items[c.ITEM])).astype(np.int64) for name, items in catalogues.items()}
 
 
-def taken_elsewhere(past: Past, catalogues: Mapping[str, pd.DataFrame], target: str) -> IntArray:
-    """How often each item of the target was taken in the other domains under the same id: [I_target]."""
+def taken_elsewhere(past: Past, catalogues: Mapping[str, pd.DataFrame], target: str) -> FloatArray:
+    """How often each item of the target was taken in the other domains under the same id, by weight: [I_target]."""
     columns, own = item_columns(catalogues, target), len(catalogues[target])
     others = [name for name in catalogues if name != target]
     every = np.concatenate([columns[name] for name in others])
     taken = np.concatenate([np.asarray(past.taken[name].sum(axis=0)).ravel() for name in others])
-    return np.bincount(every, taken, minlength=own)[:own].astype(np.int64)
+    return np.asarray(np.bincount(every, taken, minlength=own)[:own], dtype=np.float64)

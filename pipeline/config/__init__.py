@@ -99,6 +99,7 @@ from pipeline.config.settings import (
     TuneSettings,
 )
 from pipeline.config.tasks import (
+    AtLeast,
     BinaryTask,
     ExamplesTask,
     FeatureType,
@@ -107,6 +108,8 @@ from pipeline.config.tasks import (
     MultilabelTask,
     RankingTask,
     RegressionTask,
+    Relevant,
+    RowWeight,
     TaskConfig,
 )
 
@@ -116,6 +119,7 @@ __all__ = [
     "Adaptation",
     "AlignConfig",
     "Alike",
+    "AtLeast",
     "AuditSettings",
     "Baseline",
     "BaselineConfig",
@@ -177,8 +181,10 @@ __all__ = [
     "RankingTask",
     "RegressionTask",
     "RejudgeSettings",
+    "Relevant",
     "ReportSettings",
     "Role",
+    "RowWeight",
     "Scenario",
     "Scratch",
     "Settings",

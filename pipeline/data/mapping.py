@@ -76,8 +76,9 @@ class Mapper:
             if raw in available:
                 chosen[name] = raw
             elif name in self.spec.columns or column.required:
+                why = f" by {column.asked_by}" if column.asked_by else ""
                 raise DataError(
-                    f"{file}: column {raw!r}, needed for {name}, is missing.{near(raw, available)} The table has: "
+                    f"{file}: column {raw!r}, needed for {name}{why}, is missing.{near(raw, available)} The table has: "
                     f"{_listed(available)}. Name the right one in the scenario: `columns: {{{name}: ...}}`, or give "
                     f"one value for all rows: `constants: {{{name}: ...}}`."
                 )

@@ -36,6 +36,7 @@ class Column:
     required: bool = False
     used: bool = True  # something reads it; else it is kept, and a value that cannot be read costs no row
     things: str = ""  # what its different values are called, where they are counted and one alone is no use
+    asked_by: str = ""  # the setting of the scenario that makes it required
 
 
 @dataclass(frozen=True)

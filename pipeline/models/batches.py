@@ -7,7 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.config import Role
@@ -15,7 +17,7 @@ from pipeline.models.encoders.history import History, HistoryTable
 from pipeline.models.heads import ItemLabels
 from pipeline.models.seeds import seeded
 from pipeline.models.sides import Side
-from pipeline.views import PAST, Histories, View
+from pipeline.views import PAST, FloatArray, Histories, View
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class RankingRows:
         self.domain, self.role, self.sampling = view.domain, role, sampling
         self.tables = {name: HistoryTable(histories[name]) for name in reads}
         self.users, self.items = torch.tensor(view.units), torch.tensor(label.value)
+        self.weights = torch.from_numpy(_relative(view.weights))
         counts = torch.bincount(self.items, minlength=len(label.catalogue)).double() + 1.0
         self.chances = (counts / counts.sum()).cumsum(0)
         self.log_q = (counts / counts.sum()).log().float()
@@ -56,7 +59,7 @@ class RankingRows:
         draws = torch.rand(self.sampling.negatives, generator=generator, dtype=torch.float64)
         negatives = torch.searchsorted(self.chances, draws).clamp(max=len(self.chances) - 1)
         labels = ItemLabels(positives, negatives, self.log_q)
-        return Side(self.domain, self.role, inputs, labels, torch.ones(len(positives)))
+        return Side(self.domain, self.role, inputs, labels, self.weights[rows])
 
     def _slice(self, step: int) -> slice:
         size = self.sampling.batch_size
@@ -72,7 +75,12 @@ class RankingRows:
         if name == self.domain:
             lengths = torch.diff(history.offsets, append=torch.tensor([len(history.items)]))
             visible &= history.items != torch.repeat_interleave(positives, lengths)
-        return History(history.items, history.offsets, visible.float())
+        return History(history.items, history.offsets, visible.float() * history.weights)
+
+
+def _relative(weights: FloatArray) -> NDArray[np.float32]:
+    """Weights [N] of mean one: their scale must not decide how a loss stands to a penalty beside it."""
+    return (weights / weights.mean()).astype(np.float32) if len(weights) else weights.astype(np.float32)
 
 
 class InputRows:

@@ -48,7 +48,8 @@ class EaseRanker(Ranker):
         """Invert the smaller Gram matrix.
 
         Raises:
-            UserError: both sides are longer than `max_side`, so that the dense matrix would not fit.
+            UserError: both sides are longer than `max_side`, so that the dense matrix would not fit, or weights are so
+                far apart that it cannot be inverted.
         """
         taken = stack.matrix(histories)
         taken = sparse.csr_matrix(taken[np.diff(taken.indptr) > 0])
@@ -113,7 +114,11 @@ def _inverse(gram: sparse.csr_matrix, regularization: float) -> Dense:
     del gram  # nobody else holds it, and it may be as large as the dense matrix
     dense[np.diag_indices_from(dense)] += np.float32(regularization)
     factor, info = spotrf(dense, lower=1, overwrite_a=1, clean=0)
-    assert info == 0, "a Gram matrix plus a positive diagonal is positive definite"
+    if info:  # positive definite, but for rounding
+        raise UserError(
+            "baselines.ease: rows count so differently that its matrix cannot be inverted in single precision; let "
+            "task.weight span less, raise regularization, or leave this baseline out."
+        )
     inverse, info = spotri(factor, lower=1, overwrite_c=1)
     assert info == 0
     side = inverse.shape[0]

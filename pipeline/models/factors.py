@@ -20,7 +20,7 @@ class IalsRanker(Ranker):
 
     A user's factors are solved from the history, x_u = (Y' C_u Y + reg I)^-1 Y' C_u p_u, so a new user needs no
     retraining. C_u is alpha r_u where the user took the item, 1 elsewhere: what `implicit` does, not the paper's
-    1 + alpha r_u.
+    1 + alpha r_u. r_u is what the row counts, 1 where rows have no weights.
     """
 
     kind = "ials"

@@ -182,7 +182,7 @@ def place_by_takers(network: ItemNetwork, views: Views, target: str) -> None:
 
     x_i = mean_{u took i} u / sqrt(D), a class prototype (Snell, Swersky and Zemel, 2017) in the space of the source
     model: with users in common it ranks about as well as a trained target table before any training. Items without a
-    taker whose source history is known keep their start.
+    taker whose source history is known keep their start. A taker counts what taking the item does.
     """
     histories = _past(views)
     with torch.no_grad():
@@ -190,23 +190,26 @@ def place_by_takers(network: ItemNetwork, views: Views, target: str) -> None:
         features = network.encode(network.encoder.read(sources)).numpy()
     known = np.linalg.norm(features, axis=1) > 0
     takers = sparse.csr_matrix(histories[target][known].T)
-    counts = np.diff(takers.indptr)
     own = network.items.own(target)
-    placed = np.flatnonzero(counts)
-    means = np.asarray(takers[placed] @ features[known], dtype=np.float32) / counts[placed, None].astype(np.float32)
+    placed = np.flatnonzero(np.diff(takers.indptr))
+    counts = np.asarray(takers[placed].sum(axis=1), dtype=np.float32)
+    means = np.asarray(takers[placed] @ features[known], dtype=np.float32) / counts
     means /= np.float32(features.shape[1] ** 0.5)  # items are drawn near length one
     with torch.no_grad():
         own.weight[torch.from_numpy(placed)] = torch.from_numpy(means)
 
 
 def in_source_items(views: Views, target: str) -> Histories:
-    """The same histories, what a user took in the target read as the sources' items with the same ids as well."""
+    """The same histories, what a user took in the target read as the sources' items with the same ids as well.
+
+    What was taken in both counts once, the larger of the two.
+    """
     read = dict(_past(views))
     for source in (name for name in views if name != target):
         shared, there = shared_items(views[target], views[source])
         same = (np.ones(len(shared), np.float32), (shared, there))
         same_items = sparse.csr_matrix(same, shape=(read[target].shape[1], read[source].shape[1]))
-        read[source] = sparse.csr_matrix(read[source] + read[target] @ same_items)
+        read[source] = sparse.csr_matrix(read[source].maximum(sparse.csr_matrix(read[target] @ same_items)))
     return read
 
 
@@ -217,5 +220,5 @@ def _past(views: Views) -> Histories:
 
 
 def _taken(histories: Histories, domain: str) -> NDArray[Any]:
-    """How often each item of a domain was taken: [I]."""
+    """How often each item of a domain was taken, by what it counts: [I]."""
     return np.asarray(histories[domain].sum(axis=0)).ravel()

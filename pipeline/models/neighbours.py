@@ -17,7 +17,7 @@ _BLOCK = 4096  # items whose products with all target items are held at a time
 
 
 class PopularityRanker(Ranker):
-    """How many users took an item, the same for everyone."""
+    """How many users took an item, by what each of them counts, the same for everyone."""
 
     kind = "popularity"
 
@@ -26,7 +26,7 @@ class PopularityRanker(Ranker):
 
     @classmethod
     def fit(cls, histories: "Histories", stack: Stack) -> Self:
-        """Count the training rows of each target item, those of sources by their weight."""
+        """Add up what the training rows of each target item count, those of sources times the source's weight."""
         taken = stack.matrix(histories)[:, : stack.targets]
         return cls(np.asarray(taken.sum(axis=0), dtype=np.float32).ravel())
 
@@ -96,20 +96,25 @@ class UserKnnRanker(Ranker):
 
     kind = "user_knn"
 
-    def __init__(self, stack: Stack, taken: sparse.csr_matrix, neighbours: int) -> None:
+    def __init__(
+        self, stack: Stack, taken: sparse.csr_matrix, neighbours: int, own: sparse.csr_matrix | None = None
+    ) -> None:
+        """`taken` is [U, I], weighted by domain; `own` [U, I_t] what was taken in the target, where some counts > 1."""
         self.stack = stack
-        self.taken = taken  # [U, I], weighted by domain
+        self.taken, self.own = taken, own
         self.neighbours = neighbours
         self._idf = sparse.diags(idf(taken))
         self._unit_T = sparse.csr_matrix(unit_rows(sparse.csr_matrix(taken @ self._idf)).T)
         target = sparse.csr_matrix(taken[:, : stack.targets])
-        target.data = np.minimum(target.data, 1)  # taken here, also if in a source as well
-        self._target = target
+        most = sparse.csr_matrix((np.ones_like(target.data), target.indices, target.indptr), shape=target.shape)
+        # taken here counts what it counts here, also if in a source as well
+        self._target = target.minimum(most if own is None else most.maximum(own))
 
     @classmethod
     def fit(cls, histories: "Histories", stack: Stack, neighbours: int) -> Self:
         """Keep the training rows: the similarities are found when asked."""
-        return cls(stack, stack.matrix(histories), neighbours)
+        own = sparse.csr_matrix(histories[stack.names[0]], dtype=np.float32)
+        return cls(stack, stack.matrix(histories), neighbours, own if own.nnz and own.data.max() > 1 else None)
 
     def scores(self, histories: "Histories") -> Scores:
         """Similarities to the k nearest users, times what they took."""
@@ -120,13 +125,15 @@ class UserKnnRanker(Ranker):
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """The training rows."""
         stack, arrays = self.stack.state()
-        return {"stack": stack, "neighbours": self.neighbours}, {**arrays, **pack("taken", self.taken)}
+        own = {} if self.own is None else pack("own", self.own)
+        return {"stack": stack, "neighbours": self.neighbours}, {**arrays, **pack("taken", self.taken), **own}
 
     @classmethod
     def from_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
         """From the training rows."""
         stack = Stack.from_state(settings["stack"], arrays)
-        return cls(stack, unpack("taken", arrays), settings["neighbours"])
+        own = unpack("own", arrays) if "own.data" in arrays else None
+        return cls(stack, unpack("taken", arrays), settings["neighbours"], own)
 
 
 def largest_per_row(matrix: sparse.csr_matrix, count: int) -> sparse.csr_matrix:

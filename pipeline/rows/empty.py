@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.errors import DataError
-from pipeline.rows.kind import Parts
+from pipeline.rows.kind import NOT_RELEVANT, VALID_NOT_RELEVANT, Parts
 
 _MUCH = 0.5  # share of the rows that a reason must have taken to be worth telling
 _LEFT_OUT = {  # reason of `Parts.dropped` -> what happened to so many of so many rows
@@ -36,7 +36,8 @@ def refuse_empty(domain: str, parts: Parts, needs: tuple[str, ...], split: Any) 
         why = _why(parts, split) or [f"none of its {sum(parts.rows.values()):,} rows belongs there"]
         raise DataError(
             f"{domain}: the split {split.kind!r} leaves no rows for {' and '.join(empty)}: {'; '.join(why)}. A run "
-            f"needs some of each; this split asks for {split.asks}. Bring such rows, or change `split` in the scenario."
+            f"needs some of each; this split asks for {split.asks}. Bring such rows, or change `split`"
+            f"{' or `task.relevant`' if _others(parts) else ''} in the scenario."
         )
 
 
@@ -51,8 +52,19 @@ def _why(parts: Parts, split: Any) -> list[str]:
         for reason, count in parts.dropped.items()
         if count >= _MUCH * read
     ]
+    told += [
+        f"none of the {count:,} rows that are held out for {part} is what task.relevant names"
+        for part, count in _others(parts).items()
+        if not parts.rows.get(part)
+    ]
     for part in ("valid", "test"):
         share = getattr(split, part, None)
         if isinstance(share, float) and used and not parts.rows.get(part) and share * used < 1:
             told.append(f"a share of {share:g} of {used:,} rows is less than one for {part}")
     return told
+
+
+def _others(parts: Parts) -> dict[str, int]:
+    """Rows that are held out and no answers, by part."""
+    counts = {"valid": parts.rows.get(VALID_NOT_RELEVANT, 0), "test": parts.dropped.get(NOT_RELEVANT, 0)}
+    return {part: count for part, count in counts.items() if count}

@@ -103,6 +103,8 @@ def _validate(_run: Run, facts: ValidateFacts) -> Iterator[str]:
 
 def _prepare(_run: Run, facts: PrepareFacts) -> Iterator[str]:
     yield f"rows by part: {_counted(facts.rows)}; training may use {facts.kept:,}"
+    if weightless := facts.known.get("weightless"):
+        yield f"{weightless:,} of these have the weight 0: they are known, and nothing is learnt from them"
     if dropped := {reason: count for reason, count in facts.dropped.items() if count}:
         yield f"dropped: {_counted(dropped)}"
 

@@ -60,7 +60,7 @@ def ingest(run: Run) -> dict[str, StepResult[IngestFacts]]:
         settings = IngestSettings(
             domain=domain,
             domains=tuple(sorted(scenario.domains)),
-            task=scenario.task.as_rows(),
+            task=scenario.task.as_tables(),
             key=key_id(key) if key else None,
             without_rows=without_rows,
             forgotten=forgotten.identity,

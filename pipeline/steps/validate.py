@@ -45,12 +45,12 @@ def validate(run: Run, as_of: datetime | None = None) -> StepResult[ValidateFact
     for name in scenario.domains:
         run.forget(CLEAN, name)
     until = as_of.isoformat() if as_of else None
-    settings = CleanSettings(task=scenario.task.as_rows(), as_of=until, needs_time=scenario.split.needs_time)
+    settings = CleanSettings(task=scenario.task.as_tables(), as_of=until, needs_time=scenario.split.needs_time)
     snapshots = {name: run.input(INGEST, name) for name in scenario.domains}
     cleaned = {name: transact(run, CLEAN, clean, settings, {"ingest": one}, name) for name, one in snapshots.items()}
     reference = _reference(run, cleaned)
     checks = CheckSettings.of(
-        scenario, task=scenario.task.as_rows(), as_of=until, reference_content=reference.content,
+        scenario, task=scenario.task.as_tables(), as_of=until, reference_content=reference.content,
         reference_rows=dict(reference.rows),
     )  # fmt: skip
     inputs = {f"ingest.{name}": one for name, one in snapshots.items()}

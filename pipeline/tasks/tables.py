@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
-from pipeline.data.tables import KINDS, TableKind
+from pipeline.data.tables import TableKind
 from pipeline.rows.examples.tables import examples_kind
+from pipeline.rows.interactions.tables import ranking_kinds
 
 
 def _examples(task: Any) -> Mapping[str, TableKind]:
@@ -15,7 +16,7 @@ def _examples(task: Any) -> Mapping[str, TableKind]:
 
 # config class of a task -> its kinds of table by name
 TABLES: dict[type[Config], Callable[[Any], Mapping[str, TableKind]]] = {
-    RankingTask: lambda task: KINDS,  # noqa: ARG005
+    RankingTask: ranking_kinds,
     BinaryTask: _examples,
     MulticlassTask: _examples,
     MultilabelTask: _examples,

@@ -60,6 +60,22 @@ def test_two_shops_without_a_word(tmp_path):
     assert all("# guessed" in line for line in guesses)
 
 
+def test_events_and_ratings_are_asked_for(tmp_path):
+    """Nothing in a file says what an event counts, so the settings are named; a log without them is not asked."""
+    films = log(range(10), "f", "user_id,item_id,ts").splitlines()
+    films = [f"{line},{('view', 'purchase')[row % 2] if row else 'action'}" for row, line in enumerate(films)]
+    books = log(range(5, 12), "b", "user_id,item_id,ts", rows=20).splitlines()
+    books = [f"{line},{row % 5 + 1 if row else 'rating'}" for row, line in enumerate(books)]
+    folder = written(tmp_path / "in", films_csv="\n".join(films), books_csv="\n".join(books))
+    asked = [one for one in start(folder, ".", "shops").open_questions if one.startswith("what the rows of")]
+    assert len(asked) == 2
+    assert any("films.csv count by 'action'" in one and "relevant: {event: [...]}" in one for one in asked)
+    assert any("books.csv count by 'rating'" in one and "relevant: {rating: {at_least: ...}}" in one for one in asked)
+    plain = written(tmp_path / "plain", films_csv=log(range(10), "f", "user_id,item_id,ts"),
+                    books_csv=log(range(5, 12), "b", "user_id,item_id,ts", rows=20))  # fmt: skip
+    assert not [one for one in start(plain, ".", "shops").open_questions if one.startswith("what the rows of")]
+
+
 def test_one_file_with_a_column_of_markets(tmp_path):
     """The values of that column are the domains, by names that a scenario takes."""
     rows = "".join(

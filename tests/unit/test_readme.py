@@ -63,7 +63,8 @@ def value_text(schema: dict[str, Any]) -> str:
     words = schema.get("enum") or [schema[key].rpartition("/")[2] for key in ("$ref", "const") if key in schema]
     if words:
         return ", ".join(f"`{word}`" for word in words)
-    if "anyOf" in (values := schema.get("additionalProperties") or {}):
+    values = schema.get("additionalProperties") or {}
+    if "anyOf" in values or values.get("type") == "number":
         return f"mapping of {value_text(values)}"
     bounds = [f"{sign} {schema[key]:,}" for key, sign in _SIGNS.items() if key in schema]
     return ", ".join(["name" if "pattern" in schema else _TYPES[schema["type"]], *bounds])

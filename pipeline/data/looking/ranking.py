@@ -48,6 +48,7 @@ def draft_ranking(logs: Sequence[Looked], catalogues: Sequence[Looked]) -> Draft
         draft.say("constants", {c.DOMAIN: domain}, "guessed: its items are that domain's", 3)
     _say_split(draft, logs, shared)
     _say_lanes(draft, shared)
+    _ask_what_counts(draft, logs)
     return draft
 
 
@@ -70,6 +71,20 @@ def _say_columns(draft: Draft, file: Looked, alike: dict[str, list[str]], wanted
         ways = alike.get(role)
         value = {"column": column.name, "alike": ways} if ways else column.name
         draft.say(role, value, f"guessed {column.why}", 4)
+
+
+def _ask_what_counts(draft: Draft, logs: Sequence[Looked]) -> None:
+    """Where rows have events or ratings, not every one may be a positive sign."""
+    ways = {c.EVENT: ("event", "[...]"), c.VALUE: ("rating", "{at_least: ...}")}
+    for file in logs:
+        for role, (key, answers) in ways.items():
+            if name := file.profile.column_of(role):
+                said = f"task: {{weight: {{{key}: {{...: ...}}}}, relevant: {{{key}: {answers}}}}}"
+                draft.open_questions.append(
+                    f"what the rows of {file.shown} count by {name!r}: as written, each is one positive sign. `{said}` "
+                    "says what each counts and which are asked for; `duplicates: sum` takes several rows of one user "
+                    "and item together."
+                )
 
 
 def _bridges(draft: Draft, parts: Sequence[Part], described: bool) -> tuple[list[str], dict[str, list[str]]]:

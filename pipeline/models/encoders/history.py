@@ -4,7 +4,7 @@ Shapes: B users in a batch, D dimensions, T entries of all histories of a batch.
 
     u = sqrt(D) normalise( sum_d exp(g_d) * sum_{j in history_d} w_j x_j / sqrt(sum_j w_j) )
 
-x are the vectors of an item space.
+x are the vectors of an item space, w what each thing that the user did counts: 1, unless rows have weights.
 """
 
 from collections.abc import Iterable, Mapping
@@ -38,11 +38,12 @@ class History:
 
 
 class HistoryTable:
-    """Who took what in one domain, ready to be cut into batches."""
+    """Who took what in one domain and what it counts, ready to be cut into batches."""
 
     def __init__(self, matrix: sparse.csr_matrix) -> None:
         self.starts = torch.from_numpy(matrix.indptr.astype(np.int64))
         self.items = torch.from_numpy(matrix.indices.astype(np.int64))
+        self.weights = torch.from_numpy(matrix.data.astype(np.float32))
 
     def of(self, users: Tensor) -> History:
         """The histories of some users, all items visible."""
@@ -51,7 +52,7 @@ class HistoryTable:
         offsets = lengths.cumsum(0) - lengths
         total = int(lengths.sum())
         flat = torch.arange(total) + torch.repeat_interleave(starts - offsets, lengths)
-        return History(self.items[flat], offsets, torch.ones(total))
+        return History(self.items[flat], offsets, self.weights[flat])
 
 
 class HistoryEncoder(Encoder):

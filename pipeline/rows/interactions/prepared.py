@@ -11,14 +11,16 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline import columns as c
 from pipeline.config import Bridge
 from pipeline.data.splits import PART, TEST, baskets, is_kept, order_column, places_by
 from pipeline.rows.interactions.recent import recent_items
+from pipeline.rows.interactions.weights import RELEVANT
 from pipeline.rows.kind import PARTED_UNIT
-from pipeline.views import PAST, ROW, UNIT, IntArray, ItemLabel, Past, View, taken_elsewhere
+from pipeline.views import PAST, ROW, UNIT, WEIGHT, FloatArray, IntArray, ItemLabel, Mask, Past, View, taken_elsewhere
 
 BASKET = "basket"
 PART_CODES = {part: code for code, part in enumerate(c.PARTS)}  # 0 train, 1 valid, 2 test
@@ -30,9 +32,10 @@ class DomainData:
 
     `rows` has the columns user, item (dense ids, int32), part (0 train, 1 valid, 2 test; int8), kept (bool: False where
     thinning took a training or validation row away) and, where the data has time, timestamp, else position where it has
-    that, and `basket` where rows name their order; sorted by user and item. A validation row is a training row too,
-    held out while settings are chosen. `items` has item_id, its training count `train_count` (kept rows for training
-    and validation) and, where titles exist, title and category as they were brought.
+    that, `basket` where rows name their order, `weight` (float32) where they count differently and `relevant` (bool)
+    where some held-out rows are no answers; sorted by user and item. A validation row is a training row too, held out
+    while settings are chosen. `items` has item_id, its training count `train_count` (what kept rows for training and
+    validation count together) and, where titles exist, title and category as they were brought.
     """
 
     name: str
@@ -51,7 +54,7 @@ class DomainData:
 
         Args:
             name: The domain.
-            rows: What a split gave: user_id, item_id, part and what orders them.
+            rows: What a split gave: user_id, item_id, part, what orders them, and weight and relevant if there are any.
             goods: Items with item_id and, where they have them, title and category.
             share: Share of the rows for training and validation that thinning keeps, in [0, 1].
             draw: Which of the draws of that share.
@@ -72,14 +75,13 @@ class DomainData:
                 "kept": kept,
                 **({order: rows[order].array} if order else {}),
                 **({BASKET: baskets(rows).to_numpy()} if c.ORDER in rows else {}),
+                **({WEIGHT: rows[WEIGHT].to_numpy(dtype=np.float32)} if WEIGHT in rows else {}),
+                **({RELEVANT: rows[RELEVANT].to_numpy()} if RELEVANT in rows else {}),
             }
         )
         numbers = (owners.astype(np.int64) * len(items) + places) * len(c.PARTS) + table[PART].to_numpy()
         table = table.take(places_by(table, numbers)).reset_index(drop=True)
-        trained = table.loc[table["kept"] & (table[PART] != TEST), "item"]
-        catalogue = pd.DataFrame(
-            {c.ITEM: items, "train_count": np.bincount(trained, minlength=len(items)).astype(np.int64)}
-        )
+        catalogue = pd.DataFrame({c.ITEM: items, "train_count": _train_counts(table, len(items))})
         if goods is not None and c.TITLE in goods and goods[c.TITLE].notna().any():
             described = goods.drop_duplicates(c.ITEM).set_index(c.ITEM).reindex(items)
             for column in (c.TITLE, c.CATEGORY):
@@ -101,6 +103,12 @@ class DomainData:
     def has_text(self) -> bool:
         """Whether items are described by words."""
         return c.TITLE in self.items
+
+    @property
+    def answers(self) -> Mask:
+        """Which rows are answers to be found once they are held out."""
+        every = np.ones(len(self.rows), dtype=bool)
+        return self.rows[RELEVANT].to_numpy() if RELEVANT in self.rows else every
 
 
 @dataclass(frozen=True)
@@ -139,8 +147,7 @@ class Domains:
     def with_all_rows(self) -> "Domains":
         """The same as before thinning."""
         rows, items = self.target.rows.assign(kept=True), self.target.items
-        trained = rows.loc[rows["part"] != PART_CODES[c.TEST], "item"]
-        counts = np.bincount(trained, minlength=len(items)).astype(np.int64)
+        counts = _train_counts(rows, len(items))
         return Domains(self.sources, replace(self.target, rows=rows, items=items.assign(train_count=counts)))
 
     def parted(self) -> pd.DataFrame:
@@ -165,23 +172,43 @@ class Domains:
         self, domain: DomainData, parts: tuple[str, ...] = (c.TRAIN,), *, thinned: bool = True
     ) -> sparse.csr_matrix:
         """What users took: binary [U, I_d] over the rows of the parts, those that thinning kept or all of them."""
-        rows = domain.rows
-        wanted = np.isin(rows["part"].to_numpy(), [PART_CODES[part] for part in parts])
-        if thinned:
-            wanted &= rows["kept"].to_numpy()
-        users = self.user_index(domain)[rows["user"].to_numpy()[wanted]]
-        items = rows["item"].to_numpy()[wanted]
-        matrix = sparse.csr_matrix(
-            (np.ones(len(users), dtype=np.float32), (users, items)), shape=(len(self.users), len(domain.items))
-        )
-        matrix.sum_duplicates()
+        rows = self._chosen(domain, parts, thinned=thinned)
+        matrix = self._sparse(domain, rows, np.ones(len(rows), dtype=np.float32))
         matrix.data[:] = 1.0
         return matrix
 
+    def weighed(self, domain: DomainData, parts: tuple[str, ...]) -> sparse.csr_matrix:
+        """What users took by what it counts: float32 [U, I_d] over kept rows; an entry of 0 is known, but no sign.
+
+        A user and item in two parts, as a shipped split may have them, count what the larger one does.
+        """
+        if WEIGHT not in domain.rows:
+            return self.matrix(domain, parts)
+        rows = self._chosen(domain, parts, thinned=True).sort_values(WEIGHT, kind="stable")
+        rows = rows.drop_duplicates(["user", "item"], keep="last").sort_index()
+        return self._sparse(domain, rows, rows[WEIGHT].to_numpy())
+
+    @staticmethod
+    def _chosen(domain: DomainData, parts: tuple[str, ...], *, thinned: bool) -> pd.DataFrame:
+        wanted = np.isin(domain.rows["part"].to_numpy(), [PART_CODES[part] for part in parts])
+        return domain.rows[wanted & domain.rows["kept"].to_numpy() if thinned else wanted]
+
+    def _sparse(self, domain: DomainData, rows: pd.DataFrame, values: NDArray[np.float32]) -> sparse.csr_matrix:
+        users = self.user_index(domain)[rows["user"].to_numpy()]
+        shape = (len(self.users), len(domain.items))
+        matrix = sparse.csr_matrix((values, (users, rows["item"].to_numpy())), shape=shape)
+        matrix.sum_duplicates()
+        return matrix
+
     def histories(self, parts: tuple[str, ...] = (c.TRAIN,)) -> dict[str, sparse.csr_matrix]:
-        """The matrix of each domain; the target's parts as named, the sources' always train and valid."""
-        sources = {domain.name: self.matrix(domain, (c.TRAIN, c.VALID)) for domain in self.sources}
-        return {**sources, self.target.name: self.matrix(self.target, parts)}
+        """The signs of each domain, see `Past`; the target's parts as named, the sources' always train and valid."""
+        sources = {domain.name: self._signs(domain, (c.TRAIN, c.VALID)) for domain in self.sources}
+        return {**sources, self.target.name: self._signs(self.target, parts)}
+
+    def _signs(self, domain: DomainData, parts: tuple[str, ...]) -> sparse.csr_matrix:
+        matrix = self.weighed(domain, parts)
+        matrix.eliminate_zeros()
+        return matrix
 
     def seen(self, domain: DomainData, parts: tuple[str, ...]) -> sparse.csr_matrix:
         """What is left out of a user's ranking: a domain's rows of the parts, also those that thinning took away.
@@ -192,30 +219,31 @@ class Domains:
         return self.matrix(domain, parts, thinned=False)
 
     def training(self, held_back: Collection[str] = ()) -> dict[str, View]:
-        """The rows of each domain that may be learnt from: each user and item once.
+        """The rows of each domain that may be learnt from: each user and item once, those of weight 0 left out.
 
         Args:
             held_back: Domains whose validation rows choose, and are not among them.
         """
         parts = {one.name: (c.TRAIN,) if one.name in held_back else (c.TRAIN, c.VALID) for one in self.all}
-        past = Past({one.name: self.matrix(one, parts[one.name]) for one in self.all})
+        past = Past({one.name: self._signs(one, parts[one.name]) for one in self.all})
         found = {}
         for one in self.all:
             pairs = past.taken[one.name].tocoo()
-            rows = pd.DataFrame({ROW: np.arange(pairs.nnz), UNIT: pairs.row.astype(np.int64)})
+            weights = {WEIGHT: pairs.data} if WEIGHT in one.rows else {}
+            rows = pd.DataFrame({ROW: np.arange(pairs.nnz), UNIT: pairs.row.astype(np.int64), **weights})
             label = ItemLabel(pairs.col.astype(np.int64), one.items, self.seen(one, parts[one.name]))
             found[one.name] = View(one.name, rows, {PAST: past}, (label,))
         return found
 
     def held_out(self, part: str) -> View:
-        """The target's rows of a part whose item is in the catalogue, with what may be known when they are predicted.
+        """The target's answers of a part, of items in the catalogue, with what may be known when they are predicted.
 
         Validation rows are predicted from training rows, test rows from training and validation rows. Thinning takes
         validation rows too: a poor target has few rows to choose by.
         """
         known = (c.TRAIN,) if part == c.VALID else (c.TRAIN, c.VALID)
         rows = self.target.rows
-        chosen = rows[(rows["part"] == PART_CODES[part]) & rows["kept"]]
+        chosen = rows[(rows["part"] == PART_CODES[part]) & rows["kept"] & self.target.answers]
         users = self.user_index(self.target)[chosen["user"].to_numpy()]
         table = pd.DataFrame({ROW: chosen.index.to_numpy(), UNIT: users})
         label = ItemLabel(chosen["item"].to_numpy(dtype=np.int64), self.target.items, self.seen(self.target, known))
@@ -245,5 +273,14 @@ class Domains:
         if target_labels or "items" not in bridges:
             return self
         catalogues = {domain.name: domain.items for domain in self.all}
-        counts = taken_elsewhere(Past(self.histories((c.TRAIN, c.VALID))), catalogues, self.target.name)
+        taken = taken_elsewhere(Past(self.histories((c.TRAIN, c.VALID))), catalogues, self.target.name)
+        counts = pd.Series(taken).astype(self.target.items["train_count"].dtype).to_numpy()
         return Domains(self.sources, replace(self.target, items=self.target.items.assign(train_count=counts)))
+
+
+def _train_counts(rows: pd.DataFrame, items: int) -> IntArray | FloatArray:
+    """What the kept rows for training and validation of each item count together [I]; without weights their number."""
+    trained = rows[rows["kept"] & (rows[PART] != TEST)]
+    if WEIGHT in rows:
+        return np.bincount(trained["item"], trained[WEIGHT], minlength=items)
+    return np.bincount(trained["item"], minlength=items).astype(np.int64)

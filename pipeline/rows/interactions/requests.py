@@ -45,7 +45,7 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10) -> pd.
 
     Returns:
         Rows by request and rank: request (row number from 0), user_id (as text), rank (from 1), item_id, title (where
-        the catalogue has titles), score (higher is better; where nothing is known: the number of training rows),
+        the catalogue has titles), score (higher is better; where nothing is known: what its training rows count),
         served_from (why the item stands there, model: what is known of the user; history: the given one of an unknown
         user; popularity: neither, anybody would get this score), ignored (how many ids of the history are in no
         catalogue).
@@ -59,7 +59,8 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10) -> pd.
     items = model.items[model.info.target]
     ids = _user_ids(frame)
     users, taken, ignored = _histories(model, frame, ids)
-    some = np.sum([np.diff(matrix.indptr) for matrix in taken.values()], axis=0) > 0
+    signs = {name: _without_zeros(matrix) for name, matrix in taken.items()}
+    some = np.sum([np.diff(matrix.indptr) for matrix in signs.values()], axis=0) > 0
     source = np.where(users >= 0, 0, 1)
     anybody_1I = model.ranker.scores({name: matrix[-1:] for name, matrix in model.histories.items()})
     says_nothing = bool(np.ptp(anybody_1I) == 0)  # of somebody of whom nothing is known
@@ -67,11 +68,11 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10) -> pd.
     by_popularity = np.argsort(-counts, kind="stable")  # ties go to the item that more people took
     blocks = []
     for first in range(0, len(frame), _BLOCK):
-        block = {name: matrix[first : first + _BLOCK] for name, matrix in taken.items()}
+        block = {name: matrix[first : first + _BLOCK] for name, matrix in signs.items()}
         scores_BI = model.ranker.scores(block).astype(np.float32)
         same_BI = scores_BI == anybody_1I
         scores_BI[~some[first : first + _BLOCK] | (same_BI.all(axis=1) & says_nothing)] = counts
-        seen = block[model.info.target].tocoo()
+        seen = taken[model.info.target][first : first + _BLOCK].tocoo()
         scores_BI[seen.row, seen.col] = -np.inf
         rows, places, values = top_k(scores_BI[:, by_popularity], k)
         chosen_places = by_popularity[places]
@@ -123,7 +124,10 @@ def _check(frame: pd.DataFrame, k: int) -> None:
 def _histories(
     model: "ServedInteractions", frame: pd.DataFrame, user_ids: "pd.Series[Any]"
 ) -> tuple[IntArray, dict[str, sparse.csr_matrix], IntArray]:
-    """Place of each user (-1: unknown), what each request's user took in each domain, and ids that were ignored."""
+    """Place of each user (-1: unknown), what each request's user took in each domain, and ids that were ignored.
+
+    What a request names counts 1, unless it is known to count more; an entry of 0 is known, and no sign.
+    """
     users = _user_places(model, user_ids)
     taken = {name: matrix[users] for name, matrix in model.histories.items()}
     ignored = np.zeros(len(frame), dtype=np.int64)
@@ -136,12 +140,27 @@ def _histories(
         for name in domains:
             places = pd.Index(model.items[name][c.ITEM]).get_indexer(ids)
             found = places >= 0
-            given = (np.ones(found.sum(), dtype=np.float32), (rows[found], places[found]))
-            taken[name] = taken[name] + sparse.csr_matrix(given, shape=taken[name].shape)
-            taken[name].data[:] = 1.0
+            taken[name] = _with_given(taken[name], rows[found], places[found])
             known |= found
         ignored += np.bincount(rows[~known], minlength=len(frame))
     return users, taken, ignored
+
+
+def _with_given(taken: sparse.csr_matrix, rows: IntArray, places: IntArray) -> sparse.csr_matrix:
+    """What is known, and 1 for each item that a request names and that is not known to count more."""
+    known = taken.tocoo()
+    counts = np.concatenate([known.data, np.ones(len(rows), dtype=np.float32)])
+    pairs = np.concatenate([known.row, rows]), np.concatenate([known.col, places])
+    order = np.argsort(-counts, kind="stable")
+    every = pairs[0].astype(np.int64) * taken.shape[1] + pairs[1]
+    first = order[np.unique(every[order], return_index=True)[1]]
+    return sparse.csr_matrix((counts[first], (pairs[0][first], pairs[1][first])), shape=taken.shape)
+
+
+def _without_zeros(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    signs = matrix.copy()
+    signs.eliminate_zeros()
+    return signs
 
 
 def _lists(column: "pd.Series[Any]", name: str, alike: tuple[Alike, ...]) -> tuple[IntArray, pd.Index]:

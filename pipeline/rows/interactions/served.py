@@ -20,7 +20,7 @@ from pipeline.errors import ConfigError, StorageError
 from pipeline.rows.interactions.prepared import Domains
 from pipeline.rows.interactions.requests import HISTORY, SOURCE_HISTORY, answer
 from pipeline.rows.kind import PackageInfo
-from pipeline.views import Histories, IntArray, ItemScorer, Mask, View
+from pipeline.views import WEIGHT, Histories, IntArray, ItemScorer, Mask, View
 
 SERVED_PARTS = (c.TRAIN, c.VALID)  # the histories that the candidate was evaluated with
 
@@ -62,7 +62,8 @@ class ServedInteractions:
         ranker: The evaluated model.
         items: Items of each domain in dense order: item_id, train_count and, where there are any, title.
         users: [U] user ids, sorted.
-        histories: CSR [U + 1, I_d] of each domain; the last row is empty, so that place -1 is a user without history.
+        histories: CSR [U + 1, I_d] of each domain: what each thing counts, 0 if it is known and no sign; the last row
+            is empty, so that place -1 is a user without history.
     """
 
     info: PackageInfo
@@ -148,15 +149,18 @@ class ServeInteractions:
 
 def _write_histories(folder: Path, domains: Domains) -> None:
     users = domains.users.to_numpy(dtype=object)
+    weighed = any(WEIGHT in domain.rows for domain in domains.all)
     tables = []
-    for name, matrix in domains.histories(SERVED_PARTS).items():
+    for domain in domains.all:
+        matrix = domains.weighed(domain, SERVED_PARTS)
         present = np.flatnonzero(np.diff(matrix.indptr))
-        matrix.sort_indices()
-        offsets = np.append(matrix.indptr[present], matrix.indptr[-1]).astype(np.int32)
-        lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.indices.astype(np.int32)))
-        tables.append(pa.table({c.USER: pa.array(users[present], pa.string()),
-                                c.DOMAIN: pa.array(np.full(len(present), name, dtype=object), pa.string()),
-                                "items": lists}))  # fmt: skip
+        offsets = pa.array(np.append(matrix.indptr[present], matrix.indptr[-1]).astype(np.int32))
+        columns = {c.USER: pa.array(users[present], pa.string()),
+                   c.DOMAIN: pa.array(np.full(len(present), domain.name, dtype=object), pa.string()),
+                   "items": pa.ListArray.from_arrays(offsets, pa.array(matrix.indices.astype(np.int32)))}  # fmt: skip
+        if weighed:
+            columns["weights"] = pa.ListArray.from_arrays(offsets, pa.array(matrix.data, pa.float32()))
+        tables.append(pa.table(columns))
     pq.write_table(pa.concat_tables(tables), folder / "histories.parquet", compression="zstd")
 
 
@@ -169,9 +173,12 @@ def _read_histories(folder: Path, items: Mapping[str, pd.DataFrame]) -> tuple[pd
     rows = np.repeat(places, lists.value_lengths().to_numpy(zero_copy_only=False))
     domains = np.repeat(table[c.DOMAIN].to_numpy(zero_copy_only=False), lists.value_lengths().to_numpy())
     taken = lists.flatten().to_numpy(zero_copy_only=False)
+    counts = np.ones(len(taken), dtype=np.float32)
+    if "weights" in table.column_names:
+        counts = table["weights"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return users, {
         name: sparse.csr_matrix(
-            (np.ones(np.sum(domains == name), dtype=np.float32), (rows[domains == name], taken[domains == name])),
+            (counts[domains == name], (rows[domains == name], taken[domains == name])),
             shape=(len(users) + 1, len(frame)),
         )
         for name, frame in items.items()
