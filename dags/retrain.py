@@ -25,21 +25,21 @@ from airflow.sdk.exceptions import AirflowFailException
 from pipeline.airflow.calling import (
     Record,
     call,
+    fail_if_one_did,
     planned,
     skip_unless,
-    tell_ending,
     tell_summary,
     this_run,
     this_run_name,
     told,
 )
-from pipeline.airflow.form import form, options_of
+from pipeline.airflow.form import form
 from pipeline.airflow.links import PAGES, Reused
 from pipeline.airflow.names import broken_name, dag_name, lane_name, scenario_name
 from pipeline.config import Scenario
 from pipeline.results import PROMOTE
 from pipeline.runs.graph import Node, direct, graph_of, lanes_of
-from pipeline.scenarios import Found, about, find_scenarios, load_scenario
+from pipeline.scenarios import Found, about, find_scenarios, load_scenario, read_options
 
 DEFAULTS: dict[str, Any] = {
     "retries": 2,  # a killed training goes on from its last checkpoint
@@ -58,7 +58,7 @@ def plan() -> Record:
 
     context = get_current_context()
     scenario = load_scenario(scenario_name(str(context["dag"].dag_id)))
-    return told(lambda: step(this_run_name(), scenario, options_of(context["params"])))
+    return told(lambda: step(this_run_name(), scenario, read_options(context["params"], "conf")))
 
 
 @task
@@ -143,7 +143,7 @@ def champion_moved() -> None:
 def summary() -> None:
     """Tell how the run ended, and fail where a lane did: report and champion are there, but the run is not green."""
     tell_summary()
-    tell_ending()
+    fail_if_one_did()
 
 
 TASKS: dict[str, Any] = {

@@ -13,8 +13,9 @@ from pipeline.errors import CrossliftError, StorageError
 from pipeline.folders import Home
 from pipeline.privacy import keep_private, trace
 from pipeline.results import StepResult
-from pipeline.runs.ending import ending_of, summary_lines
+from pipeline.runs.ending import ending_of
 from pipeline.runs.run import Run
+from pipeline.runs.summary import summary_lines
 from pipeline.steps import function_of
 
 Record = Any  # a small dict; a task annotated as dict would push one XCom for each key
@@ -46,20 +47,18 @@ def told(step: Callable[[], Any]) -> Any:
 
 
 def tell_summary() -> None:
-    """Say what the report says in short: the comparison, the verdict and, once it is known, the outcome."""
+    """Say in short what the report says, and once the outcome is known, how each task ended."""
     for line in told(lambda: list(summary_lines(this_run()))):
         log.info("%s", line)
 
 
-def tell_ending() -> None:
-    """Say how each task of the run ended.
+def fail_if_one_did() -> None:
+    """Nothing, where every task of the run left its result.
 
     Raises:
-        AirflowFailException: a task failed; the message names it.
+        AirflowFailException: one did not; the message names it.
     """
-    ending = told(lambda: ending_of(this_run()))
-    log.info("%s.", ending)
-    if failed := ending.of("failed"):
+    if failed := told(lambda: ending_of(this_run())).of("failed"):
         raise AirflowFailException(
             f"Failed: {', '.join(failed)}; their logs say why. The report and what serves are there all the same."
         )

@@ -1,14 +1,8 @@
-"""The form by which a run is triggered, and the values that a task reads from it."""
-
-from collections.abc import Mapping
-from typing import Any
+"""The form by which a run is triggered."""
 
 from airflow.sdk import Param
-from pydantic import ValidationError
 
-from pipeline.config import Options, Scenario
-from pipeline.errors import ConfigError
-from pipeline.scenarios.loader import explain
+from pipeline.config import Scenario
 
 TRIAL = (
     "A run whose strategies, seed or epochs are not the scenario's is a trial: its model is registered and does not "
@@ -43,18 +37,6 @@ def form(scenario: Scenario) -> dict[str, Param]:
         ),
         "promote": Param(False, type="boolean", title="Let a trial serve", description=TRIAL),
     }  # fmt: skip
-
-
-def options_of(values: Mapping[str, Any]) -> Options:
-    """Read the values of a trigger; the API lets keys pass that the form does not have.
-
-    Raises:
-        ConfigError: a key is not known, or a value is impossible.
-    """
-    try:
-        return Options.model_validate(dict(values))
-    except ValidationError as error:
-        raise ConfigError("\n".join(f"conf: {line}" for line in explain(error, Options))) from None
 
 
 def _share(scenario: Scenario) -> Param:

@@ -3,7 +3,6 @@
 import re
 
 from pipeline.folders import Home
-from pipeline.runs.graph import Node
 from pipeline.runs.run import Run
 
 PREFIX = "retrain__"
@@ -25,14 +24,8 @@ def scenario_name(dag_id: str) -> str:
     return dag_id.removeprefix(PREFIX)
 
 
-def task_name(node: Node) -> str:
-    """The id of a task: `ingest`, or `finetune_target.coral_and_fine_tune` for a lane in the group of its step."""
-    task, lane = node
-    return f"{task}.{lane_name(lane)}" if lane else task
-
-
 def lane_name(lane: str) -> str:
-    """A lane as a part of an id, in which Airflow allows no plus."""
+    """A lane as the id of its task in the group of its step; Airflow allows no plus in it."""
     return lane.replace("+", "_and_")
 
 

@@ -8,13 +8,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from pipeline.config import Options
 from pipeline.errors import ConfigError, Interrupted
 from pipeline.folders import Home
-from pipeline.scenarios import apply_options, load_scenario
-from pipeline.scenarios.loader import explain
+from pipeline.scenarios import apply_options, load_scenario, read_options
 
 if TYPE_CHECKING:
     from pipeline.runs.graph import Graph
@@ -29,10 +26,7 @@ def options_of(strategies: str | None, **values: Any) -> Options:
         ConfigError: one cannot be.
     """
     names = [] if strategies is None else [name.strip() for name in strategies.split(",")]
-    try:
-        return Options(strategies=tuple(names), **values)
-    except ValidationError as error:
-        raise ConfigError("\n".join(f"options: {line}" for line in explain(error, Options))) from error
+    return read_options({"strategies": tuple(names), **values}, "options")
 
 
 @contextmanager

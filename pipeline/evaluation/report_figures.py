@@ -11,7 +11,6 @@ from pipeline.evaluation.report import LaneRow, Report, lane_rows
 from pipeline.evaluation.terms import TARGET_ONLY
 from pipeline.labels.words import Words
 
-_NIGHTS = 60  # that are drawn, the last ones
 _NOTHING = Estimate(value=0.0, low=0.0, high=0.0)
 
 
@@ -111,9 +110,9 @@ def _curve(report: Report, words: Words) -> str:
 
 
 def _nights(report: Report, words: Words) -> str:
-    """Draw the last nights that were judged by the metric that is gated now, if there are two of them."""
+    """Draw the nights that were judged by the metric that is gated now, if there are two of them."""
     metric = report.comparison.metric
-    nights = [night for night in report.nights if night.metric == metric][-_NIGHTS:]
+    nights = [night for night in report.nights if night.metric == metric]
     if len(nights) < 2:
         return ""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MODEL, METRIC, VERSION = "model", "metric", "version"  # tags of a parent run: the registered name, the gated metric
 ROLES = ("candidate", "champion", "target_only", "best_baseline")
-_MOST = 1000
+_MOST = 60  # are read: as many as one can tell apart in a figure
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Night:
 
 
 def nights(home: Home, scenario: Scenario) -> list[Night]:
-    """Find the newest thousand runs of a scenario with its share of target rows, the oldest of them first.
+    """Find the newest runs of a scenario with its share of target rows, sixty at most, the oldest of them first.
 
     Trials are left out, and so is what an older Crosslift logged without these figures. A night on which nothing had
     changed is no run of its own.

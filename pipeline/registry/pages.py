@@ -4,7 +4,7 @@ import os
 from urllib.parse import quote, urlsplit
 
 TITLES = MLFLOW_RUN, REPORT, DATA_DOCS, VERSION = ("MLflow run", "Report", "Data Docs", "Registered version")
-_KIND = "?workflowType=machine_learning"  # else MLflow shows a page about prompts
+KIND = "workflowType=machine_learning"  # a page of MLflow is one of prompts unless its address says this
 
 
 def mlflow_address() -> str:
@@ -25,8 +25,8 @@ def pages(experiment: str, run_id: str, model: str, version: int) -> dict[str, s
         return {}
     run = f"{server}/#/experiments/{experiment}/runs/{run_id}"
     return {
-        MLFLOW_RUN: f"{run}{_KIND}",
-        REPORT: f"{run}/artifacts/report.html{_KIND}",
-        DATA_DOCS: f"{run}/artifacts/data_docs/index.html{_KIND}",
-        VERSION: f"{server}/#/models/{quote(model, safe='')}/versions/{version}{_KIND}",
+        MLFLOW_RUN: f"{run}?{KIND}",
+        REPORT: f"{run}/artifacts/report.html?{KIND}",
+        DATA_DOCS: f"{run}/artifacts/data_docs/index.html?{KIND}",
+        VERSION: f"{server}/#/models/{quote(model, safe='')}/versions/{version}?{KIND}",
     }

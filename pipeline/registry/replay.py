@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.folders import Home
+from pipeline.registry.pages import KIND
 from pipeline.registry.tracking import experiment_id, metric_key, reached
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ _COMPUTED = "crosslift.computed"  # the folder whose computation a nested run te
 _LOGGED = "crosslift.logged"  # comes last: a run without it is completed by the next try
 _STEP = "crosslift.lane"
 _PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
-PAGE = "workflowType=machine_learning"  # a page of MLflow is one of prompts unless its address says this
 _METRICS, _PARAMS = 900, 90  # MLflow takes up to 1000 and 100 at a time
 
 
@@ -253,4 +253,4 @@ def _find(client: "MlflowClient", experiment: str, tags: Mapping[str, str]) -> "
 
 
 def _link(experiment: str, run_id: str, text: str) -> str:
-    return f"[{text}](#/experiments/{experiment}/runs/{run_id}?{PAGE})"
+    return f"[{text}](#/experiments/{experiment}/runs/{run_id}?{KIND})"

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config import JudgeSettings, PreparedSettings
 from pipeline.errors import CrossliftError, UserError
-from pipeline.folders import Home, read_json
+from pipeline.folders import Home
 from pipeline.near import near
 from pipeline.results import AUDIT, INGEST, PREPARE, VERDICT
+from pipeline.runs.figures import comparison_of, judged_rows
 from pipeline.runs.inputs import MARKS, lane_of, load_prepared
+from pipeline.runs.logged import flat
+from pipeline.runs.predictions import read_predictions
 from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
@@ -124,14 +127,12 @@ def _side(home: Home, spelt: str) -> Side:
 
 def _measured(run: Run, lane: str) -> tuple[str, str, str]:
     """The gated metric on validation and on test rows without marks, in words, and the number of these rows."""
-    from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison
     from pipeline.tasks.words import words_of
 
-    words = words_of(run.scenario.task)
-    found = Comparison.model_validate(read_json(run.path(run.result(VERDICT)) / "comparison.json"))
+    words, found = words_of(run.scenario.task), comparison_of(run)
     metric = f"{words.name(found.metric)}{words.written}"
     valid = next(one.valid[found.metric] for one in found.lanes if one.name == lane)
-    view = found.views.get(UNMARKED) or found.views.get(ALL)
+    view = judged_rows(found)
     if view is None:
         return f"{metric} {words.number(valid)}", "no test rows", ""
     test = view.lanes[lane][found.metric]
@@ -162,21 +163,10 @@ def _settings(side: Side, run: Run) -> dict[str, Any]:
     method = next(one for one in (*scenario.strategies, *scenario.baselines) if one.name == lane)
     chosen = {f"chosen.{key}": value for key, value in lane_of(run, lane).facts.settings.items()}
     return {
-        **dict(_flat("method", method.model_dump(mode="json"))),
+        **flat(method.model_dump(mode="json"), "method."),
         **chosen,
-        **dict(_flat("", scenario.model_dump(mode="json", exclude=others))),
+        **flat(scenario.model_dump(mode="json", exclude=others)),
     }
-
-
-def _flat(place: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flat(f"{place}.{key}" if place else str(key), inner)
-    elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
-        for number, inner in enumerate(value):
-            yield from _flat(f"{place}.{number}", inner)
-    else:
-        yield place, ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _beside(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
@@ -218,13 +208,7 @@ def _paired(first: Side, second: Side) -> "tuple[str, Estimate | None]":
 
 
 def _predicted(run: Run, lane: str) -> "FloatArray":
-    import numpy as np
-    import pandas as pd
-
-    table = pd.read_parquet(run.path(run.result(VERDICT)) / "predictions.parquet")
-    values = table.loc[table["lane"] == lane, "predicted"].to_numpy()
-    found: FloatArray = np.stack(list(values)) if len(values) and values.dtype == object else values
-    return found
+    return read_predictions(run.path(run.result(VERDICT)), [lane])[lane]
 
 
 def _marks(run: Run) -> Any:

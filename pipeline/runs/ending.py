@@ -1,17 +1,15 @@
 """How a run ended, task by task: what was computed, what was found again, what failed."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from io import StringIO
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pipeline.folders import META, read_json
 from pipeline.results import REJUDGED, StepResult
 from pipeline.runs.graph import RECORDS, Node, graph_of
+from pipeline.runs.progress import name_of
 from pipeline.runs.run import Run
 
 State = Literal["computed", "reused", "failed"]
-WIDTH = 150  # of a line in a log
 
 
 @dataclass(frozen=True)
@@ -22,22 +20,28 @@ class Ending:
 
     def of(self, state: State) -> list[str]:
         """The tasks that ended so: `ingest`, or `finetune_target joint` for a lane."""
-        return [" ".join(node).rstrip() for node, found in self.states.items() if found == state]
+        return [name_of(node) for node, found in self.states.items() if found == state]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many ended how."""
+        return {state: len(self.of(state)) for state in get_args(State)}
 
     def __str__(self) -> str:
-        computed, reused, failed = (self.of(state) for state in ("computed", "reused", "failed"))
+        computed, reused, failed = (self.of(state) for state in get_args(State))
         if not computed and not failed:
-            return f"nothing changed: all {len(reused)} tasks found their result of an earlier run"
-        if not reused and not failed:
-            return f"all {len(computed)} tasks computed their result"
-        told = [f"{len(reused)} of {len(self.states)} tasks found their result of an earlier run"] if reused else []
-        told += [f"{len(computed)} computed it: {', '.join(computed)}"] if computed else []
-        return "; ".join([*told, *([f"{len(failed)} failed: {', '.join(failed)}"] if failed else [])])
+            return f"{len(reused)} tasks: nothing changed, all were found as an earlier run had left them"
+        told = f"{len(self.states)} tasks: {len(computed)} computed, {len(reused)} reused"
+        if computed and reused:
+            told = f"{told} ({', '.join(computed)} computed)"
+        return f"{told}, {len(failed)} failed or not run ({', '.join(failed)})" if failed else told
 
 
 def ending_of(run: Run) -> Ending:
-    """How each task of a run ended."""
-    return Ending({node: _state(run, node) for node in graph_of(run.scenario)})
+    """How each task of a run ended; one that left no record failed, or was not run."""
+    graph = graph_of(run.scenario)
+    found = {task: _results(run, (task, "")) for task, _ in graph}
+    return Ending({node: _state(node, found[node[0]]) for node in graph})
 
 
 def origin_of(run: Run, node: Node) -> tuple[str, str]:
@@ -49,26 +53,12 @@ def origin_of(run: Run, node: Node) -> tuple[str, str]:
     return str(meta["run_id"]), str(meta["scenario"])
 
 
-def summary_lines(run: Run) -> Iterator[str]:
-    """The comparison, the verdict and the outcome as lines of a log.
-
-    Raises:
-        MissingResultError: the run has no report.
-    """
-    from rich.console import Console
-
-    from pipeline.runs.summary import print_summary
-
-    text = StringIO()
-    print_summary(run, Console(file=text, width=WIDTH, soft_wrap=True))
-    yield from (line.rstrip() for line in text.getvalue().splitlines() if line.strip())
-
-
-def _state(run: Run, node: Node) -> State:
-    results = _results(run, node)
-    if RECORDS[node[0]][-1].name not in {result.step for result in results}:
+def _state(node: Node, results: list[StepResult[Any]]) -> State:
+    task, lane = node
+    own = [result for result in results if not lane or result.name == lane]
+    if RECORDS[task][-1].name not in {result.step for result in own}:
         return "failed"
-    return "reused" if all(result.reused for result in results) else "computed"
+    return "reused" if all(result.reused for result in own) else "computed"
 
 
 def _results(run: Run, node: Node) -> list[StepResult[Any]]:

@@ -1,12 +1,13 @@
 """What a finished run is worth telling in a shell: the comparison, verdict and outcome, where things lie."""
 
-from collections import Counter
+from collections.abc import Iterator
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from pipeline.folders import read_json
 from pipeline.results import AUDIT, REPORT, VALIDATE, Finding
 from pipeline.runs.account import accounts
-from pipeline.runs.graph import RECORDS, graph_of
+from pipeline.runs.ending import ending_of
 from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "report": str(run.place(result) / result.facts.html),
         "data_docs": str(run.place(checked) / checked.facts.data_docs),
     }
-    summary["tasks"] = task_states(run)
+    summary["tasks"] = ending_of(run).counts
     summary["rows"] = [str(account) for account in accounts(run)]
     audited = run.results(AUDIT).get("")
     summary["warnings"] = [one.model_dump() for one in audited.facts.findings] if audited else []
@@ -96,29 +97,28 @@ def print_summary(run: Run, console: "Console") -> None:
     if summary["failed"]:
         console.print(f"Failed lanes: {', '.join(summary['failed'])}", style="red", markup=False)
     shares = [f"{share:.1%}: {name}" for name, share in summary["shares"].items()]
-    told = [("", ""), ("", _tasks(summary["tasks"])), *(("", line) for line in (*summary["rows"], *shares))]
+    told = [("", ""), *(("", line) for line in (*summary["rows"], *shares))]
     told += [("bold", f"\nVerdict: {summary['verdict']} ({summary['candidate']})"), ("", summary["reason"])]
     if "outcome" in summary:
         told += [("bold", f"\nOutcome: {summary['outcome']}"), ("", summary["outcome_reason"])]
+        told += [("", str(ending_of(run)))]
         told += [("", f"Model:     {summary['model']} version {summary['version']}, {summary['alias'] or 'no alias'}")]
     told += [("", f"Report:    {summary['report']}"), ("", f"Data Docs: {summary['data_docs']}")]
     for style, line in told:
         console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
-def task_states(run: Run) -> dict[str, int]:
-    """Count the tasks of a run that were computed, that were reused, and that failed or were not run."""
-    found = {step: run.results(step) for steps in RECORDS.values() for step in steps}
-    states: Counter[str] = Counter(computed=0, reused=0, failed=0)
-    for task, lane in graph_of(run.scenario):
-        results = [one for step in RECORDS[task] for name, one in found[step].items() if not lane or name == lane]
-        states["failed" if not results else "reused" if all(one.reused for one in results) else "computed"] += 1
-    return dict(states)
+def summary_lines(run: Run) -> Iterator[str]:
+    """The same as lines of a log.
 
+    Raises:
+        MissingResultError: the run has no report.
+    """
+    from rich.console import Console
 
-def _tasks(states: dict[str, int]) -> str:
-    failed = f", {states['failed']} failed or not run" if states["failed"] else ""
-    return f"{sum(states.values())} tasks: {states['computed']} computed, {states['reused']} reused{failed}"
+    text = StringIO()
+    print_summary(run, Console(file=text, soft_wrap=True))
+    yield from (line.rstrip() for line in text.getvalue().splitlines() if line.strip())
 
 
 def _print_table(report: "Report", words: "Words", console: "Console") -> None:

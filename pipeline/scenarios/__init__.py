@@ -9,6 +9,7 @@ from pipeline.scenarios.loader import (
     find_scenarios,
     json_schema,
     load_scenario,
+    read_options,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "find_scenarios",
     "json_schema",
     "load_scenario",
+    "read_options",
 ]

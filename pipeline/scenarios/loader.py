@@ -158,6 +158,22 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scenario.model_json_schema()}
 
 
+def read_options(values: Mapping[str, Any], where: str) -> Options:
+    """Read the options of a run.
+
+    Args:
+        values: By name, as a person gave them.
+        where: Where that was, for messages.
+
+    Raises:
+        ConfigError: a key is not known, or a value is impossible.
+    """
+    try:
+        return Options.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{where}: {line}" for line in explain(error, Options))) from None
+
+
 def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """One line for each wrong key: where, what was expected, what came, and the near miss of a misspelt key."""
     lines = []

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.config import JudgeSettings, PreparedSettings, RejudgeSettings
 from pipeline.errors import CrossliftError
@@ -13,14 +13,13 @@ from pipeline.folders import UNHASHED, read_json, write_json
 from pipeline.results import AUDIT, REJUDGED, TUNE, VERDICT, LaneFacts, StepResult, VerdictFacts
 from pipeline.runs.champion import serving
 from pipeline.runs.inputs import CASES, MARKS, POINT, lanes_of, load_prepared
+from pipeline.runs.predictions import as_column, read_predictions, write_predictions
 from pipeline.runs.recipes import recipe_of
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import facts_of, transact
 from pipeline.steps.showing import show_cases, show_cases_again
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from pipeline.evaluation.comparison import Comparison, Validated
     from pipeline.evaluation.gate import Verdict
     from pipeline.evaluation.hearing import ChampionScores, Lane
@@ -117,14 +116,12 @@ def _judge(
 def _judge_again(
     settings: RejudgeSettings, inputs: Inputs, folder: Path, _work: Path, *, champion: "Champion | None", night: "Night"
 ) -> VerdictFacts:
-    import pandas as pd
 
     from pipeline.evaluation.comparison import Comparison
 
     kept = inputs["verdict"].path
     comparison = Comparison.model_validate(read_json(kept / "comparison.json"))
-    table = pd.read_parquet(kept / "predictions.parquet")
-    predicted = {one.name: _read(table.loc[table["lane"] == one.name, "predicted"]) for one in comparison.lanes}
+    predicted = read_predictions(kept, [one.name for one in comparison.lanes])
     test = _held_out(settings, inputs)
     verdict = _ask(settings, test, comparison, predicted, champion, night)
     write_json(folder / CASES, show_cases_again(test, kept, champion).model_dump(mode="json"))
@@ -264,25 +261,7 @@ def _night(run: Run, champion: "Champion") -> "Prepared | None":
 def _write(
     folder: Path, comparison: "Comparison", verdict: "Verdict", test: "HeldOut", predicted: dict[str, "FloatArray"]
 ) -> None:
-    import pandas as pd
-
-    rows = test.rows.rows.assign(**{label.name: _written(label.value) for label in test.rows.labels[:1]})
-    tables = [rows.assign(lane=name, predicted=_written(values)) for name, values in predicted.items()]
-    table = pd.concat(tables, ignore_index=True)
-    table["lane"] = pd.Categorical(table["lane"], categories=list(predicted))
-    table.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
+    rows = test.rows.rows.assign(**{label.name: as_column(label.value) for label in test.rows.labels[:1]})
+    write_predictions(folder, rows, predicted)
     write_json(folder / "comparison.json", comparison.model_dump(mode="json"))
     write_json(folder / "verdict.json", verdict.model_dump(mode="json"))
-
-
-def _written(predicted: "FloatArray") -> Any:
-    """Make one value a row: a number, or a list of them."""
-    return predicted if predicted.ndim == 1 else list(predicted)
-
-
-def _read(column: "pd.Series[Any]") -> "FloatArray":
-    """Read them back: [N] or [N, M]."""
-    import numpy as np
-
-    values = column.to_numpy()
-    return np.stack(list(values)) if len(values) and values.dtype == object else values

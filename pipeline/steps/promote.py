@@ -86,19 +86,18 @@ def promote(run: Run) -> StepResult[PromoteFacts]:
             folder=package.folder,
             manifest=package.manifest,
             reused=not news,
-            facts=PromoteFacts(
-                verdict=final.facts.verdict,
-                logged=logged.parent,
-                experiment=logged.experiment,
-                repeats=repeats,
-                **outcome.model_dump(),
-            ),
+            facts=_facts(final, logged, repeats, outcome),
         )
         run.record(result)
         if outcome.outcome == "promoted":
             settle(client, name, outcome.version)
     tell(run, result)
     return result
+
+
+def _facts(final: StepResult[VerdictFacts], logged: "Logged", repeats: str, outcome: Outcome) -> PromoteFacts:
+    told = {"verdict": final.facts.verdict, "logged": logged.parent, "experiment": logged.experiment}
+    return PromoteFacts(**told, repeats=repeats, **outcome.model_dump())
 
 
 def _lanes(judged: StepResult[VerdictFacts]) -> list[str]:

@@ -126,6 +126,19 @@ class Night:
         publish(run, step, write, facts, key=key, name=name)
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """One store for all nights of a module: making its tables takes seconds."""
+    return Home(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the proof in a fresh process, seconds each time, where it is not what the test is about."""
+    monkeypatch.setattr("pipeline.registry.promote.check_serves", lambda *_: None)
+    monkeypatch.setattr("pipeline.registry.rollback.check_serves", lambda *_: None)
+
+
 @pytest.fixture(scope="session", name="deciding")
 def deciding_fixture() -> Callable[..., Any]:
     """Give `deciding` to the tests."""

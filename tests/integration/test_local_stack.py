@@ -29,29 +29,11 @@ from pipeline.runs.graph import graph_of
 from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
 from pipeline.steps import call_task
+from tests.tiny import TINY
 
 Found = TypeVar("Found")
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]
-
-TINY = """
-name: demo
-title: A tiny pair of shops
-sources: [grocer]
-target: florist
-bridges: [users, item_features]
-embedded: {variant: shops, users: 400, items: 120}
-cold_start: true
-split: {kind: time}
-model: {dim: 8, text_buckets: 256}
-training: {epochs: 1}
-strategies:
-  - tune: {kind: scratch}
-  - {adapt: {kind: coral, epochs: 1}, tune: {kind: fine_tune}}
-baselines:
-  - {kind: popularity}
-schedule: "0 2 * * *"
-"""
 
 
 @pytest.fixture

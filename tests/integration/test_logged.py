@@ -21,22 +21,13 @@ from pipeline.runs.run import Run
 from pipeline.steps.promote import promote
 
 # MLflow itself uses what SQLAlchemy will remove.
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("trusted"),
+    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
+]
 NAME = "crosslift.toy"
 Nights = Callable[..., Any]  # the class `Night` of conftest.py
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """One store for this module: making its tables takes seconds."""
-    return Home(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(autouse=True)
-def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the proof in a fresh process, seconds each time."""
-    monkeypatch.setattr(registry, "check_serves", lambda *_: None)
-    monkeypatch.setattr("pipeline.registry.rollback.check_serves", lambda *_: None)
 
 
 @pytest.fixture(scope="module")

@@ -12,31 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pipeline.folders import Home, read_json
 from pipeline.local.api import answers
 from pipeline.results import BASELINE, PROMOTE, TUNE
 from pipeline.runs.run import Run
+from tests.tiny import TINY
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
-TINY = """
-name: tiny
-title: A tiny pair of shops
-sources: [grocer]
-target: florist
-bridges: [users, item_features]
-embedded: {variant: shops, users: 400, items: 120}
-cold_start: true
-split: {kind: time}
-model: {dim: 8, text_buckets: 256}
-training: {epochs: 1}
-strategies:
-  - tune: {kind: scratch}
-baselines:
-  - {kind: popularity}
-"""
+SMALL = {**yaml.safe_load(TINY), "name": "tiny", "strategies": [{"tune": {"kind": "scratch"}}], "schedule": None}
 CROSSLIFT = "from pipeline.cli import main; main()"
 WRONG = """
 import importlib.metadata as metadata
@@ -99,7 +86,7 @@ def test_the_wheel_and_the_dag_file_are_enough(python: Path, mlflow_server: str,
     """A night there registers in the other MLflow what a run of the shell here finds, to the last digit."""
     scenarios, dags = tmp_path / "scenarios", tmp_path / "airflow" / "dags"
     scenarios.mkdir()
-    (scenarios / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    (scenarios / "tiny.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
     shutil.copytree(ROOT / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "CROSSLIFT", "PYTHON"))

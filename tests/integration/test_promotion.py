@@ -25,21 +25,12 @@ from pipeline.steps import promote as step
 from pipeline.steps.promote import promote
 
 # MLflow itself uses what SQLAlchemy will remove.
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("trusted"),
+    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
+]
 Nights = Callable[..., Any]  # the class `Night` of conftest.py
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """One store for this module: making its tables takes seconds. Each test has a model of its own in it."""
-    return Home(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(autouse=True)
-def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the proof in a fresh process, seconds each time."""
-    monkeypatch.setattr(registry, "check_serves", lambda *_: None)
-    monkeypatch.setattr("pipeline.registry.rollback.check_serves", lambda *_: None)
 
 
 def named(home: Home, name: str) -> dict[str, int]:

@@ -39,22 +39,9 @@ NAME = "crosslift.toy"
 Nights = Callable[..., Any]  # the class `Night` of conftest.py
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """One store for all nights of this module: making its tables takes seconds."""
-    return Home(tmp_path_factory.mktemp("home"))
-
-
 @pytest.fixture(autouse=True)
 def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
-@pytest.fixture
-def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the fresh process, seconds each time, where it is not what the test is about."""
-    monkeypatch.setattr(registry, "check_serves", lambda *_: None)
-    monkeypatch.setattr("pipeline.registry.rollback.check_serves", lambda *_: None)
 
 
 def named(home: Home) -> dict[str, int]:

@@ -6,16 +6,9 @@ import re
 import pytest
 from rich.console import Console
 
-from pipeline.config import Options
 from pipeline.evaluation.report import Report, lane_rows
-from pipeline.folders import Home
 from pipeline.labels.items import ITEMS
-from pipeline.results import BASELINE, INGEST
-from pipeline.runs.graph import graph_of
-from pipeline.runs.run import Run
-from pipeline.runs.summary import _interval, _print_table, _tasks, task_states
-from pipeline.scenarios import load_scenario
-from tests.publishing import result_of
+from pipeline.runs.summary import _interval, _print_table
 from tests.unit.test_report import make_report
 
 
@@ -48,17 +41,3 @@ def test_no_number_is_cut(report: Report, width: int, terminal: bool, whole: boo
         assert ITEMS.number(row.valid) in text
     assert ("test, all rows" in text) == ("CPU s" in text) == whole
     assert ("All rows and costs stand in the report." in " ".join(text.split())) != whole
-
-
-def test_tasks_are_counted() -> None:
-    """As they came out: of a task that left no record it is said that it failed or was not run."""
-    run = Run.start(Home.from_env(), "r", load_scenario("demo"), Options())
-    everything = len(graph_of(run.scenario))
-    assert task_states(run) == {"computed": 0, "reused": 0, "failed": everything}
-    for domain, reused in (("grocer", True), ("florist", False)):
-        run.record(result_of(INGEST, domain, reused=reused))
-    run.record(result_of(BASELINE, "ials", reused=True))
-    states = task_states(run)
-    assert states == {"computed": 1, "reused": 1, "failed": everything - 2}
-    assert _tasks(states) == f"{everything} tasks: 1 computed, 1 reused, {everything - 2} failed or not run"
-    assert _tasks({"computed": 2, "reused": 3, "failed": 0}) == "5 tasks: 2 computed, 3 reused"

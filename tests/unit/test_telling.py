@@ -30,7 +30,7 @@ from pipeline.results import (
     TableCounts,
 )
 from pipeline.runs import telling
-from pipeline.runs.ending import ending_of, origin_of
+from pipeline.runs.ending import Ending, State, ending_of, origin_of
 from pipeline.runs.graph import RECORDS, graph_of
 from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
@@ -140,10 +140,24 @@ def test_an_end_says_what_was_computed_reused_and_failed(run: Run) -> None:
     assert (ending.of("reused"), ending.of("computed")) == (["ingest"], ["finetune_target fine_tune"])
     assert "finetune_target target_only" in ending.of("failed")
     assert len(ending.of("failed")) == len(graph_of(run.scenario)) - 2
+    every = len(graph_of(run.scenario))
+    assert ending.counts == {"computed": 1, "reused": 1, "failed": every - 2}
     assert str(ending).startswith(
-        f"1 of {len(graph_of(run.scenario))} tasks found their result of an earlier run; 1 computed it: "
-        "finetune_target fine_tune; "
+        f"{every} tasks: 1 computed, 1 reused (finetune_target fine_tune computed), {every - 2} failed or not run ("
     )
+
+
+@pytest.mark.parametrize(
+    ("states", "told"),
+    [
+        (("reused", "reused"), "2 tasks: nothing changed, all were found as an earlier run had left them"),
+        (("computed", "computed"), "2 tasks: 2 computed, 0 reused"),
+        (("computed", "failed"), "2 tasks: 1 computed, 0 reused, 1 failed or not run (fit_baseline ials)"),
+    ],
+)
+def test_an_end_in_one_line(states: tuple[State, State], told: str) -> None:
+    """Names stand there only where they tell something."""
+    assert str(Ending(dict(zip((("ingest", ""), ("fit_baseline", "ials")), states, strict=True)))) == told
 
 
 def test_a_task_is_computed_if_one_of_its_parts_is(run: Run) -> None:
@@ -165,7 +179,6 @@ def test_a_reused_lane_links_to_the_run_in_airflow(run: Run) -> None:
 
 def test_names_are_ones_that_airflow_allows() -> None:
     """A lane's plus, and whatever a broken file is called."""
-    assert names.task_name(("finetune_target", "coral+fine_tune")) == "finetune_target.coral_and_fine_tune"
-    assert names.task_name(("ingest", "")) == "ingest"
+    assert names.lane_name("coral+fine_tune") == "coral_and_fine_tune"
     assert names.broken_name("my shop!") == "broken__my_shop_"
     assert names.scenario_name(names.dag_name("demo")) == "demo"

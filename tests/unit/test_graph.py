@@ -1,0 +1,44 @@
+"""The one graph of a run's tasks: their order, what each records, and what goes without saying."""
+
+from graphlib import TopologicalSorter
+
+from pipeline import results
+from pipeline.config import Options
+from pipeline.runs import graph as tasks
+from pipeline.scenarios import apply_options, load_scenario
+from pipeline.steps import function_of
+
+
+def test_graph_has_the_dags_order() -> None:
+    """Every task waits for what it reads; baselines and what starts from random weights wait for the audit alone."""
+    graph = tasks.graph_of(load_scenario("demo"))
+    order = list(TopologicalSorter(graph).static_order())
+    assert len(order) == len(set(order)) == len(graph) == 4 + 1 + 2 + 7 + 8 + 2
+    assert graph["finetune_target", "coral+fine_tune"] == (("adapt_domain", "coral"),)
+    assert graph["finetune_target", "fine_tune"] == (("pretrain_source", ""),)
+    for lane in (("finetune_target", "joint"), ("finetune_target", "target_only"), ("fit_baseline", "ials+source")):
+        assert graph[lane] == (("audit", ""),)
+    assert len(graph["evaluate", ""]) == 1 + 2 + 7 + 8
+    assert graph["promote", ""] == (("evaluate", ""),)
+    assert list(tasks.data_graph(load_scenario("demo"))) == [(step, "") for step in tasks.DATA]
+
+
+def test_every_task_has_a_function_and_tells_what_it_records() -> None:
+    """Whoever reads the graph finds what runs a task, and which records a repeat must drop."""
+    graph = tasks.graph_of(load_scenario("demo"))
+    assert {task for task, _ in graph} == set(tasks.RECORDS)
+    assert all(getattr(function_of(task), "__name__", "") == task for task in tasks.RECORDS)
+    recorded = [step.name for steps in tasks.RECORDS.values() for step in steps]
+    assert sorted(recorded) == sorted(one.name for one in vars(results).values() if isinstance(one, results.Step))
+
+
+def test_what_goes_without_saying_is_left_out() -> None:
+    """Of what a task waits for only the last tasks are named, and what a scenario has not is not there."""
+    demo = tasks.graph_of(load_scenario("demo"))
+    lanes = {node for node in demo if node[0] in {"finetune_target", "fit_baseline"}}
+    assert set(tasks.direct(demo)["evaluate", ""]) == lanes
+    assert tasks.direct(demo)["prepare", ""] == demo["prepare", ""]
+    assert tasks.lanes_of(demo)["adapt_domain"] == ["coral", "dann"]
+    kept = Options(strategies=("target_only", "fine_tune"))
+    plain = tasks.graph_of(apply_options(load_scenario("demo"), kept))
+    assert set(tasks.lanes_of(plain)) == {"finetune_target", "fit_baseline"}
