@@ -15,7 +15,7 @@ from pipeline.registry import store
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# What a page of MLflow opens on: runs, and not the traces of prompts.
+# MLflow's pages take the experiment to be one of models, where the browser's own switch does not say otherwise.
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 
 

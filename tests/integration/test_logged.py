@@ -61,7 +61,7 @@ def everything(home: Home, name: str = "toy") -> Any:
     return runs, files, sorted(map(str, models)), told, registry.aliases(client, f"crosslift.{name}")
 
 
-def test_an_experiment_opens_on_runs_with_short_names_and_the_times_of_the_run(home: Home, first: Run) -> None:
+def test_runs_have_short_names_and_their_own_times(home: Home, first: Run) -> None:
     """The parent has the run's own times; a lane those of its computation."""
     parent, children = logged(home, first)
     client = tracking.connect(home)
