@@ -13,22 +13,16 @@ CUDA := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cup
 	nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx triton
 COMPILE := uv pip compile --universal --python-version 3.11 --no-header --no-annotate --generate-hashes --quiet
 
-.PHONY: demo test test-one test-two test-fast lint up down setup lock clean
+.PHONY: demo test coverage test-fast lint up down setup lock clean
 
 demo: $(STAMP) ## the whole pipeline once on generated data
 	$(BIN)/python -m pipeline.local demo
 
-test: $(STAMP) ## all tests in two processes beside each other, about equally long, with coverage
-	@$(MAKE) --no-print-directory --jobs 2 test-one test-two
-	@$(BIN)/python -m coverage combine --quiet .coverage.one .coverage.two
-	@$(BIN)/python -m coverage report --skip-covered
+test: $(STAMP) ## all tests, by file in two processes: what the tests of a file share is made once
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_MORE)
 
-test-one: $(STAMP)
-	COVERAGE_FILE=.coverage.one $(BIN)/python -m pytest tests/integration/test_[a-r]*.py --cov --cov-report=
-
-test-two: $(STAMP)
-	COVERAGE_FILE=.coverage.two $(BIN)/python -m pytest tests/unit tests/contract tests/dags \
-		tests/integration/test_[s-z]*.py --cov --cov-report=
+coverage: $(STAMP) ## all tests with coverage, which takes half as long again
+	@$(MAKE) --no-print-directory test PYTEST_MORE="--cov --cov-report=term:skip-covered"
 
 test-fast: $(STAMP) ## what to run while writing
 	$(BIN)/python -m pytest tests/unit tests/contract tests/dags -m "not slow" -x -q
