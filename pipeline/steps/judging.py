@@ -98,7 +98,7 @@ def _judge(
     from pipeline.evaluation.comparison import describe_lanes
     from pipeline.evaluation.curve import make_point
 
-    test, champion = _held_out(settings, inputs), find_champion()
+    test, champion = held_out(settings, inputs), find_champion()
     lanes = {key.removeprefix("lane."): one for key, one in inputs.items() if key.startswith("lane.")}
     predicted, latencies = _predict_all(settings, inputs, lanes, test)
     validated = {name: _validated(lanes[name]) for name in predicted}
@@ -122,7 +122,7 @@ def _judge_again(
     kept = inputs["verdict"].path
     comparison = Comparison.model_validate(read_json(kept / "comparison.json"))
     predicted = read_predictions(kept, [one.name for one in comparison.lanes])
-    test = _held_out(settings, inputs)
+    test = held_out(settings, inputs)
     verdict = _ask(settings, test, comparison, predicted, champion, night)
     write_json(folder / CASES, show_cases_again(test, kept, champion).model_dump(mode="json"))
     write_json(folder / "verdict.json", verdict.model_dump(mode="json"))
@@ -143,7 +143,7 @@ def _ask(
     from pipeline.evaluation.reasons import stood_in
     from pipeline.evaluation.terms import CHANCE
 
-    candidates = _candidate_lanes(settings, comparison)
+    candidates = candidate_lanes(settings, comparison)
     if not candidates:
         raise CrossliftError(f"no lane is left that could be promoted; failed: {', '.join(comparison.failed)}.")
     compared = {**predicted, CHANCE: test.chance()}
@@ -159,7 +159,7 @@ def _ask(
     return verdict
 
 
-def _candidate_lanes(settings: JudgeSettings, comparison: "Comparison") -> list["Lane"]:
+def candidate_lanes(settings: JudgeSettings, comparison: "Comparison") -> list["Lane"]:
     """List the lanes that may serve, with what the gate has to know of each."""
     from pipeline.evaluation.hearing import Lane
 
@@ -188,7 +188,7 @@ def _told(verdict: "Verdict", comparison: "Comparison", champion: "Champion | No
     )
 
 
-def _held_out(settings: JudgeSettings, inputs: Inputs, *, oracle: bool = False) -> "HeldOut":
+def held_out(settings: JudgeSettings, inputs: Inputs, *, oracle: bool = False) -> "HeldOut":
     """Read the test rows, with what an oracle may know of them, or any other lane."""
     import pandas as pd
 
@@ -215,7 +215,7 @@ def _predict_all(
 
     predicted: dict[str, FloatArray] = {}
     latencies: dict[str, float] = {}
-    informed = _held_out(settings, inputs, oracle=True) if settings.oracles else test
+    informed = held_out(settings, inputs, oracle=True) if settings.oracles else test
     for name, lane in lanes.items():
         rows = informed if name in settings.oracles else test
         folder = lane.path  # a damaged candidate stops the step: a verdict without it would be kept
