@@ -73,6 +73,13 @@ class CoralTerm(Config):
     weight: Weight = 30.0
 
 
+class MmdTerm(Config):
+    """Maximum mean discrepancy of the features under a mean of Gaussian kernels (Gretton et al., 2012)."""
+
+    kind: Literal["mmd"]
+    weight: Weight = 1.0
+
+
 class DannTerm(Config):
     """Domain-adversarial features (Ganin et al., 2016)."""
 
@@ -80,18 +87,22 @@ class DannTerm(Config):
     weight: Weight = 0.1
 
 
-AlignConfig = Annotated[CoralTerm | DannTerm, Field(discriminator="kind")]
+AlignConfig = Annotated[CoralTerm | MmdTerm | DannTerm, Field(discriminator="kind")]
 
 
 class Coral(CoralTerm, Adaptation):
     """Source labels, and `CoralTerm` between the features of source rows and of the target's inputs."""
 
 
+class Mmd(MmdTerm, Adaptation):
+    """Source labels, and `MmdTerm` between the features of source rows and of the target's inputs."""
+
+
 class Dann(DannTerm, Adaptation):
     """Source labels, and `DannTerm` between the features of source rows and of the target's inputs."""
 
 
-AdaptConfig = Annotated[NoAdapt | Coral | Dann, Field(discriminator="kind")]
+AdaptConfig = Annotated[NoAdapt | Coral | Mmd | Dann, Field(discriminator="kind")]
 
 
 class Scratch(Choice):
@@ -135,6 +146,13 @@ class FineTune(Further):
     kind: Literal["fine_tune"]
 
 
+class L2Sp(Further):
+    """All weights are trained further, held to where they started: `weight * |w - w_start|^2` (Li et al., 2018)."""
+
+    kind: Literal["l2sp"]
+    weight: Weight = 0.01
+
+
 class Joint(Choice):
     """Both domains at once from random weights: `source_weight * L_source + target_weight * L_target`.
 
@@ -160,7 +178,7 @@ class Joint(Choice):
         return self.kind if self.align is None else f"{self.kind}+{self.align.kind}"
 
 
-TuneConfig = Annotated[Scratch | Direct | Frozen | FineTune | Joint, Field(discriminator="kind")]
+TuneConfig = Annotated[Scratch | Direct | Frozen | FineTune | L2Sp | Joint, Field(discriminator="kind")]
 
 
 def choices(union: Any) -> dict[str, type[Choice]]:

@@ -68,6 +68,34 @@ class Frozen(Method):
             parameter.requires_grad_(id(parameter) in keep)
 
 
+class Held(Method):
+    """Every weight that came from the start is held to it; those that did not, such as a new class's, are free.
+
+    weight * sum |w - w_start|^2 (Li, Grandvalet and Davoine, "Explicit Inductive Bias for Transfer Learning", 2018).
+    """
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = weight
+        self.names: tuple[str, ...] = ()
+
+    def initialise(self, network: Network, start: State | None) -> None:
+        """Take the start, and remember it."""
+        super().initialise(network, start)
+        held = {name: own.detach().clone() for name, own in network.named_parameters() if name in (start or {})}
+        self.names = tuple(held)
+        for place, weights in enumerate(held.values()):
+            # Not kept in checkpoints: a fit that goes on has the same start again.
+            self.register_buffer(f"start_{place}", weights, persistent=False)
+
+    def penalty(self, network: Network, seen: Sequence[Outputs]) -> Tensor:
+        """The weight times the squared distance from the start."""
+        own, total = dict(network.named_parameters()), super().penalty(network, seen)
+        for place, name in enumerate(self.names):
+            total = total + (own[name] - self.get_buffer(f"start_{place}")).square().sum()
+        return self.weight * total
+
+
 def features_of(seen: Sequence[Outputs], role: Role) -> Tensor:
     """The features of all sides in a role, under each other: [rows, D]."""
     return torch.cat([output.features_BD for output in seen if output.side.role == role])

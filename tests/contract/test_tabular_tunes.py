@@ -17,7 +17,7 @@ from pipeline.training.fit import Fitted, fit
 from pipeline.training.watch import Watch
 from pipeline.transfer.method import Method
 from pipeline.transfer.methods import ADAPTS, build_adapt, build_tune
-from tests.contract.test_tunes import CHOICES, KilledError, same
+from tests.contract.test_tunes import CHOICES, KilledError, own_weights, same
 from tests.examples import class_view, number_view, tag_view
 
 MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4, dropout=0.3)
@@ -42,7 +42,7 @@ def ready(name: str, labels: str = "classes") -> tuple[Network, Method, Rows]:
         made = learner.adapt(views) if choice.inputs else learner.pretrain({"far": views["far"]})
     torch.manual_seed(1)
     method = (build_adapt if type(choice) in ADAPTS else build_tune)(choice, MODEL.dim)
-    method.initialise(made[0], None)
+    method.initialise(made[0], own_weights(made[0]))
     return made[0], method, made[1]
 
 
@@ -72,7 +72,7 @@ def test_training_lowers_the_loss_and_repeats(name, labels, tmp_path):
     assert repeated == found
 
 
-@pytest.mark.parametrize("name", ["scratch", "joint+dann", "frozen", "coral"])
+@pytest.mark.parametrize("name", ["scratch", "joint+dann", "frozen", "coral", "mmd", "l2sp"])
 def test_a_fit_goes_on_to_the_same_result(name, tmp_path, monkeypatch):
     """Ended in the middle of an epoch it ends with the undisturbed weights, dropout and AdamW's means among them."""
     whole, found = fitted(name, tmp_path / "whole")
