@@ -1,6 +1,5 @@
 """A trained tabular network as it serves: the very modules that were trained, on the CPU, in one thread."""
 
-import copy
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -36,7 +35,7 @@ class TabularEstimator(Estimator):
     @classmethod
     def of(cls, network: TabularNetwork) -> Self:
         """A copy of a network, which may be trained on."""
-        return cls(copy.deepcopy(network).cpu())
+        return cls(network.merged())
 
     def raw(self, features: Features) -> FloatArray:
         """What the network says: [N, K]."""

@@ -71,6 +71,11 @@ class DomainClassifier(nn.Module):
 
     def forward(self, source_SD: Tensor, target_TD: Tensor) -> Tensor:
         """Scalar loss; ln 2 where the domains cannot be told apart."""
+        source_S, target_T = self.losses(source_SD, target_TD)
+        return (source_S.mean() + target_T.mean()) / 2
+
+    def losses(self, source_SD: Tensor, target_TD: Tensor) -> tuple[Tensor, Tensor]:
+        """-ln of the chance that is given to where each row comes from: [S], [T]."""
         source: Tensor = self.layers(_Reverse.apply(source_SD))  # type: ignore[no-untyped-call]
         target: Tensor = self.layers(_Reverse.apply(target_TD))  # type: ignore[no-untyped-call]
-        return (functional.softplus(-source).mean() + functional.softplus(target).mean()) / 2
+        return functional.softplus(-source)[:, 0], functional.softplus(target)[:, 0]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pipeline.config import Role
 from pipeline.models.network import Network
-from pipeline.models.sides import Outputs
+from pipeline.models.sides import Outputs, Rows
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 State = dict[str, Tensor]
@@ -19,10 +19,13 @@ State = dict[str, Tensor]
 class Method(nn.Module):
     """loss = sum of share(role) * labelled loss of each side + penalty; the defaults are plain target training."""
 
+    rounds: int = 1  # fits after each other, each from what the one before left
+
     def __init__(self, source: float = 0.0, target: float = 1.0) -> None:
         """The shares of labelled source and target rows."""
         super().__init__()
         self.shares: dict[Role, float] = {"source": source, "target": target}
+        self.told: dict[str, float] = {}  # what it found out about the rows, by name
 
     def initialise(self, network: Network, start: State | None) -> None:
         """Take the weights of a start, where there is one, and choose those that train: all, unless a method says no.
@@ -33,6 +36,11 @@ class Method(nn.Module):
         """
         if start is not None:
             network.load_known(start)
+
+    def choose(self, network: Network, rows: Rows) -> Rows:
+        """The rows that the next round learns from, by what the network says of them now: as they are, unless told."""
+        del network
+        return rows
 
     def share(self, role: Role) -> float:
         """What the labelled loss of a side in this role counts."""

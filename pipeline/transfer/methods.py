@@ -5,8 +5,12 @@ from typing import Any
 
 from pipeline import config as cfg
 from pipeline.config.methods import Choice
+from pipeline.transfer.conditional import Conditional
 from pipeline.transfer.distances import DomainClassifier, coral, mmd
+from pipeline.transfer.low_rank import LowRank
 from pipeline.transfer.method import Align, Frozen, Held, Method
+from pipeline.transfer.self_training import SelfTrained
+from pipeline.transfer.weighting import Reweighted
 
 Aligned = Callable[[Any, int, float, float], Method]  # (config, feature dimensions, source's share, target's share)
 
@@ -15,6 +19,7 @@ ALIGNS: dict[type[cfg.Config], Aligned] = {
     cfg.CoralTerm: lambda config, dim, *shares: Align(coral, config.weight, *shares),
     cfg.MmdTerm: lambda config, dim, *shares: Align(mmd, config.weight, *shares),
     cfg.DannTerm: lambda config, dim, *shares: Align(DomainClassifier(dim), config.weight, *shares),
+    cfg.CdanTerm: lambda config, dim, *shares: Conditional(dim, config.weight, *shares),
 }
 
 
@@ -31,6 +36,9 @@ ADAPTS: dict[type[cfg.Config], Callable[[Any, int], Method]] = {
     cfg.Coral: lambda config, dim: ALIGNS[cfg.CoralTerm](config, dim, 1.0, 0.0),
     cfg.Mmd: lambda config, dim: ALIGNS[cfg.MmdTerm](config, dim, 1.0, 0.0),
     cfg.Dann: lambda config, dim: ALIGNS[cfg.DannTerm](config, dim, 1.0, 0.0),
+    cfg.Cdan: lambda config, dim: ALIGNS[cfg.CdanTerm](config, dim, 1.0, 0.0),
+    cfg.Reweight: lambda config, dim: Reweighted(config.most),
+    cfg.SelfTraining: lambda config, dim: SelfTrained(config),
 }
 TUNES: dict[type[cfg.Config], Callable[[Any, int], Method]] = {
     cfg.Scratch: lambda config, dim: Method(),
@@ -38,6 +46,7 @@ TUNES: dict[type[cfg.Config], Callable[[Any, int], Method]] = {
     cfg.Frozen: lambda config, dim: Frozen(),
     cfg.FineTune: lambda config, dim: Method(),
     cfg.L2Sp: lambda config, dim: Held(config.weight),
+    cfg.Lora: lambda config, dim: LowRank(config.rank),
     cfg.Joint: _joint,
 }
 

@@ -37,12 +37,13 @@ def variants(kind: str, config: type[cfg.Config]) -> list[cfg.Config]:
 
 
 # By name: `none`, `coral`, `fine_tune`, `joint+dann`, ...
-CHOICES = {
+ALL = {
     choice.name: choice
     for union in (cfg.AdaptConfig, cfg.TuneConfig)
     for kind, config in cfg.choices(union).items()
     for choice in variants(kind, config)
 }
+CHOICES = {name: choice for name, choice in ALL.items() if "items" in choice.predicts}
 
 
 def taken(name: str) -> sparse.csr_matrix:

@@ -28,8 +28,9 @@ from tests.views import labelled_view
 # torch's own Adagrad says so once about the sparse tensors that it makes itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse invariant checks are implicitly disabled:UserWarning")
 DIM = 4
-ALIGNMENTS = ADAPTATIONS = ("coral", "mmd", "dann")
-FURTHER = ("frozen", "fine_tune", "l2sp")
+ALIGNMENTS = ("coral", "mmd", "dann", "cdan")
+ADAPTATIONS = (*ALIGNMENTS, "reweight", "self_training")
+FURTHER = ("frozen", "fine_tune", "l2sp", "lora")
 UNIONS = {"adapt": cfg.AdaptConfig, "tune": cfg.TuneConfig, "baseline": cfg.BaselineConfig}
 HISTORIES = {
     "far": sparse.csr_matrix(np.random.default_rng(0).random((20, 8)) < 0.4, dtype=np.float32),
@@ -77,7 +78,8 @@ def variants(config: type[cfg.Config]) -> list[cfg.Config]:
     return [config(kind=kind(config)), *(config(kind=kind(config), align=term(kind=kind(term))) for term in terms)]
 
 
-CHOICES = [choice for config in (*members("adapt"), *members("tune")) for choice in variants(config)]
+ALL = [choice for config in (*members("adapt"), *members("tune")) for choice in variants(config)]
+CHOICES = [choice for choice in ALL if "items" in choice.predicts]
 
 
 def method_of(choice: cfg.Config) -> Method:

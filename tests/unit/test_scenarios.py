@@ -102,6 +102,19 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         {"strategies": [SCRATCH, {"adapt": {"kind": "mmdd"}, **FINE_TUNE}]},
         r"strategies\.1\.adapt: input tag 'mmdd'.*'none', 'coral', 'mmd', .*Did you mean 'mmd'",
     ),
+    "adapt for classes": (
+        {"strategies": [SCRATCH, {"adapt": {"kind": "self_training"}, **FINE_TUNE}]},
+        r"strategies: self_training is for rows that are labelled with classes, but the task ranking asks for items; "
+        r"expected one of coral, dann, mmd, none\.$",
+    ),
+    "alignment for classes": (
+        {"strategies": [SCRATCH, {"tune": {"kind": "joint", "align": {"kind": "cdan"}}}]},
+        r"strategies: joint\+cdan is for rows that are labelled with classes, but the task ranking asks for items; exp",
+    ),
+    "tune for rows that stand alone": (
+        {"strategies": [SCRATCH, {"tune": {"kind": "lora"}}]},
+        r"lora is for rows that are labelled with classes or numbers or tags, but .* one of direct, fine_tune, frozen",
+    ),
     "misspelt baseline": ({"baselines": [{"kind": "als"}]}, r"baselines\.0: input tag 'als'.*'ials'"),
     "no such bridge": ({"bridges": ["user"]}, r"bridges\.0: input should be 'users', 'items'.*got 'user'"),
     "target among sources": ({"target": "a"}, r"sources and target must be different domains, got a, a"),
