@@ -52,6 +52,7 @@ from pipeline.config.mapping import (
 from pipeline.config.methods import (
     Adaptation,
     AdaptConfig,
+    Adapter,
     AlignConfig,
     Cdan,
     CdanTerm,
@@ -126,6 +127,7 @@ __all__ = [
     "AdaptConfig",
     "AdaptSettings",
     "Adaptation",
+    "Adapter",
     "AlignConfig",
     "Alike",
     "AtLeast",

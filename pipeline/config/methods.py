@@ -214,6 +214,18 @@ class L2Sp(Further):
     weight: Weight = 0.01
 
 
+class Adapter(Further):
+    """The start stays as it is; a narrow network behind each block trains (Houlsby et al., 2019)."""
+
+    kind: Literal["adapter"]
+    width: int = Field(default=8, ge=1, le=1024)
+
+    @property
+    def predicts(self) -> frozenset[str]:
+        """Of rows that stand for themselves: a history is read without blocks."""
+        return OF_ROWS
+
+
 class Lora(Further):
     """The start stays as it is; beside each linear layer a product of two thin matrices trains (Hu et al., 2022)."""
 
@@ -256,7 +268,9 @@ class Joint(Choice):
         return self.kind if self.align is None else f"{self.kind}+{self.align.kind}"
 
 
-TuneConfig = Annotated[Scratch | Direct | Frozen | FineTune | L2Sp | Lora | Joint, Field(discriminator="kind")]
+TuneConfig = Annotated[
+    Scratch | Direct | Frozen | FineTune | L2Sp | Adapter | Lora | Joint, Field(discriminator="kind")
+]
 
 
 def choices(union: Any) -> dict[str, type[Choice]]:

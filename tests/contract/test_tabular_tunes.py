@@ -76,7 +76,8 @@ def test_training_lowers_the_loss_and_repeats(name, labels, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["scratch", "joint+dann", "frozen", "coral", "mmd", "l2sp", "cdan", "reweight", "self_training", "lora"]
+    "name",
+    ["scratch", "joint+dann", "frozen", "coral", "mmd", "l2sp", "cdan", "reweight", "self_training", "adapter", "lora"],
 )
 def test_a_fit_goes_on_to_the_same_result(name, tmp_path, monkeypatch):
     """Ended in the middle of an epoch it ends with the undisturbed weights, dropout and AdamW's means among them."""

@@ -9,9 +9,10 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from pipeline import config as cfg
+from pipeline.models.load import load_ranker
 from pipeline.models.sides import Outputs, Rows
 from pipeline.models.tabular import TabularLearner
-from pipeline.models.tabular_estimator import TabularNetwork
+from pipeline.models.tabular_estimator import TabularEstimator, TabularNetwork
 from pipeline.transfer.amount import a_distance, domains_apart, weights_moved
 from pipeline.transfer.distances import mmd
 from pipeline.transfer.methods import build_adapt, build_tune
@@ -172,6 +173,32 @@ def test_low_rank_starts_as_the_start_and_trains_little():
     length = np.sqrt(sum(float((plain[f"encoder.numbers.{one}"] ** 2).sum()) for one in ("weight", "bias")))
     assert moved["encoder.numbers"] == pytest.approx(layer_moved / length, rel=1e-4)
     assert {value for layer, value in moved.items() if layer != "encoder.numbers"} == {0.0}
+
+
+def test_bottlenecks_start_as_the_start_and_are_saved(tmp_path):
+    """It is h + U relu(V h + b) + c behind each block, by NumPy; they and the head train, and a folder has them."""
+    network, rows = adapting()
+    side = rows.labelled[0].batch(0, 0)
+    before = network.encode(side.inputs).detach()
+    build_tune(cfg.Adapter(kind="adapter", width=3), MODEL.dim).initialise(network, network.shared_state())
+    assert torch.equal(network.encode(side.inputs), before)
+    trains = {name for name, one in network.named_parameters() if one.requires_grad}
+    assert {name for name in trains if "head" not in name} == {
+        f"encoder.blocks.0.adapter.{one}.{what}" for one in ("down", "up") for what in ("weight", "bias")
+    }
+    assert any(name.startswith("head.") for name in trains)
+    adapter, hidden = network.encoder.blocks[0].adapter, torch.randn(5, 8)
+    torch.nn.init.normal_(adapter.up.weight)
+    down, up = (
+        {name: one.detach().numpy() for name, one in layer.named_parameters()} for layer in (adapter.down, adapter.up)
+    )
+    inner = np.maximum(hidden.numpy() @ down["weight"].T + down["bias"], 0)
+    expected = hidden.numpy() + inner @ up["weight"].T + up["bias"]
+    np.testing.assert_allclose(adapter(hidden).detach(), expected, rtol=1e-4, atol=1e-6)
+    (folder := tmp_path / "saved").mkdir()
+    (saved := TabularEstimator.of(network)).save(folder)
+    given = VIEWS["near"].fields[FEATURES]
+    np.testing.assert_array_equal(load_ranker(folder).probabilities(given), saved.probabilities(given))
 
 
 def test_the_a_distance_is_two_where_domains_are_apart_and_zero_where_not():

@@ -145,7 +145,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "adapt without use": (
         {"strategies": [SCRATCH, {"adapt": {"kind": "coral"}, "tune": {"kind": "joint"}}]},
         r"strategies\.1: adapt 'coral' before tune 'joint' would have no effect, because 'joint' starts from random "
-        r"weights: leave out adapt, tune with one of direct, fine_tune, frozen, .*or align while both .*align: {kind",
+        r"weights: leave out adapt, tune with one of adapter, direct, .*or align while both .*align: {kind",
     ),
     "popularity of the source": (
         {"bridges": ["users"], "baselines": [{"kind": "popularity", "domains": "all"}]},

@@ -1,8 +1,25 @@
-"""Low-rank adaptation: the start stays, and a small correction beside each linear layer trains."""
+"""Tunings that leave the start as it is and train little beside it."""
 
+from pipeline.models.bottleneck import insert
 from pipeline.models.low_rank import widen
 from pipeline.models.network import Network
 from pipeline.transfer.method import Frozen, State
+
+
+class Adapters(Frozen):
+    """A bottleneck behind each block of the encoder trains, and what predicts.
+
+    Houlsby et al., "Parameter-Efficient Transfer Learning for NLP", 2019. A saved network carries them.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def initialise(self, network: Network, start: State | None) -> None:
+        """Take the start, freeze it, and put the bottlenecks behind its blocks."""
+        super().initialise(network, start)
+        insert(network.encoder, self.width)
 
 
 class LowRank(Frozen):
