@@ -151,6 +151,7 @@ class TrainFacts(Facts):
     epochs: int
     valid: float | None = None
     watch: str = ""
+    told: dict[str, float] = {}  # what an adaptation found out about the rows, and how far apart the domains were
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -165,6 +166,7 @@ class LaneFacts(Facts):
     valid: dict[str, float]
     valid_domain: str
     settings: dict[str, JsonValue]
+    moved: dict[str, float] = {}  # how far each layer is from its start, relative to the start's length
     watch: str = ""  # what the metric that watched the epochs could not tell
 
     @property

@@ -132,6 +132,27 @@ class Linear(ExamplesBaseline):
     regularization: Grid = (0.1, 1.0, 10.0, 100.0)  # times half the squared length of the weights
 
 
+class LinearTransfer(ExamplesBaseline):
+    """The same regressions of the target's rows, shrunk to the weights of the sources' in place of zero."""
+
+    kind: Literal["linear_transfer"]
+    domains: Literal["all"] = "all"
+    source_weights: SourceWeights = (1.0,)
+    buckets: int = Field(default=1024, ge=16, le=1 << 20)
+    regularization: Grid = (0.1, 1.0, 10.0, 100.0)  # times half the squared distance to the source's weights
+    source_regularization: Grid = (1.0, 10.0)  # times half the squared length of the source's weights
+
+    @property
+    def name(self) -> str:
+        """It always uses the sources."""
+        return f"{self.kind}+source"
+
+    @property
+    def method(self) -> str:
+        """On the target alone it is a linear regression."""
+        return "linear"
+
+
 class Boosting(ExamplesBaseline):
     """Gradient boosting of trees (LightGBM)."""
 
@@ -143,5 +164,6 @@ class Boosting(ExamplesBaseline):
 
 
 BaselineConfig = Annotated[
-    Popularity | ItemKnn | UserKnn | Ials | Ease | Blend | Constant | Linear | Boosting, Field(discriminator="kind")
+    Popularity | ItemKnn | UserKnn | Ials | Ease | Blend | Constant | Linear | LinearTransfer | Boosting,
+    Field(discriminator="kind"),
 ]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from pipeline.config.base import Bridge, Config, LearningRate, Role, Weight
+from pipeline.config.base import Bridge, Config, LearningRate, Role, Share, Weight
 from pipeline.config.baselines import Domains
 
 
@@ -18,6 +18,10 @@ class Training(Config):
     learning_rate: LearningRate | None = None  # None: as the model has it
     valid_users: int = Field(default=4000, ge=1)  # at most so many validation rows are ranked after each epoch
 
+
+LABELS = frozenset({"items", "classes", "tags", "numbers"})  # kinds of label
+CLASSES = frozenset({"classes"})
+OF_ROWS = LABELS - {"items"}  # of rows that stand for themselves
 
 Start = Literal["random", "source", "adapted"]  # weights: drawn, those of the source model, those of an adapted one
 
@@ -35,6 +39,11 @@ class Choice(Config):
     def inputs(self) -> bool:
         """Whether it looks at inputs of the target without labels."""
         return False
+
+    @property
+    def predicts(self) -> frozenset[str]:
+        """Kinds of label that it can learn from; one is enough."""
+        return LABELS
 
     @property
     def name(self) -> str:
@@ -66,32 +75,95 @@ class Adaptation(Choice):
         return True
 
 
-class CoralTerm(Config):
+class Term(Config):
+    """What is added to the labelled loss, from the features of source rows and of the target's inputs."""
+
+    @property
+    def predicts(self) -> frozenset[str]:
+        """Kinds of label that it can stand beside."""
+        return LABELS
+
+
+class CoralTerm(Term):
     """Correlation alignment: equal covariances of the features (Sun and Saenko, 2016)."""
 
     kind: Literal["coral"]
     weight: Weight = 30.0
 
 
-class DannTerm(Config):
+class MmdTerm(Term):
+    """Maximum mean discrepancy of the features under a mean of Gaussian kernels (Gretton et al., 2012)."""
+
+    kind: Literal["mmd"]
+    weight: Weight = 1.0
+
+
+class DannTerm(Term):
     """Domain-adversarial features (Ganin et al., 2016)."""
 
     kind: Literal["dann"]
     weight: Weight = 0.1
 
 
-AlignConfig = Annotated[CoralTerm | DannTerm, Field(discriminator="kind")]
+class CdanTerm(Term):
+    """Features that are domain-adversarial together with the classes told, sure rows first (Long et al., 2018)."""
+
+    kind: Literal["cdan"]
+    weight: Weight = 0.1
+
+    @property
+    def predicts(self) -> frozenset[str]:
+        """Classes: one of them a row."""
+        return CLASSES
+
+
+AlignConfig = Annotated[CoralTerm | MmdTerm | DannTerm | CdanTerm, Field(discriminator="kind")]
 
 
 class Coral(CoralTerm, Adaptation):
     """Source labels, and `CoralTerm` between the features of source rows and of the target's inputs."""
 
 
+class Mmd(MmdTerm, Adaptation):
+    """Source labels, and `MmdTerm` between the features of source rows and of the target's inputs."""
+
+
 class Dann(DannTerm, Adaptation):
     """Source labels, and `DannTerm` between the features of source rows and of the target's inputs."""
 
 
-AdaptConfig = Annotated[NoAdapt | Coral | Dann, Field(discriminator="kind")]
+class Cdan(CdanTerm, Adaptation):
+    """Source labels, and `CdanTerm` between source rows and the target's inputs."""
+
+
+class Reweight(Adaptation):
+    """Source labels, each row counting as much as it looks like one of the target's."""
+
+    kind: Literal["reweight"]
+    most: float = Field(default=10.0, ge=1, le=1000)  # odds above it count as it
+
+    @property
+    def predicts(self) -> frozenset[str]:
+        """Of rows that stand for themselves: a user who is in both domains is no row of either."""
+        return OF_ROWS
+
+
+class SelfTraining(Adaptation):
+    """Source labels, and the classes that the model is surest of for the target's inputs, told anew each round."""
+
+    kind: Literal["self_training"]
+    weight: Weight = 0.3  # of the loss of the target's rows
+    share: Share = 0.5  # of the rows told to be of a class, the surest first
+    confidence: float = Field(default=0.6, ge=0, lt=1)  # no row that is less sure
+    rounds: int = Field(default=2, ge=1, le=20)  # each of `epochs`
+
+    @property
+    def predicts(self) -> frozenset[str]:
+        """Classes: one of them a row."""
+        return CLASSES
+
+
+AdaptConfig = Annotated[NoAdapt | Coral | Mmd | Dann | Cdan | Reweight | SelfTraining, Field(discriminator="kind")]
 
 
 class Scratch(Choice):
@@ -135,6 +207,37 @@ class FineTune(Further):
     kind: Literal["fine_tune"]
 
 
+class L2Sp(Further):
+    """All weights are trained further, held to where they started: `weight * |w - w_start|^2` (Li et al., 2018)."""
+
+    kind: Literal["l2sp"]
+    weight: Weight = 0.01
+
+
+class Adapter(Further):
+    """The start stays as it is; a narrow network behind each block trains (Houlsby et al., 2019)."""
+
+    kind: Literal["adapter"]
+    width: int = Field(default=8, ge=1, le=1024)
+
+    @property
+    def predicts(self) -> frozenset[str]:
+        """Of rows that stand for themselves: a history is read without blocks."""
+        return OF_ROWS
+
+
+class Lora(Further):
+    """The start stays as it is; beside each linear layer a product of two thin matrices trains (Hu et al., 2022)."""
+
+    kind: Literal["lora"]
+    rank: int = Field(default=4, ge=1, le=256)
+
+    @property
+    def predicts(self) -> frozenset[str]:
+        """Of rows that stand for themselves: a history is read by vectors alone, without a linear layer."""
+        return OF_ROWS
+
+
 class Joint(Choice):
     """Both domains at once from random weights: `source_weight * L_source + target_weight * L_target`.
 
@@ -155,12 +258,19 @@ class Joint(Choice):
         return self.align is not None
 
     @property
+    def predicts(self) -> frozenset[str]:
+        """What the alignment can."""
+        return LABELS if self.align is None else self.align.predicts
+
+    @property
     def name(self) -> str:
         """`joint`, `joint+coral`, ..."""
         return self.kind if self.align is None else f"{self.kind}+{self.align.kind}"
 
 
-TuneConfig = Annotated[Scratch | Direct | Frozen | FineTune | Joint, Field(discriminator="kind")]
+TuneConfig = Annotated[
+    Scratch | Direct | Frozen | FineTune | L2Sp | Adapter | Lora | Joint, Field(discriminator="kind")
+]
 
 
 def choices(union: Any) -> dict[str, type[Choice]]:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pipeline.config.base import Bridge, Config, Draw, Duplicates, Kept, Name, Thinning
 from pipeline.config.baselines import Baseline, BaselineConfig
 from pipeline.config.data import Embedded, Split, Tables
-from pipeline.config.methods import Strategy, Training
+from pipeline.config.methods import AdaptConfig, Choice, Strategy, Training, TuneConfig, choices
 from pipeline.config.models import MODELS, HistoryModel, Model, ModelConfig
 from pipeline.config.tasks import ExamplesTask, RankingTask, Task, task_kind
 
@@ -199,6 +199,22 @@ class Scenario(Config):
                     f"{what} predicts {' or '.join(sorted(part.predicts))}, but the task {self.task.name} asks for "
                     f"{' or '.join(sorted(self.task.labels))}"
                 )
+
+        for strategy in self.strategies:
+            self._check_choice(AdaptConfig, strategy.adapt)
+            self._check_choice(TuneConfig, strategy.tune)
+
+    def _check_choice(self, union: Any, choice: Choice) -> None:
+        """Refuse an adapt or a tune that can make nothing of the task's labels."""
+        labels = self.task.labels
+        if not choice.predicts & labels:
+            known = choices(union).items()
+            able = sorted(kind for kind, one in known if one.model_validate({"kind": kind}).predicts & labels)
+            raise ValueError(
+                f"strategies: {choice.name} is for rows that are labelled with {' or '.join(sorted(choice.predicts))}, "
+                f"but the task {self.task.name} asks for {' or '.join(sorted(labels))}; expected one of "
+                f"{', '.join(able)}"
+            )
 
     def _check_labels(self) -> None:
         if self.target_labels:

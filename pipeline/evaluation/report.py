@@ -44,6 +44,15 @@ class Rows(BaseModel):
     dropped: dict[str, int]
 
 
+class Told(BaseModel):
+    """What an adaptation or a strategy tells of itself in numbers, by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    values: dict[str, float]
+
+
 class NightTold(BaseModel):
     """What one night said, in the gated metric; None where it had no such lane."""
 
@@ -87,6 +96,8 @@ class Report(BaseModel):
     links: Links = Links()
     nights: tuple[NightTold, ...] = ()  # this one last
     learning: tuple[Learning, ...] = ()
+    adapted: tuple[Told, ...] = ()  # how far apart the domains were, and what became of rows
+    moved: tuple[Told, ...] = ()  # how far each layer of a strategy is from its start
     cases: Cases = Cases()
     rows: tuple[Rows, ...] = ()
     ignored: dict[str, dict[str, int]] = {}  # rows of no domain of the scenario, by table and domain

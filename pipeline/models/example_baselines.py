@@ -8,6 +8,7 @@ from pipeline.models.baselines import WEIGHT, Settings, combinations
 from pipeline.models.boosting import BoostingEstimator
 from pipeline.models.estimators import ConstantEstimator, Estimator
 from pipeline.models.linear import LinearEstimator
+from pipeline.models.linear_transfer import fit_transfer
 from pipeline.models.sample import Sample
 from pipeline.views import Views
 
@@ -19,6 +20,11 @@ EXAMPLE_BASELINES: dict[type[cfg.Baseline], tuple[Fit, tuple[str, ...], tuple[st
     cfg.Linear: (
         lambda sample, settings, seed: LinearEstimator.fit(sample, **settings),
         ("regularization",),
+        ("buckets",),
+    ),
+    cfg.LinearTransfer: (
+        lambda sample, settings, seed: fit_transfer(sample, **settings),
+        ("regularization", "source_regularization"),
         ("buckets",),
     ),
     cfg.Boosting: (BoostingEstimator.fit, ("leaves", "smallest_leaf"), ("rounds", "learning_rate")),

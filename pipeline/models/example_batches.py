@@ -1,5 +1,6 @@
 """Batches of examples, cut from tensors in memory."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import torch
@@ -12,6 +13,7 @@ from pipeline.models.sides import Side
 _FEWEST = 2  # rows of a batch: of one there is no covariance
 _SMALL = 16  # rows; no batch is made smaller than this for more steps
 _STEPS = 16
+_PART = 8192  # rows
 
 
 class ExampleRows:
@@ -28,6 +30,7 @@ class ExampleRows:
         self.domain, self.role, self.inputs, self.labels, self.seed = domain, role, inputs, labels, seed
         self.count = len(next(iter(inputs.values())))
         self.own_steps = max(1, self.count // max(_FEWEST, min(size, max(_SMALL, self.count // _STEPS))))
+        self.size, self.weights = size, torch.ones(self.count)  # what each row counts
         self.steps = self.own_steps  # of an epoch; more where another domain takes longer, and then it begins again
         self._order = lru_cache(maxsize=1)(self._shuffled)
 
@@ -38,8 +41,23 @@ class ExampleRows:
         rows = order[place * len(order) // self.own_steps : (place + 1) * len(order) // self.own_steps]
         inputs = {name: tensor[rows] for name, tensor in self.inputs.items()}
         return Side(
-            self.domain, self.role, inputs, None if self.labels is None else self.labels[rows], torch.ones(len(rows))
+            self.domain, self.role, inputs, None if self.labels is None else self.labels[rows], self.weights[rows]
         )
+
+    def whole(self) -> Iterator[Side]:
+        """All rows in their order, in parts that fit into memory."""
+        for first in range(0, self.count, _PART):
+            rows = torch.arange(first, min(first + _PART, self.count))
+            inputs = {name: tensor[rows] for name, tensor in self.inputs.items()}
+            labels = None if self.labels is None else self.labels[rows]
+            yield Side(self.domain, self.role, inputs, labels, self.weights[rows])
+
+    def chosen(self, rows: Tensor, labels: Tensor | None, weights: Tensor) -> "ExampleRows":
+        """Some of the rows with labels and weights [len(rows)] in the place of their own; an epoch is as long."""
+        inputs = {name: tensor[rows] for name, tensor in self.inputs.items()}
+        made = ExampleRows(self.domain, self.role, inputs, labels, self.size, self.seed)
+        made.weights, made.steps = weights, self.steps
+        return made
 
     def _shuffled(self, turn: int) -> Tensor:
         order = torch.randperm(self.count, generator=seeded(self.seed, turn, -1))

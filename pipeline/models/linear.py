@@ -106,8 +106,11 @@ class LinearEstimator(Estimator):
 
     def raw(self, features: Features) -> FloatArray:
         """Design times slope, plus start: [N, K]."""
-        design = _design(Values.of(features), self.scaling, self.buckets)
-        return np.asarray(design @ self.slope + self.start, dtype=np.float64)
+        return np.asarray(self.read(Values.of(features)) @ self.slope + self.start, dtype=np.float64)
+
+    def read(self, values: Values) -> sparse.csr_matrix:
+        """The design of some rows: CSR [N, F]."""
+        return _design(values, self.scaling, self.buckets)
 
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
         """Weights and scaling."""

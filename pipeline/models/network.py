@@ -3,6 +3,7 @@
 Shapes: B rows of a side, D feature dimensions.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Self
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
+from pipeline.models.low_rank import merge
 from pipeline.models.optimizer import RowAdagrad
 from pipeline.models.sides import Inputs, Outputs
 
@@ -71,6 +73,12 @@ class Network(nn.Module):
     def shared_state(self) -> dict[str, Tensor]:
         """All weights by name, for safetensors."""
         return {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+
+    def merged(self) -> Self:
+        """A copy on the CPU in which what trains beside a weight is part of it: plain weights, the same answers."""
+        own = copy.deepcopy(self).cpu()
+        merge(own)
+        return own
 
     def load_known(self, state: dict[str, Tensor]) -> Self:
         """Take the weights of the domains that this network and the state have in common."""

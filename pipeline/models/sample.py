@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.models.feature_values import Values
-from pipeline.views import FEATURES, ClassLabel, FloatArray, IntArray, NumberLabel, TagLabel, View, Views
+from pipeline.views import FEATURES, ClassLabel, FloatArray, IntArray, Mask, NumberLabel, TagLabel, View, Views
 
 
 def known_classes(views: Iterable[View]) -> tuple[str, ...]:
@@ -72,12 +72,14 @@ class Sample:
         answers: [N] places among the classes, or numbers; [N, K] of tags, NaN where a row says nothing of one.
         classes: Names of the classes or tags [K]; none where numbers are predicted.
         weights: [N] what each row counts, above zero.
+        own: [N] whether a row is the target's.
     """
 
     values: Values
     answers: FloatArray | IntArray
     classes: tuple[str, ...]
     weights: FloatArray
+    own: Mask
 
     @classmethod
     def of(cls, views: Views, weights: Mapping[str, float], target: str) -> Self:
@@ -93,7 +95,13 @@ class Sample:
             np.concatenate([answers(view, classes, own=name == target) for name, view in chosen.items()]),
             classes,
             np.concatenate([np.full(len(view), weights[name]) for name, view in chosen.items()]),
+            np.concatenate([np.full(len(view), name == target) for name, view in chosen.items()]),
         )
+
+    def take(self, rows: Mask) -> "Sample":
+        """Some of the rows, with the same classes."""
+        values = Values(self.values.numbers[rows], self.values.hashes[rows])
+        return Sample(values, self.answers[rows], self.classes, self.weights[rows], self.own[rows])
 
     @property
     def says_nothing(self) -> bool:
@@ -111,10 +119,10 @@ class Sample:
         There is one class where all of them have it, or none does.
         """
         known = ~np.isnan(self.answers[:, place])
-        values = Values(self.values.numbers[known], self.values.hashes[known])
-        has = self.answers[known, place].astype(np.int64)
+        some = self.take(known)
+        has = some.answers[:, place].astype(np.int64)
         both = (f"not {self.classes[place]}", self.classes[place])
-        return Sample(values, has, both, self.weights[known])
+        return Sample(some.values, has, both, some.weights, some.own)
 
     @property
     def odds(self) -> float:

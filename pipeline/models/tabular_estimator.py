@@ -1,18 +1,20 @@
 """A trained tabular network as it serves: the very modules that were trained, on the CPU, in one thread."""
 
-import copy
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 
 from pipeline.config import TabularModel
+from pipeline.models.bottleneck import insert, width_of
 from pipeline.models.encoders.tabular import TabularEncoder
 from pipeline.models.estimators import TAGGED, Estimator
 from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, TagHead
 from pipeline.models.network import Network
 from pipeline.models.ranker import Arrays
 from pipeline.views import Features, FloatArray
+
+ADAPTERS = "adapters"  # the width of the bottlenecks behind blocks
 
 
 class TabularNetwork(Network):
@@ -36,7 +38,7 @@ class TabularEstimator(Estimator):
     @classmethod
     def of(cls, network: TabularNetwork) -> Self:
         """A copy of a network, which may be trained on."""
-        return cls(copy.deepcopy(network).cpu())
+        return cls(network.merged())
 
     def raw(self, features: Features) -> FloatArray:
         """What the network says: [N, K]."""
@@ -51,6 +53,7 @@ class TabularEstimator(Estimator):
             "target": network.target,
             "types": list(network.encoder.types.items()),
             "model": network.encoder.model.model_dump(mode="json"),
+            ADAPTERS: width_of(network.encoder),
         }
         return settings, {name: tensor.numpy() for name, tensor in network.shared_state().items()}
 
@@ -62,6 +65,7 @@ class TabularEstimator(Estimator):
         with torch.device("meta"):  # nothing is drawn: the weights are there
             head = _head(model.dim, classes, tagged=bool(settings.get(TAGGED)))
             network = TabularNetwork(TabularEncoder(model, dict(settings["types"]), None), head, settings["target"])
+            insert(network.encoder, settings.get(ADAPTERS, 0))
         own = network.state_dict()
         if own.keys() != arrays.keys() or any(own[name].shape != array.shape for name, array in arrays.items()):
             raise ValueError("weights of another network")

@@ -130,7 +130,7 @@ def lane_metrics(run: Run, lane: str, facts: LaneFacts) -> dict[str, float]:
     found = {f"valid_{metric_key(key)}": float(value) for key, value in facts.valid.items()}
     for key, estimate in judged_view(run).get(lane, {}).items():
         found |= spread(f"test_{metric_key(key)}", estimate)
-    return found
+    return found | {f"moved/{layer}": value for layer, value in facts.moved.items()}
 
 
 def lane_settings(run: Run, lane: str) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def _step(
     folder, facts = run.place(result), result.facts
     cost, lane = cost_of(folder), isinstance(facts, LaneFacts)
     chosen = facts.settings if isinstance(facts, LaneFacts) else {"epochs": facts.epochs}
-    metrics = lane_metrics(run, name, facts) if isinstance(facts, LaneFacts) else {}
+    metrics = lane_metrics(run, name, facts) if isinstance(facts, LaneFacts) else dict(facts.told)
     return StepLog(
         name=name,
         run_name=f"{name} {night_of(run)}",

@@ -120,6 +120,8 @@ def _train(_run: Run, facts: TrainFacts) -> Iterator[str]:
         return
     best = "" if facts.valid is None else f", up to the best one on validation rows ({facts.valid:.4g})"
     yield f"{facts.epochs} epochs{best}"
+    if facts.told:
+        yield ", ".join(f"{name} {_short(value)}" for name, value in facts.told.items())
 
 
 def _lane(run: Run, facts: LaneFacts) -> Iterator[str]:
@@ -128,6 +130,9 @@ def _lane(run: Run, facts: LaneFacts) -> Iterator[str]:
     yield f"on the validation rows of {facts.valid_domain}: {', '.join(values)}"
     if facts.settings:
         yield f"chosen by them: {', '.join(f'{key} {_short(value)}' for key, value in facts.settings.items())}"
+    if facts.moved:
+        layers = (f"{layer} {value:.2g}" for layer, value in facts.moved.items())
+        yield f"moved from the start, relative to it: {', '.join(layers)}"
 
 
 def _verdict(_run: Run, facts: VerdictFacts) -> Iterator[str]:

@@ -31,7 +31,8 @@ def build(settings: AdaptSettings, inputs: Mapping[str, Folder], folder: Path, w
     from safetensors.torch import load_file, save_file
 
     from pipeline.tasks.learners import build_learner
-    from pipeline.training.fit import fit, write_curves
+    from pipeline.training.fit import fit_rounds, write_curves
+    from pipeline.transfer.amount import domains_apart
     from pipeline.transfer.methods import build_adapt
 
     config, learner = settings.adapt, build_learner(settings)
@@ -40,7 +41,10 @@ def build(settings: AdaptSettings, inputs: Mapping[str, Folder], folder: Path, w
     training = settings.fitting.model_copy(update={"epochs": min(config.epochs, settings.training.epochs)})
     method = build_adapt(config, settings.model.dim)
     method.initialise(model, load_file(inputs["start"].path / "model.safetensors"))
-    fitted = fit(model, method, rows, training, work, seed=settings.seed)
+    before = domains_apart(model, rows)
+    fitted = fit_rounds(model, method, rows, training, work, seed=settings.seed)
     save_file(model.shared_state(), folder / "model.safetensors")
     write_curves(fitted.curves, folder / "metrics.csv")
-    return TrainFacts(epochs=fitted.epochs)
+    apart = {"before": before, "after": domains_apart(model, rows)}
+    told = {f"{name}.{when}": value for when, one in apart.items() for name, value in one.items()}
+    return TrainFacts(epochs=fitted.epochs, told={**method.told, **told})

@@ -75,7 +75,10 @@ def build(settings: TuneSettings, inputs: Inputs, folder: Path, work: Path) -> L
         training = training.model_copy(update={"epochs": chose["epochs"]})
         fit(model, method, rows, training, work / "final", seed=settings.seed)
     lane.learner.predictor(model, finish).settled(last).save(folder)
-    return LaneFacts(lane=strategy.name, valid=valid, valid_domain=chooser.domain, settings=chose, watch=told)
+    return LaneFacts(
+        lane=strategy.name, valid=valid, valid_domain=chooser.domain, settings=chose, watch=told,
+        moved=lane.moved(model),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,14 @@ class _Lane:
         if self.start is not None:
             self.learner.carry(model, views, self.strategy)
         return model, method, rows
+
+    def moved(self, model: "Network") -> dict[str, float]:
+        """How far each layer is from the start; nothing where there was none."""
+        from safetensors.torch import load_file
+
+        from pipeline.transfer.amount import weights_moved
+
+        return {} if self.start is None else weights_moved(load_file(self.start), model)
 
     def watch(self, few: "Chooser") -> "Watch":
         """What some validation rows say while a model is fitted."""

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,10 @@ from pipeline.results import (
     PREPARE,
     PRETRAIN,
     REPORT,
+    TUNE,
     VALIDATE,
     VERDICT,
+    F,
     ReportFacts,
     Step,
     StepResult,
@@ -35,7 +37,7 @@ from pipeline.runs.transaction import cost_of, facts_of, transact
 if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Comparison
     from pipeline.evaluation.learning import Learning
-    from pipeline.evaluation.report import StepCost
+    from pipeline.evaluation.report import StepCost, Told
     from pipeline.labels.words import Words
     from pipeline.registry.nights import Night
     from pipeline.runs.aftermath import Aftermath
@@ -143,6 +145,8 @@ def build(
         links=Links.model_validate(settings.links),
         nights=tuple(told),
         learning=_learning(comparison, words, inputs),
+        adapted=_numbers(ADAPT, inputs, lambda facts: facts.told),
+        moved=_numbers(TUNE, inputs, lambda facts: facts.moved),
         cases=Cases.model_validate(read_json(judged / CASES)),
         rows=tuple(Rows.model_validate(rows) for rows in settings.rows),
         ignored=settings.ignored,
@@ -171,6 +175,17 @@ def _learning(comparison: "Comparison", words: "Words", inputs: Mapping[str, Fol
     ]
     found = [read_learning(path, name, sign) for name, path in paths if path.exists()]
     return tuple(one for one in found if one is not None)
+
+
+def _numbers(
+    step: Step[F], inputs: Mapping[str, Folder], values: Callable[[F], dict[str, float]]
+) -> "tuple[Told, ...]":
+    """What each folder of a step tells in numbers, where it tells any."""
+    from pipeline.evaluation.report import Told
+
+    facts = {key.partition(".")[2]: facts_of(step, one.path) for key, one in inputs.items()
+             if key.startswith(f"{step.name}.")}  # fmt: skip
+    return tuple(Told(name=name, values=values(one)) for name, one in facts.items() if values(one))
 
 
 def _costs(settings: ReportSettings, inputs: Mapping[str, Folder]) -> "tuple[StepCost, ...]":

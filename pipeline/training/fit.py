@@ -132,6 +132,22 @@ def fit(  # noqa: PLR0913  what is fitted, on what, how, and where its checkpoin
     return Fitted(training.epochs, None, curves.rows)
 
 
+def fit_rounds(
+    model: Network, method: Method, rows: Rows, training: Training, work: Path, *, seed: int
+) -> Fitted:  # fmt: skip
+    """Fit as many rounds as the method has, each from what the one before left, on the rows that it chooses then.
+
+    Each round has checkpoints of its own, so that a killed one goes on, and those that had ended are read.
+    """
+    epochs, curves = 0, list[dict[str, Any]]()
+    for turn in range(method.rounds):
+        fitted = fit(model, method, method.choose(model, rows), training, work / f"round{turn}", seed=seed)
+        steps = curves[-1]["step"] if curves else 0
+        curves += [{**row, "epoch": row["epoch"] + epochs, "step": row["step"] + steps} for row in fitted.curves]
+        epochs += fitted.epochs
+    return Fitted(epochs, None, curves)
+
+
 def write_curves(rows: list[dict[str, Any]], path: Path) -> None:
     """Write epoch, step, key, value as CSV, the file that the tracking server is fed from."""
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -1,10 +1,10 @@
-"""CORAL and the domain classifier against NumPy."""
+"""CORAL, MMD and the domain classifier against NumPy."""
 
 import numpy as np
 import pytest
 import torch
 
-from pipeline.transfer.distances import DomainClassifier, coral, covariance
+from pipeline.transfer.distances import WIDTHS, DomainClassifier, coral, covariance, mmd
 
 
 def features(rows: int, seed: int, dim: int = 3) -> torch.Tensor:
@@ -36,6 +36,43 @@ def test_coral_is_symmetric_and_grows_with_the_fourth_power():
 def test_the_gradient_of_coral_is_that_of_finite_differences():
     """Both sides get their gradient."""
     assert torch.autograd.gradcheck(coral, (features(6, 0).requires_grad_(), features(5, 1).requires_grad_()))
+
+
+def test_mmd_is_the_published_sum_over_all_pairs():
+    """Kernel by kernel and pair by pair in NumPy, with the median over pairs of different rows."""
+    source, target = features(9, 0).numpy(), features(6, 1).numpy()
+    both = [*source, *target]
+    pairs = [((one - other) ** 2).sum() for place, one in enumerate(both) for other in both[:place]]
+    median = sorted(pairs)[(len(pairs) - 1) // 2]
+
+    def mean(ones: np.ndarray, others: np.ndarray) -> float:
+        kernels = [[np.exp(-((a - b) ** 2).sum() / (m * median)) for m in WIDTHS] for a in ones for b in others]
+        return float(np.mean(kernels))
+
+    expected = mean(source, source) + mean(target, target) - 2 * mean(source, target)
+    assert expected > 0.05
+    assert mmd(torch.as_tensor(source), torch.as_tensor(target)).item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_mmd_tells_equal_samples_from_shifted_ones():
+    """Zero of the same rows in another order, larger the farther they are shifted, and the same both ways round."""
+    source = features(16, 0)
+    far = [mmd(source, source.flip(0) + shift).item() for shift in (0.0, 0.5, 2.0)]
+    assert far[0] == pytest.approx(0, abs=1e-12)
+    assert 0.01 < far[1] < far[2]
+    assert mmd(source + 2, source).item() == pytest.approx(mmd(source, source + 2).item())
+
+
+def test_the_gradient_of_mmd_is_that_of_finite_differences(monkeypatch):
+    """With the median held still, which is a constant to the gradient; rows that coincide have one too."""
+    source, target = features(6, 0).requires_grad_(), features(5, 1).requires_grad_()
+    both = torch.cat([source, target]).detach()
+    median = torch.pdist(both).square().median()
+    monkeypatch.setattr(torch.Tensor, "median", lambda self: median)
+    assert torch.autograd.gradcheck(mmd, (source, target))
+    same = torch.ones(4, 3, dtype=torch.float64, requires_grad=True)
+    mmd(same, torch.ones(3, 3, dtype=torch.float64)).backward()
+    assert torch.isfinite(same.grad).all()
 
 
 def classifier(seed: int = 0) -> DomainClassifier:

@@ -119,6 +119,16 @@ def test_what_was_read_and_dropped_is_told(page: str) -> None:
         assert wanted in told
 
 
+def test_what_moved_is_told(report: Report, page: str) -> None:
+    """Of an adaptation the domains' distance, of a strategy each layer's, escaped; of nothing no heading."""
+    told = ("coral", "mmd.before: 0.3123, mmd.after: 0.02", "encoder.numbers: 0.0421, encoder.&lt;b&gt;: 1.5")
+    markdown = render_markdown(report, ITEMS)
+    assert all(one in page and one in markdown for one in told)
+    nothing = report.model_copy(update={"adapted": (), "moved": ()})
+    assert "What each strategy moved" in page
+    assert "What each strategy moved" not in render_html(nothing, ITEMS) + render_markdown(nothing, ITEMS)
+
+
 def test_one_night_is_no_curve(report: Report) -> None:
     """From the second night on there is a figure; nights of another metric do not count."""
     assert "Quality by night" in render_html(report.model_copy(update={"nights": report.nights[:2]}), ITEMS)

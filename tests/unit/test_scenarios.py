@@ -96,11 +96,24 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "misspelt tune": (
         {"strategies": [SCRATCH, {"tune": {"kind": "finetune"}}]},
-        r"strategies\.1\.tune: input tag 'finetune'.*'scratch', 'direct', 'frozen', 'fine_tune', 'joint'",
+        r"strategies\.1\.tune: input tag 'finetune'.*'scratch', 'direct', 'frozen', 'fine_tune', ",
     ),
     "misspelt adapt": (
         {"strategies": [SCRATCH, {"adapt": {"kind": "mmdd"}, **FINE_TUNE}]},
-        r"strategies\.1\.adapt: input tag 'mmdd'.*'none', 'coral', 'dann'",
+        r"strategies\.1\.adapt: input tag 'mmdd'.*'none', 'coral', 'mmd', .*Did you mean 'mmd'",
+    ),
+    "adapt for classes": (
+        {"strategies": [SCRATCH, {"adapt": {"kind": "self_training"}, **FINE_TUNE}]},
+        r"strategies: self_training is for rows that are labelled with classes, but the task ranking asks for items; "
+        r"expected one of coral, dann, mmd, none\.$",
+    ),
+    "alignment for classes": (
+        {"strategies": [SCRATCH, {"tune": {"kind": "joint", "align": {"kind": "cdan"}}}]},
+        r"strategies: joint\+cdan is for rows that are labelled with classes, but the task ranking asks for items; exp",
+    ),
+    "tune for rows that stand alone": (
+        {"strategies": [SCRATCH, {"tune": {"kind": "lora"}}]},
+        r"lora is for rows that are labelled with classes or numbers or tags, but .* one of direct, fine_tune, frozen",
     ),
     "misspelt baseline": ({"baselines": [{"kind": "als"}]}, r"baselines\.0: input tag 'als'.*'ials'"),
     "no such bridge": ({"bridges": ["user"]}, r"bridges\.0: input should be 'users', 'items'.*got 'user'"),
@@ -132,7 +145,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "adapt without use": (
         {"strategies": [SCRATCH, {"adapt": {"kind": "coral"}, "tune": {"kind": "joint"}}]},
         r"strategies\.1: adapt 'coral' before tune 'joint' would have no effect, because 'joint' starts from random "
-        r"weights: leave out adapt, tune with one of direct, fine_tune, frozen, or align while both .*align: {kind: co",
+        r"weights: leave out adapt, tune with one of adapter, direct, .*or align while both .*align: {kind",
     ),
     "popularity of the source": (
         {"bridges": ["users"], "baselines": [{"kind": "popularity", "domains": "all"}]},

@@ -12,6 +12,7 @@ from pipeline.config import Options
 from pipeline.folders import META, Home, write_json
 from pipeline.registry.pages import pages
 from pipeline.results import (
+    ADAPT,
     AUDIT,
     BASELINE,
     CLEAN,
@@ -28,6 +29,7 @@ from pipeline.results import (
     Step,
     StepResult,
     TableCounts,
+    TrainFacts,
 )
 from pipeline.runs import telling
 from pipeline.runs.ending import Ending, State, ending_of, origin_of
@@ -79,6 +81,16 @@ def test_what_was_reused_names_the_run_that_computed_it(run: Run) -> None:
     told = list(telling.told(run, recorded(run, BASELINE, LANE, "ials", reused=True)))
     assert "run demo__manual__2026-11-26T02:00:00+00:00 computed it in 2.2 s, 2026-11-26 02:13 UTC" in told[0]
     assert told[1:] == ["  on the validation rows of florist: NDCG@10 10.84 %", "  chosen by them: alpha 0.3"]
+
+
+def test_what_moved_is_told(run: Run) -> None:
+    """Of an adaptation what it found out, of a lane each layer's way from its start."""
+    found = TrainFacts(epochs=6, told={"effective_source_rows": 412.5, "mmd.after": 0.0123412})
+    told = list(telling.told(run, recorded(run, ADAPT, found, "reweight")))
+    assert told[1:] == ["  6 epochs", "  effective_source_rows 412.5, mmd.after 0.01234"]
+    moved = LANE.model_copy(update={"moved": {"encoder.numbers": 0.0421, "head.rows": 1.5}})
+    told = list(telling.told(run, recorded(run, TUNE, moved, "fine_tune")))
+    assert told[-1] == "  moved from the start, relative to it: encoder.numbers 0.042, head.rows 1.5"
 
 
 def test_rows_are_told_by_table_and_rule(run: Run) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from pipeline.config import FeatureType, TabularModel
+from pipeline.models.bottleneck import Block
 from pipeline.models.feature_values import COLUMNS, Values
 from pipeline.models.network import Encoder
 from pipeline.views import Features, FloatArray
@@ -61,16 +62,16 @@ class TabularEncoder(Encoder):
         return AdamW(parameters, lr=rate, weight_decay=self.model.weight_decay, fused=True)
 
 
-class _Block(nn.Module):
+class _Block(Block):
     def __init__(self, dim: int, dropout: float) -> None:
-        super().__init__()
+        super().__init__(dim)
         self.layers = nn.Sequential(
             nn.LayerNorm(dim), nn.Linear(dim, 2 * dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(2 * dim, dim)
         )
 
     def forward(self, hidden_BD: Tensor) -> Tensor:
-        moved: Tensor = self.layers(hidden_BD)
-        return hidden_BD + moved
+        moved: Tensor = self.adapter(hidden_BD + self.layers(hidden_BD))
+        return moved
 
 
 def piecewise(numbers_BM: Tensor, edges: Tensor) -> Tensor:
