@@ -29,7 +29,7 @@ def list_scenarios(as_json: AsJson = False) -> None:
                     "path": one.path,
                     "error": one.error or None,
                     "title": one.scenario.title if one.scenario else None,
-                    "sources": one.scenario.sources if one.scenario else None,
+                    "sources": one.scenario.teachers if one.scenario else None,
                     "target": one.scenario.target if one.scenario else None,
                 }
                 for one in found
@@ -37,7 +37,7 @@ def list_scenarios(as_json: AsJson = False) -> None:
         )
         return
     rows = [
-        (one.name, f"{', '.join(one.scenario.sources)} -> {one.scenario.target}", one.scenario.title)
+        (one.name, f"{', '.join(one.scenario.teachers)} -> {one.scenario.target}", one.scenario.title)
         if one.scenario
         else (one.name, "BROKEN", one.error.splitlines()[0])
         for one in found

@@ -305,6 +305,11 @@ class Strategy(Config):
             return "target"
         return "all" if "target" in self.tune.labels else "source"
 
+    @property
+    def asks_for_source_rows(self) -> bool:
+        """Whether it reads rows of a source, and not only a model that was learnt from them."""
+        return self.adapt.starts == "source" or "source" in self.tune.labels
+
     @model_validator(mode="after")
     def _adapt_has_a_use(self) -> Self:
         if self.adapt.starts == "source" and self.tune.starts == "random":

@@ -15,10 +15,17 @@ class ModelConfig(Config):
     reads: ClassVar[frozenset[str]]  # fields that it needs
     predicts: ClassVar[frozenset[str]]  # kinds of label that it can have for its first
 
+    carried: ClassVar[bool] = False  # whether it can begin with weights of a registered model, without rows of a source
+
     rate: ClassVar[float]  # of learning from random weights, where the scenario says none
     further_rate: ClassVar[float]  # of learning from weights that are good already
 
     dim: int  # of the features
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
 
     def as_trained(self) -> Self:
         """What decides about the weights."""
@@ -50,6 +57,7 @@ class TabularModel(ModelConfig):
 
     reads: ClassVar[frozenset[str]] = frozenset({"features"})
     predicts: ClassVar[frozenset[str]] = frozenset({"classes", "tags", "numbers"})
+    carried: ClassVar[bool] = True
     rate: ClassVar[float] = 0.001  # of AdamW
     further_rate: ClassVar[float] = 0.0003
 
@@ -60,6 +68,10 @@ class TabularModel(ModelConfig):
     blocks: int = Field(default=2, ge=0, le=16)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0, le=10)
+
+    def as_built(self) -> Self:
+        """What its weights have to fit: not how they are learnt."""
+        return self.model_copy(update={"dropout": 0.0, "weight_decay": 0.0})
 
 
 def _kind(value: object) -> str:

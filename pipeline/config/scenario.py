@@ -49,7 +49,8 @@ class Scenario(Config):
 
     name: Name
     title: Annotated[str, AfterValidator(_tellable)]
-    sources: tuple[Name, ...] = Field(min_length=1)
+    sources: tuple[Name, ...] = ()
+    source_model: str | None = Field(default=None, min_length=1)  # in the place of sources: what another learnt
     target: Name
     bridges: tuple[Bridge, ...]
     tables: Tables | None = None
@@ -82,6 +83,11 @@ class Scenario(Config):
         return (*self.sources, self.target)
 
     @property
+    def teachers(self) -> tuple[str, ...]:
+        """What is learnt from beside the target: the sources, or the model that stands for one."""
+        return (self.source_model,) if self.source_model else self.sources
+
+    @property
     def oracles(self) -> frozenset[str]:
         """Lanes that train on labels which the target is declared not to have: shown, never chosen or promoted."""
         if self.target_labels:
@@ -103,6 +109,7 @@ class Scenario(Config):
     def _is_possible(self) -> Self:
         if self.target in self.sources or len(set(self.sources)) != len(self.sources):
             raise ValueError(f"sources and target must be different domains, got {', '.join(self.domains)}")
+        self._check_source_model()
         if (self.tables is None) == (self.embedded is None):
             raise ValueError("expected exactly one of 'tables' (your data) and 'embedded' (the built-in generator)")
         for what, lanes in (("strategies", self.strategies), ("baselines", self.baselines)):
@@ -159,6 +166,29 @@ class Scenario(Config):
             raise ValueError(
                 f"task.slices: expected the features whose values may be shown, because {', '.join(sorted(hidden))} "
                 "is personal"
+            )
+
+    def _check_source_model(self) -> None:
+        """Refuse what asks for rows of a source where only its model is at hand."""
+        if bool(self.sources) == (self.source_model is not None):
+            raise ValueError(
+                "expected exactly one of 'sources' (domains with rows) and 'source_model' (what one taught)"
+            )
+        if self.source_model is None:
+            return
+        if not self.model.carried:
+            raise ValueError(
+                f"source_model: vectors of a model of kind {self.model.name} belong to rows of its sources, and there "
+                "are none; expected a task on examples"
+            )
+        if self.embedded or not self.target_labels:
+            raise ValueError("source_model: expected tables of a target with labels, which choose and judge")
+        asking = [one.name for one in self.strategies if one.asks_for_source_rows]
+        asking += [one.name for one in self.baselines if one.domains != "target"]
+        if asking:
+            raise ValueError(
+                f"source_model: {', '.join(asking)} would learn from rows of a source, and there are none; expected "
+                "strategies that begin with its model, such as tune {kind: fine_tune}, and baselines of the target"
             )
 
     def _check_bridges(self) -> None:

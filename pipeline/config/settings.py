@@ -137,6 +137,12 @@ class PretrainSettings(TrainSettings):
     wanted: bool
 
 
+class CarrySettings(TrainSettings):
+    """A registered model in the place of sources; which one it is, is an input, and `taught_by` says it to people."""
+
+    taught_by: str
+
+
 class AdaptSettings(TrainSettings):
     """One adaptation."""
 
@@ -171,6 +177,7 @@ class JudgeSettings(FitSettings):
 
     name: Name
     title: str
+    source_model: str | None
     target_share: Share
     thinning: Thinning
     bridges: tuple[Bridge, ...]
@@ -181,6 +188,11 @@ class JudgeSettings(FitSettings):
     gate: Gate
     personal: tuple[str, ...]
     oracles: tuple[str, ...]
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """What is learnt from beside the target: the sources, or the model that stands for one."""
+        return (self.source_model,) if self.source_model else self.sources
 
 
 class RejudgeSettings(JudgeSettings):

@@ -111,7 +111,7 @@ def describe_lanes(scenario: JudgeSettings, terms: Terms, valid: Mapping[str, Va
     A lane that uses a source has the same method on the target alone for its counterpart, unless that is an oracle.
     """
     found: list[LaneInfo] = []
-    domains = {"target": (scenario.target,), "source": scenario.sources, "all": scenario.domains}
+    domains = {"target": (scenario.target,), "source": scenario.teachers, "all": (*scenario.teachers, scenario.target)}
     lanes: list[tuple[str, Literal["strategy", "baseline"], str, str]]  # name, kind, domains, counterpart
     lanes = [(strategy.name, "strategy", strategy.domains, TARGET_ONLY) for strategy in scenario.strategies]
     lanes += [(baseline.name, "baseline", baseline.domains, baseline.method) for baseline in scenario.baselines]

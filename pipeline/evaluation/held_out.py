@@ -110,7 +110,7 @@ class HeldOut:
         named = [one.name for one in scenario.strategies] + [one.name for one in scenario.baselines]
         present = {lane.name for lane in lanes}
         return Comparison(
-            scenario=scenario.name, title=scenario.title, sources=scenario.sources, target=scenario.target,
+            scenario=scenario.name, title=scenario.title, sources=scenario.teachers, target=scenario.target,
             seed=scenario.seed, target_share=scenario.target_share,
             stratified=scenario.thinning == "stratified", metric=self.terms.metric, watched=self.label.watched,
             metrics=self.label.metrics, level=self.terms.level, resamples=scenario.gate.resamples,

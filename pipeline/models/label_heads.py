@@ -17,6 +17,7 @@ from pipeline.models.sides import Outputs
 class LabelHead(Head):
     """Says something of each row that stands for itself."""
 
+    predicts: str  # the kind of label
     classes: tuple[str, ...] = ()
     tagged: bool = False  # whether a row may have any number of them at once
 
@@ -27,6 +28,8 @@ class LabelHead(Head):
 
 class ClassHead(LabelHead):
     """Softmax over classes, each with weights of its own by its name: nothing else of a class has to fit elsewhere."""
+
+    predicts = "classes"
 
     def __init__(self, dim: int, classes: tuple[str, ...]) -> None:
         super().__init__()
@@ -48,6 +51,7 @@ class ClassHead(LabelHead):
 class TagHead(ClassHead):
     """A sigmoid for each tag, with weights of its own by its name."""
 
+    predicts = "tags"
     tagged = True
 
     def losses(self, output: Outputs) -> Tensor:
@@ -66,6 +70,7 @@ class TagHead(ClassHead):
 class NumberHead(LabelHead):
     """A linear function of the features, in units of the spread of what was learnt from."""
 
+    predicts = "numbers"
     mean: Tensor
     scale: Tensor
 

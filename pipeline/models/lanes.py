@@ -22,7 +22,7 @@ from pipeline.models.items import Catalogue
 from pipeline.models.learner import Finish
 from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.sides import Rows
-from pipeline.views import PAST, Histories, IntArray, View, Views, taken_elsewhere
+from pipeline.views import PAST, Histories, IntArray, Predictor, View, Views, taken_elsewhere
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,13 @@ class HistoryLearner:
         labelled = tuple(self._labelled(views, name, of.sources) for name in of.sources)
         return network, Rows(labelled, self._inputs(views, seen, reads))
 
-    def tune(self, views: Views, strategy: Strategy) -> tuple[ItemNetwork, Rows]:
+    def taught(self, predictor: Predictor) -> ItemNetwork:
+        """Nothing: scenarios in which it would be asked are refused."""
+        raise NotImplementedError
+
+    def tune(self, views: Views, strategy: Strategy, classes: tuple[str, ...] = ()) -> tuple[ItemNetwork, Rows]:
         """Vectors of their own for the items of every domain whose rows or ids say something of them."""
+        del classes
         of, labels = self.settings, strategy.tune.labels
         reads = (of.target,) if strategy.domains == "target" else of.domains
         known = {name: view for name, view in views.items() if name in reads}

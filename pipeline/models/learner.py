@@ -28,8 +28,19 @@ class Learner(Protocol):
         """
         ...
 
-    def tune(self, views: Views, strategy: Strategy) -> tuple[Any, Rows]:
-        """Draw a network as a strategy wants it, and cut the rows that it learns from."""
+    def taught(self, predictor: Predictor) -> Any:
+        """Take the network out of a registered predictor that stands for a source of which no row is at hand.
+
+        Raises:
+            UserError: the settings' model cannot begin with it.
+        """
+        ...
+
+    def tune(self, views: Views, strategy: Strategy, classes: tuple[str, ...] = ()) -> tuple[Any, Rows]:
+        """Draw a network as a strategy wants it, and cut the rows that it learns from.
+
+        `classes` are those that a registered model knows where the strategy begins with it.
+        """
         ...
 
     def carry(self, network: Any, views: Views, strategy: Strategy) -> None:

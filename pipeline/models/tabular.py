@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pipeline.config import Role, Strategy, TabularModel, TrainSettings
-from pipeline.errors import DataError
+from pipeline.config import ExamplesTask, Role, Strategy, TabularModel, TrainSettings
+from pipeline.errors import DataError, UserError
+from pipeline.models.bottleneck import width_of
 from pipeline.models.encoders.tabular import TabularEncoder, quantiles
 from pipeline.models.example_batches import ExampleRows
 from pipeline.models.feature_values import Values
@@ -16,7 +17,7 @@ from pipeline.models.learner import Finish
 from pipeline.models.sample import answers, known_classes
 from pipeline.models.sides import Rows
 from pipeline.models.tabular_estimator import TabularEstimator, TabularNetwork
-from pipeline.views import FEATURES, TagLabel, View, Views
+from pipeline.views import FEATURES, Label, NumberLabel, Predictor, TagLabel, View, Views
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,46 @@ class TabularLearner:
         network = self._network(views, self.settings.sources)
         return network, self._rows(network, views, self.settings.sources, inputs=True)
 
-    def tune(self, views: Views, strategy: Strategy) -> tuple[TabularNetwork, Rows]:
+    def taught(self, predictor: Predictor) -> TabularNetwork:
+        """The network of a registered predictor, if it reads these features, predicts such a label, and is as large.
+
+        Raises:
+            UserError: it is another model; what differs is named.
+        """
+        task, model = self.settings.task, self.model
+        assert isinstance(task, ExamplesTask)
+        if not isinstance(predictor, TabularEstimator):
+            kind = getattr(predictor, "kind", "another model")
+            raise UserError(
+                f"source_model: it is {kind}; expected a network (kind {model.name}) that can learn further."
+            )
+        theirs, predicted = predictor.network.encoder, predictor.network.head.predicts
+        wanted = {**task.features, **task.past}
+        if list(theirs.types.items()) != list(wanted.items()):
+            keys = sorted({*theirs.types, *wanted})
+            differ = [one for one in keys if theirs.types.get(one) != wanted.get(one)] or ["their order"]
+            told = ", ".join(f"{name} ({kind})" for name, kind in theirs.types.items())
+            raise UserError(
+                f"source_model: its features are not those of task.features; what differs: {', '.join(differ)}. It "
+                f"reads, in this order: {told}."
+            )
+        if predicted not in task.labels:
+            raise UserError(f"source_model: it predicts {predicted}, and the task {task.name} something else.")
+        own, other = model.as_built().model_dump(), theirs.model.as_built().model_dump()
+        if unlike := [f"{key}: {other[key]}" for key in own if own[key] != other[key]]:
+            raise UserError(f"source_model: it is of another size; write model: {{{', '.join(unlike)}}}.")
+        if width_of(theirs):  # a network is made without, and would drop them
+            raise UserError(
+                "source_model: it carries adapters; name a version whose lane is another, such as fine_tune."
+            )
+        return predictor.network
+
+    def tune(self, views: Views, strategy: Strategy, classes: tuple[str, ...] = ()) -> tuple[TabularNetwork, Rows]:
         """A network that knows what the domains know that the strategy learns from, now or before."""
         of, labels = self.settings, strategy.tune.labels
         known = {"target": (of.target,), "source": of.sources, "all": of.domains}[strategy.domains]
         sides = (*(of.sources if "source" in labels else ()), *((of.target,) if "target" in labels else ()))
-        network = self._network(views, known)
+        network = self._network(views, known, classes)
         return network, self._rows(network, views, sides, inputs=strategy.tune.inputs)
 
     def carry(self, network: TabularNetwork, views: Views, strategy: Strategy) -> None:
@@ -72,19 +107,30 @@ class TabularLearner:
         del view
         return TabularEstimator.of(network)
 
-    def _network(self, views: Views, known: Sequence[str]) -> TabularNetwork:
-        """Random weights; bins and classes, or the spread of a number, come from the rows of these domains."""
+    def _network(self, views: Views, known: Sequence[str], taught: tuple[str, ...] = ()) -> TabularNetwork:
+        """Random weights; bins and classes, or the spread of a number, come from the rows of these domains.
+
+        Where a registered model stands for the source, what it knows takes their place; `taught` are its classes.
+        """
         chosen = [views[name] for name in known]
-        features = [view.fields[FEATURES] for view in chosen]
+        features = [view.fields[FEATURES] for view in chosen or [views[self.settings.target]]]
         edges = quantiles([Values.of(one) for one in features], self.model.bins)
         torch.manual_seed(self.settings.seed)
         encoder = TabularEncoder(self.model, features[0].types, edges)
-        return TabularNetwork(encoder, self._head(chosen), self.settings.target)
+        label = next(iter(views.values())).label
+        if taught and not set(taught) & set(label.classes):
+            raise UserError(
+                f"source_model: it tells {', '.join(taught)} apart, and {label.name} is {', '.join(label.classes)}: no "
+                "class is in common; spell them alike."
+            )
+        return TabularNetwork(encoder, self._head(label, chosen, taught), self.settings.target)
 
-    def _head(self, views: Sequence[View]) -> LabelHead:
-        if classes := known_classes(views):
-            return (TagHead if isinstance(views[0].label, TagLabel) else ClassHead)(self.model.dim, classes)
-        numbers = np.concatenate([answers(view.take(view.label.known), ()) for view in views])
+    def _head(self, label: Label, views: Sequence[View], taught: tuple[str, ...]) -> LabelHead:
+        met = known_classes(views) if views else ()
+        if not isinstance(label, NumberLabel):
+            classes = tuple(dict.fromkeys((*taught, *met)))
+            return (TagHead if isinstance(label, TagLabel) else ClassHead)(self.model.dim, classes)
+        numbers = np.concatenate([answers(view.take(view.label.known), ()) for view in views] or [np.zeros(1)])
         return NumberHead(self.model.dim, float(numbers.mean()), float(numbers.std()) or 1.0)
 
     def _rows(self, network: TabularNetwork, views: Views, labelled: Sequence[str], *, inputs: bool) -> Rows:

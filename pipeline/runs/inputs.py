@@ -11,6 +11,7 @@ from pipeline.runs.run import Folder, Run
 if TYPE_CHECKING:
     from pipeline.rows.kind import Prepared
 
+CLASSES = "classes.json"  # beside a registered model's weights: those that it knows
 MARKS = "marks.parquet"  # an artifact of `audit`, for steps that use the marks and not the passport
 POINT = "point.json"  # of the curve over shares, beside a verdict
 CASES = "cases.json"  # that the report shows, beside a verdict

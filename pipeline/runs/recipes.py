@@ -12,7 +12,7 @@ def recipe_of(scenario: Scenario | JudgeSettings, lane: str) -> str:
     """
     lanes: tuple[Strategy | Baseline, ...] = (*scenario.strategies, *scenario.baselines)
     config = next(one for one in lanes if one.name == lane)
-    settings = [config.model_dump(mode="json"), scenario.sources, scenario.bridges, scenario.target_labels]
+    settings = [config.model_dump(mode="json"), scenario.teachers, scenario.bridges, scenario.target_labels]
     if config in scenario.strategies:
         settings += [scenario.model.model_dump(mode="json"), scenario.training.model_dump(mode="json")]
     return f"{lane} {digest(settings)[:12]}"

@@ -82,7 +82,7 @@ def _params(run: Run, lane: str) -> dict[str, str]:
     made = {"seed": run.scenario.seed, "target_share": f"{run.scenario.target_share:g}", "code": _code_version()}
     settings = {**lane_settings(run, lane), **lane_of(run, lane).facts.settings, **made}
     if source:
-        settings["source_model"] = source.manifest
+        settings["source_model"] = source.facts.taught_by or source.manifest
     return {key: str(value) for key, value in settings.items()}
 
 

@@ -115,6 +115,9 @@ def _audit(_run: Run, facts: AuditFacts) -> Iterator[str]:
 
 
 def _train(_run: Run, facts: TrainFacts) -> Iterator[str]:
+    if facts.taught_by:
+        yield f"{facts.taught_by} is what the source taught; no row of one is at hand"
+        return
     if not facts.epochs:
         yield "nothing to train: no strategy starts from it"
         return

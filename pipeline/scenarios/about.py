@@ -8,7 +8,7 @@ def about(scenario: Scenario) -> str:
     strategies = ", ".join(f"`{strategy.name}`" for strategy in scenario.strategies)
     baselines = ", ".join(f"`{baseline.name}`" for baseline in scenario.baselines)
     return f"""### {scenario.title}
-Carries what was learnt on **{", ".join(scenario.sources)}** over to **{scenario.target}** and promotes the best
+Carries what was learnt on **{", ".join(scenario.teachers)}** over to **{scenario.target}** and promotes the best
 candidate only where it is proved to help.
 
 * strategies: {strategies}

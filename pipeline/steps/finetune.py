@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.config import Strategy, TuneSettings
+from pipeline.folders import read_json
 from pipeline.results import AUDIT, TUNE, LaneFacts, StepResult
-from pipeline.runs.inputs import MARKS, load_prepared, start_of
+from pipeline.runs.inputs import CLASSES, MARKS, load_prepared, start_of
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import transact
 
@@ -89,13 +90,16 @@ class _Lane:
     learner: "Learner"
     dim: int
     start: Path | None
+    taught: tuple[str, ...]  # classes of a registered model that it begins with
 
     @classmethod
     def of(cls, settings: TuneSettings, inputs: Inputs) -> Self:
         from pipeline.tasks.learners import build_learner
 
-        start = inputs["start"].path / "model.safetensors" if "start" in inputs else None
-        return cls(settings.strategy, build_learner(settings), settings.model.dim, start)
+        start = inputs["start"].path if "start" in inputs else None
+        taught = tuple(read_json(start / CLASSES)) if start and (start / CLASSES).exists() else ()
+        weights = start / "model.safetensors" if start else None
+        return cls(settings.strategy, build_learner(settings), settings.model.dim, weights, taught)
 
     def ready(self, views: "Views") -> tuple["Network", "Method", "Rows"]:
         """The model as the strategy initialises it, its method, and the rows that it is fitted on."""
@@ -103,7 +107,7 @@ class _Lane:
 
         from pipeline.transfer.methods import build_tune
 
-        model, rows = self.learner.tune(views, self.strategy)
+        model, rows = self.learner.tune(views, self.strategy, self.taught)
         method = build_tune(self.strategy.tune, self.dim)
         method.initialise(model, None if self.start is None else load_file(self.start))
         if self.start is not None:

@@ -24,7 +24,7 @@ def plan(run_id: str, scenario: Scenario, options: Options) -> dict[str, list[st
     with alone(home, run_id):
         run = Run.start(home, run_id, scenario, options)
     lanes = lanes_of(graph_of(run.scenario))
-    log.info("run %s of %s: %s to %s", run_id, scenario.name, " and ".join(scenario.sources), scenario.target)
+    log.info("run %s of %s: %s to %s", run_id, scenario.name, " and ".join(scenario.teachers), scenario.target)
     for task, names in lanes.items():
         log.info("  %s: %s", task, ", ".join(names))
     if run.trial:

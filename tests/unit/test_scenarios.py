@@ -534,7 +534,7 @@ def test_schema() -> None:
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert set(schema["properties"]) == set(Scenario.model_fields)
     assert schema["additionalProperties"] is False
-    assert {"name", "sources", "target"} <= set(schema["required"])
+    assert {"name", "target", "split"} <= set(schema["required"])
 
 
 @pytest.mark.parametrize("name", ["demo", "cross_category", "cross_category_phones"])

@@ -11,6 +11,7 @@ from pipeline.config import (
     AdaptSettings,
     AuditSettings,
     BaselineSettings,
+    CarrySettings,
     CheckSettings,
     CleanSettings,
     Coral,
@@ -68,6 +69,7 @@ BUILDERS = {
     AuditSettings: audit.build,
     PretrainSettings: pretrain.build,
     AdaptSettings: adapt.build,
+    CarrySettings: pretrain.carry,
     TuneSettings: finetune.build,
     BaselineSettings: baseline.build,
     JudgeSettings: judging._judge,
@@ -83,7 +85,7 @@ MORE: dict[str, Any] = {  # what is not the scenario's
     "strategy": Strategy(tune=Direct(kind="direct")), "oracle": False, "baseline": Ease(kind="ease"), "oracles": (),
     "champion": None, "unreadable": None, "points": (), "splits": (),
     "outcome": None, "lane": "ease", "code": "1", "by_time": True, "began": None, "ignored": {}, "forgotten": "",
-    "spellings": (), "rows": (), "links": {}, "nights": (),
+    "spellings": (), "rows": (), "links": {}, "nights": (), "taught_by": "crosslift.demo version 2",
 }  # fmt: skip
 OUTCOME = Outcome(
     outcome="promoted", reason="Why.", model="m", version=1, lane="ease", alias="champion", serving=1, trial=""
@@ -111,6 +113,7 @@ OTHER: dict[str, tuple[Any, ...]] = {  # other values of each field, also deep i
     "oracles": (("target_only",),), "champion": ("p",), "unreadable": (3,),
     "shares": ((0.5,),), "points": (({"share": 0.5},),), "outcome": (OUTCOME,), "lane": ("joint",), "code": ("2",),
     "rows": (({},),), "links": ({"data_docs": "elsewhere"},), "nights": (({},),),
+    "source_model": ("models:/crosslift.demo/1",), "taught_by": ("crosslift.demo version 1",),
     "pseudonymous": (True,), "alike": ({"user_id": ("case",)},),
 }  # fmt: skip
 

@@ -1,0 +1,148 @@
+"""A registered model in the place of a source: what may stand there, and what the target's network takes of it."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from pipeline import config as cfg
+from pipeline.errors import UserError
+from pipeline.models.bottleneck import insert
+from pipeline.models.estimators import ConstantEstimator
+from pipeline.models.tabular import TabularLearner
+from pipeline.models.tabular_estimator import TabularEstimator
+from pipeline.transfer.methods import build_tune
+from tests.examples import TYPES, class_view, make_features, number_view
+
+MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4)
+FEWER = dict(list(TYPES.items())[1:])
+TASK = cfg.BinaryTask(kind="binary", label="sold", features=TYPES)
+FREE: dict[str, Any] = {
+    "name": "mine", "title": "Mine", "target": "b", "bridges": ["features"],
+    "source_model": "models:/crosslift.a@champion",
+    "tables": {"examples": [{"path": "x.csv"}]}, "split": {"kind": "hash"}, "pseudonymous": True,
+    "task": {"kind": "binary", "label": "late", "features": {"debt": "number"}},
+    "strategies": [{"tune": {"kind": kind}} for kind in ("scratch", "direct", "frozen", "fine_tune")],
+    "baselines": [{"kind": "linear"}],
+}  # fmt: skip
+
+
+def learner_of(task: cfg.ExamplesTask = TASK, model: cfg.TabularModel = MODEL, sources: tuple[str, ...] = ()):
+    """Of a scenario without rows of a source, unless some are named."""
+    settings = SimpleNamespace(
+        task=task, model=model, training=cfg.Training(batch_size=32), seed=0, target="near", sources=sources,
+        domains=(*sources, "near"),
+    )  # fmt: skip
+    return TabularLearner(settings)
+
+
+def taught_by(view, **model: Any) -> TabularEstimator:
+    """What another shop registered: a network, here as it was drawn for the rows of one domain."""
+    learner = learner_of(model=MODEL.model_copy(update=model), sources=("far",))
+    network, _ = learner.pretrain({"far": view})
+    return TabularEstimator.of(network)
+
+
+@pytest.mark.parametrize("tune", ["direct", "frozen", "fine_tune"])
+def test_the_target_begins_with_all_that_it_knows(tune: str) -> None:
+    """Before a step is learnt the target's network says what the registered one says, bins and classes included."""
+    other = taught_by(class_view("far", 300, shift=3.0))
+    learner = learner_of()
+    network = learner.taught(other)
+    state = network.shared_state()
+    strategy = cfg.Strategy(tune={"kind": tune})
+    mine, rows = learner.tune({"near": class_view("near", 80, 1)}, strategy, network.head.classes)
+    build_tune(strategy.tune, 8).initialise(mine, state)
+    features = make_features(50, 3)
+    expected = other.probabilities(features)
+    np.testing.assert_array_equal(learner.predictor(mine, {}).probabilities(features), expected)
+    assert [side.domain for side in rows.labelled] == ([] if tune == "direct" else ["near"])
+
+
+def test_classes_of_both_are_told_apart() -> None:
+    """Those that only the target knows are drawn, the others are the registered model's."""
+    other = taught_by(class_view("far", 300, cuts=(-1, 1), classes=("a", "b", "c")))
+    near = class_view("near", 80, 1, cuts=(-1, 1), classes=("b", "c", "d"))
+    learner = learner_of(cfg.MulticlassTask(kind="multiclass", label="sold", features=TYPES))
+    mine, _ = learner.tune({"near": near}, cfg.Strategy(tune={"kind": "fine_tune"}), learner.taught(other).head.classes)
+    assert mine.head.classes == ("a", "b", "c", "d")
+    mine.load_known(other.network.shared_state())
+    theirs = {name: one.clone() for name, one in other.network.head.rows.items()}
+    assert all(torch.equal(mine.head.rows[name], row) for name, row in theirs.items())
+
+
+def test_no_class_in_common_is_told() -> None:
+    """Else `direct` would answer with classes that the target has never heard of."""
+    other = taught_by(class_view("far", 300, classes=("ham", "spam")))
+    learner = learner_of(cfg.MulticlassTask(kind="multiclass", label="sold", features=TYPES))
+    with pytest.raises(UserError, match=r"it tells ham, spam apart, and sold is no, yes: no class is in common"):
+        learner.tune(
+            {"near": class_view("near", 80)}, cfg.Strategy(tune={"kind": "direct"}), learner.taught(other).head.classes
+        )
+
+
+def test_what_cannot_stand_for_a_source_is_told() -> None:
+    """Another kind of model, other features or another order of them, another label, another size."""
+    view = class_view("far", 300)
+    fewer, turned = (TASK.model_copy(update={"features": one}) for one in (FEWER, dict(reversed(TYPES.items()))))
+    other = taught_by(view)
+    cases = [
+        (learner_of(), ConstantEstimator(("no", "yes"), np.zeros(2)), r"it is constant; expected a network \(kind tab"),
+        (learner_of(fewer), other, r"what differs: size\. It reads, in this order: size \(number\), skewed"),
+        (learner_of(turned), other, r"what differs: their order\. It reads"),
+        (learner_of(), taught_by(number_view("far", 300)), r"it predicts numbers, and the task binary something else"),
+        (learner_of(), taught_by(view, dim=16, bins=8), r"write model: \{dim: 16, bins: 8\}"),
+    ]
+    narrow = taught_by(view)
+    insert(narrow.network.encoder, 4)
+    cases.append((learner_of(), narrow, r"it carries adapters; name a version whose lane is another"))
+    for learner, other, message in cases:
+        with pytest.raises(UserError, match=message):
+            learner.taught(other)
+    assert learner_of(model=MODEL.model_copy(update={"dropout": 0.5})).taught(taught_by(view))  # how, and not what
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "rows as well": ({"sources": ["a"]}, r"exactly one of 'sources' .* and 'source_model'"),
+    "neither": ({"source_model": None}, r"exactly one of 'sources' .* and 'source_model'"),
+    "both domains": (
+        {"strategies": [*FREE["strategies"], {"tune": {"kind": "joint"}}]}, r"joint would learn from rows of a source"
+    ),
+    "an adaptation": (
+        {"strategies": [*FREE["strategies"], {"adapt": {"kind": "coral"}, "tune": {"kind": "direct"}}]},
+        r"coral\+direct would learn from rows of a source",
+    ),
+    "a baseline of the source": (
+        {"baselines": [{"kind": "linear"}, {"kind": "linear", "domains": "all"}]},
+        r"linear\+source would learn from rows of a source",
+    ),
+    "no labels": (
+        {"target_labels": False, "strategies": [{"tune": {"kind": "direct"}}], "baselines": []},
+        r"expected tables of a target with labels",
+    ),
+    "a ranking": (
+        {
+            "task": {"kind": "ranking"}, "tables": {"interactions": [{"path": "x.csv"}]}, "bridges": ["users"],
+            "baselines": [{"kind": "popularity"}],
+        },
+        r"vectors of a model of kind history belong to rows of its sources",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_asks_for_rows_of_a_source_is_refused(case: str) -> None:
+    """When the scenario is read, with the lanes' names."""
+    changes, message = REFUSED[case]
+    with pytest.raises(ValidationError, match=message):
+        cfg.Scenario.model_validate({**FREE, **changes})
+
+
+def test_a_model_teaches_in_the_place_of_sources() -> None:
+    """No domain beside the target has rows."""
+    scenario = cfg.Scenario.model_validate(FREE)
+    assert scenario.domains == ("b",)
+    assert scenario.teachers == ("models:/crosslift.a@champion",)
