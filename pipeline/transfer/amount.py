@@ -19,7 +19,8 @@ _FOLDS = 5
 def weights_moved(start: State, network: Network) -> dict[str, float]:
     """|w - w_start| / |w_start| of each layer that was in the start, by its name; a layer of zeros is left out."""
     sums: dict[str, list[float]] = {}
-    for name, now in network.merged().state_dict().items():
+    for name, weights in network.merged().named_parameters():
+        now = weights.detach()
         if name in start and start[name].shape == now.shape:
             before = start[name].cpu().double()
             apart, length = sums.setdefault(name.rpartition(".")[0], [0.0, 0.0])
@@ -38,7 +39,8 @@ def domains_apart(network: Network, rows: Rows) -> dict[str, float]:
     share = -(-ROWS // len(rows.labelled))
     source = np.concatenate([_features(still, one, share) for one in rows.labelled])
     target = _features(still, rows.inputs, ROWS)
-    return {"mmd": mmd(torch.from_numpy(source), torch.from_numpy(target)).item(), "a": a_distance(source, target)}
+    apart = mmd(torch.from_numpy(source), torch.from_numpy(target)).item()
+    return {"mmd": apart, "a_distance": a_distance(source, target)}
 
 
 def a_distance(source_ND: FloatArray, target_ND: FloatArray) -> float:

@@ -44,9 +44,10 @@ class SelfTrained(Method):
             odds = head(features).softmax(dim=1).numpy().astype(np.float64)
         places = surest(odds, self.config.share, self.config.confidence)
         told = odds[places].argmax(axis=1)
-        self.told = {"target_rows": inputs.count, "told_rows": len(places)}
-        self.told |= {f"told_rows.{name}": int((told == at).sum()) for at, name in enumerate(head.classes)}
-        log.info("%s of %s rows of the target are sure enough to learn from", f"{len(places):,}", f"{inputs.count:,}")
+        counts = np.bincount(told, minlength=len(head.classes))
+        self.told = {"target_rows": inputs.count, "told_rows": len(places), "told_classes": int((counts > 0).sum())}
+        by_class = ", ".join(f"{name} {count:,}" for name, count in zip(head.classes, counts, strict=True))
+        log.info("%s of %s rows of the target are sure enough: %s", f"{len(places):,}", f"{inputs.count:,}", by_class)
         if not len(places):
             return Rows(rows.labelled)
         weights = torch.from_numpy(odds[places].max(axis=1).astype(np.float32))
