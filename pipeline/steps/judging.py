@@ -140,7 +140,7 @@ def _ask(
     """Ask the gate about the candidate that validation picks, with the champion scored on tonight's rows."""
     from pipeline.evaluation.gate import decide
     from pipeline.evaluation.hearing import Lane
-    from pipeline.evaluation.reasons import stood_in
+    from pipeline.evaluation.reasons import no_skill, stood_in
     from pipeline.evaluation.terms import CHANCE
 
     candidates = _candidate_lanes(settings, comparison)
@@ -151,8 +151,10 @@ def _ask(
         candidates.append(Lane(CHANCE, "chance", 0.0))
     served = _scored(champion, night, test, compared) if champion and not champion.damage else None
     verdict = decide(test.terms, candidates, test.scores(compared), served)
-    if told := stood_in(settings.baselines, comparison.failed, verdict.lane):
-        verdict = verdict.model_copy(update={"reason": f"{verdict.reason}{told}"})
+    both = {name: compared[name] for name in (verdict.candidate, CHANCE)}
+    told = stood_in(settings.baselines, comparison.failed, verdict.lane)
+    told += no_skill(test.terms, verdict.candidate, test.scores(both, marked=True), test.scores(both))
+    verdict = verdict.model_copy(update={"reason": f"{verdict.reason}{told}"})
     if champion is not None and champion.damage:
         told = f"The champion, version {champion.version}, cannot be read and was left out: {champion.damage}."
         verdict = verdict.model_copy(update={"reason": f"{told} {verdict.reason}"})
