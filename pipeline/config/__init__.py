@@ -11,6 +11,7 @@ from pipeline.config.base import (
     Weight,
 )
 from pipeline.config.baselines import (
+    AutoEncoder,
     Baseline,
     BaselineConfig,
     Blend,
@@ -19,6 +20,7 @@ from pipeline.config.baselines import (
     Domains,
     Ease,
     Ials,
+    IsolationForest,
     ItemKnn,
     Linear,
     Popularity,
@@ -121,6 +123,7 @@ __all__ = [
     "Alike",
     "AtLeast",
     "AuditSettings",
+    "AutoEncoder",
     "Baseline",
     "BaselineConfig",
     "BaselineSettings",
@@ -157,6 +160,7 @@ __all__ = [
     "HistoryModel",
     "Ials",
     "IngestSettings",
+    "IsolationForest",
     "ItemKnn",
     "Joint",
     "JudgeSettings",

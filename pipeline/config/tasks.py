@@ -175,7 +175,7 @@ class ExamplesTask(TaskConfig):
 class BinaryTask(ExamplesTask):
     """Predict whether something is so."""
 
-    labels: ClassVar[frozenset[str]] = frozenset({"classes"})
+    labels: ClassVar[frozenset[str]] = frozenset({"classes", "one of two classes"})
 
     kind: Literal["binary"]
     positive: str | None = None  # the value of the label that is looked for; None: the label says yes or no

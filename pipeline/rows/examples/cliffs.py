@@ -58,8 +58,8 @@ class Cliff:
         """Say what was found."""
         where = self.value if self.value is not None else _between(self.low, self.high)
         return (
-            f"{self.feature} of {where} tells {label} by itself: {self.positives:,} of {self.rows:,} training rows with "
-            "it are of the class that is looked for, and hardly any beside them; held-out rows with it are marked"
+            f"{self.feature} of {where} tells {label} by itself: {self.positives:,} of {self.rows:,} training rows "
+            "with it are of the class that is looked for, and hardly any beside them; held-out rows with it are marked"
         )
 
 
