@@ -103,6 +103,7 @@ from pipeline.config.settings import (
 from pipeline.config.tasks import (
     AtLeast,
     BinaryTask,
+    Costs,
     ExamplesTask,
     FeatureType,
     MinRows,
@@ -138,6 +139,7 @@ __all__ = [
     "Constant",
     "Coral",
     "CoralTerm",
+    "Costs",
     "Dann",
     "DannTerm",
     "Direct",

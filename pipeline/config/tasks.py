@@ -172,6 +172,18 @@ class ExamplesTask(TaskConfig):
         return self
 
 
+class Costs(Config):
+    """What a mistake costs, in one unit; what is right costs nothing."""
+
+    false_positive: float = Field(gt=0, le=1_000_000)  # to say yes where it is not so
+    false_negative: float = Field(gt=0, le=1_000_000)  # to say no where it is so
+
+    @property
+    def threshold(self) -> float:
+        """From which probability on yes costs less in the mean, where probabilities are what they say (Elkan, 2001)."""
+        return self.false_positive / (self.false_positive + self.false_negative)
+
+
 class BinaryTask(ExamplesTask):
     """Predict whether something is so."""
 
@@ -180,6 +192,7 @@ class BinaryTask(ExamplesTask):
     kind: Literal["binary"]
     positive: str | None = None  # the value of the label that is looked for; None: the label says yes or no
     metric: Literal["auprc", "auroc", "log_loss"] = "auprc"  # chooses and is gated
+    costs: Costs | None = None  # of mistakes; the threshold is then where they cost least; None: where F1 is highest
 
     @classmethod
     def rows_are(cls) -> tuple[str, ...]:

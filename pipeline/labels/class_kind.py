@@ -7,17 +7,17 @@ of the class that is told, -1 where the view has no such class.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from pipeline.config import BinaryTask, MulticlassTask
+from pipeline.config import BinaryTask, Costs, MulticlassTask
 from pipeline.errors import CrossliftError
 from pipeline.labels import classes as m
 from pipeline.labels.answers import Answer, Answers
-from pipeline.labels.curves import Curve, precision_and_recall, reliability
+from pipeline.labels.curves import Curve, by_cost, precision_and_recall, reliability
 from pipeline.labels.example_words import class_words, two_class_words
-from pipeline.labels.settling import HALF, temperature, threshold
+from pipeline.labels.settling import HALF, cheapest, temperature, threshold
 from pipeline.labels.statistic import Recomputed
 from pipeline.labels.timing import one_by_one
 from pipeline.labels.words import Words
@@ -67,18 +67,36 @@ def _balanced_accuracy(counts: FloatArray, rows: Judged) -> FloatArray:
     return m.balanced_accuracy(counts, rows.class_N, rows.told_N)
 
 
+_SEVERAL: Mapping[str, Metric] = {
+    "balanced_accuracy": _balanced_accuracy,
+    "log_loss": _log_loss,
+    "accuracy": _accuracy,
+    "f1": lambda counts, rows: m.macro_f1(counts, rows.class_N, rows.told_N),
+}
+_TWO: Mapping[str, Metric] = {
+    "auprc": lambda counts, rows: m.auprc(counts, rows.positive, rows.score),
+    "auroc": lambda counts, rows: m.auroc(counts, rows.positive, rows.score),
+    "log_loss": _log_loss,
+    "brier": lambda counts, rows: m.brier(counts, rows.positive, rows.score),
+    "ece": lambda counts, rows: m.ece(counts, rows.positive, rows.score),
+    "f1": lambda counts, rows: m.f1(counts, rows.positive, rows.found),
+    "precision": lambda counts, rows: m.precision(counts, rows.positive, rows.found),
+    "recall": lambda counts, rows: m.recall(counts, rows.positive, rows.found),
+    "balanced_accuracy": _balanced_accuracy,
+    "accuracy": _accuracy,
+}
+
+
 @dataclass(frozen=True)
 class Classes:
     """One of several classes, by its probability."""
 
     task: BinaryTask | MulticlassTask
 
-    made: ClassVar[Mapping[str, Metric]] = {
-        "balanced_accuracy": _balanced_accuracy,
-        "log_loss": _log_loss,
-        "accuracy": _accuracy,
-        "f1": lambda counts, rows: m.macro_f1(counts, rows.class_N, rows.told_N),
-    }
+    @property
+    def made(self) -> Mapping[str, Metric]:
+        """Metrics by name."""
+        return _SEVERAL
 
     @property
     def words(self) -> Words:
@@ -198,23 +216,19 @@ class Classes:
 class TwoClasses(Classes):
     """One of two classes; the second is looked for."""
 
-    made: ClassVar[Mapping[str, Metric]] = {
-        "auprc": lambda counts, rows: m.auprc(counts, rows.positive, rows.score),
-        "auroc": lambda counts, rows: m.auroc(counts, rows.positive, rows.score),
-        "log_loss": _log_loss,
-        "brier": lambda counts, rows: m.brier(counts, rows.positive, rows.score),
-        "ece": lambda counts, rows: m.ece(counts, rows.positive, rows.score),
-        "f1": lambda counts, rows: m.f1(counts, rows.positive, rows.found),
-        "precision": lambda counts, rows: m.precision(counts, rows.positive, rows.found),
-        "recall": lambda counts, rows: m.recall(counts, rows.positive, rows.found),
-        "balanced_accuracy": _balanced_accuracy,
-        "accuracy": _accuracy,
-    }
+    task: BinaryTask
+
+    @property
+    def made(self) -> Mapping[str, Metric]:
+        """Metrics by name; what a row costs where mistakes have a cost."""
+        if self.task.costs is None:
+            return _TWO
+        both = _both(self.task.costs)
+        return {**_TWO, "cost": lambda counts, rows: m.cost(counts, rows.positive, rows.found, both)}
 
     @property
     def words(self) -> Words:
         """Names, units and sentences."""
-        assert isinstance(self.task, BinaryTask)
         return two_class_words(self.task)
 
     def told(self, view: View) -> str:
@@ -223,10 +237,13 @@ class TwoClasses(Classes):
         return f"{len(view):,} rows are judged, {positives:,} of them are positive."
 
     def settle(self, predictor: Any, view: View) -> dict[str, float]:
-        """A temperature by log loss, then the threshold by F1 of the probabilities that it makes."""
+        """A temperature by log loss, then the threshold by F1, or by cost, of the probabilities that it makes."""
         chosen = {TEMPERATURE: self._temperature(predictor, view), THRESHOLD: HALF}
-        score_N = self.predict(predictor.settled(chosen), view)[:, 1]
-        return {**chosen, THRESHOLD: threshold(_label(view).value == 1, score_N)}
+        positive_N, score_N = _label(view).value == 1, self.predict(predictor.settled(chosen), view)[:, 1]
+        costs = self.task.costs
+        if costs is None:
+            return {**chosen, THRESHOLD: threshold(positive_N, score_N)}
+        return {**chosen, THRESHOLD: cheapest(positive_N, score_N, _both(costs), costs.threshold)}
 
     def positives(self, view: View, chosen: Mask) -> int:
         """Count the chosen rows of the class that is looked for."""
@@ -240,7 +257,12 @@ class TwoClasses(Classes):
         positive, scores = _label(view).value == 1, {name: said[:, 1] for name, said in predicted.items()}
         if not positive.any():
             return ()
-        return precision_and_recall(positive, scores), reliability(positive, scores)
+        drawn = (precision_and_recall(positive, scores), reliability(positive, scores))
+        return drawn if self.task.costs is None else (*drawn, by_cost(positive, scores, _both(self.task.costs)))
+
+
+def _both(costs: Costs) -> tuple[float, float]:
+    return costs.false_positive, costs.false_negative
 
 
 def _of(metric: Metric, rows: Judged, counts_RN: FloatArray) -> FloatArray:
