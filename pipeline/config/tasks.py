@@ -10,7 +10,7 @@ from pipeline.config.base import Bridge, Config
 # Columns that stand beside the declared ones: in tables, prepared rows, judged rows, answers.
 TAKEN = frozenset({
     c.DOMAIN, c.SPLIT, c.TIMESTAMP, c.ROW, c.TABLE, c.RULE, "component", "part", "kept", "row", "unit", "lane",
-    "predicted", "request", "probability", "threshold", "unknown", *c.UNREADS,
+    "predicted", "request", "probability", "threshold", "unknown", "explanation", *c.UNREADS,
 })  # fmt: skip
 ColumnName = Annotated[str, Field(pattern=r"^[^\W\d]\w{0,59}$")]
 FeatureType = Literal["number", "category", "flag", "time"]

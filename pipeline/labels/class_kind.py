@@ -4,7 +4,7 @@ Shapes: R resamples, N rows of a view, K classes of its label. What is judged of
 of the class that is told, -1 where the view has no such class.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,76 +15,19 @@ from pipeline.config import BinaryTask, Costs, MulticlassTask
 from pipeline.errors import CrossliftError
 from pipeline.labels import classes as m
 from pipeline.labels.answers import Answer, Answers
+from pipeline.labels.class_metrics import SEVERAL, TWO_CLASSES, Judged, Metric, judged_of
 from pipeline.labels.curves import Curve, by_cost, precision_and_recall, reliability
+from pipeline.labels.effects import mean_effects
 from pipeline.labels.example_words import class_words, two_class_words
 from pipeline.labels.settling import HALF, cheapest, temperature, threshold
 from pipeline.labels.statistic import Recomputed
 from pipeline.labels.timing import one_by_one
 from pipeline.labels.words import Words
-from pipeline.views import FEATURES, ClassEstimator, ClassLabel, FloatArray, IntArray, Mask, View
+from pipeline.views import FEATURES, ClassEstimator, ClassLabel, FloatArray, Mask, View
 
 TEMPERATURE, THRESHOLD = "temperature", "threshold"  # what `settle` chooses
 FEWEST = 20  # with fewer rows one of them decides the log loss
 _ROUNDING = 1e-6  # by which a probability may leave its range
-
-
-@dataclass(frozen=True)
-class Judged:
-    """Rows with their class and what is said of them."""
-
-    class_N: IntArray
-    probability_NK: FloatArray
-    told_N: IntArray
-
-    @property
-    def positive(self) -> Mask:
-        """Which rows [N] are of the class that is looked for."""
-        return np.asarray(self.class_N == 1)
-
-    @property
-    def score(self) -> FloatArray:
-        """The probability of that class: [N]."""
-        return np.ascontiguousarray(self.probability_NK[:, 1])
-
-    @property
-    def found(self) -> Mask:
-        """Which rows [N] are told to be of it."""
-        return np.asarray(self.told_N == 1)
-
-
-Metric = Callable[[FloatArray, Judged], FloatArray]  # from counts [R, N] to values [R]
-
-
-def _log_loss(counts: FloatArray, rows: Judged) -> FloatArray:
-    return m.log_loss(counts, rows.class_N, rows.probability_NK)
-
-
-def _accuracy(counts: FloatArray, rows: Judged) -> FloatArray:
-    return m.accuracy(counts, rows.class_N, rows.told_N)
-
-
-def _balanced_accuracy(counts: FloatArray, rows: Judged) -> FloatArray:
-    return m.balanced_accuracy(counts, rows.class_N, rows.told_N)
-
-
-_SEVERAL: Mapping[str, Metric] = {
-    "balanced_accuracy": _balanced_accuracy,
-    "log_loss": _log_loss,
-    "accuracy": _accuracy,
-    "f1": lambda counts, rows: m.macro_f1(counts, rows.class_N, rows.told_N),
-}
-_TWO: Mapping[str, Metric] = {
-    "auprc": lambda counts, rows: m.auprc(counts, rows.positive, rows.score),
-    "auroc": lambda counts, rows: m.auroc(counts, rows.positive, rows.score),
-    "log_loss": _log_loss,
-    "brier": lambda counts, rows: m.brier(counts, rows.positive, rows.score),
-    "ece": lambda counts, rows: m.ece(counts, rows.positive, rows.score),
-    "f1": lambda counts, rows: m.f1(counts, rows.positive, rows.found),
-    "precision": lambda counts, rows: m.precision(counts, rows.positive, rows.found),
-    "recall": lambda counts, rows: m.recall(counts, rows.positive, rows.found),
-    "balanced_accuracy": _balanced_accuracy,
-    "accuracy": _accuracy,
-}
 
 
 @dataclass(frozen=True)
@@ -96,7 +39,7 @@ class Classes:
     @property
     def made(self) -> Mapping[str, Metric]:
         """Metrics by name."""
-        return _SEVERAL
+        return SEVERAL
 
     @property
     def words(self) -> Words:
@@ -160,14 +103,14 @@ class Classes:
     def statistic(self, view: View, predicted: FloatArray, chosen: Mask, metrics: Sequence[str]) -> Recomputed:
         """Metrics of the chosen rows; those of a unit are drawn together."""
         units, unit_of_row = np.unique(view.units[chosen], return_inverse=True)
-        rows = _judged(_label(view).value[chosen], predicted[chosen])
+        rows = judged_of(_label(view).value[chosen], predicted[chosen])
         made = [partial(_of, self.made[name], rows) for name in metrics]
         return Recomputed(made, unit_of_row.astype(np.int64), len(units))
 
     def values(self, judged: Sequence[tuple[View, FloatArray]]) -> dict[str, float]:
         """Every metric over the rows of all views together; they have the same classes."""
         value = np.concatenate([_label(view).value for view, _ in judged])
-        rows = _judged(value, np.concatenate([said for _, said in judged]))
+        rows = judged_of(value, np.concatenate([said for _, said in judged]))
         once = np.ones((1, len(value)))
         return {name: float(metric(once, rows)[0]) for name, metric in self.made.items()}
 
@@ -198,6 +141,10 @@ class Classes:
         place = names.index(told)
         return f"{told} ({100 * said[place]:.1f} %)" if place < len(names) - 1 else told
 
+    def effects(self, predictor: Any, view: View) -> dict[str, float]:
+        """The mean absolute part of each feature."""
+        return mean_effects(predictor, view)
+
     def latency(self, predictor: ClassEstimator, view: View) -> float | None:
         """Seconds for one row: the median over a few, after a first try."""
         return one_by_one(predictor.probabilities, view)
@@ -222,9 +169,9 @@ class TwoClasses(Classes):
     def made(self) -> Mapping[str, Metric]:
         """Metrics by name; what a row costs where mistakes have a cost."""
         if self.task.costs is None:
-            return _TWO
+            return TWO_CLASSES
         both = _both(self.task.costs)
-        return {**_TWO, "cost": lambda counts, rows: m.cost(counts, rows.positive, rows.found, both)}
+        return {**TWO_CLASSES, "cost": lambda counts, rows: m.cost(counts, rows.positive, rows.found, both)}
 
     @property
     def words(self) -> Words:
@@ -267,13 +214,6 @@ def _both(costs: Costs) -> tuple[float, float]:
 
 def _of(metric: Metric, rows: Judged, counts_RN: FloatArray) -> FloatArray:
     return metric(counts_RN, rows)
-
-
-def _judged(class_N: IntArray, said: FloatArray) -> Judged:
-    return Judged(class_N, said[:, :-1], said[:, -1].astype(np.int64)) if len(said) else _NOTHING
-
-
-_NOTHING = Judged(np.empty(0, np.int64), np.empty((0, 2)), np.empty(0, np.int64))
 
 
 def checked(predictor: ClassEstimator, view: View) -> FloatArray:

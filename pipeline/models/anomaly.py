@@ -19,7 +19,7 @@ from typing import Any, Self
 import numpy as np
 
 from pipeline.models.estimators import Estimator
-from pipeline.models.feature_values import Values
+from pipeline.models.feature_values import Values, owners
 from pipeline.models.linear import Scaling
 from pipeline.models.ranker import Arrays
 from pipeline.models.sample import Sample
@@ -82,10 +82,24 @@ class AnomalyEstimator(Estimator):
 
     def raw(self, features: Features) -> FloatArray:
         """Log odds in favour of the second class: [N, 2], the first has 0."""
-        mean, deviation, slope, start = self.line
-        far = np.clip((self.unusual(self.usual.read(Values.of(features))) - mean) / deviation, -_FAR, _FAR)
-        odds = slope * far + start
+        odds = self._log_odds(self.usual.read(Values.of(features)))
         return np.column_stack([np.zeros_like(odds), odds])
+
+    def _log_odds(self, design: FloatArray) -> FloatArray:
+        mean, deviation, slope, start = self.line
+        far = np.clip((self.unusual(design) - mean) / deviation, -_FAR, _FAR)
+        return np.asarray(slope * far + start, dtype=np.float64)
+
+    def parts(self, features: Features, told_NK: FloatArray) -> FloatArray:
+        """How much less would be said if a feature were as usual, each alone, so that nothing adds up: [N, F]."""
+        design, odds = self.usual.read(Values.of(features)), told_NK[:, -1]
+        numeric, categories = owners(features.types)
+        owner = np.concatenate([numeric, numeric[self.usual.scaling.gaps], categories])
+        before = self._log_odds(design)
+        return np.column_stack([
+            (before - self._log_odds(np.where(owner == place, 0.0, design))) * odds
+            for place in range(len(features.types))
+        ])  # fmt: skip
 
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
         """What is usual, the line, and what a kind knows."""

@@ -104,6 +104,7 @@ def _judge(
     validated = {name: _validated(lanes[name]) for name in predicted}
     comparison = test.compare(predicted, describe_lanes(settings, test.terms, validated))
     verdict = _ask(settings, test, comparison, predicted, champion, night)
+    comparison = comparison.model_copy(update={"effects": _effects(test, lanes, verdict.candidate)})
     _write(folder, comparison, verdict, test, predicted)
     cases = show_cases(test, lanes, comparison, verdict.candidate, champion)
     write_json(folder / CASES, cases.model_dump(mode="json"))
@@ -231,6 +232,15 @@ def _predict_all(
                 raise
             log.warning("lane %s cannot score the test rows and is left out: %s", name, error)
     return predicted, latencies
+
+
+def _effects(test: "HeldOut", lanes: Inputs, candidate: str) -> dict[str, dict[str, float]]:
+    """What moves the candidate's answers, and those of the model on the target alone; nothing where rows are ranked."""
+    from pipeline.models.load import load_ranker
+
+    names = [name for name in dict.fromkeys((candidate, "target_only")) if name in lanes]
+    found = {name: test.label.effects(load_ranker(lanes[name].path), test.rows) for name in names}
+    return {name: effects for name, effects in found.items() if effects}
 
 
 def _scored(

@@ -132,6 +132,28 @@ def test_what_is_there_is_learnt(kind, label, tmp_path):
         assert (names == np.array(fresh.label.classes)[answer[known]]).mean() > (0.6 if "three" in label else 0.75)
 
 
+@every
+def test_the_parts_of_features_add_up(kind, label, tmp_path):
+    """To what is told, beside one value that is the same for all rows; a feature that never changes adds nothing."""
+    estimator, features = make(kind, views(label), tmp_path), make_features(60, seed=7)
+    parts, raw = estimator.explained(features), estimator.raw(features)
+    assert parts.shape == (60, len(features.types))
+    assert np.isfinite(estimator.explained(unseen())).all()
+    assert estimator.explained(features.take(np.array([], dtype=np.int64))).shape == (0, len(features.types))
+    told, group = raw.max(axis=1), raw.argmax(axis=1)  # the start is that of the class that is told
+    if label == "two classes":
+        told, group = raw[:, 1] - raw[:, 0], np.zeros(60)
+    elif label == "three classes":
+        told = told - raw.mean(axis=1)
+    np.testing.assert_allclose(parts[:, list(features.types).index("constant")], 0, atol=1e-6)
+    if kind == "constant":
+        assert not parts.any()
+    elif kind not in OF_TWO:  # what is unusual is no sum
+        left = told - parts.sum(axis=1)
+        assert max(np.ptp(left[group == one]) for one in np.unique(group)) < 0.03 * np.ptp(told)
+        assert np.abs(parts).max() > 0.1 * np.ptp(told)
+
+
 @several
 def test_probabilities_are_softened_and_decided(kind, tmp_path):
     """softmax(ln p / T); of two classes the second is told from its threshold on, of three the most probable."""
