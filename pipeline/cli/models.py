@@ -128,6 +128,10 @@ def predict(
     k: Annotated[
         int | None, typer.Option("-k", help="How many items for each request, where items are ranked.")
     ] = None,
+    explain: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many features to name that say most of each answer, where a label is predicted."),
+    ] = None,
     alias: Annotated[str, typer.Option(help="champion, challenger or previous.")] = "champion",
 ) -> None:
     """Answer every row of a file with the model that serves; without --out the answers are printed as CSV."""
@@ -138,7 +142,7 @@ def predict(
         from pipeline.cli import predicting
 
         requests = predicting.read_requests(file)
-        params = {} if k is None else {"k": k}
+        params = {name: value for name, value in (("k", k), ("explain", explain)) if value is not None}
         answers = predicting.predict(model_folder(Home.from_env(), name, alias), requests, params)
         if out is not None:
             predicting.write_answers(answers, out)

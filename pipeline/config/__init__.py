@@ -11,6 +11,7 @@ from pipeline.config.base import (
     Weight,
 )
 from pipeline.config.baselines import (
+    AutoEncoder,
     Baseline,
     BaselineConfig,
     Blend,
@@ -19,6 +20,7 @@ from pipeline.config.baselines import (
     Domains,
     Ease,
     Ials,
+    IsolationForest,
     ItemKnn,
     Linear,
     LinearTransfer,
@@ -112,6 +114,7 @@ from pipeline.config.settings import (
 from pipeline.config.tasks import (
     AtLeast,
     BinaryTask,
+    Costs,
     ExamplesTask,
     FeatureType,
     MinRows,
@@ -133,6 +136,7 @@ __all__ = [
     "Alike",
     "AtLeast",
     "AuditSettings",
+    "AutoEncoder",
     "Baseline",
     "BaselineConfig",
     "BaselineSettings",
@@ -150,6 +154,7 @@ __all__ = [
     "Constant",
     "Coral",
     "CoralTerm",
+    "Costs",
     "Dann",
     "DannTerm",
     "Direct",
@@ -172,6 +177,7 @@ __all__ = [
     "HistoryModel",
     "Ials",
     "IngestSettings",
+    "IsolationForest",
     "ItemKnn",
     "Joint",
     "JudgeSettings",

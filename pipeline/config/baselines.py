@@ -163,7 +163,41 @@ class Boosting(ExamplesBaseline):
     smallest_leaf: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(5, 40), min_length=1)  # in rows
 
 
+class Anomaly(ExamplesBaseline):
+    """How unusual a row is beside those of the class that is not looked for, of which alone it learns."""
+
+    predicts: ClassVar[frozenset[str]] = frozenset({"one of two classes"})
+
+
+class IsolationForest(Anomaly):
+    """How few random cuts set a row apart (Liu, Ting and Zhou, 2008)."""
+
+    draws: ClassVar[bool] = True
+
+    kind: Literal["isolation_forest"]
+    trees: int = Field(default=100, ge=1, le=1000)
+    rows: tuple[Annotated[int, Field(ge=2, le=65_536)], ...] = Field(default=(64, 256), min_length=1)  # of each tree
+
+
+class AutoEncoder(Anomaly):
+    """How badly a row is brought back from a few numbers: a linear auto-encoder, principal components."""
+
+    kind: Literal["auto_encoder"]
+    axes: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(default=(1, 2, 4, 8), min_length=1)  # how few
+
+
 BaselineConfig = Annotated[
-    Popularity | ItemKnn | UserKnn | Ials | Ease | Blend | Constant | Linear | LinearTransfer | Boosting,
+    Popularity
+    | ItemKnn
+    | UserKnn
+    | Ials
+    | Ease
+    | Blend
+    | Constant
+    | Linear
+    | LinearTransfer
+    | Boosting
+    | IsolationForest
+    | AutoEncoder,
     Field(discriminator="kind"),
 ]

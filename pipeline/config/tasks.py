@@ -10,7 +10,7 @@ from pipeline.config.base import Bridge, Config
 # Columns that stand beside the declared ones: in tables, prepared rows, judged rows, answers.
 TAKEN = frozenset({
     c.DOMAIN, c.SPLIT, c.TIMESTAMP, c.ROW, c.TABLE, c.RULE, "component", "part", "kept", "row", "unit", "lane",
-    "predicted", "request", "probability", "threshold", "unknown", *c.UNREADS,
+    "predicted", "request", "probability", "threshold", "unknown", "explanation", *c.UNREADS,
 })  # fmt: skip
 ColumnName = Annotated[str, Field(pattern=r"^[^\W\d]\w{0,59}$")]
 FeatureType = Literal["number", "category", "flag", "time"]
@@ -172,14 +172,27 @@ class ExamplesTask(TaskConfig):
         return self
 
 
+class Costs(Config):
+    """What a mistake costs, in one unit; what is right costs nothing."""
+
+    false_positive: float = Field(gt=0, le=1_000_000)  # to say yes where it is not so
+    false_negative: float = Field(gt=0, le=1_000_000)  # to say no where it is so
+
+    @property
+    def threshold(self) -> float:
+        """From which probability on yes costs less in the mean, where probabilities are what they say (Elkan, 2001)."""
+        return self.false_positive / (self.false_positive + self.false_negative)
+
+
 class BinaryTask(ExamplesTask):
     """Predict whether something is so."""
 
-    labels: ClassVar[frozenset[str]] = frozenset({"classes"})
+    labels: ClassVar[frozenset[str]] = frozenset({"classes", "one of two classes"})
 
     kind: Literal["binary"]
     positive: str | None = None  # the value of the label that is looked for; None: the label says yes or no
     metric: Literal["auprc", "auroc", "log_loss"] = "auprc"  # chooses and is gated
+    costs: Costs | None = None  # of mistakes; the threshold is then where they cost least; None: where F1 is highest
 
     @classmethod
     def rows_are(cls) -> tuple[str, ...]:

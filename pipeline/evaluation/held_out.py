@@ -81,9 +81,9 @@ class HeldOut:
         """Time one prediction, in seconds; None where there is nothing to predict."""
         return self.label.latency(predictor, self.rows)
 
-    def scores(self, predicted: Mapping[str, FloatArray]) -> Scores:
-        """Make what the gate judges: the gated metric on unmarked rows."""
-        return self._scores(predicted, self.unmarked, (self.terms.metric,))
+    def scores(self, predicted: Mapping[str, FloatArray], *, marked: bool = False) -> Scores:
+        """Make what the gate judges: the gated metric on unmarked rows, or on all of them."""
+        return self._scores(predicted, self.unmarked | marked, (self.terms.metric,))
 
     def scores_beside(self, predicted: Mapping[str, FloatArray], served: Served) -> Scores:
         """Make the same with a lane `champion`, on the rows that it did not learn from.

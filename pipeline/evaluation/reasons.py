@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from pipeline.config import Baseline
-from pipeline.evaluation.contrast import Compared
+from pipeline.evaluation.contrast import Compared, Drawn, Rule
 from pipeline.evaluation.hearing import FEWEST_POSITIVES, FEWEST_UNITS, Hearing
-from pipeline.evaluation.terms import TARGET_ONLY, Terms
+from pipeline.evaluation.statistics import Scores
+from pipeline.evaluation.terms import CHANCE, TARGET_ONLY, Terms
 
 
 def why(terms: Terms, heard: Hearing, renewed: Hearing | None, lane: str | None) -> str:
@@ -41,6 +42,30 @@ def stood_in(baselines: Sequence[Baseline], failed: Sequence[str], lane: str | N
     """
     own = [one.method for one in baselines if one.name == lane and one.domains != "target" and one.method in failed]
     return f" {own[0]} failed, so {TARGET_ONLY} stood in for it: what the source brought is not shown." if own else ""
+
+
+def no_skill(terms: Terms, name: str, every: Scores, unmarked: Scores) -> str:
+    """Say where a lane is not shown to know anything but what the marked rows give away; else nothing.
+
+    Args:
+        terms: By what was judged.
+        name: The lane.
+        every: It and chance on all test rows.
+        unmarked: The same on those without marks.
+    """
+    both = [Rule(terms, Drawn.of(terms, one), (), (name, CHANCE)) for one in (every, unmarked)]
+    whole, left = (rule.compare(name, CHANCE, "chance", "better") for rule in both)
+    if not left.enough or left.better:
+        return ""
+    words, marked = terms.words, every.rows - unmarked.rows
+    there = f"is not shown to be better than {words.chance} ({_interval(terms, left)})"
+    if not marked or not whole.better:
+        return f" On test rows without marks it {there}: nothing that could be transferred is seen."
+    return (
+        f" Nothing is left without the {marked:,} marked test rows: {name} has {words.number(whole.candidate_metric)}"
+        f"{words.mark} on all rows and {words.number(left.candidate_metric)}{words.mark} on the others, where it "
+        f"{there}. What was learnt is what those rows give away, and no transfer beyond it is claimed."
+    )
 
 
 def _then(terms: Terms, heard: Hearing, renewed: Hearing | None, lane: str | None) -> str:

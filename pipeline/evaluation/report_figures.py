@@ -64,10 +64,15 @@ def draw(report: Report, words: Words) -> dict[str, str]:
 
 
 def _shown(report: Report) -> list[tuple[str, str]]:
-    """The lanes whose curves are drawn, each with a class of the style sheet: those that the gate speaks of most."""
-    baseline = next((one.name for one in report.comparison.lanes if one.kind == "baseline" and not one.oracle), None)
-    names = dict.fromkeys((report.verdict.candidate, TARGET_ONLY, baseline))
-    return list(zip((name for name in names if name), ("strong", "strategy", "s1"), strict=False))
+    """The lanes whose curves are drawn, each with a class of the style sheet.
+
+    Those that the gate speaks of most, and the source's model as it is: what do the target's labels change?
+    """
+    lanes, target = report.comparison.lanes, report.comparison.target
+    baseline = next((one.name for one in lanes if one.kind == "baseline" and not one.oracle), None)
+    before = next((one.name for one in lanes if one.kind == "strategy" and target not in one.domains), None)
+    names = dict.fromkeys((report.verdict.candidate, TARGET_ONLY, baseline, before))
+    return list(zip((name for name in names if name), ("strong", "strategy", "s1", "s2"), strict=False))
 
 
 def _slices(report: Report, words: Words, rows: list[LaneRow]) -> str:

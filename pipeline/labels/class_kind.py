@@ -4,67 +4,30 @@ Shapes: R resamples, N rows of a view, K classes of its label. What is judged of
 of the class that is told, -1 where the view has no such class.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from pipeline.config import BinaryTask, MulticlassTask
+from pipeline.config import BinaryTask, Costs, MulticlassTask
 from pipeline.errors import CrossliftError
 from pipeline.labels import classes as m
 from pipeline.labels.answers import Answer, Answers
-from pipeline.labels.curves import Curve, precision_and_recall, reliability
+from pipeline.labels.class_metrics import SEVERAL, TWO_CLASSES, Judged, Metric, judged_of
+from pipeline.labels.curves import Curve, by_cost, precision_and_recall, reliability
+from pipeline.labels.effects import mean_effects
 from pipeline.labels.example_words import class_words, two_class_words
-from pipeline.labels.settling import HALF, temperature, threshold
+from pipeline.labels.settling import HALF, cheapest, temperature, threshold
 from pipeline.labels.statistic import Recomputed
 from pipeline.labels.timing import one_by_one
 from pipeline.labels.words import Words
-from pipeline.views import FEATURES, ClassEstimator, ClassLabel, FloatArray, IntArray, Mask, View
+from pipeline.views import FEATURES, ClassEstimator, ClassLabel, FloatArray, Mask, View
 
 TEMPERATURE, THRESHOLD = "temperature", "threshold"  # what `settle` chooses
 FEWEST = 20  # with fewer rows one of them decides the log loss
 _ROUNDING = 1e-6  # by which a probability may leave its range
-
-
-@dataclass(frozen=True)
-class Judged:
-    """Rows with their class and what is said of them."""
-
-    class_N: IntArray
-    probability_NK: FloatArray
-    told_N: IntArray
-
-    @property
-    def positive(self) -> Mask:
-        """Which rows [N] are of the class that is looked for."""
-        return np.asarray(self.class_N == 1)
-
-    @property
-    def score(self) -> FloatArray:
-        """The probability of that class: [N]."""
-        return np.ascontiguousarray(self.probability_NK[:, 1])
-
-    @property
-    def found(self) -> Mask:
-        """Which rows [N] are told to be of it."""
-        return np.asarray(self.told_N == 1)
-
-
-Metric = Callable[[FloatArray, Judged], FloatArray]  # from counts [R, N] to values [R]
-
-
-def _log_loss(counts: FloatArray, rows: Judged) -> FloatArray:
-    return m.log_loss(counts, rows.class_N, rows.probability_NK)
-
-
-def _accuracy(counts: FloatArray, rows: Judged) -> FloatArray:
-    return m.accuracy(counts, rows.class_N, rows.told_N)
-
-
-def _balanced_accuracy(counts: FloatArray, rows: Judged) -> FloatArray:
-    return m.balanced_accuracy(counts, rows.class_N, rows.told_N)
 
 
 @dataclass(frozen=True)
@@ -73,12 +36,10 @@ class Classes:
 
     task: BinaryTask | MulticlassTask
 
-    made: ClassVar[Mapping[str, Metric]] = {
-        "balanced_accuracy": _balanced_accuracy,
-        "log_loss": _log_loss,
-        "accuracy": _accuracy,
-        "f1": lambda counts, rows: m.macro_f1(counts, rows.class_N, rows.told_N),
-    }
+    @property
+    def made(self) -> Mapping[str, Metric]:
+        """Metrics by name."""
+        return SEVERAL
 
     @property
     def words(self) -> Words:
@@ -142,14 +103,14 @@ class Classes:
     def statistic(self, view: View, predicted: FloatArray, chosen: Mask, metrics: Sequence[str]) -> Recomputed:
         """Metrics of the chosen rows; those of a unit are drawn together."""
         units, unit_of_row = np.unique(view.units[chosen], return_inverse=True)
-        rows = _judged(_label(view).value[chosen], predicted[chosen])
+        rows = judged_of(_label(view).value[chosen], predicted[chosen])
         made = [partial(_of, self.made[name], rows) for name in metrics]
         return Recomputed(made, unit_of_row.astype(np.int64), len(units))
 
     def values(self, judged: Sequence[tuple[View, FloatArray]]) -> dict[str, float]:
         """Every metric over the rows of all views together; they have the same classes."""
         value = np.concatenate([_label(view).value for view, _ in judged])
-        rows = _judged(value, np.concatenate([said for _, said in judged]))
+        rows = judged_of(value, np.concatenate([said for _, said in judged]))
         once = np.ones((1, len(value)))
         return {name: float(metric(once, rows)[0]) for name, metric in self.made.items()}
 
@@ -180,6 +141,10 @@ class Classes:
         place = names.index(told)
         return f"{told} ({100 * said[place]:.1f} %)" if place < len(names) - 1 else told
 
+    def effects(self, predictor: Any, view: View) -> dict[str, float]:
+        """The mean absolute part of each feature."""
+        return mean_effects(predictor, view)
+
     def latency(self, predictor: ClassEstimator, view: View) -> float | None:
         """Seconds for one row: the median over a few, after a first try."""
         return one_by_one(predictor.probabilities, view)
@@ -198,23 +163,19 @@ class Classes:
 class TwoClasses(Classes):
     """One of two classes; the second is looked for."""
 
-    made: ClassVar[Mapping[str, Metric]] = {
-        "auprc": lambda counts, rows: m.auprc(counts, rows.positive, rows.score),
-        "auroc": lambda counts, rows: m.auroc(counts, rows.positive, rows.score),
-        "log_loss": _log_loss,
-        "brier": lambda counts, rows: m.brier(counts, rows.positive, rows.score),
-        "ece": lambda counts, rows: m.ece(counts, rows.positive, rows.score),
-        "f1": lambda counts, rows: m.f1(counts, rows.positive, rows.found),
-        "precision": lambda counts, rows: m.precision(counts, rows.positive, rows.found),
-        "recall": lambda counts, rows: m.recall(counts, rows.positive, rows.found),
-        "balanced_accuracy": _balanced_accuracy,
-        "accuracy": _accuracy,
-    }
+    task: BinaryTask
+
+    @property
+    def made(self) -> Mapping[str, Metric]:
+        """Metrics by name; what a row costs where mistakes have a cost."""
+        if self.task.costs is None:
+            return TWO_CLASSES
+        both = _both(self.task.costs)
+        return {**TWO_CLASSES, "cost": lambda counts, rows: m.cost(counts, rows.positive, rows.found, both)}
 
     @property
     def words(self) -> Words:
         """Names, units and sentences."""
-        assert isinstance(self.task, BinaryTask)
         return two_class_words(self.task)
 
     def told(self, view: View) -> str:
@@ -223,10 +184,13 @@ class TwoClasses(Classes):
         return f"{len(view):,} rows are judged, {positives:,} of them are positive."
 
     def settle(self, predictor: Any, view: View) -> dict[str, float]:
-        """A temperature by log loss, then the threshold by F1 of the probabilities that it makes."""
+        """A temperature by log loss, then the threshold by F1, or by cost, of the probabilities that it makes."""
         chosen = {TEMPERATURE: self._temperature(predictor, view), THRESHOLD: HALF}
-        score_N = self.predict(predictor.settled(chosen), view)[:, 1]
-        return {**chosen, THRESHOLD: threshold(_label(view).value == 1, score_N)}
+        positive_N, score_N = _label(view).value == 1, self.predict(predictor.settled(chosen), view)[:, 1]
+        costs = self.task.costs
+        if costs is None:
+            return {**chosen, THRESHOLD: threshold(positive_N, score_N)}
+        return {**chosen, THRESHOLD: cheapest(positive_N, score_N, _both(costs), costs.threshold)}
 
     def positives(self, view: View, chosen: Mask) -> int:
         """Count the chosen rows of the class that is looked for."""
@@ -240,18 +204,16 @@ class TwoClasses(Classes):
         positive, scores = _label(view).value == 1, {name: said[:, 1] for name, said in predicted.items()}
         if not positive.any():
             return ()
-        return precision_and_recall(positive, scores), reliability(positive, scores)
+        drawn = (precision_and_recall(positive, scores), reliability(positive, scores))
+        return drawn if self.task.costs is None else (*drawn, by_cost(positive, scores, _both(self.task.costs)))
+
+
+def _both(costs: Costs) -> tuple[float, float]:
+    return costs.false_positive, costs.false_negative
 
 
 def _of(metric: Metric, rows: Judged, counts_RN: FloatArray) -> FloatArray:
     return metric(counts_RN, rows)
-
-
-def _judged(class_N: IntArray, said: FloatArray) -> Judged:
-    return Judged(class_N, said[:, :-1], said[:, -1].astype(np.int64)) if len(said) else _NOTHING
-
-
-_NOTHING = Judged(np.empty(0, np.int64), np.empty((0, 2)), np.empty(0, np.int64))
 
 
 def checked(predictor: ClassEstimator, view: View) -> FloatArray:

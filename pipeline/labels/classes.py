@@ -72,6 +72,11 @@ def ece(counts_RN: FloatArray, positive_N: BoolArray, probability_N: FloatArray)
     return _ratio(np.abs(counts_RN @ gap_NB).sum(axis=1), counts_RN.sum(axis=1))
 
 
+def cost(counts_RN: FloatArray, positive_N: BoolArray, told_N: BoolArray, costs: tuple[float, float]) -> FloatArray:
+    """Mean of what each row costs, [R]: the first of two costs where yes is wrong, the second where no is."""
+    return _mean(counts_RN, np.where(told_N, ~positive_N * costs[0], positive_N * costs[1]))
+
+
 def accuracy(counts_RN: FloatArray, class_N: IntArray, predicted_N: IntArray) -> FloatArray:
     """Share of the rows whose class was predicted, [R]."""
     return _mean(counts_RN, (class_N == predicted_N).astype(np.float64))

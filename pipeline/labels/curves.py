@@ -54,6 +54,20 @@ def reliability(positive_N: Mask, scores: Mapping[str, FloatArray]) -> Curve:
     )
 
 
+def by_cost(positive_N: Mask, scores: Mapping[str, FloatArray], costs: tuple[float, float]) -> Curve:
+    """What a row costs in the mean against the share of rows that are told yes, from none to all."""
+    never, always = costs[1] * positive_N.mean(), costs[0] * (~positive_N).mean()
+    return Curve(
+        title="Cost of a row by the share that is told yes",
+        note=f"A wrong yes costs {costs[0]:g}, a wrong no {costs[1]:g}. Never to say yes costs {never:.4g} a row, "
+             f"always to say it {always:.4g}: the ends of each line. What a lane costs at the threshold that it chose "
+             "on validation rows stands among all metrics.",
+        axes=("share of rows told yes", "cost of a row"),
+        lines={name: _costs(positive_N, score_N, costs) for name, score_N in scores.items()},
+        diagonal=False,
+    )  # fmt: skip
+
+
 def actual_by_predicted(value_N: FloatArray, predicted: Mapping[str, FloatArray]) -> Curve:
     """What rows have against what is said of them, over ten groups of rows by the latter."""
     return Curve(
@@ -73,6 +87,17 @@ def _precisions(positive_N: Mask, score_N: FloatArray) -> tuple[Point, ...]:
     recall, precision = right / positive_N.sum(), right / told
     wanted = np.searchsorted(recall, np.linspace(recall[0], 1, _POINTS))
     return _points(recall, precision, np.unique(np.append(0, np.minimum(wanted, len(recall) - 1))))
+
+
+def _costs(positive_N: Mask, score_N: FloatArray, costs: tuple[float, float]) -> tuple[Point, ...]:
+    """Share of rows and cost at some of the distinct scores, evenly spaced by share, and where no row is told yes."""
+    scores, place_N = np.unique(-score_N, return_inverse=True)
+    told = np.append(0, np.cumsum(np.bincount(place_N, minlength=len(scores))))
+    right = np.append(0, np.cumsum(np.bincount(place_N, positive_N, minlength=len(scores))))
+    cost = (costs[0] * (told - right) + costs[1] * (positive_N.sum() - right)) / len(positive_N)
+    share = told / len(positive_N)
+    wanted = np.searchsorted(share, np.linspace(0, 1, _POINTS))
+    return _points(share, cost, np.unique(np.minimum(wanted, len(share) - 1)))
 
 
 def _by_tenths(along_N: FloatArray, up_N: FloatArray) -> tuple[Point, ...]:

@@ -20,12 +20,15 @@ def two_class_words(task: BinaryTask) -> Words:
         "balanced_accuracy": "balanced accuracy",
         "accuracy": "accuracy",
     }
+    if task.costs is not None:
+        names["cost"] = "cost of a row"
+    least = "F1 is best" if task.costs is None else "mistakes cost least"
     protocol = (
         "Each test row gets a probability from its own features. Temperature and threshold were chosen on validation "
-        "rows, the threshold so that F1 is best there."
+        f"rows, the threshold so that {least} there."
     )
-    return _words(task, names, {"log_loss", "brier", "ece"}, "a scorer that gives all rows the same probability",
-                  protocol)  # fmt: skip
+    less = {"log_loss", "brier", "ece", "cost"}
+    return _words(task, names, less, "a scorer that gives all rows the same probability", protocol)
 
 
 def class_words(task: MulticlassTask) -> Words:

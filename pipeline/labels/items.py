@@ -5,6 +5,7 @@ Shapes: N rows of a view, I items of the catalogue.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -104,6 +105,11 @@ class Items:
         scores[_label(view).seen[view.units].nonzero()] = -np.inf
         best = np.argsort(-scores, axis=1, kind="stable")[:, :SHOWN]
         return [tuple(_named(view, own[np.isfinite(row[own])])) for own, row in zip(best, scores, strict=True)]
+
+    def effects(self, predictor: Any, view: View) -> dict[str, float]:
+        """Nothing: a history is no feature."""
+        del predictor, view
+        return {}
 
     def latency(self, predictor: ItemScorer, view: View) -> float:
         """Seconds to score the catalogue for one user: of those with a row, else of any."""

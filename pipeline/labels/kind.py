@@ -86,6 +86,10 @@ class LabelKind(Protocol):
         """What a predictor says of each row [N], to be shown beside it."""
         ...
 
+    def effects(self, predictor: Any, view: View) -> dict[str, float]:
+        """By how much each feature moves what is told of the rows, in the mean; empty where rows have no features."""
+        ...
+
     def latency(self, predictor: Any, view: View) -> float | None:
         """Time one prediction, in seconds; None where there is nothing to predict."""
         ...

@@ -6,6 +6,7 @@ Shapes: N rows of a view.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from pipeline.errors import CrossliftError
 from pipeline.labels import numbers as m
 from pipeline.labels.answers import Answer, Answers
 from pipeline.labels.curves import Curve, actual_by_predicted
+from pipeline.labels.effects import mean_effects
 from pipeline.labels.example_words import number_words
 from pipeline.labels.statistic import Recomputed
 from pipeline.labels.timing import one_by_one
@@ -121,6 +123,10 @@ class Numbers:
     def _worded(self, values: FloatArray) -> list[Answers]:
         told = [self.words.number(value) for value in values]
         return [(Answer(key=one, text=one),) for one in told]
+
+    def effects(self, predictor: Any, view: View) -> dict[str, float]:
+        """The mean absolute part of each feature."""
+        return mean_effects(predictor, view)
 
     def latency(self, predictor: NumberEstimator, view: View) -> float | None:
         """Seconds for one row: the median over a few, after a first try."""

@@ -74,6 +74,24 @@ def threshold(positive_N: BoolArray, score_N: FloatArray) -> float:
     return float(below[nearest])
 
 
+def cheapest(positive_N: BoolArray, score_N: FloatArray, costs: tuple[float, float], usual: float) -> float:
+    """Find the threshold with the least cost of the rows: of each wrong yes the first, of each wrong no the second.
+
+    It lies midway between two scores, or at zero or just above one beyond them; of several the one nearest to the
+    `usual` is taken, which stays where there are few rows, or one class only.
+    """
+    if len(positive_N) < FEWEST or positive_N.all() or not positive_N.any():
+        return usual
+    scores, place_N = np.unique(score_N, return_inverse=True)
+    rows_S, right_S = (np.bincount(place_N, weights, minlength=len(scores)) for weights in (None, positive_N))
+    wrong_yes = np.append(np.cumsum((rows_S - right_S)[::-1])[::-1], 0)  # with yes from each score on, or never
+    wrong_no = np.append(0, np.cumsum(right_S))
+    cost_S = costs[0] * wrong_yes + costs[1] * wrong_no
+    below = np.concatenate([[0.0], (scores[:-1] + scores[1:]) / 2, [np.nextafter(1.0, 2.0)]])
+    best = np.flatnonzero(cost_S <= cost_S.min() + _EQUAL * max(costs))
+    return float(below[best[np.argmin(np.abs(below[best] - usual))]])
+
+
 def tag_thresholds(has_NK: BoolArray, score_NK: FloatArray) -> list[float]:
     """Find the threshold of each tag as `threshold` does.
 

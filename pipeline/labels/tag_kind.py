@@ -16,6 +16,7 @@ from pipeline.labels import tags as m
 from pipeline.labels.answers import Answer, Answers
 from pipeline.labels.class_kind import FEWEST, TEMPERATURE, THRESHOLD, checked
 from pipeline.labels.curves import Curve, precision_and_recall, reliability
+from pipeline.labels.effects import mean_effects
 from pipeline.labels.example_words import tag_words
 from pipeline.labels.settling import HALF, tag_temperature, tag_thresholds
 from pipeline.labels.statistic import Recomputed
@@ -138,6 +139,10 @@ class Tags:
             order = [place for place in np.argsort(-probable, kind="stable") if told[place]]
             found.append(_worded([names[place] for place in order]))
         return found
+
+    def effects(self, predictor: Any, view: View) -> dict[str, float]:
+        """The mean absolute part of each feature."""
+        return mean_effects(predictor, view)
 
     def latency(self, predictor: ClassEstimator, view: View) -> float | None:
         """Seconds for one row: the median over a few, after a first try."""

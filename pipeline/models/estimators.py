@@ -54,6 +54,24 @@ class Estimator(Saved):
         """The number of each row: [N]."""
         return self.raw(features)[:, 0]
 
+    def explained(self, features: Features) -> FloatArray:
+        """What each feature adds to what is told, beside what is said where none says anything: [N, F].
+
+        Of two classes to the log odds of the second, of more to the logarithm of the told one beside the mean of all,
+        of tags to the log odds of the most probable one, of a number to the number; temperature is left out.
+        """
+        raw_NK = self.raw(features)
+        rows, kinds = raw_NK.shape
+        told_NK = np.zeros((rows, kinds))
+        told_NK[np.arange(rows), raw_NK.argmax(axis=1)] = 1.0
+        if self.classes and not self.tagged:
+            told_NK = np.tile([-1.0, 1.0], (rows, 1)) if kinds == 2 else told_NK - 1 / kinds
+        return self.parts(features, told_NK)
+
+    @abstractmethod
+    def parts(self, features: Features, told_NK: FloatArray) -> FloatArray:
+        """What each feature adds to the sum of `raw` times `told_NK`: [N, F], in the order of the features."""
+
     def settled(self, chosen: Chosen) -> Self:
         """A copy with a temperature and a threshold, or one for each tag, as far as they were chosen."""
         settled = copy.copy(self)
@@ -115,6 +133,10 @@ class ConstantEstimator(Estimator):
     def raw(self, features: Features) -> FloatArray:
         """The same for all: [N, K]."""
         return np.tile(self.said, (len(features.table), 1))
+
+    def parts(self, features: Features, told_NK: FloatArray) -> FloatArray:
+        """Nothing: [N, F] zeros."""
+        return np.zeros((len(told_NK), len(features.types)))
 
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
         """What it says."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pipeline import config as cfg
+from pipeline.models.anomaly import AutoEncoderEstimator, IsolationEstimator
 from pipeline.models.baselines import WEIGHT, Settings, combinations
 from pipeline.models.boosting import BoostingEstimator
 from pipeline.models.estimators import ConstantEstimator, Estimator
@@ -28,6 +29,8 @@ EXAMPLE_BASELINES: dict[type[cfg.Baseline], tuple[Fit, tuple[str, ...], tuple[st
         ("buckets",),
     ),
     cfg.Boosting: (BoostingEstimator.fit, ("leaves", "smallest_leaf"), ("rounds", "learning_rate")),
+    cfg.IsolationForest: (IsolationEstimator.fit, ("rows",), ("trees",)),
+    cfg.AutoEncoder: (AutoEncoderEstimator.fit, ("axes",), ()),
 }
 
 

@@ -3,7 +3,7 @@
 Shapes: N rows, M numeric columns, C categories.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import FeatureType
 from pipeline.data.tokens import stable_hash
-from pipeline.views import Features, FloatArray
+from pipeline.views import Features, FloatArray, IntArray
 
 Hashes = NDArray[np.uint64]
 
@@ -61,6 +61,18 @@ class Values:
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+
+def owners(types: Mapping[str, FeatureType]) -> tuple[IntArray, IntArray]:
+    """Whose the numeric columns [M] and the categories [C] are, as places among the features."""
+    numeric = [np.full(COLUMNS[kind], place) for place, kind in enumerate(types.values())]
+    categories = [place for place, kind in enumerate(types.values()) if kind == "category"]
+    return np.concatenate([*numeric, np.empty(0)]).astype(np.int64), np.array(categories, dtype=np.int64)
+
+
+def by_feature(columns_NX: FloatArray, owner_X: IntArray, count: int) -> FloatArray:
+    """Sums of the columns of each feature: [N, `count`]."""
+    return np.asarray(columns_NX @ (owner_X[:, None] == np.arange(count)), dtype=np.float64)
 
 
 def _hashed(name: str, column: pd.Series) -> Hashes:

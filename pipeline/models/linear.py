@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from pipeline.models.estimators import Estimator
-from pipeline.models.feature_values import Values
+from pipeline.models.feature_values import Values, by_feature, owners
 from pipeline.models.ranker import Arrays
 from pipeline.models.sample import Sample
 from pipeline.views import Features, FloatArray, Mask
@@ -111,6 +111,17 @@ class LinearEstimator(Estimator):
     def read(self, values: Values) -> sparse.csr_matrix:
         """The design of some rows: CSR [N, F]."""
         return _design(values, self.scaling, self.buckets)
+
+    def parts(self, features: Features, told_NK: FloatArray) -> FloatArray:
+        """Each column times its weight, exactly; a number counts from its mean, a category from none: [N, F]."""
+        values, types = Values.of(features), features.types
+        scaled_NX, buckets_NC = self.scaling.read(values.numbers), values.buckets(self.buckets)
+        numeric, categories = owners(types)
+        columns = scaled_NX.shape[1]
+        numbers = scaled_NX * (told_NK @ self.slope[:columns].T)
+        chosen = np.einsum("nck,nk->nc", self.slope[columns + buckets_NC], told_NK)
+        owner = np.concatenate([numeric, numeric[self.scaling.gaps], categories])
+        return by_feature(np.hstack([numbers, chosen]), owner, len(types))
 
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
         """Weights and scaling."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import StorageError
+from pipeline.models.anomaly import AutoEncoderEstimator, IsolationEstimator
 from pipeline.models.boosting import BoostingEstimator
 from pipeline.models.ease import EaseRanker
 from pipeline.models.estimators import ConstantEstimator
@@ -41,6 +42,8 @@ RANKERS: dict[str, Callable[[], type[Saved]]] = {
     "constant": lambda: ConstantEstimator,
     "linear": lambda: LinearEstimator,
     "boosting": lambda: BoostingEstimator,
+    "isolation_forest": lambda: IsolationEstimator,
+    "auto_encoder": lambda: AutoEncoderEstimator,
 }
 
 

@@ -22,7 +22,10 @@ class Encoder(nn.Module, ABC):
 
     def encode(self, inputs: Inputs) -> Tensor:
         """The features of each row: [B, D], of length sqrt(D); zero where the inputs say nothing."""
-        raw_BD = self.combine(inputs)
+        return self.scaled(self.combine(inputs))
+
+    def scaled(self, raw_BD: Tensor) -> Tensor:
+        """Features of that length in the same direction: [B, D]."""
         scaled: Tensor = functional.normalize(raw_BD, dim=-1) * raw_BD.shape[1] ** 0.5
         return scaled
 

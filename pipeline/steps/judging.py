@@ -104,6 +104,7 @@ def _judge(
     validated = {name: _validated(lanes[name]) for name in predicted}
     comparison = test.compare(predicted, describe_lanes(settings, test.terms, validated))
     verdict = _ask(settings, test, comparison, predicted, champion, night)
+    comparison = comparison.model_copy(update={"effects": _effects(test, lanes, verdict.candidate)})
     _write(folder, comparison, verdict, test, predicted)
     cases = show_cases(test, lanes, comparison, verdict.candidate, champion)
     write_json(folder / CASES, cases.model_dump(mode="json"))
@@ -140,7 +141,7 @@ def _ask(
     """Ask the gate about the candidate that validation picks, with the champion scored on tonight's rows."""
     from pipeline.evaluation.gate import decide
     from pipeline.evaluation.hearing import Lane
-    from pipeline.evaluation.reasons import stood_in
+    from pipeline.evaluation.reasons import no_skill, stood_in
     from pipeline.evaluation.terms import CHANCE
 
     candidates = candidate_lanes(settings, comparison)
@@ -151,8 +152,10 @@ def _ask(
         candidates.append(Lane(CHANCE, "chance", 0.0))
     served = _scored(champion, night, test, compared) if champion and not champion.damage else None
     verdict = decide(test.terms, candidates, test.scores(compared), served)
-    if told := stood_in(settings.baselines, comparison.failed, verdict.lane):
-        verdict = verdict.model_copy(update={"reason": f"{verdict.reason}{told}"})
+    both = {name: compared[name] for name in (verdict.candidate, CHANCE)}
+    told = stood_in(settings.baselines, comparison.failed, verdict.lane)
+    told += no_skill(test.terms, verdict.candidate, test.scores(both, marked=True), test.scores(both))
+    verdict = verdict.model_copy(update={"reason": f"{verdict.reason}{told}"})
     if champion is not None and champion.damage:
         told = f"The champion, version {champion.version}, cannot be read and was left out: {champion.damage}."
         verdict = verdict.model_copy(update={"reason": f"{told} {verdict.reason}"})
@@ -229,6 +232,15 @@ def _predict_all(
                 raise
             log.warning("lane %s cannot score the test rows and is left out: %s", name, error)
     return predicted, latencies
+
+
+def _effects(test: "HeldOut", lanes: Inputs, candidate: str) -> dict[str, dict[str, float]]:
+    """What moves the candidate's answers, and those of the model on the target alone; nothing where rows are ranked."""
+    from pipeline.models.load import load_ranker
+
+    names = [name for name in dict.fromkeys((candidate, "target_only")) if name in lanes]
+    found = {name: test.label.effects(load_ranker(lanes[name].path), test.rows) for name in names}
+    return {name: effects for name, effects in found.items() if effects}
 
 
 def _scored(

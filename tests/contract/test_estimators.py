@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -23,6 +23,12 @@ from tests.examples import class_view, make_features, number_view, tag_view
 
 KINDS = sorted(name for name, load in RANKERS.items() if issubclass(load(), Estimator))
 LABELS = ("two classes", "three classes", "tags", "numbers")
+BASELINES = {get_args(one.model_fields["kind"].annotation)[0]: one for one in EXAMPLE_BASELINES}
+OF_TWO = {name for name, one in BASELINES.items() if "classes" not in one.predicts}  # and of nothing else
+SEVERAL = [kind for kind in KINDS if kind not in OF_TWO]
+BOTH = [(kind, label) for kind in KINDS for label in LABELS if kind in SEVERAL or label == "two classes"]
+every = pytest.mark.parametrize(("kind", "label"), BOTH)
+several = pytest.mark.parametrize("kind", SEVERAL)
 FILES = {"ranker.json", "weights.safetensors"}
 MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4)
 
@@ -52,17 +58,12 @@ def make(kind: str, given: dict[str, View], work: Path, domains: str = "all") ->
     """A fitted one of the kind."""
     if kind == "tabular":
         return train(given, work / "fit", "joint" if domains == "all" else "scratch")
-    config = next(one for one in EXAMPLE_BASELINES if one.__name__.lower() == kind)(kind=kind, domains=domains)
+    config = BASELINES[kind](kind=kind, domains=domains)
     return fit_baseline(config, given, "near", next(candidates(config)), 0)
 
 
 @pytest.fixture(params=KINDS)
 def kind(request) -> str:
-    return request.param
-
-
-@pytest.fixture(params=LABELS)
-def label(request) -> str:
     return request.param
 
 
@@ -80,6 +81,7 @@ def unseen(rows: int = 50) -> Features:
     return replace(features, table=table)
 
 
+@every
 def test_what_was_saved_says_the_same(kind, label, tmp_path):
     """To the last bit, with temperature and threshold; JSON and safetensors, nothing that would be unpickled."""
     estimator = make(kind, views(label), tmp_path)
@@ -102,6 +104,7 @@ def test_what_was_saved_says_the_same(kind, label, tmp_path):
     assert all((again / name).read_bytes() == (folder / name).read_bytes() for name in FILES)
 
 
+@every
 def test_fitting_repeats(kind, label, tmp_path):
     """Equal rows and seed, equal bytes: manifests depend on it."""
     for name in ("one", "two"):
@@ -111,6 +114,8 @@ def test_fitting_repeats(kind, label, tmp_path):
                for name in FILES)  # fmt: skip
 
 
+@several
+@pytest.mark.parametrize("label", LABELS)
 def test_what_is_there_is_learnt(kind, label, tmp_path):
     """Rows that none was fitted on: near what the signal allows, and the constant says the same of all."""
     estimator, fresh = make(kind, views(label), tmp_path), views(label, 400, first=50)["near"]
@@ -127,6 +132,29 @@ def test_what_is_there_is_learnt(kind, label, tmp_path):
         assert (names == np.array(fresh.label.classes)[answer[known]]).mean() > (0.6 if "three" in label else 0.75)
 
 
+@every
+def test_the_parts_of_features_add_up(kind, label, tmp_path):
+    """To what is told, beside one value that is the same for all rows; a feature that never changes adds nothing."""
+    estimator, features = make(kind, views(label), tmp_path), make_features(60, seed=7)
+    parts, raw = estimator.explained(features), estimator.raw(features)
+    assert parts.shape == (60, len(features.types))
+    assert np.isfinite(estimator.explained(unseen())).all()
+    assert estimator.explained(features.take(np.array([], dtype=np.int64))).shape == (0, len(features.types))
+    told, group = raw.max(axis=1), raw.argmax(axis=1)  # the start is that of the class that is told
+    if label == "two classes":
+        told, group = raw[:, 1] - raw[:, 0], np.zeros(60)
+    elif label == "three classes":
+        told = told - raw.mean(axis=1)
+    np.testing.assert_allclose(parts[:, list(features.types).index("constant")], 0, atol=1e-6)
+    if kind == "constant":
+        assert not parts.any()
+    elif kind not in OF_TWO:  # what is unusual is no sum
+        left = told - parts.sum(axis=1)
+        assert max(np.ptp(left[group == one]) for one in np.unique(group)) < 0.03 * np.ptp(told)
+        assert np.abs(parts).max() > 0.1 * np.ptp(told)
+
+
+@several
 def test_probabilities_are_softened_and_decided(kind, tmp_path):
     """softmax(ln p / T); of two classes the second is told from its threshold on, of three the most probable."""
     two = make(kind, views("two classes"), tmp_path / "two")
@@ -145,6 +173,7 @@ def test_probabilities_are_softened_and_decided(kind, tmp_path):
     assert three.decided(np.array([[0.2, 0.3, 0.5], [0.4, 0.3, 0.3]])).tolist() == [2, 0]
 
 
+@every
 @pytest.mark.parametrize("rows", [1, 2, 10])
 def test_few_rows_are_enough(kind, label, rows, tmp_path):
     """Also one, whose label is known."""
@@ -166,6 +195,7 @@ def test_one_class_alone_is_always_told(kind, tmp_path):
     assert set(estimator.decided(odds)) == {0}
 
 
+@several
 def test_classes_are_met_by_name(kind, tmp_path):
     """A class stands at another place in the other domain, and one is in the source alone."""
     given = views("three classes")
@@ -192,6 +222,7 @@ def test_rows_without_labels_alone_teach_nothing(kind, tmp_path):
         make(kind, given, tmp_path, "target")
 
 
+@every
 def test_a_row_s_answer_does_not_hang_on_the_others(kind, label, tmp_path):
     """Many rows and one give the same."""
     estimator, features = make(kind, views(label), tmp_path), unseen()

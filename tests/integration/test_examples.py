@@ -112,10 +112,11 @@ def test_the_page_s_scenario_serves_what_is_proved(loans: dict[str, Any]) -> Non
 
 def test_predict_answers_a_file(crosslift: Crosslift, loans: dict[str, Any], folder: Path) -> None:
     """With the label, its probability, the threshold; the same by MLflow's own loader, and told apart by risk."""
-    done = crosslift("predict", "car_loans", "asked.csv", "--out", "answered.csv")
+    done = crosslift("predict", "car_loans", "asked.csv", "--out", "answered.csv", "--explain", "2")
     assert done.returncode == 0, done.stderr
     answered, asked = pd.read_csv(folder / "answered.csv"), pd.read_csv(folder / "asked.csv")
-    assert list(answered) == ["request", "late", "probability", "threshold", "unknown"]
+    assert list(answered) == ["request", "late", "probability", "threshold", "unknown", "explanation"]
+    assert answered["explanation"].str.fullmatch(r"\S+ [+-]\d+\.\d\d(; \S+ [+-]\d+\.\d\d)?").all()
     assert len(answered) == 50
     assert ((answered["late"] == "yes") == (answered["probability"] >= answered["threshold"])).all()
     assert (answered["unknown"] == 0).all()
@@ -126,6 +127,10 @@ def test_predict_answers_a_file(crosslift: Crosslift, loans: dict[str, Any], fol
     model = load_model(str(lookup.model_folder(Home(folder / "home"), "crosslift.car_loans")))
     same = model.predict(asked[sorted(asked)].astype({"debt": object}))
     assert same["probability"].to_numpy() == pytest.approx(answered["probability"].to_numpy(), abs=1e-9)
+    assert "explanation" not in same
+    assert list(model.predict(asked.astype({"debt": object}), params={"explain": 2})["explanation"]) == list(
+        answered["explanation"]
+    )
     (folder / "strange.jsonl").write_text('{"income": 1, "debt": null, "months": 3, "job": "pilot", "row_id": "x"}\n')
     done = crosslift("predict", "car_loans", "strange.jsonl")
     assert done.stdout.splitlines()[1].startswith('0,"x",')

@@ -196,6 +196,9 @@ class Mean:
     def answers(self, predictor: Any, view: View) -> list[Answers]:
         return [(Answer(key="said", text=f"{value:.1f}"),) for value in self.predict(predictor, view)]
 
+    def effects(self, predictor: Any, view: View) -> dict[str, float]:
+        return {"a word": 0.5}
+
     def latency(self, predictor: Any, view: View) -> float:
         return 0.001
 

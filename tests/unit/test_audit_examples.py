@@ -243,6 +243,50 @@ def test_a_feature_that_tells_the_label_is_named() -> None:
     assert give_aways(examples(target).training({"far"})["far"]) == {}
 
 
+def rare(seed: int, part: int) -> pd.DataFrame:
+    """Rows of which one in twenty was bought, whatever else they say."""
+    return table(400, part, seed, bought=np.arange(400) % 20 == 0)
+
+
+def test_values_that_decide_by_themselves_are_named_and_their_rows_marked() -> None:
+    """Where the label changes from one value to the next, on both sides of the border between domains."""
+    target = pd.concat([rare(0, part) for part in (TRAIN, VALID, TEST)], ignore_index=True)
+    source = pd.concat([rare(1, part) for part in (TRAIN, VALID)], ignore_index=True)
+    assert audit(examples(target, source))[1]["give_aways"] == []
+    for frame in (target, source):  # one in ten at once, and all of them bought
+        at_once = np.arange(len(frame)) % 10 == 3
+        frame["amount"] = np.where(at_once, 0.0, frame["amount"] + 1)
+        frame["bought"] |= at_once
+    target.loc[np.flatnonzero(target["part"] == TEST)[13], "bought"] = False  # the mark asks for no label
+    marks, report = audit(examples(target, source))
+    [told] = report["give_aways"]
+    assert told.startswith("amount of 0 or less tells bought by itself: 80 of 80 training rows with it are of the")
+    given = marks[(marks["domain"] == "far") & (marks["kind"] == "give_away")]["row"]
+    out = target["part"] != TRAIN
+    assert set(given) == set(np.flatnonzero(out & (target["amount"] == 0)))
+    assert report["domains"]["far"]["kinds"]["give_away"] == 40
+    # A category, and the other end.
+    for frame in (target, source):
+        frame["kind"] = np.where(frame["amount"] == 0, "void", frame["kind"])
+        frame["amount"] = -frame["amount"]
+    found = audit(examples(target, source))[1]["give_aways"]
+    assert [one.split(" tells")[0] for one in found] == ["amount of 0 or more", "kind of void"]
+
+
+def test_a_feature_by_which_it_grows_probable_gives_nothing_away() -> None:
+    """The greatest values are all bought, those beside them nearly: what a good feature is."""
+    parts = [table(1500, part, 3) for part in (TRAIN, VALID, TEST)]
+    random = np.random.default_rng(4)
+    target = pd.concat(parts, ignore_index=True)
+    chance = 1 / (1 + np.exp(-(target["amount"] - 60) / 5))
+    target["bought"] = random.random(len(target)) < chance
+    marks, report = audit(examples(target))
+    top = target[target["part"] == TRAIN].nlargest(50, "amount")
+    assert top["bought"].mean() > 0.99
+    assert report["give_aways"] == []
+    assert "give_away" not in set(marks["kind"])
+
+
 def test_a_feature_that_tells_a_number_is_named() -> None:
     """By rank correlation."""
     task = RegressionTask(kind="regression", label="bought", features=FEATURES)

@@ -40,6 +40,9 @@ class Pages:
     def values(self, features: Features) -> np.ndarray:
         return features.table["pages"].fillna(0).to_numpy() * 2
 
+    def explained(self, features: Features) -> np.ndarray:
+        return np.tile([0.5, -1.25, 2.0, 0.001], (len(features.table), 1))
+
 
 class Three(Pages):
     classes = ("a", "b", "c")
@@ -81,6 +84,17 @@ def test_a_request_is_answered_row_by_row(tmp_path: Path) -> None:
         "request": [0, 1], "row_id": ["7", "x"], "bought": ["no", "yes"], "probability": [0.2, 0.5],
         "threshold": [0.35, 0.35], "unknown": [0, 1],
     }  # fmt: skip
+
+
+def test_an_answer_is_explained_where_that_is_asked_for(tmp_path: Path) -> None:
+    """By the features that add most, the first of them first, each with its sign; one that adds nothing is left out."""
+    told = served(tmp_path).answer(request(browser=["fox", None]), {"explain": 2})
+    assert told["explanation"].tolist() == ["new=yes +2.00; browser=fox -1.25", "new=no +2.00; browser missing -1.25"]
+    told = served(tmp_path).answer(request(new=[None, True]), {"explain": 9})
+    assert told["explanation"].iloc[0] == "new missing +2.00; browser=fox -1.25; pages +0.50"
+    assert "explanation" not in served(tmp_path).answer(request(), {"explain": 0})
+    with pytest.raises(DataError, match="explain: expected how many features"):
+        served(tmp_path).answer(request(), {"explain": -1})
 
 
 def test_texts_of_csv_are_read_as_tables_are(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from pipeline.config import Ease, Gate
 from pipeline.evaluation.gate import Incumbent, Verdict, decide
 from pipeline.evaluation.hearing import ChampionScores, Lane
-from pipeline.evaluation.reasons import stood_in
+from pipeline.evaluation.reasons import no_skill, stood_in
 from pipeline.evaluation.statistics import Scores
 from pipeline.evaluation.terms import Terms
 from pipeline.labels.items import ITEMS
@@ -401,3 +401,20 @@ def test_with_labels_nobody_approves():
     """Undecided or not, where the target has labels the gate decides."""
     verdict = judge(users(n=200, noise=0.2, joint=0.205, **BASE))
     assert (verdict.verdict, verdict.approvable) == ("undecided", False)
+
+
+def told_of_skill(whole: float, left: float, few: int = 400) -> str:
+    """What is said of a lane with these means on all rows and on the others than some marked ones."""
+    terms = Terms(GATE, "ndcg@10", ITEMS, seed=1)
+    return no_skill(terms, "ease", users(4000, 0.3, ease=whole), users(4000 - few, 0.3, ease=left))
+
+
+def test_a_lane_that_knows_nothing_but_marked_rows_is_told():
+    """By words, wherever the gain over chance is on marked rows alone, or is not there at all."""
+    told = told_of_skill(0.1, 0.0001)
+    assert "Nothing is left without the 400 marked test rows: ease has 10.00 % on all rows and 0.01 % on" in told
+    assert "no transfer beyond it is claimed" in told
+    for told in (told_of_skill(0.0001, 0.0001), told_of_skill(0.1, 0.0001, few=0)):
+        assert "on test rows without marks it is not shown to be better than a scorer" in told.lower()
+    assert told_of_skill(0.1, 0.05) == told_of_skill(0.0001, 0.05) == ""
+    assert told_of_skill(0.1, 0.0001, few=3999) == ""  # one unit says nothing

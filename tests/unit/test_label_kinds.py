@@ -10,12 +10,12 @@ import pytest
 from scipy.special import softmax
 from sklearn import metrics as sk
 
-from pipeline.config import BinaryTask, MulticlassTask, RegressionTask
+from pipeline.config import BinaryTask, Costs, MulticlassTask, RegressionTask
 from pipeline.errors import CrossliftError
 from pipeline.evaluation.statistics import draws, resample
 from pipeline.labels.class_kind import Classes, TwoClasses
 from pipeline.labels.number_kind import Numbers
-from pipeline.labels.settling import temperature, threshold
+from pipeline.labels.settling import cheapest, temperature, threshold
 from pipeline.tasks.labels import build_label
 from pipeline.views import FEATURES, ROW, UNIT, ClassLabel, Features, NumberLabel, View
 
@@ -201,6 +201,49 @@ def test_of_equal_thresholds_the_one_nearest_a_half_is_taken() -> None:
     score = np.array([0.6] * 4 + [0.3] * 12 + [0.1] * 9)
     positive = np.isin(np.arange(25), [0, 1, 2, 3, 4, 5, 6, 7])
     assert threshold(positive, score) == pytest.approx(0.45)
+
+
+def test_no_threshold_costs_less() -> None:
+    """Than the one that is chosen: by trying every one; of equal ones it is the one nearest to what costs alone say."""
+    random = np.random.default_rng(5)
+    for fp, fn in ((1.0, 20.0), (3.0, 1.0), (1.0, 1e6), (1e6, 1.0)):
+        positive = random.random(200) < 0.2
+        score = np.round(np.clip(0.3 * positive + random.random(200) * 0.7, 0, 1), 2)
+        task = BINARY.model_copy(update={"costs": Costs(false_positive=fp, false_negative=fn)})
+        view = view_of(ClassLabel(positive.astype(np.int64), NAMES, "y"))
+        told = Told(np.stack([1 - score, score], axis=1))
+        chosen = TwoClasses(task).settle(told, view)
+        settled = told.settled(chosen)
+        tempered = settled.probabilities(view.fields[FEATURES])[:, 1]
+
+        def cost_at(threshold: float, tempered=tempered, positive=positive, fp=fp, fn=fn) -> float:
+            yes = tempered >= threshold
+            return float((fp * (yes & ~positive) + fn * (~yes & positive)).mean())
+
+        least = min(cost_at(one) for one in [*np.unique(tempered), 2.0])
+        assert cost_at(chosen["threshold"]) == pytest.approx(least)
+        judged = TwoClasses(task).values([(view, TwoClasses(task).predict(settled, view))])
+        assert judged["cost"] == pytest.approx(least)
+        [*_, curve] = TwoClasses(task).curves(view, {"lane": TwoClasses(task).predict(settled, view)})
+        [first, *_, last] = curve.lines["lane"]
+        assert first == (0.0, pytest.approx(fn * positive.mean()))
+        assert last == (1.0, pytest.approx(fp * (~positive).mean()))
+        assert min(cost for _, cost in curve.lines["lane"]) >= least - 1e-6
+    # Two of four thresholds cost the same; the one nearest 1 / 21 stays.
+    perfect = np.repeat([0.0, 1.0], 20)
+    assert cheapest(perfect > 0, 0.02 + 0.9 * perfect, (1.0, 20.0), 1 / 21) == pytest.approx(0.47)
+    assert cheapest(perfect[:10] > 0, perfect[:10], (1.0, 20.0), 1 / 21) == 1 / 21  # too few
+
+
+def test_costs_are_asked_only_where_rows_are_judged() -> None:
+    """The same rows, prepared once, whatever mistakes cost; without costs there is no such metric."""
+    costly = BINARY.model_copy(update={"costs": Costs(false_positive=1, false_negative=20)})
+    assert costly.as_rows() == BINARY.as_rows()
+    assert set(TwoClasses(costly).metrics) - set(TwoClasses(BINARY).metrics) == {"cost"}
+    words = TwoClasses(costly).words
+    assert words.name("cost") == "cost of a row"
+    assert words.sign("cost") == -1
+    assert "so that mistakes cost least there" in words.protocol
 
 
 @pytest.mark.parametrize(

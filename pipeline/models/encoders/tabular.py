@@ -52,10 +52,28 @@ class TabularEncoder(Encoder):
     def combine(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """The network's last layer: [B, D]."""
         hidden: Tensor = self.numbers(piecewise(inputs[NUMBERS], self.edges).flatten(1))
-        hidden = hidden + self.table(inputs[BUCKETS]).sum(dim=1)
+        return self.deepen(hidden + self.table(inputs[BUCKETS]).sum(dim=1))
+
+    def deepen(self, hidden: Tensor) -> Tensor:
+        """The blocks on the sum of what all columns say: [B, D]."""
         for block in self.blocks:
             hidden = block(hidden)
         return hidden
+
+    def columns(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """What each column adds to the sum, [B, M + C, D], and what is there without it, [M + C, D].
+
+        Without it a number is at the middle of its bins, and a category says nothing.
+        """
+        weights = self.numbers.weight.view(self.model.dim, len(self.edges), -1)
+        middle = self.edges[:, self.model.bins // 2]
+        said, usual = (
+            torch.einsum("bmt,dmt->bmd", piecewise(numbers, self.edges), weights)
+            for numbers in (inputs[NUMBERS], middle[None])
+        )
+        categories = self.table(inputs[BUCKETS])
+        nothing = torch.zeros(categories.shape[1:])
+        return torch.cat([said, categories], dim=1), torch.cat([usual[0], nothing])
 
     def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
         """AdamW (Loshchilov and Hutter, 2019)."""

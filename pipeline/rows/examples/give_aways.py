@@ -51,7 +51,7 @@ def give_aways(view: View) -> dict[str, float]:
 
 
 def _tells(values: "pd.Series[Any]", kind: str, label: ClassLabel | NumberLabel) -> float:
-    number = None if kind == "category" else _as_number(values)
+    number = None if kind == "category" else as_number(values)
     group = _groups(values if number is None else number)
     if isinstance(label, NumberLabel):
         return 0.0 if len(values) < 2 * _FEWEST or number is None else _correlation(number, label.value)
@@ -74,7 +74,8 @@ def _enough(is_so: Mask) -> bool:
     return min(int(is_so.sum()), int((~is_so).sum())) >= _FEWEST
 
 
-def _as_number(values: "pd.Series[Any]") -> FloatArray:
+def as_number(values: "pd.Series[Any]") -> FloatArray:
+    """A number, a flag or a time as a number: [N], NaN where it is missing."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return np.where(values.isna(), np.nan, values.astype("int64").to_numpy(dtype=np.float64))
     return values.to_numpy(dtype=np.float64)

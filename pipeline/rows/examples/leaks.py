@@ -7,7 +7,7 @@ is little to tell them apart are no leak and only counted (`docs/decisions/0026-
 Shapes: N rows of all domains one after the other.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from pipeline import columns as c
 from pipeline.config import RegressionTask
 from pipeline.data.splits import PART, TEST, VALID
+from pipeline.rows.examples.cliffs import Cliff, cliffs
 from pipeline.rows.examples.contents import Contents, IntArray, Mask
 from pipeline.rows.examples.give_aways import TELLING, apart, give_aways
 from pipeline.rows.examples.naming import COMPONENT
 from pipeline.rows.examples.prepared import Examples, as_classes, features_of
 from pipeline.rows.examples.tags import one_by_one
 
-KINDS = ("copy", "near_copy", "component", "later", "unseen")
+KINDS = ("copy", "near_copy", "component", "give_away", "later", "unseen")
 _BY_TIME = 0.05  # share of training rows after the middle of what is held out, up to which a split goes by time
 
 
@@ -43,6 +44,7 @@ class _Rows:
         exact: What the rows say.
         near: The same, nearly.
         each: Classes or tags, each under the number [0, N) of its row; none where the label is a number.
+        given: [N] whether one value of a feature decides what it is.
     """
 
     domain: NDArray[Any]
@@ -55,15 +57,17 @@ class _Rows:
     exact: Contents
     near: Contents
     each: "pd.Series[Any]"
+    given: Mask
 
     @classmethod
-    def of(cls, examples: Examples) -> "_Rows":
-        """Put the domains under each other."""
+    def of(cls, examples: Examples, found: Sequence[Cliff]) -> "_Rows":
+        """Put the domains under each other, with what the cliffs give away."""
         every = pd.concat(list(examples.frames.values()), ignore_index=True)
         sizes = {name: len(frame) for name, frame in examples.frames.items()}
         domain = np.repeat(np.array(list(sizes), dtype=object), list(sizes.values()))
         task = examples.task
         features, label = features_of(every, task), as_classes(every[task.label], task)
+        told = features_of(every, task, past=True)
         each = one_by_one(label, task)
         return cls(
             domain=domain,
@@ -76,6 +80,7 @@ class _Rows:
             exact=Contents.exact(features, label),
             near=Contents.near(features, label),
             each=each.iloc[:0] if isinstance(task, RegressionTask) else each,
+            given=np.logical_or.reduce([np.zeros(len(every), dtype=np.bool_), *(one.holds(told) for one in found)]),
         )
 
 
@@ -102,6 +107,7 @@ class _Held:
             "copy": copied & self.rows.exact.told_apart,
             "near_copy": self._copied(self.rows.near) & self.rows.near.told_apart & ~copied,
             "component": self.out & np.isin(self.rows.component, self.rows.component[self.own]),
+            "give_away": self.out & self.rows.given,
             "later": self.later & self.by_time,
             "unseen": self._unseen(self.train) & (not cold_start),
         }
@@ -156,7 +162,8 @@ def audit(examples: Examples, cold_start: bool = False) -> tuple[pd.DataFrame, d
         (marks: domain, row (place in the domain's prepared rows), kind, sorted; report: JSON values with exact counts
         and `give_aways`, a sentence for each feature that tells the label by itself).
     """
-    rows = _Rows.of(examples)
+    steps = cliffs(examples.with_all_rows().training(set(examples.frames)))
+    rows = _Rows.of(examples, steps)
     marks, report = [], {}
     for name in examples.frames:
         held = {part: _Held.of(rows, name, part) for part in (TEST, VALID)}
@@ -173,11 +180,12 @@ def audit(examples: Examples, cold_start: bool = False) -> tuple[pd.DataFrame, d
         }
     table = pd.concat(marks, ignore_index=True).astype({c.DOMAIN: "str", "row": "int64", "kind": "str"})
     table = table.sort_values([c.DOMAIN, "row", "kind"], kind="stable", ignore_index=True)
-    return table, {"domains": report, "cold_start": cold_start, "give_aways": [*_told(examples)]}
+    return table, {"domains": report, "cold_start": cold_start, "give_aways": [*_told(examples, steps)]}
 
 
-def _told(examples: Examples) -> Iterator[str]:
-    """Say which features tell the label by themselves, on training rows."""
+def _told(examples: Examples, steps: Sequence[Cliff]) -> Iterator[str]:
+    """Say which features tell the label by themselves on training rows, and which values do."""
+    yield from (one.told(examples.task.label) for one in steps)
     measure = "rank correlation" if isinstance(examples.task, RegressionTask) else "AUROC"
     for domain, view in examples.training(set(examples.frames)).items():
         for told, one in apart(view):

@@ -23,6 +23,7 @@ from pipeline.data.tables import Type
 from pipeline.data.tokens import stable_hash
 from pipeline.data.values.casting import Place, cast
 from pipeline.errors import ConfigError, DataError, StorageError
+from pipeline.rows.examples.explaining import explanations
 from pipeline.rows.examples.past import EVENTS, Events, hashed, read_events, told_of, write_events
 from pipeline.rows.examples.prepared import Examples, class_names, features_of
 from pipeline.rows.examples.tables import TYPES
@@ -31,6 +32,7 @@ from pipeline.rows.kind import PackageInfo
 from pipeline.views import FEATURES, Features, Mask, View
 
 UNKNOWN, THRESHOLD, PROBABILITY = "unknown", "threshold", "probability"
+EXPLAIN, EXPLANATION = "explain", "explanation"
 _SHARED = 10  # rows that must have a value before it is shown as typical
 _TABLES = ("values.parquet", "learnt.parquet")
 Hashes = NDArray[np.uint64]
@@ -71,24 +73,26 @@ class ServedExamples:
             frame: A column for each declared feature and entity, in any order; an empty value is one that is not known.
                 Other columns are not looked at, but for `row_id` and, with entities, `timestamp`: only what lies before
                 it counts. Without one it is now, and how many hours ago the last was is not known.
-            params: None are known.
+            params: `explain`: how many features are named that say most; none: nothing is explained.
 
         Returns:
             request (row number from 0), row_id where it was given, the label under its name, `probability` (of the
             class that is looked for; of several classes, of the one that is told, and one column for each; of tags one
             column for each), `threshold` (from which yes is told), `unknown` (how many categories have a value that no
-            row had when the model learnt).
+            row had when the model learnt), and `explanation` where one is asked for.
 
         Raises:
             DataError: a feature is missing, or a value is not of its type; the message names column and row.
         """
-        del params
         features = self._read(frame)
         told: dict[str, Any] = {"request": np.arange(len(frame))}
         if c.ROW in frame:
             told[c.ROW] = [None if pd.isna(one) else str(one) for one in frame[c.ROW]]
         told |= ANSWERS[type(self.task)](self.predictor, self.task, features)
-        return pd.DataFrame({**told, UNKNOWN: self._unknown(features)})
+        told[UNKNOWN] = self._unknown(features)
+        if most := int(params.get(EXPLAIN, 0)):
+            told[EXPLANATION] = explanations(features, self.predictor.explained(features), most)
+        return pd.DataFrame(told)
 
     def on(self, prepared: Examples) -> Any:
         """The model: what it reads of a row is the same every night.
@@ -151,7 +155,7 @@ class ServedExamples:
 class ServeExamples:
     """Packages that predict a label."""
 
-    params: ClassVar[Mapping[str, int]] = {}
+    params: ClassVar[Mapping[str, int]] = {EXPLAIN: 0}
     example_params: ClassVar[Mapping[str, int]] = {}
 
     def write(self, folder: Path, prepared: Examples) -> None:

@@ -1,0 +1,83 @@
+"""What features add to a prediction, beside formulas by hand and beside the model asked twice."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import config as cfg
+from pipeline.labels.effects import mean_effects
+from pipeline.models.boosting import BoostingEstimator
+from pipeline.models.linear import LinearEstimator
+from pipeline.models.sample import Sample
+from pipeline.models.tabular import TabularLearner
+from pipeline.views import FEATURES, Features, View
+from tests.examples import class_view
+
+NAMES = ["size", "constant", "new", "colour"]
+
+
+def some(rows: int = 300, seed: int = 0) -> View:
+    """Rows of a few features."""
+    view = class_view("near", rows, seed)
+    features = view.fields[FEATURES]
+    kept = Features(features.table[NAMES], {name: features.types[name] for name in NAMES})
+    return replace(view, fields={FEATURES: kept})
+
+
+def sample_of(view: View) -> Sample:
+    return Sample.of({"near": view}, {"near": 1.0}, "near")
+
+
+def test_a_number_adds_its_weight_times_its_distance_from_the_mean() -> None:
+    """In standard deviations; a missing one what is said of a gap; a category its own weight."""
+    sample, fresh = sample_of(some()), some(50, 5).fields[FEATURES]
+    fitted = LinearEstimator.fit(sample, buckets=512, regularization=1.0)
+    size = sample.values.numbers[:, 0]
+    filled = np.where(np.isnan(size), np.nanmedian(size), size)
+    asked = fresh.table["size"].to_numpy()
+    weight = fitted.slope[:, 1] - fitted.slope[:, 0]
+    scaled = (np.where(np.isnan(asked), np.nanmedian(size), asked) - filled.mean()) / filled.std()
+    expected = weight[0] * scaled + weight[3] * np.isnan(asked)  # after size, constant and new: whether size is missing
+    found = fitted.explained(fresh)
+    np.testing.assert_allclose(found[:, 0], expected, rtol=1e-9, atol=1e-12)
+    for colour in ("red", "blue"):
+        of = fresh.table["colour"] == colour
+        assert len(np.unique(found[of, 3])) == 1
+
+
+def test_a_network_is_explained_from_its_medians() -> None:
+    """The parts of a row of numbers are the difference to the row of medians, asked by itself (completeness)."""
+    view = some()
+    numbers = Features(view.fields[FEATURES].table[NAMES[:3]].assign(constant=np.linspace(0, 9, 300)),
+                       dict.fromkeys(NAMES[:3], "number"))  # fmt: skip
+    model = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4)
+    settings = SimpleNamespace(
+        model=model, training=cfg.Training(), seed=0, target="near", sources=(), domains=("near",)
+    )
+    learner, strategy = TabularLearner(settings), cfg.Strategy(tune={"kind": "scratch"})
+    network, _ = learner.tune({"near": replace(view, fields={FEATURES: numbers})}, strategy)
+    fitted = learner.predictor(network, {})
+    median = fitted.network.encoder.edges[:, 2].tolist()
+    both = Features(pd.concat([numbers.table.head(40), pd.DataFrame([median], columns=NAMES[:3])], ignore_index=True),
+                    numbers.types)  # fmt: skip
+    raw = fitted.raw(both)
+    odds = raw[:, 1] - raw[:, 0]
+    found = fitted.explained(both)
+    np.testing.assert_allclose(found.sum(axis=1), odds - odds[-1], atol=0.01 * np.ptp(odds))
+    np.testing.assert_allclose(found[-1], 0, atol=1e-6)
+
+
+def test_effects_name_what_the_labels_follow() -> None:
+    """Size and colour first, and the number that never changes last."""
+    view = some(900)
+    fitted = BoostingEstimator.fit(sample_of(view), {"rounds": 30, "learning_rate": 0.1, "leaves": 4,
+                                                     "smallest_leaf": 5}, 0)  # fmt: skip
+    found = mean_effects(fitted, view)
+    assert list(found) == ["size", "colour", "new", "constant"]
+    assert found["constant"] == 0
+    parts = np.abs(fitted.explained(view.fields[FEATURES]))[::2]
+    assert found["size"] == pytest.approx(parts[:, 0].mean(), abs=1e-6)
+    assert mean_effects(fitted, view.take(np.array([], dtype=np.int64))) == dict.fromkeys(sorted(NAMES), 0.0)
