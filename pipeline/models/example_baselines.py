@@ -19,7 +19,7 @@ EXAMPLE_BASELINES: dict[type[cfg.Baseline], tuple[Fit, tuple[str, ...], tuple[st
     cfg.Linear: (
         lambda sample, settings, seed: LinearEstimator.fit(sample, **settings),
         ("regularization",),
-        ("buckets",),
+        ("buckets", "words"),
     ),
     cfg.Boosting: (BoostingEstimator.fit, ("leaves", "smallest_leaf"), ("rounds", "learning_rate")),
 }

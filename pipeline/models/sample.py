@@ -111,10 +111,9 @@ class Sample:
         There is one class where all of them have it, or none does.
         """
         known = ~np.isnan(self.answers[:, place])
-        values = Values(self.values.numbers[known], self.values.hashes[known])
         has = self.answers[known, place].astype(np.int64)
         both = (f"not {self.classes[place]}", self.classes[place])
-        return Sample(values, has, both, self.weights[known])
+        return Sample(self.values.take(known), has, both, self.weights[known])
 
     @property
     def odds(self) -> float:

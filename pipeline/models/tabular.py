@@ -8,7 +8,7 @@ import torch
 
 from pipeline.config import Role, Strategy, TabularModel, TrainSettings
 from pipeline.errors import DataError
-from pipeline.models.encoders.tabular import TabularEncoder, quantiles
+from pipeline.models.encoders.tabular import TabularEncoder, quantiles, rarity
 from pipeline.models.example_batches import ExampleRows
 from pipeline.models.feature_values import Values
 from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, TagHead
@@ -76,9 +76,10 @@ class TabularLearner:
         """Random weights; bins and classes, or the spread of a number, come from the rows of these domains."""
         chosen = [views[name] for name in known]
         features = [view.fields[FEATURES] for view in chosen]
-        edges = quantiles([Values.of(one) for one in features], self.model.bins)
+        values = [Values.of(one) for one in features]
+        fitted = quantiles(values, self.model.bins), rarity(values, self.model.words)
         torch.manual_seed(self.settings.seed)
-        encoder = TabularEncoder(self.model, features[0].types, edges)
+        encoder = TabularEncoder(self.model, features[0].types, *fitted)
         return TabularNetwork(encoder, self._head(chosen), self.settings.target)
 
     def _head(self, views: Sequence[View]) -> LabelHead:

@@ -24,7 +24,7 @@ from tests.examples import class_view, make_features, number_view, tag_view
 KINDS = sorted(name for name, load in RANKERS.items() if issubclass(load(), Estimator))
 LABELS = ("two classes", "three classes", "tags", "numbers")
 FILES = {"ranker.json", "weights.safetensors"}
-MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4)
+MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4, words=64)
 
 
 def views(label: str, rows: int = 300, first: int = 0) -> dict[str, View]:

@@ -20,7 +20,7 @@ from pipeline.scenarios import apply_options, check_file, find_scenarios, json_s
 BUILT_IN = (
     "demo", "cross_category", "cross_category_phones", "cold_start", "new_shop", "opening_day",
     "purchase_intent",
-    "purchase_intent_new",
+    "purchase_intent_new", "fake_reviews", "product_classification", "product_classification_hard",
 )  # fmt: skip
 MINIMAL: dict[str, Any] = {
     "name": "mine",
