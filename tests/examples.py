@@ -10,7 +10,7 @@ from pipeline.views import FEATURES, ROW, UNIT, ClassLabel, Features, NumberLabe
 
 TYPES: dict[str, FeatureType] = {
     "size": "number", "skewed": "number", "constant": "number", "gone": "number", "colour": "category",
-    "shop": "category", "new": "flag", "seen": "time",
+    "shop": "category", "new": "flag", "seen": "time", "said": "text",
 }  # fmt: skip
 CLASSES = ("no", "yes")
 TAGS = ("big", "fresh", "red")
@@ -28,9 +28,19 @@ def make_features(rows: int, seed: int = 0, shift: float = 0.0) -> Features:
         "size": size, "skewed": np.exp(3 * random.normal(size=rows)), "constant": np.full(rows, 3.0),
         "gone": np.full(rows, np.nan), "colour": colour,
         "shop": pd.Series([f"shop {one}" for one in random.integers(0, 40, rows)], dtype=object),
-        "new": random.integers(0, 2, rows).astype(float), "seen": seen,
+        "new": random.integers(0, 2, rows).astype(float), "seen": seen, "said": _texts(colour, seed),
     }  # fmt: skip
     return Features(pd.DataFrame(table), TYPES)
+
+
+def _texts(colour: "pd.Series[str]", seed: int) -> "pd.Series[str]":
+    """The colour among words that say nothing, as people write them; some are empty, some missing."""
+    random = np.random.default_rng(seed + 300)
+    words = [" ".join(f"word{one}" for one in random.integers(0, 50, 3)) for _ in colour]
+    said = [f"It's {hue or 'some'}: {rest.upper()}!" for hue, rest in zip(colour, words, strict=True)]
+    texts = pd.Series(said, dtype=object)
+    texts[random.random(len(texts)) < 0.05], texts[random.random(len(texts)) < 0.05] = None, ""
+    return texts
 
 
 def signal(features: Features, seed: int = 0) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from pipeline.config.base import Bridge, Config
+from pipeline.config.tasks import FEATURE_TYPES, FeatureType
 
 Domains = Literal["target", "source", "all"]
 SourceWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=10)], ...], Field(min_length=1)]
@@ -108,6 +109,7 @@ class ExamplesBaseline(Baseline):
 
     reads: ClassVar[frozenset[str]] = frozenset({"features"})
     predicts: ClassVar[frozenset[str]] = frozenset({"classes", "tags", "numbers"})
+    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES  # of features that it looks at
 
     @property
     def bridges(self) -> frozenset[Bridge]:
@@ -129,7 +131,8 @@ class Linear(ExamplesBaseline):
 
     kind: Literal["linear"]
     buckets: int = Field(default=1024, ge=16, le=1 << 20)  # of hashed values, for all categories together
-    regularization: Grid = (0.1, 1.0, 10.0, 100.0)  # times half the squared length of the weights
+    words: int = Field(default=1 << 18, ge=16, le=1 << 24)  # the same for words of texts; only those that are met cost
+    regularization: Grid = (0.01, 0.1, 1.0, 10.0, 100.0)  # times half the squared length of the weights
 
 
 class LinearTransfer(ExamplesBaseline):
@@ -139,6 +142,7 @@ class LinearTransfer(ExamplesBaseline):
     domains: Literal["all"] = "all"
     source_weights: SourceWeights = (1.0,)
     buckets: int = Field(default=1024, ge=16, le=1 << 20)
+    words: int = Field(default=1 << 18, ge=16, le=1 << 24)
     regularization: Grid = (0.1, 1.0, 10.0, 100.0)  # times half the squared distance to the source's weights
     source_regularization: Grid = (1.0, 10.0)  # times half the squared length of the source's weights
 
@@ -154,7 +158,9 @@ class LinearTransfer(ExamplesBaseline):
 
 
 class Boosting(ExamplesBaseline):
-    """Gradient boosting of trees (LightGBM)."""
+    """Gradient boosting of trees (LightGBM); of texts it knows nothing."""
+
+    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"text"}
 
     kind: Literal["boosting"]
     rounds: int = Field(default=100, ge=1, le=10_000)
@@ -164,8 +170,9 @@ class Boosting(ExamplesBaseline):
 
 
 class Anomaly(ExamplesBaseline):
-    """How unusual a row is beside those of the class that is not looked for, of which alone it learns."""
+    """How unusual a row is beside those of the class that is not looked for, of which alone it learns; not of texts."""
 
+    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"text"}
     predicts: ClassVar[frozenset[str]] = frozenset({"one of two classes"})
 
 

@@ -64,6 +64,7 @@ class TabularModel(ModelConfig):
     kind: Literal["tabular"]
     dim: int = Field(default=64, ge=4, le=1024)
     buckets: int = Field(default=4096, ge=16, le=1 << 20)  # of hashed values, for all categories together
+    words: int = Field(default=1 << 14, ge=16, le=1 << 20)  # the same for words of texts, where there are any
     bins: int = Field(default=16, ge=2, le=256)  # of each number, equally full on the rows that are learnt from
     blocks: int = Field(default=2, ge=0, le=16)
     dropout: float = Field(default=0.1, ge=0, lt=1)

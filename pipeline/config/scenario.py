@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config.base import Bridge, Config, Draw, Duplicates, Kept, Name, Thinning
-from pipeline.config.baselines import Baseline, BaselineConfig
+from pipeline.config.baselines import Baseline, BaselineConfig, ExamplesBaseline
 from pipeline.config.data import Embedded, Split, Tables
 from pipeline.config.methods import AdaptConfig, Choice, Strategy, Training, TuneConfig, choices
 from pipeline.config.models import MODELS, HistoryModel, Model, ModelConfig
@@ -229,6 +229,18 @@ class Scenario(Config):
                     f"{what} predicts {' or '.join(sorted(part.predicts))}, but the task {self.task.name} asks for "
                     f"{' or '.join(sorted(self.task.labels))}"
                 )
+            self._check_types(what, part)
+
+    def _check_types(self, what: str, part: ModelConfig | Baseline) -> None:
+        """Refuse what would look at no feature at all."""
+        if not (isinstance(self.task, ExamplesTask) and isinstance(part, ExamplesBaseline)):
+            return
+        types = {*self.task.features.values(), *self.task.past.values()}
+        if not types & part.types:
+            raise ValueError(
+                f"{what} looks at no {' or '.join(sorted(types))}, and there are no other features than "
+                f"{', '.join(self.task.features)}; leave it out"
+            )
 
         for strategy in self.strategies:
             self._check_choice(AdaptConfig, strategy.adapt)

@@ -1,6 +1,6 @@
 """What is predicted of which rows."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -13,7 +13,8 @@ TAKEN = frozenset({
     "predicted", "request", "probability", "threshold", "unknown", "explanation", *c.UNREADS,
 })  # fmt: skip
 ColumnName = Annotated[str, Field(pattern=r"^[^\W\d]\w{0,59}$")]
-FeatureType = Literal["number", "category", "flag", "time"]
+FeatureType = Literal["number", "category", "flag", "time", "text"]
+FEATURE_TYPES: frozenset[FeatureType] = frozenset(get_args(FeatureType))
 
 
 class TaskConfig(Config):
@@ -169,6 +170,8 @@ class ExamplesTask(TaskConfig):
             )
         if unknown := sorted(set(self.slices) - set(self.features)):
             raise ValueError(f"slices: {', '.join(unknown)} is no feature; there are {', '.join(self.features)}")
+        if texts := sorted(name for name in self.slices if self.features[name] == "text"):
+            raise ValueError(f"slices: {', '.join(texts)} is a text, and hardly two rows have the same; leave it out")
         return self
 
 

@@ -1,4 +1,4 @@
-"""The words of items as hashed buckets, so that a word means the same in every domain without a common vocabulary."""
+"""Words of items and of texts as hashes, so that a word means the same in every domain without a common vocabulary."""
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from pipeline import columns as c
 
 _NOT_A_WORD = r"[^\p{L}\p{M}\p{N}_]+"  # RE2's \w knows ASCII only
+_UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"  # no blanks between words
+_ALONE = r" \1 "
 
 
 def stable_hash(values: pd.Series | pd.Index) -> NDArray[np.uint64]:
@@ -41,12 +43,50 @@ def item_tokens(items: pd.DataFrame, buckets: int) -> pd.Series:
         if column in items:
             part = pc.fill_null(pa.array(items[column], pa.string(), from_pandas=True), "")
             text = pc.binary_join_element_wise(text, part, " ")
-    words = pc.split_pattern_regex(pc.utf8_lower(text), _NOT_A_WORD)
-    flat, parents = pc.list_flatten(words), pc.list_parent_indices(words)
-    is_word = pc.not_equal(flat, "")
-    flat, parents = flat.filter(is_word), parents.filter(is_word)
-    codes, vocabulary = pd.factorize(flat.to_pandas())
+    codes, vocabulary, parents = _words(pc.utf8_lower(text))
     hashed = (stable_hash(vocabulary) % np.uint64(buckets)).astype(np.int32)
-    offsets = np.concatenate([[0], np.bincount(parents.to_numpy(), minlength=len(items)).cumsum()]).astype(np.int32)
+    offsets = np.concatenate([[0], np.bincount(parents, minlength=len(items)).cumsum()]).astype(np.int32)
     lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(hashed[codes], pa.int32()))
     return pd.Series(lists.to_pandas().to_numpy(dtype=object), index=items.index, dtype=object)
+
+
+def text_hashes(texts: pd.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """The words of texts, in any case and width, and every two that follow each other, as hashes.
+
+    In scripts that put no blanks between words each letter stands for a word.
+
+    Args:
+        texts: [N] texts; a missing one has no words.
+
+    Returns:
+        (hashes [T], the row of each [T]); words first, then pairs.
+    """
+    codes, vocabulary, rows = _words(_folded(texts))
+    words = stable_hash(vocabulary)[codes]
+    together = rows[1:] == rows[:-1]
+    pairs = mixed(mixed(words[:-1]) + words[1:])[together]
+    return np.concatenate([words, pairs]), np.concatenate([rows, rows[1:][together]])
+
+
+def plain_texts(texts: pd.Series) -> pd.Series:
+    """[N] the words of each text with one blank between them: equal where texts differ by case, blanks or signs alone.
+
+    A missing text stays missing.
+    """
+    plain = pc.utf8_trim_whitespace(pc.replace_substring_regex(_folded(texts), _NOT_A_WORD, " "))
+    return pd.Series(plain.to_pandas().to_numpy(dtype=object), index=texts.index).where(texts.notna(), None)
+
+
+def _folded(texts: pd.Series) -> pa.Array:
+    """Texts in lower case and one width, with blanks around what is a word by itself; empty where one is missing."""
+    given = pc.fill_null(pa.array(texts, pa.string(), from_pandas=True), "")
+    return pc.replace_substring_regex(pc.utf8_lower(pc.utf8_normalize(given, form="NFKC")), _UNSPACED, _ALONE)
+
+
+def _words(texts: pa.Array) -> tuple[NDArray[np.int64], pd.Index, NDArray[np.int64]]:
+    """(place of each word in the vocabulary [T], vocabulary, the row of each word [T])."""
+    words = pc.split_pattern_regex(texts, _NOT_A_WORD)
+    flat, parents = pc.list_flatten(words), pc.list_parent_indices(words)
+    is_word = pc.not_equal(flat, "")
+    codes, vocabulary = pd.factorize(flat.filter(is_word).to_pandas())
+    return codes, vocabulary, parents.filter(is_word).to_numpy().astype(np.int64)

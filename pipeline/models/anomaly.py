@@ -128,7 +128,7 @@ class AnomalyEstimator(Estimator):
 def _usual_rows(sample: Sample) -> tuple[Usual, FloatArray, FloatArray]:
     """What rows of the first class are like, their design [N, D] and their weights [N]."""
     first = sample.answers == 0
-    values = Values(sample.values.numbers[first], sample.values.hashes[first])
+    values = sample.values.take(first)
     usual = Usual.fit(values, sample.weights[first])
     return usual, usual.read(values), sample.weights[first]
 

@@ -21,12 +21,12 @@ EXAMPLE_BASELINES: dict[type[cfg.Baseline], tuple[Fit, tuple[str, ...], tuple[st
     cfg.Linear: (
         lambda sample, settings, seed: LinearEstimator.fit(sample, **settings),
         ("regularization",),
-        ("buckets",),
+        ("buckets", "words"),
     ),
     cfg.LinearTransfer: (
         lambda sample, settings, seed: fit_transfer(sample, **settings),
         ("regularization", "source_regularization"),
-        ("buckets",),
+        ("buckets", "words"),
     ),
     cfg.Boosting: (BoostingEstimator.fit, ("leaves", "smallest_leaf"), ("rounds", "learning_rate")),
     cfg.IsolationForest: (IsolationEstimator.fit, ("rows",), ("trees",)),

@@ -1,12 +1,13 @@
 """Batches of examples, cut from tensors in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from pipeline.config import Role
+from pipeline.models.ragged import Ragged
 from pipeline.models.seeds import seeded
 from pipeline.models.sides import Side
 
@@ -24,7 +25,13 @@ class ExampleRows:
     """
 
     def __init__(
-        self, domain: str, role: Role, inputs: dict[str, Tensor], labels: Tensor | None, size: int, seed: int
+        self,
+        domain: str,
+        role: Role,
+        inputs: Mapping[str, Tensor | Ragged],
+        labels: Tensor | None,
+        size: int,
+        seed: int,
     ) -> None:
         """`size` is that of a batch; batches of an epoch are equally large, and none is smaller."""
         self.domain, self.role, self.inputs, self.labels, self.seed = domain, role, inputs, labels, seed

@@ -1,4 +1,4 @@
-"""Features as two plain arrays, in which every model of examples reads them.
+"""Features as plain arrays, in which every model of examples reads them.
 
 Shapes: N rows, M numeric columns, C categories.
 """
@@ -10,14 +10,16 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 
 from pipeline.config import FeatureType
-from pipeline.data.tokens import stable_hash
-from pipeline.views import Features, FloatArray, IntArray
+from pipeline.data.tokens import mixed, stable_hash, text_hashes
+from pipeline.views import Features, FloatArray, IntArray, Mask
 
 Hashes = NDArray[np.uint64]
 
-COLUMNS: dict[FeatureType, int] = {"number": 1, "flag": 1, "time": 5, "category": 0}  # numeric ones of each type
+COLUMNS: dict[FeatureType, int] = {"number": 1, "flag": 1, "time": 5, "category": 0, "text": 0}  # numeric ones
+WORDS = 1 << 30  # columns that words are hashed to; a model takes the rest of a division by fewer
 _DAY = 86_400.0  # seconds
 _WEEK = 7.0  # days
 
@@ -29,10 +31,13 @@ class Values:
     Args:
         numbers: [N, M] numbers and flags as they are; a time as days, and hour and weekday on circles; NaN is missing.
         hashes: [N, C] of feature and value together, so that an unknown value is one like others; missing is a value.
+        words: Of each text [N, WORDS] how often its rows have a word, or two of them in a row, by the hash of these and
+            of the feature.
     """
 
     numbers: FloatArray
     hashes: Hashes
+    words: tuple[sparse.csr_matrix, ...]
 
     @classmethod
     def of(cls, features: Features) -> Self:
@@ -42,18 +47,27 @@ class Values:
         for name, kind in features.types.items():
             if kind == "time":
                 numbers += _of_time(table[name])
-            elif kind != "category":
+            elif COLUMNS[kind]:
                 numbers.append(table[name].to_numpy(dtype=np.float64, na_value=np.nan))
         hashes = [_hashed(name, table[name]) for name in features.of("category")]
         return cls(
             np.stack(numbers, axis=1) if numbers else np.zeros((rows, 0)),
             np.stack(hashes, axis=1) if hashes else np.zeros((rows, 0), dtype=np.uint64),
+            tuple(_counted(name, table[name]) for name in features.of("text")),
         )
 
     @classmethod
     def under(cls, several: "Sequence[Values]") -> Self:
         """Several under each other."""
-        return cls(np.concatenate([one.numbers for one in several]), np.concatenate([one.hashes for one in several]))
+        return cls(
+            np.concatenate([one.numbers for one in several]),
+            np.concatenate([one.hashes for one in several]),
+            tuple(sparse.vstack(texts, format="csr") for texts in zip(*(one.words for one in several), strict=True)),
+        )
+
+    def take(self, rows: "Mask | IntArray") -> "Values":
+        """Some of the rows, by a mask or by their places."""
+        return Values(self.numbers[rows], self.hashes[rows], tuple(one[rows] for one in self.words))
 
     def buckets(self, count: int) -> NDArray[np.int64]:
         """The hashes [N, C] as numbers below `count`; two values may share one (Weinberger et al., 2009)."""
@@ -70,6 +84,11 @@ def owners(types: Mapping[str, FeatureType]) -> tuple[IntArray, IntArray]:
     return np.concatenate([*numeric, np.empty(0)]).astype(np.int64), np.array(categories, dtype=np.int64)
 
 
+def text_owners(types: Mapping[str, FeatureType]) -> IntArray:
+    """Whose the texts are, as places among the features."""
+    return np.array([place for place, kind in enumerate(types.values()) if kind == "text"], dtype=np.int64)
+
+
 def by_feature(columns_NX: FloatArray, owner_X: IntArray, count: int) -> FloatArray:
     """Sums of the columns of each feature: [N, `count`]."""
     return np.asarray(columns_NX @ (owner_X[:, None] == np.arange(count)), dtype=np.float64)
@@ -79,6 +98,14 @@ def _hashed(name: str, column: pd.Series) -> Hashes:
     codes, found = pd.factorize(column)
     spelt = pd.Index([f"{name}={value}" for value in found] + [name], dtype=object)  # the last is for what is missing
     return stable_hash(spelt)[codes]
+
+
+def _counted(name: str, column: pd.Series) -> sparse.csr_matrix:
+    hashes, rows = text_hashes(column)
+    own = mixed(hashes ^ stable_hash(pd.Index([name]))[0]) % np.uint64(WORDS)
+    return sparse.csr_matrix(  # adds up what stands more than once
+        (np.ones(len(own), dtype=np.float32), (rows, own.astype(np.int64))), shape=(len(column), WORDS)
+    )
 
 
 def _of_time(column: pd.Series) -> list[FloatArray]:

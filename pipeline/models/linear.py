@@ -1,6 +1,6 @@
 """Logistic and ridge regression, kept as arrays.
 
-Shapes: N rows, M numeric columns, F columns of the design, K classes or tags.
+Shapes: N rows, M numeric columns, B buckets of words, V of them met, F columns of the design, K classes or tags.
 """
 
 import warnings
@@ -11,10 +11,11 @@ import numpy as np
 from scipy import sparse
 
 from pipeline.models.estimators import Estimator
-from pipeline.models.feature_values import Values, by_feature, owners
+from pipeline.models.feature_values import Values, by_feature, owners, text_owners
 from pipeline.models.ranker import Arrays
 from pipeline.models.sample import Sample
-from pipeline.views import Features, FloatArray, Mask
+from pipeline.models.words import Words, idf, rows_with, weighted
+from pipeline.views import Features, FloatArray, IntArray, Mask
 
 _SKEWED = 2.0  # beyond it the logarithm is taken
 _FAR = 8.0  # standard deviations; nothing counts as farther away
@@ -83,66 +84,119 @@ def _bent(numbers: FloatArray, logarithm: Mask) -> FloatArray:
     return np.where(logarithm, np.sign(numbers) * np.log1p(np.abs(numbers)), numbers)
 
 
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Which words of texts have a weight: those that training rows have, so that a model is no larger than that.
+
+    Args:
+        buckets: How many there are, B.
+        met: [V] those that training rows have, ascending.
+        idf: [V] what each says by being rare.
+    """
+
+    buckets: int
+    met: IntArray
+    idf: FloatArray
+
+    @classmethod
+    def fit(cls, words: Words, weights_N: FloatArray, buckets: int) -> Self:
+        """What training rows have, each as often as it weighs."""
+        rows_B = rows_with(words, weights_N, buckets)
+        met = np.flatnonzero(rows_B)
+        return cls(buckets, met, idf(float(weights_N.sum()), rows_B[met]))
+
+    def read(self, words: Words) -> sparse.csr_matrix:
+        """The weights of the words that are known: [N, V]."""
+        idf_B = np.zeros(self.buckets)
+        idf_B[self.met] = self.idf
+        return weighted(words, idf_B)[:, self.met]
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """How features become columns: scaled numbers, the buckets of all categories together, words of texts."""
+
+    scaling: Scaling
+    buckets: int
+    vocabulary: Vocabulary
+
+    @classmethod
+    def fit(cls, sample: Sample, buckets: int, words: int) -> Self:
+        """What the rows say."""
+        scaling = Scaling.fit(sample.values.numbers, sample.weights)
+        return cls(scaling, buckets, Vocabulary.fit(sample.values.words, sample.weights, words))
+
+    def read(self, values: Values) -> sparse.csr_matrix:
+        """CSR [N, F]."""
+        places = values.buckets(self.buckets)
+        rows, categories = places.shape
+        starts = np.arange(rows + 1) * categories
+        hashed = sparse.csr_matrix((np.ones(places.size), places.ravel(), starts), shape=(rows, self.buckets))
+        hashed.sum_duplicates()
+        texts = [self.vocabulary.read(values.words)] if values.words else []
+        parts = [sparse.csr_matrix(self.scaling.read(values.numbers)), hashed, *texts]
+        return sparse.csr_matrix(sparse.hstack(parts, format="csr"))
+
+    def arrays(self) -> Arrays:
+        """All that it is but how many buckets there are; of words nothing where there are no texts."""
+        vocabulary = {"met": self.vocabulary.met, "idf": self.vocabulary.idf} if len(self.vocabulary.met) else {}
+        return {**self.scaling.arrays(), **vocabulary}
+
+    @classmethod
+    def of(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
+        """The same one."""
+        scaling = Scaling(**{name: arrays[name] for name in Scaling.__dataclass_fields__})
+        met, weights = arrays.get("met", np.zeros(0, dtype=np.int64)), arrays.get("idf", np.zeros(0))
+        return cls(scaling, settings["buckets"], Vocabulary(settings.get("words", 1), met, weights))
+
+
 class LinearEstimator(Estimator):
-    """Scaled numbers and hashed categories, times weights."""
+    """Scaled numbers, hashed categories and words of texts, times weights."""
 
     kind = "linear"
 
-    def __init__(self, classes: tuple[str, ...], scaling: Scaling, buckets: int, weights: Arrays) -> None:
+    def __init__(self, classes: tuple[str, ...], design: Design, weights: Arrays) -> None:
         """`weights`: `slope` [F, K] and `start` [K]; of a number K is 1."""
-        self.classes, self.scaling, self.buckets = classes, scaling, buckets
+        self.classes, self.design = classes, design
         self.slope, self.start = weights["slope"], weights["start"]
 
     @classmethod
-    def fit(cls, sample: Sample, *, buckets: int, regularization: float) -> Self:
+    def fit(cls, sample: Sample, *, buckets: int, words: int, regularization: float) -> Self:
         """Minimise the summed loss (of a number half the squared error) + regularization / 2 * squared length."""
-        scaling = Scaling.fit(sample.values.numbers, sample.weights)
-        design = _design(sample.values, scaling, buckets)
+        design = Design.fit(sample, buckets, words)
         solve = _tags if sample.tagged else _logistic if sample.classes else _ridge
-        slope, start = solve(design, sample, regularization)
-        fitted = cls(sample.classes, scaling, buckets, {"slope": slope, "start": start})
+        slope, start = solve(design.read(sample.values), sample, regularization)
+        fitted = cls(sample.classes, design, {"slope": slope, "start": start})
         fitted.tagged = sample.tagged
         return fitted
 
     def raw(self, features: Features) -> FloatArray:
         """Design times slope, plus start: [N, K]."""
-        return np.asarray(self.read(Values.of(features)) @ self.slope + self.start, dtype=np.float64)
-
-    def read(self, values: Values) -> sparse.csr_matrix:
-        """The design of some rows: CSR [N, F]."""
-        return _design(values, self.scaling, self.buckets)
+        return np.asarray(self.design.read(Values.of(features)) @ self.slope + self.start, dtype=np.float64)
 
     def parts(self, features: Features, told_NK: FloatArray) -> FloatArray:
-        """Each column times its weight, exactly; a number counts from its mean, a category from none: [N, F]."""
-        values, types = Values.of(features), features.types
-        scaled_NX, buckets_NC = self.scaling.read(values.numbers), values.buckets(self.buckets)
+        """Each column times its weight, exactly; a number counts from its mean, all else from none: [N, F]."""
+        values, types, design = Values.of(features), features.types, self.design
+        scaled_NX, buckets_NC = design.scaling.read(values.numbers), values.buckets(design.buckets)
         numeric, categories = owners(types)
-        columns = scaled_NX.shape[1]
+        columns, words = scaled_NX.shape[1], scaled_NX.shape[1] + design.buckets
         numbers = scaled_NX * (told_NK @ self.slope[:columns].T)
         chosen = np.einsum("nck,nk->nc", self.slope[columns + buckets_NC], told_NK)
-        owner = np.concatenate([numeric, numeric[self.scaling.gaps], categories])
-        return by_feature(np.hstack([numbers, chosen]), owner, len(types))
+        said = [((design.vocabulary.read((one,)) @ self.slope[words:]) * told_NK).sum(axis=1) for one in values.words]
+        texts = np.stack(said, axis=1) if said else np.zeros((len(values), 0))
+        whose = np.concatenate([numeric, numeric[design.scaling.gaps], categories, text_owners(types)])
+        return by_feature(np.hstack([numbers, chosen, texts]), whose, len(types))
 
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
         """Weights and scaling."""
-        return {"buckets": self.buckets}, {"slope": self.slope, "start": self.start, **self.scaling.arrays()}
+        settings = {"buckets": self.design.buckets, "words": self.design.vocabulary.buckets}
+        return settings, {"slope": self.slope, "start": self.start, **self.design.arrays()}
 
     @classmethod
     def from_own_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
         """The same predictor."""
-        scaling = Scaling(**{name: arrays[name] for name in Scaling.__dataclass_fields__})
         weights = {name: arrays[name] for name in ("slope", "start")}
-        return cls(tuple(settings["classes"]), scaling, settings["buckets"], weights)
-
-
-def _design(values: Values, scaling: Scaling, buckets: int) -> sparse.csr_matrix:
-    """Scaled numbers, then the buckets of all categories together: CSR [N, F]."""
-    places = values.buckets(buckets)
-    rows, categories = places.shape
-    starts = np.arange(rows + 1) * categories
-    hashed = sparse.csr_matrix((np.ones(places.size), places.ravel(), starts), shape=(rows, buckets))
-    hashed.sum_duplicates()
-    return sparse.csr_matrix(sparse.hstack([sparse.csr_matrix(scaling.read(values.numbers)), hashed], format="csr"))
+        return cls(tuple(settings["classes"]), Design.of(settings, arrays), weights)
 
 
 def _logistic(design: sparse.csr_matrix, sample: Sample, regularization: float) -> tuple[FloatArray, FloatArray]:

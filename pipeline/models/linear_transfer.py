@@ -45,7 +45,7 @@ def fit_transfer(
         (sample.take(sample.own), regularization),
     ):
         if len(rows.weights):
-            weights = solve(fitted.read(rows.values), rows, weights, strength)
+            weights = solve(fitted.design.read(rows.values), rows, weights, strength)
     if sample.classes and _single(sample):  # one column of odds, in favour of the second class
         weights = np.hstack([np.zeros_like(weights), weights])
     fitted.slope, fitted.start = np.ascontiguousarray(weights[:-1]), weights[-1]

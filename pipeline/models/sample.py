@@ -100,8 +100,7 @@ class Sample:
 
     def take(self, rows: Mask) -> "Sample":
         """Some of the rows, with the same classes."""
-        values = Values(self.values.numbers[rows], self.values.hashes[rows])
-        return Sample(values, self.answers[rows], self.classes, self.weights[rows], self.own[rows])
+        return Sample(self.values.take(rows), self.answers[rows], self.classes, self.weights[rows], self.own[rows])
 
     @property
     def says_nothing(self) -> bool:

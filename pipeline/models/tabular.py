@@ -9,7 +9,7 @@ import torch
 from pipeline.config import ExamplesTask, Role, Strategy, TabularModel, TrainSettings
 from pipeline.errors import DataError, UserError
 from pipeline.models.bottleneck import width_of
-from pipeline.models.encoders.tabular import TabularEncoder, quantiles
+from pipeline.models.encoders.tabular import TabularEncoder, quantiles, rarity
 from pipeline.models.example_batches import ExampleRows
 from pipeline.models.feature_values import Values
 from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, TagHead
@@ -114,9 +114,10 @@ class TabularLearner:
         """
         chosen = [views[name] for name in known]
         features = [view.fields[FEATURES] for view in chosen or [views[self.settings.target]]]
-        edges = quantiles([Values.of(one) for one in features], self.model.bins)
+        values = [Values.of(one) for one in features]
+        fitted = quantiles(values, self.model.bins), rarity(values, self.model.words)
         torch.manual_seed(self.settings.seed)
-        encoder = TabularEncoder(self.model, features[0].types, edges)
+        encoder = TabularEncoder(self.model, features[0].types, *fitted)
         label = next(iter(views.values())).label
         if taught and not set(taught) & set(label.classes):
             raise UserError(

@@ -9,7 +9,7 @@ from pipeline.config import TabularModel
 from pipeline.models.bottleneck import insert, width_of
 from pipeline.models.encoders.tabular import TabularEncoder
 from pipeline.models.estimators import TAGGED, Estimator
-from pipeline.models.feature_values import by_feature, owners
+from pipeline.models.feature_values import by_feature, owners, text_owners
 from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, TagHead
 from pipeline.models.network import Network
 from pipeline.models.ranker import Arrays
@@ -56,7 +56,7 @@ class TabularEstimator(Estimator):
         """
         network, types = self.network, features.types
         with torch.no_grad():
-            said, usual = network.encoder.columns(network.encoder.read(features))
+            said, usual = network.encoder.columns(features)
             steps, start = said - usual, usual.sum(dim=0) + network.encoder.numbers.bias
         told, whole = torch.from_numpy(told_NK), steps.sum(dim=1)
         mean = torch.zeros_like(whole)
@@ -65,7 +65,7 @@ class TabularEstimator(Estimator):
             said = network.head(network.encoder.scaled(network.encoder.deepen(at)))
             mean += torch.autograd.grad((said * told).sum(), at)[0] * float(weight) / 2
         parts = torch.einsum("nxd,nd->nx", steps, mean).double().numpy()
-        return by_feature(parts, np.concatenate(owners(types)), len(types))
+        return by_feature(parts, np.concatenate([*owners(types), text_owners(types)]), len(types))
 
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
         """Weights, and what they are made for."""

@@ -34,7 +34,7 @@ def history() -> tuple[Encoder, Inputs]:
 def tabular() -> tuple[Encoder, Inputs]:
     """Numbers with gaps, categories, flags and times; where all is missing is something to know too."""
     features = make_features(ROWS)
-    model = TabularModel(kind="tabular", dim=DIM, buckets=16, bins=4, dropout=0.5)
+    model = TabularModel(kind="tabular", dim=DIM, buckets=16, bins=4, words=64, dropout=0.5)
     encoder = TabularEncoder(model, TYPES, quantiles([Values.of(features)], 4)).eval()
     return encoder, encoder.read(features)
 

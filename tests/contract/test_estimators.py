@@ -30,7 +30,7 @@ BOTH = [(kind, label) for kind in KINDS for label in LABELS if kind in SEVERAL o
 every = pytest.mark.parametrize(("kind", "label"), BOTH)
 several = pytest.mark.parametrize("kind", SEVERAL)
 FILES = {"ranker.json", "weights.safetensors"}
-MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4)
+MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4, words=64)
 
 
 def views(label: str, rows: int = 300, first: int = 0) -> dict[str, View]:

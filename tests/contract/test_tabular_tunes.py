@@ -21,7 +21,7 @@ from tests.contract.test_tunes import ALL as CHOICES
 from tests.contract.test_tunes import KilledError, own_weights, same
 from tests.examples import class_view, number_view, tag_view
 
-MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4, dropout=0.3)
+MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4, words=64, dropout=0.3)
 TRAINING = cfg.Training(epochs=3, batch_size=32, learning_rate=0.01)
 TRAINS = [name for name, choice in CHOICES.items() if choice.labels]
 LABELS = {

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -23,6 +24,7 @@ from pipeline.views import FEATURES, ClassLabel, Features, NumberLabel
 from tests.examples import class_view, make_features, number_view, view_of
 
 BUCKETS = 1 << 16  # no two values of these tests share one
+WORDS = 1 << 22  # nor two words
 PLAIN = ["size", "constant", "new"]
 TIMES = ["days", "hour sine", "hour cosine", "week sine", "week cosine"]
 
@@ -37,11 +39,13 @@ def spelt_out(features: Features) -> pd.DataFrame:
     since = (table["seen"] - pd.Timestamp("1970-01-01", tz="UTC")).dt.total_seconds() / 86400
     hour, week = (2 * np.pi * since, 2 * np.pi * since / 7)
     waves = dict(zip(TIMES, (since, np.sin(hour), np.cos(hour), np.sin(week), np.cos(week)), strict=True))
-    return table.drop(columns=["seen", "gone"]).assign(**waves, colour=table["colour"].fillna("none"))
+    return table.drop(columns=["seen", "gone"]).assign(
+        **waves, colour=table["colour"].fillna("none"), said=table["said"].fillna("")
+    )
 
 
 def sklearn_s(model):
-    """Impute, tell what was missing, scale, one column for each category: the library's own way."""
+    """Impute, tell what was missing, scale, one column for each category, words by TF-IDF: the library's own way."""
 
     def scaled(*before):
         return make_pipeline(*before, SimpleImputer(strategy="median"), StandardScaler())
@@ -51,6 +55,7 @@ def sklearn_s(model):
         (scaled(FunctionTransformer(np.log1p)), ["skewed"]),
         (MissingIndicator(features="all"), ["size", *TIMES]),
         (OneHotEncoder(handle_unknown="ignore"), ["colour", "shop"]),
+        (TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), token_pattern=r"\w+"), "said"),
     )
     return make_pipeline(columns, model)
 
@@ -62,7 +67,7 @@ def labelled(view):
 def test_logistic_regression_is_that_of_scikit_learn():
     """The same probabilities of rows that none was fitted on, with gaps and with a value that is unknown."""
     train, test = labelled(class_view("d", 400)), class_view("d", 60, seed=5)
-    fitted = LinearEstimator.fit(sample_of(train), buckets=BUCKETS, regularization=2.0)
+    fitted = LinearEstimator.fit(sample_of(train), buckets=BUCKETS, words=WORDS, regularization=2.0)
     theirs = sklearn_s(LogisticRegression(C=0.5, max_iter=5000, tol=1e-8))
     theirs.fit(spelt_out(train.fields[FEATURES]), train.label.value)
     features = test.fields[FEATURES]
@@ -73,7 +78,7 @@ def test_logistic_regression_is_that_of_scikit_learn():
 def test_logistic_regression_of_three_classes_too():
     """One column of weights for each class."""
     train = labelled(class_view("d", 400, cuts=(-1, 1), classes=("a", "b", "c")))
-    fitted = LinearEstimator.fit(sample_of(train), buckets=BUCKETS, regularization=1.0)
+    fitted = LinearEstimator.fit(sample_of(train), buckets=BUCKETS, words=WORDS, regularization=1.0)
     theirs = sklearn_s(LogisticRegression(max_iter=5000, tol=1e-8))
     theirs.fit(spelt_out(train.fields[FEATURES]), train.label.value)
     features = make_features(60, seed=5)
@@ -83,7 +88,7 @@ def test_logistic_regression_of_three_classes_too():
 def test_ridge_regression_is_that_of_scikit_learn():
     """Numbers near a thousand, with a hundred of spread."""
     train = labelled(number_view("d", 400))
-    fitted = LinearEstimator.fit(sample_of(train), buckets=BUCKETS, regularization=3.0)
+    fitted = LinearEstimator.fit(sample_of(train), buckets=BUCKETS, words=WORDS, regularization=3.0)
     theirs = sklearn_s(Ridge(alpha=3.0, tol=1e-10)).fit(spelt_out(train.fields[FEATURES]), train.label.value)
     features = make_features(60, seed=5)
     np.testing.assert_allclose(fitted.values(features), theirs.predict(spelt_out(features)), rtol=1e-5)
@@ -98,7 +103,7 @@ def test_a_weight_is_as_good_as_a_repeat():
     features = make_features(40, seed=5)
     for fit in (
         ConstantEstimator.fit,
-        lambda sample: LinearEstimator.fit(sample, buckets=BUCKETS, regularization=1.0),
+        lambda sample: LinearEstimator.fit(sample, buckets=BUCKETS, words=WORDS, regularization=1.0),
     ):
         np.testing.assert_allclose(fit(one).probabilities(features), fit(two).probabilities(features), atol=1e-3)
 
@@ -180,8 +185,8 @@ def test_candidates_are_all_combinations():
     assert found == [(3, 1, 0.5), (3, 1, 1.0), (3, 2, 0.5), (3, 2, 1.0)]
     assert all(one["rounds"] == 100 for one in candidates(config))
     assert list(candidates(cfg.Constant(kind="constant"))) == [{"source_weight": 0.0}]
-    linear = cfg.Linear(kind="linear", regularization=(1.0,), buckets=64, domains="source")
-    assert list(candidates(linear)) == [{"buckets": 64, "regularization": 1.0, "source_weight": 1.0}]
+    linear = cfg.Linear(kind="linear", regularization=(1.0,), buckets=64, words=32, domains="source")
+    assert list(candidates(linear)) == [{"buckets": 64, "words": 32, "regularization": 1.0, "source_weight": 1.0}]
 
 
 @pytest.mark.parametrize("kind", ["linear", "boosting", "constant"])

@@ -20,7 +20,7 @@ from pipeline.transfer.methods import build_tune
 from pipeline.views import FEATURES, ClassLabel
 from tests.examples import TYPES, class_view, make_features, number_view
 
-MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4, weight_decay=0.2)
+MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4, words=64, weight_decay=0.2)
 
 
 def test_piecewise_is_the_formula_of_its_paper():

@@ -29,7 +29,7 @@ from tests.examples import TAGS, make_features, tag_view
 SETTINGS = {"leaves": 7, "smallest_leaf": 5, "rounds": 20, "learning_rate": 0.1}
 FITS = {
     "constant": ConstantEstimator.fit,
-    "linear": lambda sample: LinearEstimator.fit(sample, buckets=1 << 12, regularization=2.0),
+    "linear": lambda sample: LinearEstimator.fit(sample, buckets=1 << 12, words=1 << 12, regularization=2.0),
     "boosting": lambda sample: BoostingEstimator.fit(sample, SETTINGS, 3),
 }
 
@@ -148,7 +148,8 @@ def test_the_network_knows_the_tags_of_what_it_learns_from(tmp_path) -> None:
     far = with_tags(tag_view("far", 60), tag_view("far", 60).label.value, ("big", "fresh", "rotten"))
     views = {"far": far, "near": tag_view("near", 60, 1)}
     settings = SimpleNamespace(
-        model=cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4), training=cfg.Training(batch_size=32), seed=0,
+        model=cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4, words=64),
+        training=cfg.Training(batch_size=32), seed=0,
         target="near", sources=("far",), domains=("far", "near"),
     )  # fmt: skip
     learner = TabularLearner(settings)

@@ -77,7 +77,8 @@ def _say_task(draft: Draft, files: Sequence[Looked], label: tuple[str, str], fea
         draft.open_questions.append(f"which value of {own} is looked for: {' or '.join(map(repr, values))}")
     draft.head("features", 1)
     for name, column in features.items():
-        draft.say(name, _FEATURES[column.type], f"guessed by {column.distinct:,} different values", 2)
+        kind = "text" if _is_prose(column, files[0].profile.rows) else _FEATURES[column.type]
+        draft.say(name, kind, f"guessed by {column.distinct:,} different values", 2)
     draft.open_questions.append(
         "whether each feature is known when the label is to be predicted; take out what is only known afterwards."
     )
@@ -92,13 +93,18 @@ def _features(files: Sequence[Looked], label: str) -> list[Column]:
             any(one.name == column.name and one.type == column.type for one in file.profile.columns) for file in files
         )
         most = {"text": _MANY * rows, "whole number": rows - 1}.get(column.type, rows)
-        names_rows = rows > _ROWS and column.distinct > most
+        names_rows = rows > _ROWS and column.distinct > most and not _is_prose(column, rows)
         if (
             everywhere and column.name != label and column.type in _FEATURES and not column.personal
             and column.role not in (c.DOMAIN, c.USER, c.SPLIT) and not names_rows and not column.problem
         ):  # fmt: skip
             found.append(column)
     return found
+
+
+def _is_prose(column: Column, rows: int) -> bool:
+    """Whether it is a text to be read, and no name of something that comes again."""
+    return column.prose and column.distinct > _MANY * rows
 
 
 def _named(name: str, label: str) -> str:

@@ -24,6 +24,7 @@ _DATED = r"\d{4}|\d\d?[-/.:]\d\d?"  # what no time lacks
 _FLAGS = frozenset({"true", "false", "yes", "no", "t", "f", "y", "n"})
 _RECENT = tuple((8.5e8 * unit, 2.1e9 * unit) for unit in (1, 1e3, 1e6, 1e9))  # 1996 to 2036 in s, ms, us, ns
 _MAIL = r"^[^@\s]+@[^@\s]+\.[A-Za-z]{2,}$"
+_PROSE = r"\S+\s+\S+\s+\S|[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]{8}"  # several words
 _PHONE = r"^(?:\+|00|\()[\d\s()/.-]{7,}$|^\d{2,5}[ /-]\d{3,}(?:[ -]\d{2,})*$"
 
 
@@ -53,6 +54,7 @@ class Column:
     personal: bool
     examples: tuple[str, ...]  # of a personal column their shape alone
     texts: tuple[str, ...] = field(default=(), repr=False)  # all of them, where they are few
+    prose: bool = False  # most of them are of several words
     problem: str = ""  # why it cannot be read as what it seems to be
     role: str = ""  # the canonical column that it seems to be
     why: str = ""
@@ -135,7 +137,8 @@ def _column(name: str, values: pa.ChunkedArray, named: bool) -> Column:
     personal = (named and is_personal(name)) or (kind == "text" and _like(unique, _MAIL, _PHONE))
     few = tuple(sorted(unique.to_pylist())) if len(unique) <= _FEW else ()
     examples = tuple(unique[:EXAMPLES].to_pylist())
-    return Column(name, kind, len(unique), len(values) - len(texts), personal, examples, few, problem)
+    prose = kind == "text" and len(unique) > _FEW and _like(unique, _PROSE)
+    return Column(name, kind, len(unique), len(values) - len(texts), personal, examples, few, prose, problem)
 
 
 def _type(name: str, kind: pa.DataType, unique: pa.Array, named: bool) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from pipeline.models.items import Vectors
 from pipeline.models.network import Encoder
+from pipeline.models.ragged import Ragged
 
 if TYPE_CHECKING:
     from pipeline.views import Histories
@@ -41,18 +42,12 @@ class HistoryTable:
     """Who took what in one domain and what it counts, ready to be cut into batches."""
 
     def __init__(self, matrix: sparse.csr_matrix) -> None:
-        self.starts = torch.from_numpy(matrix.indptr.astype(np.int64))
-        self.items = torch.from_numpy(matrix.indices.astype(np.int64))
-        self.weights = torch.from_numpy(matrix.data.astype(np.float32))
+        self.rows = Ragged.of(matrix)
 
     def of(self, users: Tensor) -> History:
         """The histories of some users, all items visible."""
-        starts = self.starts[users]
-        lengths = self.starts[users + 1] - starts
-        offsets = lengths.cumsum(0) - lengths
-        total = int(lengths.sum())
-        flat = torch.arange(total) + torch.repeat_interleave(starts - offsets, lengths)
-        return History(self.items[flat], offsets, self.weights[flat])
+        own = self.rows[users]
+        return History(own.places, own.starts[:-1], own.weights)
 
 
 class HistoryEncoder(Encoder):

@@ -1,27 +1,33 @@
-"""A row as its numbers, its categories, and a small network on both.
+"""A row as its numbers, its categories, the words of its texts, and a small network on them.
 
-Shapes: B rows in a batch, M numeric columns, T bins, C categories, D dimensions.
+Shapes: B rows in a batch, M numeric columns, T bins, C categories, D dimensions, V buckets of words.
 
-    h = sum_m W_m [piecewise(x_m), missing_m] + sum_c table[bucket_c] + b, then for each block
+    h = sum_m W_m [piecewise(x_m), missing_m] + sum_c table[bucket_c] + sum_w weight_w words[w] + b, then for each block
     h <- h + dropout(W' relu(W normalise(h) + b)) + b'
 
-`piecewise` is the piecewise-linear encoding of Gorishniy, Rubachev and Babenko, 2022 (arXiv 2203.05556).
+`piecewise` is the piecewise-linear encoding of Gorishniy, Rubachev and Babenko, 2022 (arXiv 2203.05556); the weights of
+words are those of `models/words.py`.
 """
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
 from pipeline.config import FeatureType, TabularModel
 from pipeline.models.bottleneck import Block
 from pipeline.models.feature_values import COLUMNS, Values
 from pipeline.models.network import Encoder
+from pipeline.models.ragged import Ragged
+from pipeline.models.words import idf, rows_with, weighted
 from pipeline.views import Features, FloatArray
 
-NUMBERS, BUCKETS = "numbers", "buckets"  # the names of what it reads
+NUMBERS, BUCKETS, WORDS = "numbers", "buckets", "words"  # the names of what it reads
 _LARGEST = 1e18  # differences of such numbers, and their squares, still are numbers in single precision
 _NARROWEST = 1e-30
 
@@ -30,29 +36,51 @@ class TabularEncoder(Encoder):
     """Encodes rows of declared features; what is told of the bins travels with the weights."""
 
     edges: Tensor
+    idf: Tensor
 
-    def __init__(self, model: TabularModel, types: Mapping[str, FeatureType], edges: FloatArray | None) -> None:
-        """`edges` [M, T + 1] as `quantiles` gives them, ascending; None where they are loaded afterwards."""
+    def __init__(
+        self,
+        model: TabularModel,
+        types: Mapping[str, FeatureType],
+        edges: FloatArray | None,
+        rare: FloatArray | None = None,
+    ) -> None:
+        """`edges` [M, T + 1] as `quantiles` gives them, `rare` [V] as `rarity` does; None: they are loaded later."""
         super().__init__()
         self.model, self.types = model, dict(types)
         columns = sum(COLUMNS[kind] for kind in types.values())
         given = np.zeros((columns, model.bins + 1)) if edges is None else edges
         self.register_buffer("edges", torch.tensor(given, dtype=torch.float32))
-        self.numbers = nn.Linear(columns * (model.bins + 1), model.dim)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch warns where there are no numbers
+            self.numbers = nn.Linear(columns * (model.bins + 1), model.dim)
         self.table = nn.Embedding(model.buckets, model.dim)
         nn.init.normal_(self.table.weight, std=0.1)
         self.blocks = nn.ModuleList(_Block(model.dim, model.dropout) for _ in range(model.blocks))
+        self.words: nn.Embedding | None = None
+        if "text" in self.types.values():
+            self.register_buffer(
+                "idf", torch.tensor(np.zeros(model.words) if rare is None else rare, dtype=torch.float64)
+            )
+            self.words = nn.Embedding(model.words, model.dim)
+            nn.init.zeros_(self.words.weight)  # a word that no training row has says nothing
 
-    def read(self, features: Features) -> dict[str, Tensor]:
-        """The numbers [B, M] and the buckets of the categories [B, C] of some rows."""
+    def read(self, features: Features) -> dict[str, Tensor | Ragged]:
+        """The numbers [B, M], the buckets of the categories [B, C] and, if any, the words of texts of some rows."""
         values = Values.of(features)
         numbers = np.clip(values.numbers, -_LARGEST, _LARGEST).astype(np.float32)
-        return {NUMBERS: torch.from_numpy(numbers), BUCKETS: torch.from_numpy(values.buckets(self.model.buckets))}
+        read: dict[str, Tensor | Ragged] = {
+            NUMBERS: torch.from_numpy(numbers),
+            BUCKETS: torch.from_numpy(values.buckets(self.model.buckets)),
+        }
+        texts = {WORDS: Ragged.of(weighted(values.words, self.idf.cpu().numpy()))} if values.words else {}
+        return {**read, **texts}
 
-    def combine(self, inputs: Mapping[str, Tensor]) -> Tensor:
+    def combine(self, inputs: Mapping[str, Any]) -> Tensor:
         """The network's last layer: [B, D]."""
         hidden: Tensor = self.numbers(piecewise(inputs[NUMBERS], self.edges).flatten(1))
-        return self.deepen(hidden + self.table(inputs[BUCKETS]).sum(dim=1))
+        hidden = hidden + self.table(inputs[BUCKETS]).sum(dim=1)
+        return self.deepen(hidden if self.words is None else hidden + self._said(self.words, inputs[WORDS]))
 
     def deepen(self, hidden: Tensor) -> Tensor:
         """The blocks on the sum of what all columns say: [B, D]."""
@@ -60,20 +88,30 @@ class TabularEncoder(Encoder):
             hidden = block(hidden)
         return hidden
 
-    def columns(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """What each column adds to the sum, [B, M + C, D], and what is there without it, [M + C, D].
+    def columns(self, features: Features) -> tuple[Tensor, Tensor]:
+        """What each of X numbers, categories and texts adds to the sum, [B, X, D], and what is there without it.
 
-        Without it a number is at the middle of its bins, and a category says nothing.
+        Without it, [X, D], a number is at the middle of its bins, and a category or a text says nothing.
         """
+        inputs: Mapping[str, Any] = self.read(features)
         weights = self.numbers.weight.view(self.model.dim, len(self.edges), -1)
         middle = self.edges[:, self.model.bins // 2]
         said, usual = (
             torch.einsum("bmt,dmt->bmd", piecewise(numbers, self.edges), weights)
             for numbers in (inputs[NUMBERS], middle[None])
         )
-        categories = self.table(inputs[BUCKETS])
-        nothing = torch.zeros(categories.shape[1:])
-        return torch.cat([said, categories], dim=1), torch.cat([usual[0], nothing])
+        rest = [self.table(inputs[BUCKETS])]
+        if self.words is not None:
+            read = [Ragged.of(weighted((one,), self.idf.numpy())) for one in Values.of(features).words]
+            rest.append(torch.stack([self._said(self.words, one) for one in read], dim=1))
+        others = torch.cat(rest, dim=1)
+        return torch.cat([said, others], dim=1), torch.cat([usual[0], torch.zeros(others.shape[1:])])
+
+    def _said(self, words: nn.Embedding, read: Ragged) -> Tensor:
+        """What the words of each row say together: [B, D]."""
+        return functional.embedding_bag(
+            read.places, words.weight, read.starts[:-1], mode="sum", per_sample_weights=read.weights
+        )
 
     def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
         """AdamW (Loshchilov and Hutter, 2019)."""
@@ -113,3 +151,9 @@ def quantiles(several: Sequence[Values], bins: int) -> FloatArray:
     return np.array([np.quantile(column, shares) if len(column) else 0 * shares for column in known]).reshape(
         -1, bins + 1
     )
+
+
+def rarity(several: Sequence[Values], buckets: int) -> FloatArray | None:
+    """What each word says by being rare among these rows [V], most where none has it; None where there are no texts."""
+    rows = Values.under(several)
+    return idf(len(rows), rows_with(rows.words, np.ones(len(rows)), buckets)) if rows.words else None

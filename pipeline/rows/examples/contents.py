@@ -12,12 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.config import FeatureType
+from pipeline.data.tokens import plain_texts
 from pipeline.views import Features
 
 IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 FEW = 10  # rows that may share a value that tells a row from all others
+LONG = 20  # characters of a text that is not written twice by chance
 _DIGITS = 3  # significant ones of a number, where rows are nearly equal
 
 
@@ -42,7 +44,10 @@ class Contents:
 
     @classmethod
     def near(cls, features: Features, label: "pd.Series[Any]") -> "Contents":
-        """Equal where numbers have the same three digits, times the same day, texts the same letters in any case."""
+        """Equal where numbers have the same three digits, times the same day, categories the same letters in any case.
+
+        Of texts the same words in any case, whatever stands between them.
+        """
         return cls._of(features, label, lambda values, kind: _COARSER[kind](values))
 
     @classmethod
@@ -52,11 +57,14 @@ class Contents:
         label: "pd.Series[Any]",
         seen_as: Callable[["pd.Series[Any]", FeatureType], "pd.Series[Any]"],
     ) -> "Contents":
-        codes = [pd.factorize(seen_as(features.table[name], kind))[0] for name, kind in features.types.items()]
-        bare = _numbered(codes)
+        codes = {name: pd.factorize(seen_as(features.table[name], kind))[0] for name, kind in features.types.items()}
+        bare = _numbered([*codes.values()])
         told_apart = np.zeros(len(bare), dtype=np.bool_)
-        for code in codes if len(codes) > 1 else ():  # one feature is equal by chance, however fine it is
-            told_apart |= _only_here(code, bare)
+        for name in codes if len(codes) > 1 else ():  # one feature is equal by chance, however fine it is
+            told_apart |= _only_here(codes[name], bare)
+        for name in features.of("text"):  # but for a long text, also where there is nothing else
+            long = (features.table[name].str.len() >= LONG).to_numpy(dtype=np.bool_, na_value=False)
+            told_apart |= long & _only_here(codes[name], bare)
         return cls(_numbered([bare, pd.factorize(label)[0]]), bare, told_apart)
 
 
@@ -86,4 +94,5 @@ _COARSER: dict[FeatureType, Callable[["pd.Series[Any]"], "pd.Series[Any]"]] = {
     "flag": lambda values: values,
     "category": lambda values: values.astype("str").str.strip().str.lower().where(values.notna(), None),
     "time": lambda values: pd.to_datetime(values, utc=True).dt.floor("D"),
+    "text": plain_texts,
 }

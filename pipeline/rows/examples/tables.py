@@ -6,7 +6,9 @@ from pipeline.data.rules import Rule, Times, finite, in_time
 from pipeline.data.tables import Column, Key, TableKind, Type
 
 NAME = "examples"
-TYPES: dict[FeatureType, Type] = {"number": "measure", "category": "text", "flag": "flag", "time": "time"}
+TYPES: dict[FeatureType, Type] = {
+    "number": "measure", "category": "text", "flag": "flag", "time": "time", "text": "text",
+}  # fmt: skip
 
 
 def label_type(task: ExamplesTask) -> Type:
