@@ -28,6 +28,30 @@ def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return values ^ (values >> np.uint64(31))
 
 
+def bag_hashes(bags: pd.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.float64]]:
+    """The names in bags such as `good:2 bad` as hashes; a name alone counts 1, and one of count 0 is not there.
+
+    Args:
+        bags: [N] names with blanks between them, as they were read at the border; a missing one is empty.
+
+    Returns:
+        (hashes [T], the row of each [T], its count [T], above 0).
+    """
+    named = pc.split_pattern_regex(pc.fill_null(pa.array(bags, pa.string(), from_pandas=True), ""), r"\s+")
+    flat, rows = pc.list_flatten(named), pc.list_parent_indices(named)
+    there = pc.not_equal(flat, "")
+    parts = pc.extract_regex(flat.filter(there), r"^(?P<name>.*?)(?::(?P<count>[^:]*))?$")
+    codes, vocabulary = pd.factorize(parts.field("name").to_pandas())
+    count = pc.struct_field(parts, "count")
+    counts = pc.if_else(pc.equal(count, ""), "1", count).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    counted = counts > 0
+    return (
+        stable_hash(vocabulary)[codes[counted]],
+        rows.filter(there).to_numpy()[counted].astype(np.int64),
+        counts[counted],
+    )
+
+
 def item_tokens(items: pd.DataFrame, buckets: int) -> pd.Series:
     """The buckets of the lower-cased words of title and category, in their order; no words give an empty list.
 
