@@ -17,6 +17,7 @@ class Baseline(Config):
     reads: ClassVar[frozenset[str]]  # fields that it needs
     predicts: ClassVar[frozenset[str]]  # kinds of label that it can predict
     draws: ClassVar[bool] = False  # whether the seed matters
+    inputs: ClassVar[bool] = False  # whether rows of the target without their labels say something to it
 
     domains: Domains = "target"
     source_weights: SourceWeights = (0.2, 0.5, 1.0)
@@ -136,9 +137,9 @@ class Linear(ExamplesBaseline):
 
 
 class Boosting(ExamplesBaseline):
-    """Gradient boosting of trees (LightGBM); of texts it knows nothing."""
+    """Gradient boosting of trees (LightGBM); of texts and bags it knows nothing."""
 
-    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"text"}
+    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"text", "bag"}
 
     kind: Literal["boosting"]
     rounds: int = Field(default=100, ge=1, le=10_000)
@@ -147,6 +148,26 @@ class Boosting(ExamplesBaseline):
     smallest_leaf: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(5, 40), min_length=1)  # in rows
 
 
+class Msda(ExamplesBaseline):
+    """Logistic or ridge regression on words of texts and bags and on what a denoiser says of them, then self-training.
+
+    The denoiser (mSDA; Chen et al., 2012) learns in closed form from the rows of all domains of the lane, without any
+    label, so that words of one domain are read as those that go with them in both.
+    """
+
+    types: ClassVar[frozenset[FeatureType]] = frozenset({"text", "bag"})
+    inputs: ClassVar[bool] = True
+
+    kind: Literal["msda"]
+    words: int = Field(default=5000, ge=16, le=20_000)  # the most frequent, which the denoiser reads
+    dim: int = Field(default=1000, ge=4, le=20_000)  # the most frequent of these, which it makes again
+    layers: int = Field(default=3, ge=1, le=10)
+    noise: float = Field(default=0.5, ge=0, lt=1)  # the probability with which a word is struck out
+    rounds: int = Field(default=4, ge=0, le=100)  # of learning from what was said of rows without a label
+    regularization: Grid = (1.0,)  # times half the squared length of the weights
+
+
 BaselineConfig = Annotated[
-    Popularity | ItemKnn | UserKnn | Ials | Ease | Blend | Constant | Linear | Boosting, Field(discriminator="kind")
+    Popularity | ItemKnn | UserKnn | Ials | Ease | Blend | Constant | Linear | Boosting | Msda,
+    Field(discriminator="kind"),
 ]

@@ -74,7 +74,7 @@ def item_tokens(items: pd.DataFrame, buckets: int) -> pd.Series:
     return pd.Series(lists.to_pandas().to_numpy(dtype=object), index=items.index, dtype=object)
 
 
-def text_hashes(texts: pd.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def text_hashes(texts: pd.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.float64]]:
     """The words of texts, in any case and width, and every two that follow each other, as hashes.
 
     In scripts that put no blanks between words each letter stands for a word.
@@ -83,13 +83,14 @@ def text_hashes(texts: pd.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]
         texts: [N] texts; a missing one has no words.
 
     Returns:
-        (hashes [T], the row of each [T]); words first, then pairs.
+        (hashes [T], the row of each [T], its count [T], which is 1); words first, then pairs.
     """
     codes, vocabulary, rows = _words(_folded(texts))
     words = stable_hash(vocabulary)[codes]
     together = rows[1:] == rows[:-1]
     pairs = mixed(mixed(words[:-1]) + words[1:])[together]
-    return np.concatenate([words, pairs]), np.concatenate([rows, rows[1:][together]])
+    hashes = np.concatenate([words, pairs])
+    return hashes, np.concatenate([rows, rows[1:][together]]), np.ones(len(hashes))
 
 
 def plain_texts(texts: pd.Series) -> pd.Series:
@@ -99,6 +100,15 @@ def plain_texts(texts: pd.Series) -> pd.Series:
     """
     plain = pc.utf8_trim_whitespace(pc.replace_substring_regex(_folded(texts), _NOT_A_WORD, " "))
     return pd.Series(plain.to_pandas().to_numpy(dtype=object), index=texts.index).where(texts.notna(), None)
+
+
+def plain_bags(bags: pd.Series) -> pd.Series:
+    """[N] the names of each bag with their counts in one order: equal where bags differ by blanks and order alone.
+
+    A missing bag stays missing.
+    """
+    named = bags.map(lambda bag: " ".join(sorted(bag.split())), na_action="ignore")
+    return named.astype(object).where(bags.notna(), None)
 
 
 def _folded(texts: pd.Series) -> pa.Array:

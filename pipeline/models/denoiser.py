@@ -14,6 +14,7 @@ References:
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +24,7 @@ from scipy import linalg, sparse
 from pipeline.views import FloatArray
 
 Layer = NDArray[np.float32]  # [inputs + 1, R], the last row for the constant
+Hidden = NDArray[np.float32]
 _RIDGE = 1e-4  # of the mean of the diagonal of Q: what keeps the solution in bounds where inputs go together always
 _BLOCK = 4096  # rows that are dense at a time
 
@@ -45,22 +47,28 @@ class Denoiser:
         """
         found = cls(())
         for _ in range(layers):
-            products = sum(_products(block) for block in found._blocks(inputs))
+            products = reduce(np.add, map(_products, found._blocks(inputs)))
             found = cls((*found.layers, _solved(products, noise, min(dim, inputs.shape[1]))))
         return found
 
-    def read(self, inputs: sparse.csr_matrix) -> FloatArray:
+    @property
+    def size(self) -> int:
+        """R."""
+        return int(self.layers[-1].shape[1])
+
+    def read(self, inputs: sparse.csr_matrix) -> Hidden:
         """The values of the last layer, each row of length one: [N, R]."""
-        hidden = np.vstack([np.empty((0, self.layers[-1].shape[1])), *self._blocks(inputs)])
+        hidden = np.vstack([np.empty((0, self.size), dtype=np.float32), *self._blocks(inputs)])
         length = np.linalg.norm(hidden, axis=1, keepdims=True)
-        return np.asarray(hidden / np.where(length > 0, length, 1.0), dtype=np.float64)
+        hidden /= np.where(length > 0, length, 1.0)
+        return hidden
 
     def _blocks(self, inputs: sparse.csr_matrix) -> Iterator[Any]:
         """What the layers so far make of the rows, some at a time, so that few are dense at once."""
         for first in range(0, inputs.shape[0], _BLOCK):
-            hidden = inputs[first : first + _BLOCK]
+            hidden = inputs[first : first + _BLOCK].astype(np.float32)
             for layer in self.layers:
-                hidden = np.tanh(hidden @ layer[:-1].astype(np.float64) + layer[-1])
+                hidden = np.tanh(hidden @ layer[:-1] + layer[-1])
             yield hidden
 
 
@@ -69,6 +77,7 @@ def _products(block: Any) -> FloatArray:
     sums = np.asarray(block.sum(axis=0), dtype=np.float64).reshape(1, -1)
     product = block.T @ block
     product = product.toarray() if sparse.issparse(product) else product
+    product = product.astype(np.float64)
     return np.block([[product, sums.T], [sums, np.full((1, 1), float(block.shape[0]))]])
 
 

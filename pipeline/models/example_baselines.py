@@ -8,6 +8,7 @@ from pipeline.models.baselines import WEIGHT, Settings, combinations
 from pipeline.models.boosting import BoostingEstimator
 from pipeline.models.estimators import ConstantEstimator, Estimator
 from pipeline.models.linear import LinearEstimator
+from pipeline.models.msda import MsdaEstimator
 from pipeline.models.sample import Sample
 from pipeline.views import Views
 
@@ -22,6 +23,7 @@ EXAMPLE_BASELINES: dict[type[cfg.Baseline], tuple[Fit, tuple[str, ...], tuple[st
         ("buckets", "words"),
     ),
     cfg.Boosting: (BoostingEstimator.fit, ("leaves", "smallest_leaf"), ("rounds", "learning_rate")),
+    cfg.Msda: (MsdaEstimator.fit, ("regularization",), ("words", "dim", "layers", "noise", "rounds")),
 }
 
 

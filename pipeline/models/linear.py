@@ -164,7 +164,6 @@ class LinearEstimator(Estimator):
     def fit(cls, sample: Sample, *, buckets: int, words: int, regularization: float) -> Self:
         """Minimise the summed loss (of a number half the squared error) + regularization / 2 * squared length."""
         design = Design.fit(sample, buckets, words)
-        solve = _tags if sample.tagged else _logistic if sample.classes else _ridge
         slope, start = solve(design.read(sample.values), sample, regularization)
         fitted = cls(sample.classes, design, {"slope": slope, "start": start})
         fitted.tagged = sample.tagged
@@ -184,6 +183,12 @@ class LinearEstimator(Estimator):
         """The same predictor."""
         weights = {name: arrays[name] for name in ("slope", "start")}
         return cls(tuple(settings["classes"]), Design.of(settings, arrays), weights)
+
+
+def solve(design: sparse.csr_matrix, sample: Sample, regularization: float) -> tuple[FloatArray, FloatArray]:
+    """The weights of columns [N, F]: (slope [F, K], start [K])."""
+    how = _tags if sample.tagged else _logistic if sample.classes else _ridge
+    return how(design, sample, regularization)
 
 
 def _logistic(design: sparse.csr_matrix, sample: Sample, regularization: float) -> tuple[FloatArray, FloatArray]:

@@ -10,6 +10,7 @@ from pipeline.models.ease import EaseRanker
 from pipeline.models.estimators import ConstantEstimator
 from pipeline.models.factors import BlendRanker, IalsRanker
 from pipeline.models.linear import LinearEstimator
+from pipeline.models.msda import MsdaEstimator
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker
 from pipeline.models.ranker import Saved
 
@@ -41,6 +42,7 @@ RANKERS: dict[str, Callable[[], type[Saved]]] = {
     "constant": lambda: ConstantEstimator,
     "linear": lambda: LinearEstimator,
     "boosting": lambda: BoostingEstimator,
+    "msda": lambda: MsdaEstimator,
 }
 
 

@@ -1,4 +1,4 @@
-"""Labelled rows of several domains as one sample; classes and tags are matched by name, never by place.
+"""Rows of several domains as one sample, with labels and without; classes and tags are matched by name, not by place.
 
 Shapes: N rows, K classes or tags.
 """
@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.models.feature_values import Values
-from pipeline.views import FEATURES, ClassLabel, FloatArray, IntArray, NumberLabel, TagLabel, View, Views
+from pipeline.views import FEATURES, ClassLabel, Features, FloatArray, IntArray, NumberLabel, TagLabel, View, Views
 
 
 def known_classes(views: Iterable[View]) -> tuple[str, ...]:
@@ -65,34 +65,41 @@ def answers(view: View, classes: tuple[str, ...], *, own: bool = True) -> FloatA
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Labelled rows.
+    """Labelled rows, and beside them others of which no label is known.
 
     Args:
         values: What is known of them.
         answers: [N] places among the classes, or numbers; [N, K] of tags, NaN where a row says nothing of one.
         classes: Names of the classes or tags [K]; none where numbers are predicted.
         weights: [N] what each row counts, above zero.
+        others: What is known of rows without a label, and of a target's whose labels are not to be seen.
     """
 
     values: Values
     answers: FloatArray | IntArray
     classes: tuple[str, ...]
     weights: FloatArray
+    others: tuple[Features, ...] = ()
 
     @classmethod
     def of(cls, views: Views, weights: Mapping[str, float], target: str) -> Self:
         """The rows with a label of the domains that have a weight; all but the target are sources.
 
+        A target without a weight lends all its rows without their labels.
+
         Raises:
             DataError: there is none.
         """
         chosen = {name: view.take(view.label.known) for name, view in views.items() if name in weights}
+        blind = {name: view.take(~view.label.known) for name, view in views.items() if name in weights}
+        blind |= {target: views[target]} if target in views and target not in weights else {}
         classes = known_classes(chosen.values())
         return cls(
             Values.under([Values.of(view.fields[FEATURES]) for view in chosen.values()]),
             np.concatenate([answers(view, classes, own=name == target) for name, view in chosen.items()]),
             classes,
             np.concatenate([np.full(len(view), weights[name]) for name, view in chosen.items()]),
+            tuple(view.fields[FEATURES] for view in blind.values() if len(view)),
         )
 
     @property

@@ -53,21 +53,23 @@ def by_loops(values: np.ndarray, outputs: int, noise: float) -> np.ndarray:
 def test_the_closed_form_is_the_mean_over_all_corrupted_copies(reference, outputs):
     values = rows()
     layer = Denoiser.fit(sparse.csr_matrix(values), NOISE, layers=1, dim=outputs).layers[0]
-    np.testing.assert_allclose(layer, reference(values, outputs, NOISE), rtol=2e-5, atol=1e-6)
+    np.testing.assert_allclose(layer, reference(values, outputs, NOISE), rtol=1e-4, atol=1e-5)
 
 
 def test_layers_are_fitted_on_what_the_layers_before_make():
     values = rows()
     first, second = Denoiser.fit(sparse.csr_matrix(values), NOISE, layers=2, dim=3).layers
     hidden = np.tanh(with_one(values) @ first)
-    np.testing.assert_allclose(second, tried_out(hidden, 3, NOISE), rtol=2e-5, atol=1e-6)
+    np.testing.assert_allclose(second, tried_out(hidden, 3, NOISE), rtol=1e-4, atol=1e-5)
 
 
 def test_the_last_layer_is_read_with_rows_of_length_one():
     values = sparse.csr_matrix(rows())
     fitted = Denoiser.fit(values, NOISE, layers=2, dim=3)
     hidden = np.tanh(with_one(np.tanh(with_one(values.toarray()) @ fitted.layers[0])) @ fitted.layers[1])
-    np.testing.assert_allclose(fitted.read(values), hidden / np.linalg.norm(hidden, axis=1, keepdims=True), rtol=1e-6)
+    np.testing.assert_allclose(
+        fitted.read(values), hidden / np.linalg.norm(hidden, axis=1, keepdims=True), rtol=1e-4, atol=1e-6
+    )
     assert fitted.read(values[:0]).shape == (0, 3)
 
 
@@ -77,8 +79,8 @@ def test_blocks_change_nothing_but_rounding(monkeypatch):
     monkeypatch.setattr(denoiser, "_BLOCK", 7)
     parts = Denoiser.fit(values, NOISE, layers=2, dim=3)
     for one, other in zip(whole.layers, parts.layers, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
-    np.testing.assert_allclose(whole.read(values), parts.read(values), rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(whole.read(values), parts.read(values), rtol=1e-3, atol=1e-5)
 
 
 def test_a_word_of_one_domain_is_read_as_the_words_that_go_with_it():
