@@ -1,6 +1,10 @@
 """Two regressions that teach each other: what tells words apart, who is surest, and what the target's labels change."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +14,9 @@ from sklearn.metrics import roc_auc_score
 
 from pipeline import config as cfg
 from pipeline.models.example_baselines import candidates, fit_baseline
+from pipeline.models.load import FILES
 from pipeline.models.msda import surest, telling
+from pipeline.steps.baseline import build
 from pipeline.views import FEATURES, ClassLabel, Features, View
 from tests.examples import view_of
 
@@ -106,3 +112,45 @@ def test_what_tells_classes_apart_is_the_formula(classes):
             elsewhere = (outside[:, word].sum() + 1) / sum(outside[:, other].sum() + 1 for other in range(6))
             found.append(abs(np.log(here / elsewhere)))
         assert telling(words, label, classes)[word] == pytest.approx(max(found))
+
+
+def prepared(folder: Path, changed: Callable[[pd.DataFrame], pd.DataFrame] = lambda rows: rows) -> dict[str, Any]:
+    """Two domains as `prepare` publishes them, the target without a row that may be learnt from."""
+    inputs = {}
+    for seed, (name, view) in enumerate(views().items()):
+        part = np.arange(len(view)) % 3
+        rows = pd.DataFrame({
+            "row_id": [f"{name}{place}" for place in range(len(view))], "component": np.arange(len(view)),
+            "part": part.astype(np.int8), "kept": (part == 2) | (name == "books"),
+            "said": view.fields[FEATURES].table["said"], "liked": view.label.value == 1,
+        })  # fmt: skip
+        (folder / name).mkdir(parents=True)
+        (changed(rows) if seed else rows).to_parquet(folder / name / "rows.parquet")
+        inputs[f"prepare.{name}"] = SimpleNamespace(path=folder / name)
+    pd.DataFrame({"domain": [""], "row": [0], "kind": [""]}).iloc[:0].to_parquet(folder / "marks.parquet")
+    return {**inputs, "marks": SimpleNamespace(path=folder / "marks.parquet")}
+
+
+def test_the_target_s_inputs_are_there_while_the_source_chooses(tmp_path):
+    """And neither its labels nor its test rows: metrics and model hang on the bags of its training rows alone."""
+    task = cfg.BinaryTask(kind="binary", label="liked", features={"said": "bag"})
+    config = cfg.Msda(kind="msda", domains="source", layers=1, rounds=2)
+    settings = cfg.BaselineSettings(
+        sources=("books",), target="phones", target_labels=False, task=task, seed=0, bridges=("features",),
+        baseline=config, oracle=False,
+    )  # fmt: skip
+    test = np.arange(300) % 3 == 2
+    ways = {
+        "as it is": lambda rows: rows,
+        "other labels": lambda rows: rows.assign(liked=~rows["liked"]),
+        "other test": lambda rows: rows.assign(said=rows["said"].mask(test, "good:9")),
+        "other bags": lambda rows: rows.assign(said=rows["said"].where(test, "fast bad")),
+    }
+    told = {}
+    for name, changed in ways.items():
+        (out := tmp_path / name / "out").mkdir(parents=True)
+        facts = build(settings, prepared(tmp_path / name, changed), out, tmp_path)
+        assert facts.valid_domain == "books"
+        told[name] = facts.valid, [(out / one).read_bytes() for one in FILES]
+    assert told["other labels"] == told["other test"] == told["as it is"]
+    assert told["other bags"][0] != told["as it is"][0]
