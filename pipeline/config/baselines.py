@@ -17,6 +17,7 @@ class Baseline(Config):
     reads: ClassVar[frozenset[str]]  # fields that it needs
     predicts: ClassVar[frozenset[str]]  # kinds of label that it can predict
     draws: ClassVar[bool] = False  # whether the seed matters
+    inputs: ClassVar[bool] = False  # whether rows of the target without their labels say something to it
 
     domains: Domains = "target"
     source_weights: SourceWeights = (0.2, 0.5, 1.0)
@@ -158,9 +159,9 @@ class LinearTransfer(ExamplesBaseline):
 
 
 class Boosting(ExamplesBaseline):
-    """Gradient boosting of trees (LightGBM); of texts it knows nothing."""
+    """Gradient boosting of trees (LightGBM); of texts and bags it knows nothing."""
 
-    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"text"}
+    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"text", "bag"}
 
     kind: Literal["boosting"]
     rounds: int = Field(default=100, ge=1, le=10_000)
@@ -172,7 +173,7 @@ class Boosting(ExamplesBaseline):
 class Anomaly(ExamplesBaseline):
     """How unusual a row is beside those of the class that is not looked for, of which alone it learns; not of texts."""
 
-    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"text"}
+    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"text", "bag"}
     predicts: ClassVar[frozenset[str]] = frozenset({"one of two classes"})
 
 
@@ -193,6 +194,25 @@ class AutoEncoder(Anomaly):
     axes: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(default=(1, 2, 4, 8), min_length=1)  # how few
 
 
+class Msda(ExamplesBaseline):
+    """Logistic or ridge regression on words of texts and bags and on what a denoiser says of them, then self-training.
+
+    The denoiser (mSDA; Chen et al., 2012) learns in closed form from the rows of all domains of the lane, without any
+    label, so that words of one domain are read as those that go with them in both.
+    """
+
+    types: ClassVar[frozenset[FeatureType]] = frozenset({"text", "bag"})
+    inputs: ClassVar[bool] = True
+
+    kind: Literal["msda"]
+    words: int = Field(default=5000, ge=16, le=20_000)  # the most frequent, which the denoiser reads
+    dim: int = Field(default=1000, ge=4, le=20_000)  # the most frequent of these, which it makes again
+    layers: int = Field(default=3, ge=1, le=10)
+    noise: float = Field(default=0.5, ge=0, lt=1)  # the probability with which a word is struck out
+    rounds: int = Field(default=4, ge=0, le=100)  # of learning from what was said of rows without a label
+    regularization: Grid = (1.0,)  # times half the squared length of the weights
+
+
 BaselineConfig = Annotated[
     Popularity
     | ItemKnn
@@ -205,6 +225,7 @@ BaselineConfig = Annotated[
     | LinearTransfer
     | Boosting
     | IsolationForest
-    | AutoEncoder,
+    | AutoEncoder
+    | Msda,
     Field(discriminator="kind"),
 ]

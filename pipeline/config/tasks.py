@@ -13,7 +13,7 @@ TAKEN = frozenset({
     "predicted", "request", "probability", "threshold", "unknown", "explanation", *c.UNREADS,
 })  # fmt: skip
 ColumnName = Annotated[str, Field(pattern=r"^[^\W\d]\w{0,59}$")]
-FeatureType = Literal["number", "category", "flag", "time", "text"]
+FeatureType = Literal["number", "category", "flag", "time", "text", "bag"]
 FEATURE_TYPES: frozenset[FeatureType] = frozenset(get_args(FeatureType))
 
 
@@ -170,8 +170,8 @@ class ExamplesTask(TaskConfig):
             )
         if unknown := sorted(set(self.slices) - set(self.features)):
             raise ValueError(f"slices: {', '.join(unknown)} is no feature; there are {', '.join(self.features)}")
-        if texts := sorted(name for name in self.slices if self.features[name] == "text"):
-            raise ValueError(f"slices: {', '.join(texts)} is a text, and hardly two rows have the same; leave it out")
+        if texts := sorted(name for name in self.slices if self.features[name] in ("text", "bag")):
+            raise ValueError(f"slices: {', '.join(texts)} is words, and hardly two rows have the same; leave it out")
         return self
 
 

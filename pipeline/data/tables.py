@@ -14,11 +14,12 @@ import pyarrow as pa
 from pipeline import columns as c
 from pipeline.data.rules import Check, Rule, Severity, Times, finite, ids, in_time, not_negative
 
-Type = Literal["id", "text", "time", "whole number", "number", "measure", "flag"]
+Type = Literal["id", "text", "bag", "time", "whole number", "number", "measure", "flag"]
 
 ARROW_TYPES: dict[Type, pa.DataType] = {
     "id": pa.string(),
     "text": pa.string(),
+    "bag": pa.string(),  # names and how often each is in it: `good:2 bad`
     "time": pa.timestamp("us", tz="UTC"),
     "whole number": pa.int64(),
     "number": pa.float64(),

@@ -28,6 +28,30 @@ def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return values ^ (values >> np.uint64(31))
 
 
+def bag_hashes(bags: pd.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.float64]]:
+    """The names in bags such as `good:2 bad` as hashes; a name alone counts 1, and one of count 0 is not there.
+
+    Args:
+        bags: [N] names with blanks between them, as they were read at the border; a missing one is empty.
+
+    Returns:
+        (hashes [T], the row of each [T], its count [T], above 0).
+    """
+    named = pc.split_pattern_regex(pc.fill_null(pa.array(bags, pa.string(), from_pandas=True), ""), r"\s+")
+    flat, rows = pc.list_flatten(named), pc.list_parent_indices(named)
+    there = pc.not_equal(flat, "")
+    parts = pc.extract_regex(flat.filter(there), r"^(?P<name>.*?)(?::(?P<count>[^:]*))?$")
+    codes, vocabulary = pd.factorize(parts.field("name").to_pandas())
+    count = pc.struct_field(parts, "count")
+    counts = pc.if_else(pc.equal(count, ""), "1", count).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    counted = counts > 0
+    return (
+        stable_hash(vocabulary)[codes[counted]],
+        rows.filter(there).to_numpy()[counted].astype(np.int64),
+        counts[counted],
+    )
+
+
 def item_tokens(items: pd.DataFrame, buckets: int) -> pd.Series:
     """The buckets of the lower-cased words of title and category, in their order; no words give an empty list.
 
@@ -50,7 +74,7 @@ def item_tokens(items: pd.DataFrame, buckets: int) -> pd.Series:
     return pd.Series(lists.to_pandas().to_numpy(dtype=object), index=items.index, dtype=object)
 
 
-def text_hashes(texts: pd.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def text_hashes(texts: pd.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.float64]]:
     """The words of texts, in any case and width, and every two that follow each other, as hashes.
 
     In scripts that put no blanks between words each letter stands for a word.
@@ -59,13 +83,14 @@ def text_hashes(texts: pd.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]
         texts: [N] texts; a missing one has no words.
 
     Returns:
-        (hashes [T], the row of each [T]); words first, then pairs.
+        (hashes [T], the row of each [T], its count [T], which is 1); words first, then pairs.
     """
     codes, vocabulary, rows = _words(_folded(texts))
     words = stable_hash(vocabulary)[codes]
     together = rows[1:] == rows[:-1]
     pairs = mixed(mixed(words[:-1]) + words[1:])[together]
-    return np.concatenate([words, pairs]), np.concatenate([rows, rows[1:][together]])
+    hashes = np.concatenate([words, pairs])
+    return hashes, np.concatenate([rows, rows[1:][together]]), np.ones(len(hashes))
 
 
 def plain_texts(texts: pd.Series) -> pd.Series:
@@ -75,6 +100,15 @@ def plain_texts(texts: pd.Series) -> pd.Series:
     """
     plain = pc.utf8_trim_whitespace(pc.replace_substring_regex(_folded(texts), _NOT_A_WORD, " "))
     return pd.Series(plain.to_pandas().to_numpy(dtype=object), index=texts.index).where(texts.notna(), None)
+
+
+def plain_bags(bags: pd.Series) -> pd.Series:
+    """[N] the names of each bag with their counts in one order: equal where bags differ by blanks and order alone.
+
+    A missing bag stays missing.
+    """
+    named = bags.map(lambda bag: " ".join(sorted(bag.split())), na_action="ignore")
+    return named.astype(object).where(bags.notna(), None)
 
 
 def _folded(texts: pd.Series) -> pa.Array:

@@ -10,6 +10,7 @@ from pipeline.models.boosting import BoostingEstimator
 from pipeline.models.estimators import ConstantEstimator, Estimator
 from pipeline.models.linear import LinearEstimator
 from pipeline.models.linear_transfer import fit_transfer
+from pipeline.models.msda import MsdaEstimator
 from pipeline.models.sample import Sample
 from pipeline.views import Views
 
@@ -31,6 +32,7 @@ EXAMPLE_BASELINES: dict[type[cfg.Baseline], tuple[Fit, tuple[str, ...], tuple[st
     cfg.Boosting: (BoostingEstimator.fit, ("leaves", "smallest_leaf"), ("rounds", "learning_rate")),
     cfg.IsolationForest: (IsolationEstimator.fit, ("rows",), ("trees",)),
     cfg.AutoEncoder: (AutoEncoderEstimator.fit, ("axes",), ()),
+    cfg.Msda: (MsdaEstimator.fit, ("regularization",), ("words", "dim", "layers", "noise", "rounds")),
 }
 
 

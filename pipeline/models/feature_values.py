@@ -3,7 +3,7 @@
 Shapes: N rows, M numeric columns, C categories.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline.config import FeatureType
-from pipeline.data.tokens import mixed, stable_hash, text_hashes
+from pipeline.data.tokens import bag_hashes, mixed, stable_hash, text_hashes
 from pipeline.views import Features, FloatArray, IntArray, Mask
 
 Hashes = NDArray[np.uint64]
 
-COLUMNS: dict[FeatureType, int] = {"number": 1, "flag": 1, "time": 5, "category": 0, "text": 0}  # numeric ones
+COLUMNS: dict[FeatureType, int] = {"number": 1, "flag": 1, "time": 5, "category": 0, "text": 0, "bag": 0}  # numeric
 WORDS = 1 << 30  # columns that words are hashed to; a model takes the rest of a division by fewer
 _DAY = 86_400.0  # seconds
 _WEEK = 7.0  # days
@@ -31,8 +31,8 @@ class Values:
     Args:
         numbers: [N, M] numbers and flags as they are; a time as days, and hour and weekday on circles; NaN is missing.
         hashes: [N, C] of feature and value together, so that an unknown value is one like others; missing is a value.
-        words: Of each text [N, WORDS] how often its rows have a word, or two of them in a row, by the hash of these and
-            of the feature.
+        words: Of each text or bag [N, WORDS] how often its rows have a word, or two of them in a row, by the hash of
+            these and of the feature.
     """
 
     numbers: FloatArray
@@ -53,7 +53,11 @@ class Values:
         return cls(
             np.stack(numbers, axis=1) if numbers else np.zeros((rows, 0)),
             np.stack(hashes, axis=1) if hashes else np.zeros((rows, 0), dtype=np.uint64),
-            tuple(_counted(name, table[name]) for name in features.of("text")),
+            tuple(
+                _counted(name, *_WORDS_OF[kind](table[name]), rows)
+                for name, kind in features.types.items()
+                if kind in _WORDS_OF
+            ),
         )
 
     @classmethod
@@ -85,8 +89,8 @@ def owners(types: Mapping[str, FeatureType]) -> tuple[IntArray, IntArray]:
 
 
 def text_owners(types: Mapping[str, FeatureType]) -> IntArray:
-    """Whose the texts are, as places among the features."""
-    return np.array([place for place, kind in enumerate(types.values()) if kind == "text"], dtype=np.int64)
+    """Whose the texts and bags are, as places among the features."""
+    return np.array([place for place, kind in enumerate(types.values()) if kind in _WORDS_OF], dtype=np.int64)
 
 
 def by_feature(columns_NX: FloatArray, owner_X: IntArray, count: int) -> FloatArray:
@@ -100,11 +104,16 @@ def _hashed(name: str, column: pd.Series) -> Hashes:
     return stable_hash(spelt)[codes]
 
 
-def _counted(name: str, column: pd.Series) -> sparse.csr_matrix:
-    hashes, rows = text_hashes(column)
+_WORDS_OF: dict[FeatureType, Callable[[pd.Series], tuple[Hashes, IntArray, FloatArray]]] = {
+    "text": text_hashes,
+    "bag": bag_hashes,
+}
+
+
+def _counted(name: str, hashes: Hashes, owner: IntArray, counts: FloatArray, rows: int) -> sparse.csr_matrix:
     own = mixed(hashes ^ stable_hash(pd.Index([name]))[0]) % np.uint64(WORDS)
     return sparse.csr_matrix(  # adds up what stands more than once
-        (np.ones(len(own), dtype=np.float32), (rows, own.astype(np.int64))), shape=(len(column), WORDS)
+        (counts.astype(np.float32), (owner, own.astype(np.int64))), shape=(rows, WORDS)
     )
 
 

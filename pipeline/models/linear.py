@@ -137,6 +137,19 @@ class Design:
         parts = [sparse.csr_matrix(self.scaling.read(values.numbers)), hashed, *texts]
         return sparse.csr_matrix(sparse.hstack(parts, format="csr"))
 
+    def parts(self, features: Features, slope: FloatArray, told_NK: FloatArray) -> FloatArray:
+        """What each feature adds by the weights of its columns, a number beside its mean, all else beside none: [N, F]."""
+        values, types = Values.of(features), features.types
+        scaled_NX, buckets_NC = self.scaling.read(values.numbers), values.buckets(self.buckets)
+        numeric, categories = owners(types)
+        columns, words = scaled_NX.shape[1], scaled_NX.shape[1] + self.buckets
+        numbers = scaled_NX * (told_NK @ slope[:columns].T)
+        chosen = np.einsum("nck,nk->nc", slope[columns + buckets_NC], told_NK)
+        said = [((self.vocabulary.read((one,)) @ slope[words:]) * told_NK).sum(axis=1) for one in values.words]
+        texts = np.stack(said, axis=1) if said else np.zeros((len(values), 0))
+        whose = np.concatenate([numeric, numeric[self.scaling.gaps], categories, text_owners(types)])
+        return by_feature(np.hstack([numbers, chosen, texts]), whose, len(types))
+
     def arrays(self) -> Arrays:
         """All that it is but how many buckets there are; of words nothing where there are no texts."""
         vocabulary = {"met": self.vocabulary.met, "idf": self.vocabulary.idf} if len(self.vocabulary.met) else {}
@@ -164,7 +177,6 @@ class LinearEstimator(Estimator):
     def fit(cls, sample: Sample, *, buckets: int, words: int, regularization: float) -> Self:
         """Minimise the summed loss (of a number half the squared error) + regularization / 2 * squared length."""
         design = Design.fit(sample, buckets, words)
-        solve = _tags if sample.tagged else _logistic if sample.classes else _ridge
         slope, start = solve(design.read(sample.values), sample, regularization)
         fitted = cls(sample.classes, design, {"slope": slope, "start": start})
         fitted.tagged = sample.tagged
@@ -175,17 +187,8 @@ class LinearEstimator(Estimator):
         return np.asarray(self.design.read(Values.of(features)) @ self.slope + self.start, dtype=np.float64)
 
     def parts(self, features: Features, told_NK: FloatArray) -> FloatArray:
-        """Each column times its weight, exactly; a number counts from its mean, all else from none: [N, F]."""
-        values, types, design = Values.of(features), features.types, self.design
-        scaled_NX, buckets_NC = design.scaling.read(values.numbers), values.buckets(design.buckets)
-        numeric, categories = owners(types)
-        columns, words = scaled_NX.shape[1], scaled_NX.shape[1] + design.buckets
-        numbers = scaled_NX * (told_NK @ self.slope[:columns].T)
-        chosen = np.einsum("nck,nk->nc", self.slope[columns + buckets_NC], told_NK)
-        said = [((design.vocabulary.read((one,)) @ self.slope[words:]) * told_NK).sum(axis=1) for one in values.words]
-        texts = np.stack(said, axis=1) if said else np.zeros((len(values), 0))
-        whose = np.concatenate([numeric, numeric[design.scaling.gaps], categories, text_owners(types)])
-        return by_feature(np.hstack([numbers, chosen, texts]), whose, len(types))
+        """Each column times its weight, exactly: [N, F]."""
+        return self.design.parts(features, self.slope, told_NK)
 
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
         """Weights and scaling."""
@@ -197,6 +200,12 @@ class LinearEstimator(Estimator):
         """The same predictor."""
         weights = {name: arrays[name] for name in ("slope", "start")}
         return cls(tuple(settings["classes"]), Design.of(settings, arrays), weights)
+
+
+def solve(design: sparse.csr_matrix, sample: Sample, regularization: float) -> tuple[FloatArray, FloatArray]:
+    """The weights of columns [N, F]: (slope [F, K], start [K])."""
+    how = _tags if sample.tagged else _logistic if sample.classes else _ridge
+    return how(design, sample, regularization)
 
 
 def _logistic(design: sparse.csr_matrix, sample: Sample, regularization: float) -> tuple[FloatArray, FloatArray]:

@@ -11,6 +11,7 @@ from pipeline.models.ease import EaseRanker
 from pipeline.models.estimators import ConstantEstimator
 from pipeline.models.factors import BlendRanker, IalsRanker
 from pipeline.models.linear import LinearEstimator
+from pipeline.models.msda import MsdaEstimator
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker
 from pipeline.models.ranker import Saved
 
@@ -44,6 +45,7 @@ RANKERS: dict[str, Callable[[], type[Saved]]] = {
     "boosting": lambda: BoostingEstimator,
     "isolation_forest": lambda: IsolationEstimator,
     "auto_encoder": lambda: AutoEncoderEstimator,
+    "msda": lambda: MsdaEstimator,
 }
 
 

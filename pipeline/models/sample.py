@@ -1,17 +1,28 @@
-"""Labelled rows of several domains as one sample; classes and tags are matched by name, never by place.
+"""Rows of several domains as one sample, with labels and without; classes and tags are matched by name, not by place.
 
 Shapes: N rows, K classes or tags.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.models.feature_values import Values
-from pipeline.views import FEATURES, ClassLabel, FloatArray, IntArray, Mask, NumberLabel, TagLabel, View, Views
+from pipeline.views import (
+    FEATURES,
+    ClassLabel,
+    Features,
+    FloatArray,
+    IntArray,
+    Mask,
+    NumberLabel,
+    TagLabel,
+    View,
+    Views,
+)
 
 
 def known_classes(views: Iterable[View]) -> tuple[str, ...]:
@@ -65,7 +76,7 @@ def answers(view: View, classes: tuple[str, ...], *, own: bool = True) -> FloatA
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Labelled rows.
+    """Labelled rows, and beside them others of which no label is known.
 
     Args:
         values: What is known of them.
@@ -73,6 +84,7 @@ class Sample:
         classes: Names of the classes or tags [K]; none where numbers are predicted.
         weights: [N] what each row counts, above zero.
         own: [N] whether a row is the target's.
+        others: What is known of rows without a label, and of a target's whose labels are not to be seen.
     """
 
     values: Values
@@ -80,15 +92,20 @@ class Sample:
     classes: tuple[str, ...]
     weights: FloatArray
     own: Mask
+    others: tuple[Features, ...] = ()
 
     @classmethod
     def of(cls, views: Views, weights: Mapping[str, float], target: str) -> Self:
         """The rows with a label of the domains that have a weight; all but the target are sources.
 
+        A target without a weight lends all its rows without their labels.
+
         Raises:
             DataError: there is none.
         """
         chosen = {name: view.take(view.label.known) for name, view in views.items() if name in weights}
+        blind = {name: view.take(~view.label.known) for name, view in views.items() if name in weights}
+        blind |= {target: views[target]} if target in views and target not in weights else {}
         classes = known_classes(chosen.values())
         return cls(
             Values.under([Values.of(view.fields[FEATURES]) for view in chosen.values()]),
@@ -96,11 +113,15 @@ class Sample:
             classes,
             np.concatenate([np.full(len(view), weights[name]) for name, view in chosen.items()]),
             np.concatenate([np.full(len(view), name == target) for name, view in chosen.items()]),
+            tuple(view.fields[FEATURES] for view in blind.values() if len(view)),
         )
 
     def take(self, rows: Mask) -> "Sample":
         """Some of the rows, with the same classes."""
-        return Sample(self.values.take(rows), self.answers[rows], self.classes, self.weights[rows], self.own[rows])
+        return replace(
+            self, values=self.values.take(rows), answers=self.answers[rows], weights=self.weights[rows],
+            own=self.own[rows],
+        )  # fmt: skip
 
     @property
     def says_nothing(self) -> bool:

@@ -1,6 +1,6 @@
 """How much the words of texts weigh: TF-IDF (Salton and Buckley, 1988), as scikit-learn has it.
 
-    w = (1 + ln count) * idf,  idf = ln((1 + N) / (1 + rows with the word)) + 1
+    w = (1 + ln count) * idf, of a count below 1 count * idf,  idf = ln((1 + N) / (1 + rows with the word)) + 1
 
 and the weights of each text of a row have length one.
 
@@ -37,7 +37,7 @@ def weighted(words: Words, idf_B: FloatArray) -> sparse.csr_matrix:
     total = sparse.csr_matrix((words[0].shape[0] if words else 0, buckets))
     for one in words:
         counts = _counts(one, buckets)
-        counts.data = (1 + np.log(counts.data)) * idf_B[counts.indices]
+        counts.data = np.where(counts.data < 1, counts.data, 1 + np.log(counts.data)) * idf_B[counts.indices]
         owner = np.repeat(np.arange(len(counts.indptr) - 1), np.diff(counts.indptr))
         length = np.sqrt(np.bincount(owner, counts.data**2, minlength=len(counts.indptr) - 1))
         counts.data /= np.where(length > 0, length, 1.0)[owner]

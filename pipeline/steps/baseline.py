@@ -43,7 +43,8 @@ def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path
     chooser = Chooser.of(settings, prepared, inputs["marks"].path)
     on_source = chooser.domain != settings.target  # then all that chooses is a source's
     tried_config = config.model_copy(update={"domains": "all"}) if on_source else config
-    views, shared = chooser.training, "items" in settings.bridges
+    views = prepared.training({chooser.domain}) if config.inputs else chooser.training
+    shared = "items" in settings.bridges
 
     def tried(one: dict[str, Any]) -> "tuple[dict[str, float], Chosen]":
         predictor = fit(tried_config, views, chooser.domain, one, settings.seed, shared=shared)

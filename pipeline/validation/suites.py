@@ -19,6 +19,7 @@ VOLUME_RANGE = (0.5, 2.0)  # of the reference snapshot's rows: below is critical
 _PANDAS_TYPES: dict[Type, str] = {
     "id": "str",
     "text": "str",
+    "bag": "str",
     "time": "Timestamp",
     "whole number": "int64",
     "number": "float64",

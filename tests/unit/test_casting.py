@@ -155,3 +155,16 @@ def test_a_number_that_is_none_is_refused(name, values, row, shown):
         DataError, match=rf"^a\.parquet: column '{name}', row {row}: expected a .*number.*, got {shown}\.$"
     ):
         one(pa.array(values), name)
+
+
+def test_bags_are_names_with_counts():
+    """What stands behind the last colon is a count; a bag of which that is not so costs its row."""
+    values = pa.array(["good:2 bad", " 0:1.5\t7:.5e1 ", "10:30:2 é:0", "good:two", "a:2b", ":3", "a: 3", "a:-1",
+                       "a:nan", "", "  ", None])  # fmt: skip
+    found = read(pa.chunked_array([values]), "bag", Place("a.parquet", "words"))
+    [(bad, told)] = found.faults
+    assert bad.to_pylist() == [False] * 3 + [True] * 6 + [False] * 3
+    assert found.values.to_pylist() == [*values.to_pylist()[:3], *[None] * 7, "  ", None]
+    assert "such as 'good:2 bad'" in told
+    with pytest.raises(DataError, match=r"column 'words', row 2: expected names with counts.*, got 'a:b'"):
+        cast(pa.chunked_array([pa.array(["a:1", "a:b"])]), "bag", Place("a.parquet", "words"))

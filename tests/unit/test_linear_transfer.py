@@ -22,7 +22,7 @@ def sample_of(given: Views) -> Sample:
 
 
 def fitted(sample: Sample, held: float = HELD) -> LinearEstimator:
-    return fit_transfer(sample, regularization=held, source_regularization=LENGTH, buckets=BUCKETS)
+    return fit_transfer(sample, regularization=held, source_regularization=LENGTH, buckets=BUCKETS, words=16)
 
 
 def test_of_a_number_it_is_the_closed_form():

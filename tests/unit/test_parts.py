@@ -34,7 +34,7 @@ def sample_of(view: View) -> Sample:
 def test_a_number_adds_its_weight_times_its_distance_from_the_mean() -> None:
     """In standard deviations; a missing one what is said of a gap; a category its own weight."""
     sample, fresh = sample_of(some()), some(50, 5).fields[FEATURES]
-    fitted = LinearEstimator.fit(sample, buckets=512, regularization=1.0)
+    fitted = LinearEstimator.fit(sample, buckets=512, words=64, regularization=1.0)
     size = sample.values.numbers[:, 0]
     filled = np.where(np.isnan(size), np.nanmedian(size), size)
     asked = fresh.table["size"].to_numpy()
@@ -46,6 +46,19 @@ def test_a_number_adds_its_weight_times_its_distance_from_the_mean() -> None:
     for colour in ("red", "blue"):
         of = fresh.table["colour"] == colour
         assert len(np.unique(found[of, 3])) == 1
+
+
+def test_a_text_adds_what_is_lost_without_it() -> None:
+    """Of the regression exactly: the same row is asked with the text and with an empty one."""
+    view, fresh = class_view("near", 300), class_view("near", 50, 5).fields[FEATURES]
+    fitted = LinearEstimator.fit(sample_of(view), buckets=512, words=64, regularization=1.0)
+    silent = Features(fresh.table.assign(said=""), fresh.types)
+    odds, without = (np.diff(fitted.raw(one), axis=1)[:, 0] for one in (fresh, silent))
+    place = list(fresh.types).index("said")
+    found = fitted.explained(fresh)[:, place]
+    np.testing.assert_allclose(found, odds - without, rtol=1e-9, atol=1e-12)
+    assert np.ptp(found) > 0.1
+    assert (fitted.explained(silent)[:, place] == 0).all()
 
 
 def test_a_network_is_explained_from_its_medians() -> None:

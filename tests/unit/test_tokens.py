@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.data.tokens import item_tokens, stable_hash
+from pipeline.data.tokens import bag_hashes, item_tokens, stable_hash
 
 HASHES = [1_760_245_841_805_064_774, 2_984_610_181_246_591_869, 4_423_683_340_902_613_324]
 
@@ -37,3 +37,13 @@ def test_tables_without_any_word_or_row_work():
     """No word at all, and no item at all, give empty results."""
     assert [len(line) for line in item_tokens(pd.DataFrame({"title": ["!", "?"]}), 16)] == [0, 0]
     assert len(item_tokens(pd.DataFrame({"title": pd.Series([], dtype=str)}), 16)) == 0
+
+
+def test_bags_are_read_as_names_and_counts():
+    """The last colon divides; a name alone counts once, and one that counts nothing is not there."""
+    bags = pd.Series(["good:2 bad", None, " 10:30:1.5\tgood:.5e1 x:0 ", "", "bad"], dtype=object)
+    hashes, rows, counts = bag_hashes(bags)
+    told = [*zip(rows.tolist(), hashes.tolist(), counts.tolist(), strict=True)]
+    good, bad, time = stable_hash(pd.Index(["good", "bad", "10:30"])).tolist()
+    assert told == [(0, good, 2.0), (0, bad, 1.0), (2, time, 1.5), (2, good, 5.0), (4, bad, 1.0)]
+    assert [len(part) for part in bag_hashes(pd.Series([None, ""], dtype=object))] == [0, 0, 0]

@@ -7,13 +7,16 @@ import pyarrow.compute as pc
 
 from pipeline.data.tables import ARROW_TYPES, Type
 from pipeline.data.values.ids import as_id
-from pipeline.data.values.place import Fault, Place, Read, converted, is_text, no_blanks, utf8
+from pipeline.data.values.place import Fault, Place, Read, converted, faults_of, is_text, no_blanks, utf8
 from pipeline.data.values.times import as_time
 
 __all__ = ["Place", "Read", "cast", "read"]
 
 _NUMBER = r"^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN])$"
 _WHOLE = r"^-?\d{1,19}$"
+_COUNT = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?"
+_NAMED = rf"(?:[^\s:]+|\S+:{_COUNT})"  # a name alone, or with its count
+_BAG = rf"^\s*(?:{_NAMED}(?:\s+{_NAMED})*)?\s*$"
 _EXACT_FLOATS = 2**53  # beyond it a floating-point number does not hold each whole number
 
 
@@ -60,6 +63,14 @@ def _as_text(values: pa.Array, place: Place) -> Read:
         values = _whole_numbers(values)
     read = converted(values, utf8, pa.string(), place, "a whole number or a text in UTF-8")
     return Read(place.without_null(pc.if_else(pc.equal(read.values, ""), None, read.values)), read.faults)
+
+
+def _as_bag(values: pa.Array, place: Place) -> Read:
+    """Names with blanks between them, each with its count behind the last colon, or alone for one."""
+    text = _as_text(values, place)
+    bad = pc.fill_null(pc.invert(pc.match_substring_regex(text.values, _BAG)), False)
+    told = "names with counts of zero or more, such as 'good:2 bad', where a name alone counts 1"
+    return Read(pc.if_else(bad, None, text.values), (*text.faults, *faults_of((bad, told))))
 
 
 def _whole_numbers(values: pa.Array) -> pa.Array:
@@ -130,6 +141,7 @@ def _as_flag(values: pa.Array, place: Place) -> Read:
 _CASTS: dict[Type, Callable[[pa.Array, Place], Read]] = {
     "id": as_id,
     "text": _as_text,
+    "bag": _as_bag,
     "time": as_time,
     "whole number": _as_whole,
     "number": _as_number,

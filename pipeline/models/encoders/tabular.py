@@ -58,7 +58,7 @@ class TabularEncoder(Encoder):
         nn.init.normal_(self.table.weight, std=0.1)
         self.blocks = nn.ModuleList(_Block(model.dim, model.dropout) for _ in range(model.blocks))
         self.words: nn.Embedding | None = None
-        if "text" in self.types.values():
+        if {"text", "bag"} & {*self.types.values()}:
             self.register_buffer(
                 "idf", torch.tensor(np.zeros(model.words) if rare is None else rare, dtype=torch.float64)
             )

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.config import FeatureType
-from pipeline.data.tokens import plain_texts
+from pipeline.data.tokens import plain_bags, plain_texts
 from pipeline.views import Features
 
 IntArray = NDArray[np.int64]
@@ -62,7 +62,7 @@ class Contents:
         told_apart = np.zeros(len(bare), dtype=np.bool_)
         for name in codes if len(codes) > 1 else ():  # one feature is equal by chance, however fine it is
             told_apart |= _only_here(codes[name], bare)
-        for name in features.of("text"):  # but for a long text, also where there is nothing else
+        for name in features.of("text", "bag"):  # but for a long text, also where there is nothing else
             long = (features.table[name].str.len() >= LONG).to_numpy(dtype=np.bool_, na_value=False)
             told_apart |= long & _only_here(codes[name], bare)
         return cls(_numbered([bare, pd.factorize(label)[0]]), bare, told_apart)
@@ -95,4 +95,5 @@ _COARSER: dict[FeatureType, Callable[["pd.Series[Any]"], "pd.Series[Any]"]] = {
     "category": lambda values: values.astype("str").str.strip().str.lower().where(values.notna(), None),
     "time": lambda values: pd.to_datetime(values, utc=True).dt.floor("D"),
     "text": plain_texts,
+    "bag": plain_bags,
 }
