@@ -1,5 +1,12 @@
 """A scenario as frozen values: what a YAML file may say, and nothing else."""
 
+from pipeline.config.alignments import (
+    AlignConfig,
+    CdanTerm,
+    CoralTerm,
+    DannTerm,
+    MmdTerm,
+)
 from pipeline.config.base import (
     Bridge,
     Config,
@@ -56,13 +63,9 @@ from pipeline.config.methods import (
     Adaptation,
     AdaptConfig,
     Adapter,
-    AlignConfig,
     Cdan,
-    CdanTerm,
     Coral,
-    CoralTerm,
     Dann,
-    DannTerm,
     Direct,
     FineTune,
     Frozen,
@@ -71,7 +74,6 @@ from pipeline.config.methods import (
     L2Sp,
     Lora,
     Mmd,
-    MmdTerm,
     NoAdapt,
     Reweight,
     Scratch,

@@ -4,6 +4,16 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
+from pipeline.config.alignments import (
+    CLASSES,
+    LABELS,
+    OF_ROWS,
+    AlignConfig,
+    CdanTerm,
+    CoralTerm,
+    DannTerm,
+    MmdTerm,
+)
 from pipeline.config.base import Bridge, Config, LearningRate, Role, Share, Weight
 from pipeline.config.baselines import Domains
 
@@ -18,10 +28,6 @@ class Training(Config):
     learning_rate: LearningRate | None = None  # None: as the model has it
     valid_users: int = Field(default=4000, ge=1)  # at most so many validation rows are ranked after each epoch
 
-
-LABELS = frozenset({"items", "classes", "tags", "numbers"})  # kinds of label
-CLASSES = frozenset({"classes"})
-OF_ROWS = LABELS - {"items"}  # of rows that stand for themselves
 
 Start = Literal["random", "source", "adapted"]  # weights: drawn, those of the source model, those of an adapted one
 
@@ -73,51 +79,6 @@ class Adaptation(Choice):
     def inputs(self) -> bool:
         """Always."""
         return True
-
-
-class Term(Config):
-    """What is added to the labelled loss, from the features of source rows and of the target's inputs."""
-
-    @property
-    def predicts(self) -> frozenset[str]:
-        """Kinds of label that it can stand beside."""
-        return LABELS
-
-
-class CoralTerm(Term):
-    """Correlation alignment: equal covariances of the features (Sun and Saenko, 2016)."""
-
-    kind: Literal["coral"]
-    weight: Weight = 30.0
-
-
-class MmdTerm(Term):
-    """Maximum mean discrepancy of the features under a mean of Gaussian kernels (Gretton et al., 2012)."""
-
-    kind: Literal["mmd"]
-    weight: Weight = 1.0
-
-
-class DannTerm(Term):
-    """Domain-adversarial features (Ganin et al., 2016)."""
-
-    kind: Literal["dann"]
-    weight: Weight = 0.1
-
-
-class CdanTerm(Term):
-    """Features that are domain-adversarial together with the classes told, sure rows first (Long et al., 2018)."""
-
-    kind: Literal["cdan"]
-    weight: Weight = 0.1
-
-    @property
-    def predicts(self) -> frozenset[str]:
-        """Classes: one of them a row."""
-        return CLASSES
-
-
-AlignConfig = Annotated[CoralTerm | MmdTerm | DannTerm | CdanTerm, Field(discriminator="kind")]
 
 
 class Coral(CoralTerm, Adaptation):
