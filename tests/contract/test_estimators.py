@@ -24,6 +24,7 @@ from tests.examples import class_view, make_features, number_view, tag_view
 KINDS = sorted(name for name, load in RANKERS.items() if issubclass(load(), Estimator))
 LABELS = ("two classes", "three classes", "tags", "numbers")
 FILES = {"ranker.json", "weights.safetensors"}
+SMALL: dict[str, Any] = {"msda": {"dim": 32, "layers": 2, "rounds": 1}}  # where the defaults take long
 MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4, words=64)
 
 
@@ -52,7 +53,8 @@ def make(kind: str, given: dict[str, View], work: Path, domains: str = "all") ->
     """A fitted one of the kind."""
     if kind == "tabular":
         return train(given, work / "fit", "joint" if domains == "all" else "scratch")
-    config = next(one for one in EXAMPLE_BASELINES if one.__name__.lower() == kind)(kind=kind, domains=domains)
+    made = next(one for one in EXAMPLE_BASELINES if one.__name__.lower() == kind)
+    config = made(kind=kind, domains=domains, **SMALL.get(kind, {}))
     return fit_baseline(config, given, "near", next(candidates(config)), 0)
 
 

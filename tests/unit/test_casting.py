@@ -159,8 +159,8 @@ def test_a_number_that_is_none_is_refused(name, values, row, shown):
 
 def test_bags_are_names_with_counts():
     """What stands behind the last colon is a count; a bag of which that is not so costs its row."""
-    values = pa.array(["good:2 bad", " 0:1.5\t7:.5e1 ", "10:30:2 é:0", "good:two", "a:2b", ":3", "a: 3", "a:-1", "a:nan",
-                       "", "  ", None])  # fmt: skip
+    values = pa.array(["good:2 bad", " 0:1.5\t7:.5e1 ", "10:30:2 é:0", "good:two", "a:2b", ":3", "a: 3", "a:-1",
+                       "a:nan", "", "  ", None])  # fmt: skip
     found = read(pa.chunked_array([values]), "bag", Place("a.parquet", "words"))
     [(bad, told)] = found.faults
     assert bad.to_pylist() == [False] * 3 + [True] * 6 + [False] * 3
