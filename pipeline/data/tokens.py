@@ -1,5 +1,7 @@
 """Words of items and of texts as hashes, so that a word means the same in every domain without a common vocabulary."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -7,6 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline import columns as c
+from pipeline.config import FeatureType
 
 _NOT_A_WORD = r"[^\p{L}\p{M}\p{N}_]+"  # RE2's \w knows ASCII only
 _UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"  # no blanks between words
@@ -91,6 +94,15 @@ def text_hashes(texts: pd.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]
     pairs = mixed(mixed(words[:-1]) + words[1:])[together]
     hashes = np.concatenate([words, pairs])
     return hashes, np.concatenate([rows, rows[1:][together]]), np.ones(len(hashes))
+
+
+# type of a feature -> the words in its values: hash, row and count of each
+WORDS_OF: dict[
+    FeatureType, Callable[[pd.Series], tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.float64]]]
+] = {
+    "text": text_hashes,
+    "bag": bag_hashes,
+}
 
 
 def plain_texts(texts: pd.Series) -> pd.Series:

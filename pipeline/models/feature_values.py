@@ -3,7 +3,7 @@
 Shapes: N rows, M numeric columns, C categories.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline.config import FeatureType
-from pipeline.data.tokens import bag_hashes, mixed, stable_hash, text_hashes
+from pipeline.data.tokens import WORDS_OF, mixed, stable_hash
 from pipeline.views import Features, FloatArray, IntArray, Mask
 
 Hashes = NDArray[np.uint64]
@@ -54,9 +54,9 @@ class Values:
             np.stack(numbers, axis=1) if numbers else np.zeros((rows, 0)),
             np.stack(hashes, axis=1) if hashes else np.zeros((rows, 0), dtype=np.uint64),
             tuple(
-                _counted(name, *_WORDS_OF[kind](table[name]), rows)
+                _counted(name, *WORDS_OF[kind](table[name]), rows)
                 for name, kind in features.types.items()
-                if kind in _WORDS_OF
+                if kind in WORDS_OF
             ),
         )
 
@@ -90,7 +90,7 @@ def owners(types: Mapping[str, FeatureType]) -> tuple[IntArray, IntArray]:
 
 def text_owners(types: Mapping[str, FeatureType]) -> IntArray:
     """Whose the texts and bags are, as places among the features."""
-    return np.array([place for place, kind in enumerate(types.values()) if kind in _WORDS_OF], dtype=np.int64)
+    return np.array([place for place, kind in enumerate(types.values()) if kind in WORDS_OF], dtype=np.int64)
 
 
 def by_feature(columns_NX: FloatArray, owner_X: IntArray, count: int) -> FloatArray:
@@ -102,12 +102,6 @@ def _hashed(name: str, column: pd.Series) -> Hashes:
     codes, found = pd.factorize(column)
     spelt = pd.Index([f"{name}={value}" for value in found] + [name], dtype=object)  # the last is for what is missing
     return stable_hash(spelt)[codes]
-
-
-_WORDS_OF: dict[FeatureType, Callable[[pd.Series], tuple[Hashes, IntArray, FloatArray]]] = {
-    "text": text_hashes,
-    "bag": bag_hashes,
-}
 
 
 def _counted(name: str, hashes: Hashes, owner: IntArray, counts: FloatArray, rows: int) -> sparse.csr_matrix:

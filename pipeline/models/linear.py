@@ -138,7 +138,7 @@ class Design:
         return sparse.csr_matrix(sparse.hstack(parts, format="csr"))
 
     def parts(self, features: Features, slope: FloatArray, told_NK: FloatArray) -> FloatArray:
-        """What each feature adds by the weights of its columns, a number beside its mean, all else beside none: [N, F]."""
+        """What each feature adds by the weights of its columns, a number beside its mean, all else from 0: [N, F]."""
         values, types = Values.of(features), features.types
         scaled_NX, buckets_NC = self.scaling.read(values.numbers), values.buckets(self.buckets)
         numeric, categories = owners(types)

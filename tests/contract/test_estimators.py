@@ -30,6 +30,7 @@ BOTH = [(kind, label) for kind in KINDS for label in LABELS if kind in SEVERAL o
 every = pytest.mark.parametrize(("kind", "label"), BOTH)
 several = pytest.mark.parametrize("kind", SEVERAL)
 FILES = {"ranker.json", "weights.safetensors"}
+SMALL: dict[str, Any] = {"msda": {"dim": 32, "layers": 2, "rounds": 1}}  # where the defaults take long
 MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4, words=64)
 
 
@@ -58,7 +59,7 @@ def make(kind: str, given: dict[str, View], work: Path, domains: str = "all") ->
     """A fitted one of the kind."""
     if kind == "tabular":
         return train(given, work / "fit", "joint" if domains == "all" else "scratch")
-    config = BASELINES[kind](kind=kind, domains=domains)
+    config = BASELINES[kind](kind=kind, domains=domains, **SMALL.get(kind, {}))
     return fit_baseline(config, given, "near", next(candidates(config)), 0)
 
 

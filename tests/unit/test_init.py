@@ -125,16 +125,17 @@ def test_catalogues_and_what_has_no_time(tmp_path):
 
 def test_a_label(tmp_path):
     """Columns of both files become features; ids, people and the label itself do not."""
-    header = "contract,e-mail,income,number,job,late\n"
+    header = "contract,e-mail,income,number,job,said,late\n"
     rows = [
-        f"c{row},p{row}@mail.org,{1000 + row // 2 * 7},{row},{'abc'[row % 3]},{'yes' if row % 4 else 'no'}\n"
+        f"c{row},p{row}@mail.org,{1000 + row // 2 * 7},{row},{'abc'[row % 3]},I need {row} cars,"
+        f"{'yes' if row % 4 else 'no'}\n"
         for row in range(60)
     ]
     folder = written(tmp_path / "in", cards_csv=header + "".join(rows), cars_csv=header + "".join(rows[:30]))
     begun = start(folder, ".", "loans")
     found = scenario_of(begun, folder, "loans")
     assert (found.task.kind, found.task.label, found.target) == ("binary", "late", "cars")
-    assert found.task.features == {"income": "number", "job": "category"}
+    assert found.task.features == {"income": "number", "job": "category", "said": "text"}
     assert any("only known afterwards" in question for question in begun.open_questions)
 
 

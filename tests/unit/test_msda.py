@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 from scipy import sparse
 from sklearn.metrics import roc_auc_score
 
@@ -16,6 +17,7 @@ from pipeline import config as cfg
 from pipeline.models.example_baselines import candidates, fit_baseline
 from pipeline.models.load import FILES
 from pipeline.models.msda import surest, telling
+from pipeline.scenarios import load_scenario
 from pipeline.steps.baseline import build
 from pipeline.views import FEATURES, ClassLabel, Features, View
 from tests.examples import view_of
@@ -154,3 +156,14 @@ def test_the_target_s_inputs_are_there_while_the_source_chooses(tmp_path):
         told[name] = facts.valid, [(out / one).read_bytes() for one in FILES]
     assert told["other labels"] == told["other test"] == told["as it is"]
     assert told["other bags"][0] != told["as it is"][0]
+
+
+def test_what_asks_for_words_is_refused_without_any():
+    """When the scenario is read; and no result is shown by the values of a bag."""
+    given = load_scenario("product_quality").model_dump(mode="json")
+    msda = [one for one in given["baselines"] if one["kind"] == "msda"]
+    bare = {**given, "baselines": msda, "task": {**given["task"], "features": {"size": "number"}}}
+    with pytest.raises(ValidationError, match="source_msda looks at no number"):
+        cfg.Scenario.model_validate(bare)
+    with pytest.raises(ValidationError, match="words, and hardly two rows have the same"):
+        cfg.BinaryTask(kind="binary", label="liked", features={"said": "bag"}, slices=("said",))

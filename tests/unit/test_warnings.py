@@ -165,6 +165,19 @@ def test_examples_are_looked_at_too():
     )
 
 
+def test_texts_in_another_language_are_told():
+    """No word of the target stands in the source; numbers alone would be a few."""
+    rows = pd.DataFrame({"late": ["yes", "no", "no", "yes"] * 100})
+    said = {name: {"examples": rows.assign(said=[text.format(row) for row in range(400)])} for name, text in (
+        ("films", "I need {} cars"), ("books", "ich brauche das auto n{}"),
+    )}  # fmt: skip
+    task = {"kind": "binary", "label": "late", "features": {"said": "text"}}
+    asking = Scenario.model_validate({**examples_scenario().model_dump(), "task": task})
+    assert failed(asking, {**said, "books": said["films"]}) == {}
+    words = "share of the 3,600 words of said of books that a source has"
+    assert failed(asking, said) == {"words_in_common": ("warning", words, 0.0)}
+
+
 def domain(name, users, times, parts):
     rows = pd.DataFrame({"user_id": users, "item_id": [f"i{place % 7}" for place in range(len(users))], "part": parts})
     return DomainData.build(name, rows.assign(timestamp=pd.DatetimeIndex(times, tz="UTC").as_unit("us")), None, 1.0)

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.config import BinaryTask, CheckSettings, ExamplesTask, MultilabelTask, RegressionTask
 from pipeline.data.rules import Check
+from pipeline.data.tokens import WORDS_OF
 from pipeline.rows.examples.tables import NAME
 from pipeline.rows.examples.tags import one_by_one, spelt_once, tag_names
 from pipeline.rows.figures import ABSENT, SHARE, THIN, Figures, Told
@@ -52,7 +54,7 @@ def crossing_checks(
 
 
 def _spelt_alike(figures: Figures, settings: CheckSettings, frames: Mapping[str, pd.DataFrame]) -> None:
-    """Compare the values of categories: those that no source ever met say nothing of what it taught."""
+    """Compare the values of categories, and words: those that no source ever met say nothing of what it taught."""
     assert isinstance(settings.task, ExamplesTask)
     target = frames[settings.target]
     for name, type_ in settings.task.features.items():
@@ -64,6 +66,16 @@ def _spelt_alike(figures: Figures, settings: CheckSettings, frames: Mapping[str,
                 float(own.isin(pd.concat(sources)).mean()), "warning",
                 Told("values_in_common", f"at least {THIN:.0%}",
                      f"look whether the domains write {name} alike, else what the sources taught of it is lost"),
+                min_value=THIN,
+            )  # fmt: skip
+        if type_ in WORDS_OF and sources and _filled(target, name):
+            words = WORDS_OF[type_](target[name])[0]
+            figures.expect(
+                f"{SHARE}the {len(words):,} words of {name} of {settings.target} that a source has",
+                float(np.isin(words, WORDS_OF[type_](pd.concat(sources))[0]).mean()) if len(words) else 0.0, "warning",
+                Told("words_in_common", f"at least {THIN:.0%}",
+                     f"look whether the domains write {name} in one language, else what the sources taught of it is "
+                     "lost"),
                 min_value=THIN,
             )  # fmt: skip
 
