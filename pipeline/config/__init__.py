@@ -88,9 +88,9 @@ from pipeline.config.models import (
     ModelConfig,
     TabularModel,
 )
+from pipeline.config.options import Options
 from pipeline.config.scenario import (
     Gate,
-    Options,
     Scenario,
 )
 from pipeline.config.settings import (

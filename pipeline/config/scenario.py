@@ -1,4 +1,4 @@
-"""One transfer as a whole, and what a trigger may change of it."""
+"""One transfer as a whole."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -290,16 +290,3 @@ class Scenario(Config):
             )
         if self.target_share != 1 or self.shares:
             raise ValueError("target_share and shares: expected to be left out, because target_labels is false")
-
-
-class Options(Config):
-    """What the trigger form or the command line may change for one run."""
-
-    strategies: tuple[str, ...] = ()  # empty: all of the scenario's
-    seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
-    epochs: int | None = Field(default=None, ge=1, le=1000)
-    target_share: Kept | None = None
-    share_draw: Draw | None = None
-    split_draw: Draw | None = None
-    force: bool = False  # compute again what could be reused
-    promote: bool = False  # let a trial serve: a run whose strategies, seed or epochs are not the scenario's
