@@ -230,6 +230,9 @@ class Scenario(Config):
                     f"{' or '.join(sorted(self.task.labels))}"
                 )
             self._check_types(what, part)
+        for strategy in self.strategies:
+            self._check_choice(AdaptConfig, strategy.adapt)
+            self._check_choice(TuneConfig, strategy.tune)
 
     def _check_types(self, what: str, part: ModelConfig | Baseline) -> None:
         """Refuse what would look at no feature at all."""
@@ -241,10 +244,6 @@ class Scenario(Config):
                 f"{what} looks at no {' or '.join(sorted(types))}, and there are no other features than "
                 f"{', '.join(self.task.features)}; leave it out"
             )
-
-        for strategy in self.strategies:
-            self._check_choice(AdaptConfig, strategy.adapt)
-            self._check_choice(TuneConfig, strategy.tune)
 
     def _check_choice(self, union: Any, choice: Choice) -> None:
         """Refuse an adapt or a tune that can make nothing of the task's labels."""
