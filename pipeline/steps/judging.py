@@ -104,7 +104,7 @@ def _judge(
     validated = {name: _validated(lanes[name]) for name in predicted}
     comparison = test.compare(predicted, describe_lanes(settings, test.terms, validated))
     verdict = _ask(settings, test, comparison, predicted, champion, night)
-    comparison = comparison.model_copy(update={"effects": _effects(test, lanes, verdict.candidate)})
+    comparison = comparison.model_copy(update={"effects": _effects(test, lanes, verdict.candidate, predicted)})
     _write(folder, comparison, verdict, test, predicted)
     cases = show_cases(test, lanes, comparison, verdict.candidate, champion)
     write_json(folder / CASES, cases.model_dump(mode="json"))
@@ -234,11 +234,13 @@ def _predict_all(
     return predicted, latencies
 
 
-def _effects(test: "HeldOut", lanes: Inputs, candidate: str) -> dict[str, dict[str, float]]:
+def _effects(
+    test: "HeldOut", lanes: Inputs, candidate: str, predicted: Mapping[str, "FloatArray"]
+) -> dict[str, dict[str, float]]:
     """What moves the candidate's answers, and those of the model on the target alone; nothing where rows are ranked."""
     from pipeline.models.load import load_ranker
 
-    names = [name for name in dict.fromkeys((candidate, "target_only")) if name in lanes]
+    names = [name for name in dict.fromkeys((candidate, "target_only")) if name in predicted]
     found = {name: test.label.effects(load_ranker(lanes[name].path), test.rows) for name in names}
     return {name: effects for name, effects in found.items() if effects}
 

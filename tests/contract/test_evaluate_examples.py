@@ -48,6 +48,10 @@ class Slope:
     def decided(self, probabilities: np.ndarray) -> np.ndarray:
         return (probabilities[:, 0] < 0.5).astype(np.int64)
 
+    def explained(self, features: Features) -> np.ndarray:
+        size = self.slope * (features.table["size"].to_numpy() - 1)
+        return np.stack([size, *np.zeros((len(features.types) - 1, len(size)))], axis=1)
+
     def settled(self, chosen: Mapping[str, float]) -> "Slope":
         return self
 
@@ -130,6 +134,9 @@ def test_classes_are_judged_and_told(tmp_path: Path) -> None:
         for word in ("test users", "items", "catalogue", "histor", "ranked"):
             assert word not in page
     assert pages[0].count("<polyline") == 6  # three lanes in two figures
+    assert list(comparison["effects"]) == list(dict.fromkeys((verdict["candidate"], "target_only")))
+    assert comparison["effects"]["target_only"]["kind"] == 0 < comparison["effects"]["target_only"]["size"]
+    assert "What the answers hang on" in pages[0]
     assert (pages[0].index("Precision against recall"), pages[0].index("Reliability")) > (0, 0)
 
 
