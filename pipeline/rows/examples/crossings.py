@@ -69,10 +69,10 @@ def _spelt_alike(figures: Figures, settings: CheckSettings, frames: Mapping[str,
                 min_value=THIN,
             )  # fmt: skip
         if type_ == "text" and sources and _filled(target, name):
-            own = text_hashes(target[name])[0]
+            said = text_hashes(target[name])[0]
             figures.expect(
-                f"{SHARE}the {len(own):,} words and pairs of {name} of {settings.target} that a source has",
-                float(np.isin(own, text_hashes(pd.concat(sources))[0]).mean()) if len(own) else 0.0, "warning",
+                f"{SHARE}the {len(said):,} words and pairs of {name} of {settings.target} that a source has",
+                float(np.isin(said, text_hashes(pd.concat(sources))[0]).mean()) if len(said) else 0.0, "warning",
                 Told("words_in_common", f"at least {THIN:.0%}",
                      f"look whether the domains write {name} in one language, else what the sources taught of it is "
                      "lost"),
