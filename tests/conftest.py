@@ -79,3 +79,8 @@ def data_root() -> Path:
     if not value:
         pytest.skip("CROSSLIFT_DATA is not set: it names the folder with the real tables")
     return Path(value)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name cases with bytes by their argument: what is packed holds the time, and two processes must agree on names."""
+    return argname if isinstance(val, bytes) else None

@@ -21,7 +21,7 @@ BUILT_IN = (
     "demo", "cross_category", "cross_category_phones", "cold_start", "new_shop", "opening_day",
     "purchase_intent",
     "purchase_intent_new", "fraud", "fraud_later", "fraud_unlabelled", "fake_reviews", "product_classification",
-    "product_classification_hard", "product_quality",
+    "product_classification_hard", "product_quality", "product_quality_text",
 )  # fmt: skip
 MINIMAL: dict[str, Any] = {
     "name": "mine",
