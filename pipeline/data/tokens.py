@@ -15,6 +15,8 @@ _NOT_A_WORD = r"[^\p{L}\p{M}\p{N}_]+"  # RE2's \w knows ASCII only
 _UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"  # no blanks between words
 _ALONE = r" \1 "
 
+WORDS = 1 << 30  # columns that words are hashed to; a model takes the rest of a division by fewer
+
 
 def stable_hash(values: pd.Series | pd.Index) -> NDArray[np.uint64]:
     """A 64-bit hash of each string: SipHash with pandas' fixed key, the same in every process and on every machine.
@@ -40,19 +42,14 @@ def bag_hashes(bags: pd.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64], 
     Returns:
         (hashes [T], the row of each [T], its count [T], above 0).
     """
-    named = pc.split_pattern_regex(pc.fill_null(pa.array(bags, pa.string(), from_pandas=True), ""), r"\s+")
-    flat, rows = pc.list_flatten(named), pc.list_parent_indices(named)
-    there = pc.not_equal(flat, "")
-    parts = pc.extract_regex(flat.filter(there), r"^(?P<name>.*?)(?::(?P<count>[^:]*))?$")
-    codes, vocabulary = pd.factorize(parts.field("name").to_pandas())
-    count = pc.struct_field(parts, "count")
-    counts = pc.if_else(pc.equal(count, ""), "1", count).cast(pa.float64()).to_numpy(zero_copy_only=False)
-    counted = counts > 0
-    return (
-        stable_hash(vocabulary)[codes[counted]],
-        rows.filter(there).to_numpy()[counted].astype(np.int64),
-        counts[counted],
-    )
+    codes, vocabulary, rows, counts = _named(bags)
+    return stable_hash(vocabulary)[codes], rows, counts
+
+
+def bag_names(bags: pd.Series) -> NDArray[np.object_]:
+    """[T] the names in bags, in the order of `bag_hashes`."""
+    codes, vocabulary, *_ = _named(bags)
+    return vocabulary.to_numpy(dtype=object)[codes]
 
 
 def item_tokens(items: pd.DataFrame, buckets: int) -> pd.Series:
@@ -96,6 +93,21 @@ def text_hashes(texts: pd.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]
     return hashes, np.concatenate([rows, rows[1:][together]]), np.ones(len(hashes))
 
 
+def text_names(texts: pd.Series) -> NDArray[np.object_]:
+    """[T] the words of texts, then every two that follow each other, in the order of `text_hashes`."""
+    codes, vocabulary, rows = _words(_folded(texts))
+    words = vocabulary.to_numpy(dtype=object)[codes]
+    pairs = (words[:-1] + " " + words[1:])[rows[1:] == rows[:-1]]
+    return np.concatenate([words, pairs])
+
+
+def word_columns(name: str, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """The columns [T] of the words of one feature, below WORDS: a word says something else in each feature."""
+    return (mixed(hashes ^ stable_hash(pd.Index([name]))[0]) % np.uint64(WORDS)).astype(np.int64)
+
+
+# type of a feature -> the words in its values as they are spelt
+NAMES_OF: dict[FeatureType, Callable[[pd.Series], NDArray[np.object_]]] = {"text": text_names, "bag": bag_names}
 # type of a feature -> the words in its values: hash, row and count of each
 WORDS_OF: dict[
     FeatureType, Callable[[pd.Series], tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.float64]]]
@@ -121,6 +133,19 @@ def plain_bags(bags: pd.Series) -> pd.Series:
     """
     named = bags.map(lambda bag: " ".join(sorted(bag.split())), na_action="ignore")
     return named.astype(object).where(bags.notna(), None)
+
+
+def _named(bags: pd.Series) -> tuple[NDArray[np.int64], pd.Index, NDArray[np.int64], NDArray[np.float64]]:
+    """(place of each name in the vocabulary [T], vocabulary, the row of each [T], its count [T], above 0)."""
+    named = pc.split_pattern_regex(pc.fill_null(pa.array(bags, pa.string(), from_pandas=True), ""), r"\s+")
+    flat, rows = pc.list_flatten(named), pc.list_parent_indices(named)
+    there = pc.not_equal(flat, "")
+    parts = pc.extract_regex(flat.filter(there), r"^(?P<name>.*?)(?::(?P<count>[^:]*))?$")
+    codes, vocabulary = pd.factorize(parts.field("name").to_pandas())
+    count = pc.struct_field(parts, "count")
+    counts = pc.if_else(pc.equal(count, ""), "1", count).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    counted = counts > 0
+    return codes[counted], vocabulary, rows.filter(there).to_numpy()[counted].astype(np.int64), counts[counted]
 
 
 def _folded(texts: pd.Series) -> pa.Array:

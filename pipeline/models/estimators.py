@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+from scipy import sparse
 from scipy.special import expit
 
+from pipeline.data.tokens import WORDS_OF
 from pipeline.models.ranker import Arrays, Saved
 from pipeline.models.sample import Sample
 from pipeline.views import Chosen, Features, FloatArray, IntArray
@@ -60,17 +62,31 @@ class Estimator(Saved):
         Of two classes to the log odds of the second, of more to the logarithm of the told one beside the mean of all,
         of tags to the log odds of the most probable one, of a number to the number; temperature is left out.
         """
+        return self.parts(features, self._told(features))
+
+    def explained_words(self, features: Features) -> "dict[str, sparse.csr_matrix]":
+        """Of texts and bags what each word adds of the part, [N, buckets]; none where words are not told apart."""
+        names = [name for name, kind in features.types.items() if kind in WORDS_OF]
+        return dict(zip(names, self.word_parts(features, self._told(features)), strict=False)) if names else {}
+
+    def _told(self, features: Features) -> FloatArray:
+        """What of `raw` is explained: [N, K]."""
         raw_NK = self.raw(features)
         rows, kinds = raw_NK.shape
         told_NK = np.zeros((rows, kinds))
         told_NK[np.arange(rows), raw_NK.argmax(axis=1)] = 1.0
         if self.classes and not self.tagged:
-            told_NK = np.tile([-1.0, 1.0], (rows, 1)) if kinds == 2 else told_NK - 1 / kinds
-        return self.parts(features, told_NK)
+            return np.tile([-1.0, 1.0], (rows, 1)) if kinds == 2 else told_NK - 1 / kinds
+        return told_NK
 
     @abstractmethod
     def parts(self, features: Features, told_NK: FloatArray) -> FloatArray:
         """What each feature adds to the sum of `raw` times `told_NK`: [N, F], in the order of the features."""
+
+    def word_parts(self, features: Features, told_NK: FloatArray) -> "list[sparse.csr_matrix]":
+        """What each word of each text and bag adds [N, buckets], in the order of the features; none by default."""
+        del features, told_NK
+        return []
 
     def settled(self, chosen: Chosen) -> Self:
         """A copy with a temperature and a threshold, or one for each tag, as far as they were chosen."""

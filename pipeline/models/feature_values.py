@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline.config import FeatureType
-from pipeline.data.tokens import WORDS_OF, mixed, stable_hash
+from pipeline.data.tokens import WORDS, WORDS_OF, stable_hash, word_columns
 from pipeline.views import Features, FloatArray, IntArray, Mask
 
 Hashes = NDArray[np.uint64]
 
 COLUMNS: dict[FeatureType, int] = {"number": 1, "flag": 1, "time": 5, "category": 0, "text": 0, "bag": 0}  # numeric
-WORDS = 1 << 30  # columns that words are hashed to; a model takes the rest of a division by fewer
 _DAY = 86_400.0  # seconds
 _WEEK = 7.0  # days
 
@@ -105,9 +104,8 @@ def _hashed(name: str, column: pd.Series) -> Hashes:
 
 
 def _counted(name: str, hashes: Hashes, owner: IntArray, counts: FloatArray, rows: int) -> sparse.csr_matrix:
-    own = mixed(hashes ^ stable_hash(pd.Index([name]))[0]) % np.uint64(WORDS)
     return sparse.csr_matrix(  # adds up what stands more than once
-        (counts.astype(np.float32), (owner, own.astype(np.int64))), shape=(rows, WORDS)
+        (counts.astype(np.float32), (owner, word_columns(name, hashes))), shape=(rows, WORDS)
     )
 
 

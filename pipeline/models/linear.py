@@ -150,6 +150,17 @@ class Design:
         whose = np.concatenate([numeric, numeric[self.scaling.gaps], categories, text_owners(types)])
         return by_feature(np.hstack([numbers, chosen, texts]), whose, len(types))
 
+    def word_parts(self, features: Features, slope: FloatArray, told_NK: FloatArray) -> list[sparse.csr_matrix]:
+        """What each word of each text adds by the weights of its columns: [N, buckets] of each."""
+        vocabulary, found = self.vocabulary, []
+        for one in Values.of(features).words:
+            read = vocabulary.read((one,))
+            owner = np.repeat(np.arange(len(told_NK)), np.diff(read.indptr))
+            parts = read.data * (slope[len(slope) - len(vocabulary.met) :][read.indices] * told_NK[owner]).sum(axis=1)
+            whole = parts, vocabulary.met[read.indices], read.indptr
+            found.append(sparse.csr_matrix(whole, shape=(len(told_NK), vocabulary.buckets)))
+        return found
+
     def arrays(self) -> Arrays:
         """All that it is but how many buckets there are; of words nothing where there are no texts."""
         vocabulary = {"met": self.vocabulary.met, "idf": self.vocabulary.idf} if len(self.vocabulary.met) else {}
@@ -189,6 +200,10 @@ class LinearEstimator(Estimator):
     def parts(self, features: Features, told_NK: FloatArray) -> FloatArray:
         """Each column times its weight, exactly: [N, F]."""
         return self.design.parts(features, self.slope, told_NK)
+
+    def word_parts(self, features: Features, told_NK: FloatArray) -> list[sparse.csr_matrix]:
+        """Each word times its weight, exactly: [N, buckets] of each text."""
+        return self.design.word_parts(features, self.slope, told_NK)
 
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
         """Weights and scaling."""

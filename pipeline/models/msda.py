@@ -132,6 +132,11 @@ class MsdaEstimator(Estimator):
             found[:, place] += ((with_all - without) * told_NK).sum(axis=1)
         return found
 
+    def word_parts(self, features: Features, told_NK: FloatArray) -> list[sparse.csr_matrix]:
+        """Each word times its own weight: [N, buckets] of each text; the denoiser speaks of all of them together."""
+        plain = len(self.slope) - self.design.denoiser.size
+        return self.design.plain.word_parts(features, self.slope[:plain], told_NK)
+
     def _helped(self, features: Features) -> FloatArray:
         """What the denoiser says, times its weights: [N, K]."""
         _, said = self.design.read(Values.of(features))

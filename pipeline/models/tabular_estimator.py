@@ -4,15 +4,17 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from scipy import sparse
 
 from pipeline.config import TabularModel
 from pipeline.models.bottleneck import insert, width_of
 from pipeline.models.encoders.tabular import TabularEncoder
 from pipeline.models.estimators import TAGGED, Estimator
-from pipeline.models.feature_values import by_feature, owners, text_owners
+from pipeline.models.feature_values import Values, by_feature, owners, text_owners
 from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, TagHead
 from pipeline.models.network import Network
 from pipeline.models.ranker import Arrays
+from pipeline.models.words import weighted
 from pipeline.views import Features, FloatArray
 
 ADAPTERS = "adapters"  # the width of the bottlenecks behind blocks
@@ -54,7 +56,28 @@ class TabularEstimator(Estimator):
         All columns meet in one sum before the first layer that is not linear. So the gradient along the straight way is
         one for all of them, and a column's part is its own step times the mean of that gradient.
         """
-        network, types = self.network, features.types
+        steps, mean = self._way(features, told_NK)
+        parts = torch.einsum("nxd,nd->nx", steps, mean).double().numpy()
+        types = features.types
+        return by_feature(parts, np.concatenate([*owners(types), text_owners(types)]), len(types))
+
+    def word_parts(self, features: Features, told_NK: FloatArray) -> list[sparse.csr_matrix]:
+        """The same of each word, whose vector is a step of the same way: [N, buckets] of each text."""
+        encoder = self.network.encoder
+        if encoder.words is None:
+            return []
+        _, mean = self._way(features, told_NK)
+        vectors, found = encoder.words.weight.detach(), []
+        for one in Values.of(features).words:
+            read = weighted((one,), encoder.idf.numpy())
+            owner = np.repeat(np.arange(len(told_NK)), np.diff(read.indptr))
+            parts = read.data * (vectors[read.indices] * mean[owner]).sum(dim=1).double().numpy()
+            found.append(sparse.csr_matrix((parts, read.indices, read.indptr), shape=read.shape))
+        return found
+
+    def _way(self, features: Features, told_NK: FloatArray) -> tuple[torch.Tensor, torch.Tensor]:
+        """(what each column adds to the first sum [N, X, D], the mean gradient along the way [N, D])."""
+        network = self.network
         with torch.no_grad():
             said, usual = network.encoder.columns(features)
             steps, start = said - usual, usual.sum(dim=0) + network.encoder.numbers.bias
@@ -64,8 +87,7 @@ class TabularEstimator(Estimator):
             at = (start + whole * float(place + 1) / 2).requires_grad_()
             said = network.head(network.encoder.scaled(network.encoder.deepen(at)))
             mean += torch.autograd.grad((said * told).sum(), at)[0] * float(weight) / 2
-        parts = torch.einsum("nxd,nd->nx", steps, mean).double().numpy()
-        return by_feature(parts, np.concatenate([*owners(types), text_owners(types)]), len(types))
+        return steps, mean
 
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
         """Weights, and what they are made for."""

@@ -43,6 +43,9 @@ class Pages:
     def explained(self, features: Features) -> np.ndarray:
         return np.tile([0.5, -1.25, 2.0, 0.001], (len(features.table), 1))
 
+    def explained_words(self, features: Features) -> dict[str, object]:
+        return {}
+
 
 class Three(Pages):
     classes = ("a", "b", "c")

@@ -1,11 +1,14 @@
 """What features add to a prediction, beside formulas by hand and beside the model asked twice."""
 
+import re
 from dataclasses import replace
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from pipeline import config as cfg
 from pipeline.labels.effects import mean_effects
@@ -13,6 +16,8 @@ from pipeline.models.boosting import BoostingEstimator
 from pipeline.models.linear import LinearEstimator
 from pipeline.models.sample import Sample
 from pipeline.models.tabular import TabularLearner
+from pipeline.models.tabular_estimator import TabularEstimator
+from pipeline.rows.examples.explaining import explanations
 from pipeline.views import FEATURES, Features, View
 from tests.examples import class_view
 
@@ -61,18 +66,46 @@ def test_a_text_adds_what_is_lost_without_it() -> None:
     assert (fitted.explained(silent)[:, place] == 0).all()
 
 
+@pytest.mark.parametrize("kind", ["linear", "tabular"])
+def test_the_words_of_a_text_are_what_it_adds(kind: str) -> None:
+    """Their sum is the part of the text, and of each row those that add most are named, beside the other features."""
+    view, fresh = class_view("near", 300), class_view("near", 50, 5).fields[FEATURES]
+    if kind == "linear":
+        fitted = LinearEstimator.fit(sample_of(view), buckets=512, words=4096, regularization=1.0)
+    else:
+        fitted = network_of(view, words=4096)
+        torch.nn.init.normal_(fitted.network.encoder.words.weight, std=0.5)
+    found, words = fitted.explained(fresh), fitted.explained_words(fresh)
+    place = list(fresh.types).index("said")
+    assert words.keys() == {"said"}
+    np.testing.assert_allclose(np.asarray(words["said"].sum(axis=1)).ravel(), found[:, place], rtol=1e-5, atol=1e-6)
+    told = explanations(fresh, found, words, 400)
+    row = next(row for row, text in enumerate(fresh.table["said"]) if text and "RED" not in text)
+    named = dict(re.findall(r'said "([^"]+)" ([-+][0-9.]+)', told[row]))
+    spelt = re.findall(r"\w+", fresh.table["said"][row].lower().replace("'", " "))
+    assert set(named) <= {*spelt, *map(" ".join, pairwise(spelt))}
+    assert sum(map(float, named.values())) == pytest.approx(found[row, place], abs=0.005 * len(spelt) * 2)
+    sizes = [abs(float(one.rsplit(" ", 1)[1])) for one in told[row].split("; ")]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def network_of(view: View, **model: int) -> TabularEstimator:
+    """A network as it is drawn for these rows."""
+    settings = SimpleNamespace(
+        model=cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4, **model), training=cfg.Training(), seed=0,
+        target="near", sources=(), domains=("near",),
+    )  # fmt: skip
+    learner, strategy = TabularLearner(settings), cfg.Strategy(tune={"kind": "scratch"})
+    network, _ = learner.tune({"near": view}, strategy)
+    return learner.predictor(network, {})
+
+
 def test_a_network_is_explained_from_its_medians() -> None:
     """The parts of a row of numbers are the difference to the row of medians, asked by itself (completeness)."""
     view = some()
     numbers = Features(view.fields[FEATURES].table[NAMES[:3]].assign(constant=np.linspace(0, 9, 300)),
                        dict.fromkeys(NAMES[:3], "number"))  # fmt: skip
-    model = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4)
-    settings = SimpleNamespace(
-        model=model, training=cfg.Training(), seed=0, target="near", sources=(), domains=("near",)
-    )
-    learner, strategy = TabularLearner(settings), cfg.Strategy(tune={"kind": "scratch"})
-    network, _ = learner.tune({"near": replace(view, fields={FEATURES: numbers})}, strategy)
-    fitted = learner.predictor(network, {})
+    fitted = network_of(replace(view, fields={FEATURES: numbers}))
     median = fitted.network.encoder.edges[:, 2].tolist()
     both = Features(pd.concat([numbers.table.head(40), pd.DataFrame([median], columns=NAMES[:3])], ignore_index=True),
                     numbers.types)  # fmt: skip

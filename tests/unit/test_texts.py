@@ -50,8 +50,9 @@ def test_case_width_and_signs_are_no_matter(same):
 
 def test_words_and_pairs_are_counted():
     """Three words and two pairs, whose order matters; each text has its own, and none ends in the next."""
-    hashes, rows = text_hashes(pd.Series(["red big tv", None, "", "tv red"], dtype=object))
+    hashes, rows, counts = text_hashes(pd.Series(["red big tv", None, "", "tv red"], dtype=object))
     assert np.bincount(rows, minlength=4).tolist() == [5, 0, 0, 3]
+    assert counts.tolist() == [1.0] * 8
     one, other = (set(hashes[rows == row].tolist()) for row in (0, 3))
     assert len(one & other) == 2  # red, tv
     assert set(words_of("red tv")) - set(words_of("tv red"))
@@ -160,5 +161,5 @@ def test_what_sees_no_feature_is_refused():
 def test_results_are_not_shown_by_texts():
     """There would be a slice for each row."""
     task = {"kind": "binary", "label": "sold", "features": {"said": "text"}, "slices": ["said"]}
-    with pytest.raises(ValidationError, match="slices: said is a text, and hardly two rows have the same"):
+    with pytest.raises(ValidationError, match="slices: said is made of words, and hardly two rows have the same"):
         scenario(task=task)

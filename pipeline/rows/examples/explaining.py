@@ -3,34 +3,64 @@
 Shapes: N rows, F features.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from pipeline.config import FeatureType
+from pipeline.data.tokens import NAMES_OF, WORDS_OF, word_columns
 from pipeline.errors import DataError
 from pipeline.views import Features, FloatArray
 
+_LONGEST = 40  # letters of a word that are shown
 
-def explanations(features: Features, parts_NF: FloatArray, most: int) -> list[str]:
-    """Name the features that add most to what is told of each row: `page_values +1.32; month=Nov +0.41`.
 
-    One that adds nothing, rounded, is left out. A category or flag stands with its value; whatever else has parts of
-    its own, such as the words of a text, belongs here too.
+def explanations(
+    features: Features, parts_NF: FloatArray, words: "Mapping[str, sparse.csr_matrix]", most: int
+) -> list[str]:
+    """Name what adds most to what is told of each row: `page_values +1.32; month=Nov +0.41; text "awful" -0.38`.
+
+    What adds nothing, rounded, is left out. A category or flag stands with its value. Of a text or bag each word stands
+    for itself where what it adds is known; of two that share a bucket one stands for both.
+
+    Args:
+        features: Of the rows.
+        parts_NF: What each feature adds.
+        words: Of texts and bags what each word adds: [N, buckets].
+        most: How many are named.
 
     Raises:
         DataError: fewer than none are asked for.
     """
     if most < 0:
         raise DataError(f"explain: expected how many features are to be named, 0 for none, got {most}.")
-    names = [_named(name, kind, features.table[name]) for name, kind in features.types.items()]
-    found = []
-    for row, parts_F in enumerate(parts_NF):
-        first = np.argsort(-np.abs(parts_F), kind="stable")[:most]
-        told = [f"{names[place][row]} {parts_F[place]:+.2f}" for place in first if round(abs(parts_F[place]), 2) > 0]
-        found.append("; ".join(told))
-    return found
+    told = []
+    for place, (name, kind) in enumerate(features.types.items()):
+        column = features.table[name]
+        if name in words:
+            told.append(_words(name, kind, column, words[name]))
+        else:
+            named = _named(name, kind, column)
+            told.append(pd.DataFrame({"row": np.arange(len(named)), "name": named, "part": parts_NF[:, place]}))
+    every = pd.concat(told, ignore_index=True)
+    every = every[every["part"].abs().round(2) > 0]
+    first = every.iloc[np.lexsort((-every["part"].abs(), every["row"]))].groupby("row").head(most)
+    said = first["name"].astype("str") + first["part"].map(" {:+.2f}".format)
+    joined = said.groupby(first["row"]).agg("; ".join).reindex(range(len(parts_NF)), fill_value="")
+    return [str(one) for one in joined]
+
+
+def _words(name: str, kind: FeatureType, column: "pd.Series[Any]", parts: "sparse.csr_matrix") -> pd.DataFrame:
+    hashes, rows, _ = WORDS_OF[kind](column)
+    bucket = word_columns(name, hashes) % parts.shape[1]
+    table = pd.DataFrame({"row": rows, "bucket": bucket, "word": NAMES_OF[kind](column)})
+    table = table.drop_duplicates(["row", "bucket"], ignore_index=True)
+    added = np.asarray(parts[table["row"].to_numpy(), table["bucket"].to_numpy()], dtype=np.float64).ravel()
+    named = [f'{name} "{word[:_LONGEST]}"' for word in table["word"]]
+    return pd.DataFrame({"row": table["row"], "name": named, "part": added})
 
 
 def _named(name: str, kind: FeatureType, values: "pd.Series[Any]") -> list[str]:

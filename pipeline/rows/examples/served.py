@@ -91,7 +91,9 @@ class ServedExamples:
         told |= ANSWERS[type(self.task)](self.predictor, self.task, features)
         told[UNKNOWN] = self._unknown(features)
         if most := int(params.get(EXPLAIN, 0)):
-            told[EXPLANATION] = explanations(features, self.predictor.explained(features), most)
+            told[EXPLANATION] = explanations(
+                features, self.predictor.explained(features), self.predictor.explained_words(features), most
+            )
         return pd.DataFrame(told)
 
     def on(self, prepared: Examples) -> Any:
