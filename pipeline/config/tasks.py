@@ -171,7 +171,9 @@ class ExamplesTask(TaskConfig):
         if unknown := sorted(set(self.slices) - set(self.features)):
             raise ValueError(f"slices: {', '.join(unknown)} is no feature; there are {', '.join(self.features)}")
         if texts := sorted(name for name in self.slices if self.features[name] in ("text", "bag")):
-            raise ValueError(f"slices: {', '.join(texts)} is made of words, and hardly two rows have the same; leave it out")
+            raise ValueError(
+                f"slices: {', '.join(texts)} is made of words, and hardly two rows have the same; leave it out"
+            )
         return self
 
 
