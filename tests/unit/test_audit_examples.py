@@ -273,6 +273,17 @@ def test_values_that_decide_by_themselves_are_named_and_their_rows_marked() -> N
     assert [one.split(" tells")[0] for one in found] == ["amount of 0 or more", "kind of void"]
 
 
+def test_words_are_no_values_that_decide() -> None:
+    """Texts and bags are no numbers, and hardly two rows have the same."""
+    task = BinaryTask(kind="binary", label="bought", features={**FEATURES, "said": "text", "held": "bag"})
+    both = [pd.concat([rare(seed, part) for part in (TRAIN, VALID, TEST)], ignore_index=True) for seed in (0, 1)]
+    words = [
+        one.assign(said=[f"It is {at} {seed}" for at in range(len(one))], held=[f"a:{at} b" for at in range(len(one))])
+        for seed, one in enumerate(both)
+    ]
+    assert audit(examples(*words, task=task))[1]["give_aways"] == []
+
+
 def test_a_feature_by_which_it_grows_probable_gives_nothing_away() -> None:
     """The greatest values are all bought, those beside them nearly: what a good feature is."""
     parts = [table(1500, part, 3) for part in (TRAIN, VALID, TEST)]

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.data.tokens import WORDS_OF
 from pipeline.rows.examples.give_aways import as_number, give_aways
 from pipeline.views import FEATURES, ClassLabel, Features, View
 
@@ -77,7 +78,7 @@ def cliffs(views: Mapping[str, View]) -> list[Cliff]:
     whole = {name for view in known for name in give_aways(view)}  # told as a whole; there would be nothing beside
     found: list[Cliff] = []
     for name, kind in known[0].fields[FEATURES].types.items():
-        if name not in whole:
+        if name not in whole and kind not in WORDS_OF:  # hardly two rows have the same words
             values = pd.concat([view.fields[FEATURES].table[name] for view in known], ignore_index=True)
             find = _of_category if kind == "category" else _of_number
             found += find(name, values, is_so)
