@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pipeline import config as cfg
 from pipeline.models.load import load_ranker
+from pipeline.models.ragged import Ragged
 from pipeline.models.sides import Outputs, Rows
 from pipeline.models.tabular import TabularLearner
 from pipeline.models.tabular_estimator import TabularEstimator, TabularNetwork
@@ -101,6 +102,10 @@ def test_importance_weights_are_clipped_odds_of_mean_one():
     assert 0.7 < weighted < 1.8  # the weighted source is about where the target is
 
 
+def tensors(inputs: torch.Tensor | Ragged) -> list[torch.Tensor]:
+    return [inputs] if isinstance(inputs, torch.Tensor) else [inputs.places, inputs.weights, inputs.starts]
+
+
 def test_reweighting_gives_each_row_its_weight_and_says_what_is_left():
     """Rows keep inputs and labels; the effective sample size is Kish's."""
     network, rows = adapting()
@@ -116,7 +121,8 @@ def test_reweighting_gives_each_row_its_weight_and_says_what_is_left():
     plain, weighted = rows.labelled[0].batch(3, 1), chosen.batch(3, 1)
     assert torch.equal(plain.labels, weighted.labels)
     for name, read in plain.inputs.items():
-        torch.testing.assert_close(weighted.inputs[name], read, rtol=0, atol=0, equal_nan=True)
+        for one, same in zip(tensors(weighted.inputs[name]), tensors(read), strict=True):
+            torch.testing.assert_close(one, same, rtol=0, atol=0, equal_nan=True)
     assert not torch.equal(plain.weights_B, weighted.weights_B)
 
 
