@@ -25,7 +25,12 @@ log = logging.getLogger(__name__)
 
 def call(name: str, *arguments: Any) -> Record:
     """Run one task of this DAG run and give back what XCom should keep: where the results lie, not what they say."""
-    found = told(lambda: function_of(name)(this_run(), *arguments))
+
+    def step() -> Any:
+        run = this_run()
+        return function_of(name, run)(run, *arguments)
+
+    found = told(step)
     return {name: _record(one) for name, one in found.items()} if isinstance(found, Mapping) else _record(found)
 
 

@@ -18,11 +18,13 @@ _ELSEWHERE = {
     "finetune_target": "finetune",
     "fit_baseline": "baseline",
 }
+_TAUGHT = {"pretrain_source": "carry"}  # the same, where a registered model stands in the place of sources
 
 
-def function_of(task: str) -> Callable[..., StepResult[Any] | Mapping[str, StepResult[Any]]]:
-    """The function that runs a task: it takes the run, and the lane where the task has several."""
-    module = import_module(f"{__name__}.{_ELSEWHERE.get(task, task)}")
+def function_of(task: str, run: Run) -> Callable[..., StepResult[Any] | Mapping[str, StepResult[Any]]]:
+    """The function that runs a task of a run: it takes the run, and the lane where the task has several."""
+    elsewhere = _ELSEWHERE | (_TAUGHT if run.scenario.source_model else {})
+    module = import_module(f"{__name__}.{elsewhere.get(task, task)}")
     found: Callable[..., StepResult[Any] | Mapping[str, StepResult[Any]]] = getattr(module, task)
     return found
 
@@ -42,5 +44,6 @@ def call_task(run: Run, task: str, lane: str = "") -> list[StepResult[Any]]:
         raise ConfigError(
             f"{task} of run {run.run_id}: expected {expected}, got {lane or 'none'!r}.{near(lane, lanes)}"
         )
-    found = function_of(task)(run, lane) if lane else function_of(task)(run)
+    function = function_of(task, run)
+    found = function(run, lane) if lane else function(run)
     return list(found.values()) if isinstance(found, Mapping) else [found]

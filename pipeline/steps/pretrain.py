@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config import CarrySettings, PretrainSettings
-from pipeline.folders import write_json
+from pipeline.config import PretrainSettings
 from pipeline.results import PRETRAIN, StepResult, TrainFacts
-from pipeline.runs.inputs import CLASSES
-from pipeline.runs.run import Folder, Run, data_root
+from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import transact
 
 if TYPE_CHECKING:
@@ -23,42 +21,14 @@ def pretrain_source(run: Run) -> StepResult[TrainFacts]:
 
     Nothing of the target enters but its name, so that a night on which the sources did not change pays nothing.
 
-    Where the scenario names a registered model in the place of sources, that is what they taught.
-
     Raises:
         MissingResultError: `prepare` did not succeed in this run.
-        CrossliftError: the model that is named cannot be found, or the scenario's cannot begin with it.
     """
     run.forget(PRETRAIN)
     scenario = run.scenario
-    if scenario.source_model:
-        return _carry_over(run, scenario.source_model)
     wanted = any(strategy.start != "random" for strategy in scenario.strategies)
     settings = PretrainSettings.of(scenario, model=scenario.model.as_trained(), bridges=(), wanted=wanted)
     return transact(run, PRETRAIN, build, settings, run.prepared(*scenario.sources))
-
-
-def _carry_over(run: Run, named: str) -> StepResult[TrainFacts]:
-    from pipeline.registry.carried import find_carried
-
-    found = find_carried(run.home, named, data_root())
-    model = run.scenario.model.as_trained()
-    settings = CarrySettings.of(run.scenario, model=model, bridges=(), taught_by=found.told)
-    inputs = {"model": Folder(found.package, found.identity, f"the source model, {found.told},")}
-    return transact(run, PRETRAIN, carry, settings, inputs)
-
-
-def carry(settings: CarrySettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> TrainFacts:
-    """Write the weights of a registered model as those of a source, and the classes that it knows."""
-    from safetensors.torch import save_file
-
-    from pipeline.models.load import load_ranker
-    from pipeline.tasks.learners import build_learner
-
-    model = build_learner(settings).taught(load_ranker(inputs["model"].path))
-    save_file(model.shared_state(), folder / "model.safetensors")
-    write_json(folder / CLASSES, list(model.head.classes))
-    return TrainFacts(epochs=0, taught_by=settings.taught_by)
 
 
 def build(settings: PretrainSettings, inputs: Mapping[str, Folder], folder: Path, work: Path) -> TrainFacts:

@@ -256,7 +256,7 @@ class AllAtOnce:
 class MeanLearner:
     settings: Any
 
-    def tune(self, views: Any, strategy: Any) -> tuple[Network, Rows]:
+    def tune(self, views: Any, strategy: Any, classes: tuple[str, ...] = ()) -> tuple[Network, Rows]:
         target = self.settings.target
         return Network(Ones(), MeanHead(), target), Rows((AllAtOnce(views[target], "target"),))
 

@@ -31,7 +31,7 @@ def test_of_a_number_it_is_the_closed_form():
     found, towards = fitted(sample), 0.0
     for rows, strength in ((~sample.own, LENGTH), (sample.own, HELD)):
         weights = sample.weights[rows]
-        design = found.read(sample.take(rows).values).toarray()
+        design = found.design.read(sample.take(rows).values).toarray()
         answers = sample.answers[rows]
         x = design - np.average(design, axis=0, weights=weights)
         left = answers - design @ (np.zeros(x.shape[1]) + towards)
@@ -39,7 +39,7 @@ def test_of_a_number_it_is_the_closed_form():
         normal = x.T @ (weights[:, None] * x) + strength * np.eye(x.shape[1])
         towards = towards + np.linalg.solve(normal, x.T @ (weights * y))
     np.testing.assert_allclose(found.slope[:, 0], towards, rtol=1e-4, atol=1e-5)
-    left = sample.answers[sample.own] - found.read(sample.take(sample.own).values) @ towards
+    left = sample.answers[sample.own] - found.design.read(sample.take(sample.own).values) @ towards
     assert found.start[0] == pytest.approx(left.mean(), rel=1e-6)
 
 
@@ -75,7 +75,7 @@ def test_of_classes_and_tags_it_is_what_a_direct_minimisation_finds(case):
     found = fitted(sample)
     towards = np.zeros((found.slope.shape[0] + 1, columns))
     for rows, strength in ((~sample.own, LENGTH), (sample.own, HELD)):
-        x = found.read(sample.take(rows).values).toarray()
+        x = found.design.read(sample.take(rows).values).toarray()
         x = np.hstack([x, np.ones((len(x), 1))])
         y, w = sample.answers[rows], sample.weights[rows]
 

@@ -52,7 +52,7 @@ def read(bridge: str, near: DomainData) -> dict[str, set[str]]:
     items = FAR.items["item_id"].to_numpy()
     table = rows.tables["far"]
     return {
-        name: set(items[table.items[table.starts[user] : table.starts[user + 1]].numpy()])
+        name: set(items[table.rows.places[table.rows.starts[user] : table.rows.starts[user + 1]].numpy()])
         for name, user in zip(users_of(domains, rows), rows.users.tolist(), strict=True)
     }
 

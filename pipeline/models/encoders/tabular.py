@@ -94,7 +94,7 @@ class TabularEncoder(Encoder):
         Without it, [X, D], a number is at the middle of its bins, and a category or a text says nothing.
         """
         inputs: Mapping[str, Any] = self.read(features)
-        weights = self.numbers.weight.view(self.model.dim, len(self.edges), -1)
+        weights = self.numbers.weight.view(self.model.dim, len(self.edges), self.model.bins + 1)
         middle = self.edges[:, self.model.bins // 2]
         said, usual = (
             torch.einsum("bmt,dmt->bmd", piecewise(numbers, self.edges), weights)
