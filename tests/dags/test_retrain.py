@@ -82,8 +82,10 @@ def test_parsing_loads_nothing_heavy(loaded: dict[str, Any]) -> None:
 
 
 def test_parsing_costs_little(loaded: dict[str, Any]) -> None:
-    """Less than a third of the CPU seconds of Airflow's own import: a slow or busy machine does not matter."""
-    assert loaded["seconds"]["retrain"] < loaded["seconds"]["airflow"] / 3
+    """Less than half of the CPU seconds of Airflow's own import, on whatever machine, with some four hundred tasks."""
+    tasks = sum(len(one["tasks"]) for one in loaded["dags"].values())
+    assert 300 < tasks < 600, tasks  # most of the time is Airflow's, of which each copies the parameters of its DAG
+    assert loaded["seconds"]["retrain"] < loaded["seconds"]["airflow"] / 2
 
 
 def test_every_scenario_has_a_dag(loaded: dict[str, Any]) -> None:
