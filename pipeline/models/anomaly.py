@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from pipeline.models.estimators import Estimator
+from pipeline.models.estimators import Estimator, Parts
 from pipeline.models.feature_values import Values, owners
 from pipeline.models.linear import Scaling
 from pipeline.models.ranker import Arrays
@@ -90,16 +90,14 @@ class AnomalyEstimator(Estimator):
         far = np.clip((self.unusual(design) - mean) / deviation, -_FAR, _FAR)
         return np.asarray(slope * far + start, dtype=np.float64)
 
-    def parts(self, features: Features, told_NK: FloatArray) -> FloatArray:
-        """How much less would be said if a feature were as usual, each alone, so that nothing adds up: [N, F]."""
+    def parts(self, features: Features, told_NK: FloatArray) -> Parts:
+        """How much less would be said if a feature were as usual, each alone, so that nothing adds up."""
         design, odds = self.usual.read(Values.of(features)), told_NK[:, -1]
         numeric, categories = owners(features.types)
         owner = np.concatenate([numeric, numeric[self.usual.scaling.gaps], categories])
         before = self._log_odds(design)
-        return np.column_stack([
-            (before - self._log_odds(np.where(owner == place, 0.0, design))) * odds
-            for place in range(len(features.types))
-        ])  # fmt: skip
+        less = [before - self._log_odds(np.where(owner == at, 0.0, design)) for at in range(len(features.types))]
+        return Parts(np.column_stack(less) * odds[:, None])
 
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
         """What is usual, the line, and what a kind knows."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from pipeline.models.estimators import Estimator
+from pipeline.models.estimators import Estimator, Parts
 from pipeline.models.feature_values import Values, by_feature, owners
 from pipeline.models.ranker import Arrays
 from pipeline.models.sample import Sample
@@ -65,8 +65,8 @@ class BoostingEstimator(Estimator):
         sums = np.hstack(parts)
         return np.hstack([np.zeros_like(sums), sums]) if len(self.classes) == 2 and not self.tagged else sums
 
-    def parts(self, features: Features, told_NK: FloatArray) -> FloatArray:
-        """LightGBM's own contributions, the Shapley values of the trees (Lundberg and Lee, 2017): [N, F]."""
+    def parts(self, features: Features, told_NK: FloatArray) -> Parts:
+        """LightGBM's own contributions, the Shapley values of the trees (Lundberg and Lee, 2017)."""
         table, types = _table(Values.of(features)), features.types
         found = np.zeros((len(table), table.shape[1]))
         each = 1 if self.tagged or len(self.classes) <= 2 else len(self.classes)  # sums that one booster gives
@@ -75,7 +75,7 @@ class BoostingEstimator(Estimator):
                 said = np.asarray(booster.predict(table, pred_contrib=True, num_threads=1), dtype=np.float64)
                 weights = told_NK[:, -each:] if not self.tagged else told_NK[:, [place]]
                 found += np.einsum("nkx,nk->nx", said.reshape(len(table), each, -1)[:, :, :-1], weights)
-        return by_feature(found, np.concatenate(owners(types)), len(types))
+        return Parts(by_feature(found, np.concatenate(owners(types)), len(types)))
 
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
         """The trees as texts, and what is said of every row where a tag has none."""

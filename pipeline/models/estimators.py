@@ -6,19 +6,32 @@ Shapes: N rows, K classes or tags.
 import copy
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
 from scipy.special import expit
 
-from pipeline.data.tokens import WORDS_OF
 from pipeline.models.ranker import Arrays, Saved
 from pipeline.models.sample import Sample
 from pipeline.views import Chosen, Features, FloatArray, IntArray
 
 TEMPERATURE, THRESHOLD = "temperature", "threshold"  # what validation chooses last
 TAGGED = "tagged"
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What made an answer.
+
+    Args:
+        features: [N, F] what each feature adds, in their order.
+        words: Of each text and bag what each word adds to that, [N, buckets]; none where words are not told apart.
+    """
+
+    features: FloatArray
+    words: tuple[sparse.csr_matrix, ...] = ()
 
 
 class Estimator(Saved):
@@ -56,18 +69,13 @@ class Estimator(Saved):
         """The number of each row: [N]."""
         return self.raw(features)[:, 0]
 
-    def explained(self, features: Features) -> FloatArray:
-        """What each feature adds to what is told, beside what is said where none says anything: [N, F].
+    def explained(self, features: Features) -> Parts:
+        """What each feature, and word, adds to what is told, beside what is said where none says anything.
 
         Of two classes to the log odds of the second, of more to the logarithm of the told one beside the mean of all,
         of tags to the log odds of the most probable one, of a number to the number; temperature is left out.
         """
         return self.parts(features, self._told(features))
-
-    def explained_words(self, features: Features) -> "dict[str, sparse.csr_matrix]":
-        """Of texts and bags what each word adds of the part, [N, buckets]; none where words are not told apart."""
-        names = [name for name, kind in features.types.items() if kind in WORDS_OF]
-        return dict(zip(names, self.word_parts(features, self._told(features)), strict=False)) if names else {}
 
     def _told(self, features: Features) -> FloatArray:
         """What of `raw` is explained: [N, K]."""
@@ -80,13 +88,8 @@ class Estimator(Saved):
         return told_NK
 
     @abstractmethod
-    def parts(self, features: Features, told_NK: FloatArray) -> FloatArray:
-        """What each feature adds to the sum of `raw` times `told_NK`: [N, F], in the order of the features."""
-
-    def word_parts(self, features: Features, told_NK: FloatArray) -> "list[sparse.csr_matrix]":
-        """What each word of each text and bag adds [N, buckets], in the order of the features; none by default."""
-        del features, told_NK
-        return []
+    def parts(self, features: Features, told_NK: FloatArray) -> Parts:
+        """What each feature, and word, adds to the sum of `raw` times `told_NK`."""
 
     def settled(self, chosen: Chosen) -> Self:
         """A copy with a temperature and a threshold, or one for each tag, as far as they were chosen."""
@@ -150,9 +153,9 @@ class ConstantEstimator(Estimator):
         """The same for all: [N, K]."""
         return np.tile(self.said, (len(features.table), 1))
 
-    def parts(self, features: Features, told_NK: FloatArray) -> FloatArray:
-        """Nothing: [N, F] zeros."""
-        return np.zeros((len(told_NK), len(features.types)))
+    def parts(self, features: Features, told_NK: FloatArray) -> Parts:
+        """Nothing."""
+        return Parts(np.zeros((len(told_NK), len(features.types))))
 
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
         """What it says."""

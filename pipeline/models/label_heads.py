@@ -18,7 +18,6 @@ class LabelHead(Head):
     """Says something of each row that stands for itself."""
 
     predicts: str  # the kind of label
-    classes: tuple[str, ...] = ()
     tagged: bool = False  # whether a row may have any number of them at once
 
     @abstractmethod

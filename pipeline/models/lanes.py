@@ -22,7 +22,7 @@ from pipeline.models.items import Catalogue
 from pipeline.models.learner import Finish
 from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.sides import Rows
-from pipeline.views import PAST, Histories, IntArray, Predictor, View, Views, taken_elsewhere
+from pipeline.views import PAST, Histories, IntArray, View, Views, taken_elsewhere
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,6 @@ class HistoryLearner:
         seen = in_source_items(views, of.target) if "items" in of.bridges else _past(views)
         labelled = tuple(self._labelled(views, name, of.sources) for name in of.sources)
         return network, Rows(labelled, self._inputs(views, seen, reads))
-
-    def taught(self, predictor: Predictor) -> ItemNetwork:
-        """Nothing: scenarios in which it would be asked are refused."""
-        raise NotImplementedError
 
     def tune(self, views: Views, strategy: Strategy, classes: tuple[str, ...] = ()) -> tuple[ItemNetwork, Rows]:
         """Vectors of their own for the items of every domain whose rows or ids say something of them."""

@@ -28,14 +28,6 @@ class Learner(Protocol):
         """
         ...
 
-    def taught(self, predictor: Predictor) -> Any:
-        """Take the network out of a registered predictor that stands for a source of which no row is at hand.
-
-        Raises:
-            UserError: the settings' model cannot begin with it.
-        """
-        ...
-
     def tune(self, views: Views, strategy: Strategy, classes: tuple[str, ...] = ()) -> tuple[Any, Rows]:
         """Draw a network as a strategy wants it, and cut the rows that it learns from.
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from scipy import sparse
 
-from pipeline.models.estimators import Estimator
+from pipeline.models.estimators import Estimator, Parts
 from pipeline.models.feature_values import Values, by_feature, owners, text_owners
 from pipeline.models.ranker import Arrays
 from pipeline.models.sample import Sample
@@ -111,6 +111,13 @@ class Vocabulary:
         idf_B[self.met] = self.idf
         return weighted(words, idf_B)[:, self.met]
 
+    def parts(self, text: sparse.csr_matrix, slope_VK: FloatArray, told_NK: FloatArray) -> sparse.csr_matrix:
+        """What each word of one text adds by its weights: [N, B]."""
+        read = self.read((text,))
+        owner = np.repeat(np.arange(len(told_NK)), np.diff(read.indptr))
+        added = read.data * (slope_VK[read.indices] * told_NK[owner]).sum(axis=1)
+        return sparse.csr_matrix((added, self.met[read.indices], read.indptr), shape=(len(told_NK), self.buckets))
+
 
 @dataclass(frozen=True, eq=False)
 class Design:
@@ -137,29 +144,18 @@ class Design:
         parts = [sparse.csr_matrix(self.scaling.read(values.numbers)), hashed, *texts]
         return sparse.csr_matrix(sparse.hstack(parts, format="csr"))
 
-    def parts(self, features: Features, slope: FloatArray, told_NK: FloatArray) -> FloatArray:
-        """What each feature adds by the weights of its columns, a number beside its mean, all else from 0: [N, F]."""
+    def parts(self, features: Features, slope: FloatArray, told_NK: FloatArray) -> Parts:
+        """What each feature and word adds by the weights of its columns, a number beside its mean, all else from 0."""
         values, types = Values.of(features), features.types
         scaled_NX, buckets_NC = self.scaling.read(values.numbers), values.buckets(self.buckets)
         numeric, categories = owners(types)
         columns, words = scaled_NX.shape[1], scaled_NX.shape[1] + self.buckets
         numbers = scaled_NX * (told_NK @ slope[:columns].T)
         chosen = np.einsum("nck,nk->nc", slope[columns + buckets_NC], told_NK)
-        said = [((self.vocabulary.read((one,)) @ slope[words:]) * told_NK).sum(axis=1) for one in values.words]
-        texts = np.stack(said, axis=1) if said else np.zeros((len(values), 0))
+        said = tuple(self.vocabulary.parts(one, slope[words:], told_NK) for one in values.words)
+        texts = [np.asarray(one.sum(axis=1)) for one in said]
         whose = np.concatenate([numeric, numeric[self.scaling.gaps], categories, text_owners(types)])
-        return by_feature(np.hstack([numbers, chosen, texts]), whose, len(types))
-
-    def word_parts(self, features: Features, slope: FloatArray, told_NK: FloatArray) -> list[sparse.csr_matrix]:
-        """What each word of each text adds by the weights of its columns: [N, buckets] of each."""
-        vocabulary, found = self.vocabulary, []
-        for one in Values.of(features).words:
-            read = vocabulary.read((one,))
-            owner = np.repeat(np.arange(len(told_NK)), np.diff(read.indptr))
-            parts = read.data * (slope[len(slope) - len(vocabulary.met) :][read.indices] * told_NK[owner]).sum(axis=1)
-            whole = parts, vocabulary.met[read.indices], read.indptr
-            found.append(sparse.csr_matrix(whole, shape=(len(told_NK), vocabulary.buckets)))
-        return found
+        return Parts(by_feature(np.hstack([numbers, chosen, *texts]), whose, len(types)), said)
 
     def arrays(self) -> Arrays:
         """All that it is but how many buckets there are; of words nothing where there are no texts."""
@@ -197,13 +193,9 @@ class LinearEstimator(Estimator):
         """Design times slope, plus start: [N, K]."""
         return np.asarray(self.design.read(Values.of(features)) @ self.slope + self.start, dtype=np.float64)
 
-    def parts(self, features: Features, told_NK: FloatArray) -> FloatArray:
-        """Each column times its weight, exactly: [N, F]."""
+    def parts(self, features: Features, told_NK: FloatArray) -> Parts:
+        """Each column times its weight, exactly."""
         return self.design.parts(features, self.slope, told_NK)
-
-    def word_parts(self, features: Features, told_NK: FloatArray) -> list[sparse.csr_matrix]:
-        """Each word times its weight, exactly: [N, buckets] of each text."""
-        return self.design.word_parts(features, self.slope, told_NK)
 
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
         """Weights and scaling."""

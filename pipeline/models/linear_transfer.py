@@ -8,15 +8,13 @@ without layers. Of numbers it is the ridge regression of what the source's weigh
 Shapes: N rows, F columns of the design, K classes or tags; of a number and of two classes K is 1.
 """
 
-import copy
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from scipy import sparse
 from scipy.special import expit, log_softmax, softmax
 
-from pipeline.models.linear import LinearEstimator
+from pipeline.models.linear import Design, LinearEstimator
 from pipeline.models.sample import Sample
 from pipeline.views import FloatArray
 
@@ -27,7 +25,7 @@ Solve = Callable[[sparse.csr_matrix, Sample, FloatArray, float], FloatArray]  # 
 
 
 def fit_transfer(
-    sample: Sample, *, regularization: float, source_regularization: float, **columns: Any
+    sample: Sample, *, regularization: float, source_regularization: float, **columns: int
 ) -> LinearEstimator:
     """Fit the sources' rows, then the target's held to what these gave; saved as any linear regression.
 
@@ -35,20 +33,21 @@ def fit_transfer(
         sample: Rows of both; columns of the design are those of all of them.
         regularization: Of the distance to the source's weights.
         source_regularization: Of the source's weights.
-        columns: What else a linear regression may say of its columns.
+        columns: How many `buckets` and `words` there are.
     """
-    fitted = copy.copy(LinearEstimator.fit(sample, regularization=regularization, **columns))
+    design = Design.fit(sample, **columns)
     solve: Solve = _ridge if not sample.classes else _logistic
-    weights = np.zeros((fitted.slope.shape[0] + 1, 1 if _single(sample) else len(sample.classes)))
-    for rows, strength in (
-        (sample.take(~sample.own), source_regularization),
-        (sample.take(sample.own), regularization),
-    ):
-        if len(rows.weights):
-            weights = solve(fitted.design.read(rows.values), rows, weights, strength)
+    whole = design.read(sample.values)
+    weights = np.zeros((whole.shape[1] + 1, 1 if _single(sample) else len(sample.classes)))
+    for chosen, strength in ((~sample.own, source_regularization), (sample.own, regularization)):
+        if chosen.any():
+            weights = solve(whole[chosen], sample.take(chosen), weights, strength)
     if sample.classes and _single(sample):  # one column of odds, in favour of the second class
         weights = np.hstack([np.zeros_like(weights), weights])
-    fitted.slope, fitted.start = np.ascontiguousarray(weights[:-1]), weights[-1]
+    fitted = LinearEstimator(
+        sample.classes, design, {"slope": np.ascontiguousarray(weights[:-1]), "start": weights[-1]}
+    )
+    fitted.tagged = sample.tagged
     return fitted
 
 

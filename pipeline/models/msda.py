@@ -22,7 +22,7 @@ from scipy import sparse
 from scipy.special import log_softmax
 
 from pipeline.models.denoiser import Denoiser, Hidden
-from pipeline.models.estimators import Estimator
+from pipeline.models.estimators import Estimator, Parts
 from pipeline.models.feature_values import Values, text_owners
 from pipeline.models.linear import Design, solve
 from pipeline.models.ranker import Arrays
@@ -121,21 +121,18 @@ class MsdaEstimator(Estimator):
         plain = columns.shape[1]
         return np.asarray(columns @ self.slope[:plain] + said @ self.slope[plain:] + self.start, dtype=np.float64)
 
-    def parts(self, features: Features, told_NK: FloatArray) -> FloatArray:
-        """Each column times its weight; to a text or bag also what the denoiser would not say without it: [N, F]."""
-        plain = len(self.slope) - self.design.denoiser.size
-        found = self.design.plain.parts(features, self.slope[:plain], told_NK)
-        with_all = self._helped(features)
+    def parts(self, features: Features, told_NK: FloatArray) -> Parts:
+        """Each column times its weight; to a text or bag also what the denoiser would not say without it.
+
+        Words have their own weights alone: the denoiser speaks of all of them together.
+        """
+        plain = self.design.plain.parts(features, self.slope[: -self.design.denoiser.size], told_NK)
+        found, with_all = plain.features.copy(), self._helped(features)
         for place in text_owners(features.types):
             name = list(features.types)[place]
             without = self._helped(replace(features, table=features.table.assign(**{name: None})))
             found[:, place] += ((with_all - without) * told_NK).sum(axis=1)
-        return found
-
-    def word_parts(self, features: Features, told_NK: FloatArray) -> list[sparse.csr_matrix]:
-        """Each word times its own weight: [N, buckets] of each text; the denoiser speaks of all of them together."""
-        plain = len(self.slope) - self.design.denoiser.size
-        return self.design.plain.word_parts(features, self.slope[:plain], told_NK)
+        return Parts(found, plain.words)
 
     def _helped(self, features: Features) -> FloatArray:
         """What the denoiser says, times its weights: [N, K]."""

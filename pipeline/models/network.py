@@ -45,6 +45,8 @@ class Encoder(nn.Module, ABC):
 class Head(nn.Module, ABC):
     """Predicts from features."""
 
+    classes: tuple[str, ...] = ()  # that it tells apart, by name
+
     @abstractmethod
     def losses(self, output: Outputs) -> Tensor:
         """The loss of each labelled row: [B]."""

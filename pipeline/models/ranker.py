@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import UserError
+
 if TYPE_CHECKING:
+    from pipeline.config import TrainSettings
+    from pipeline.models.network import Network
     from pipeline.views import Chosen, Histories
 
 Scores = NDArray[np.float32]
@@ -34,6 +38,16 @@ class Saved(ABC):
         """The same: nothing is chosen last, unless a predictor says otherwise."""
         assert not chosen
         return self
+
+    def as_start(self, settings: "TrainSettings") -> "Network":
+        """The network that a lane with these settings may begin with: none, unless a predictor says otherwise.
+
+        Raises:
+            UserError: it is no such network; what differs is named.
+        """
+        raise UserError(
+            f"source_model: it is {self.kind}; expected a network (kind {settings.model.name}) that can learn further."
+        )
 
     def save(self, folder: Path) -> None:
         """Write `ranker.json` and `weights.safetensors`."""

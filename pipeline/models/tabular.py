@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pipeline.config import ExamplesTask, Role, Strategy, TabularModel, TrainSettings
+from pipeline.config import Role, Strategy, TabularModel, TrainSettings
 from pipeline.errors import DataError, UserError
-from pipeline.models.bottleneck import width_of
 from pipeline.models.encoders.tabular import TabularEncoder, quantiles, rarity
 from pipeline.models.example_batches import ExampleRows
 from pipeline.models.feature_values import Values
@@ -17,7 +16,7 @@ from pipeline.models.learner import Finish
 from pipeline.models.sample import answers, known_classes
 from pipeline.models.sides import Rows
 from pipeline.models.tabular_estimator import TabularEstimator, TabularNetwork
-from pipeline.views import FEATURES, Label, NumberLabel, Predictor, TagLabel, View, Views
+from pipeline.views import FEATURES, Label, NumberLabel, TagLabel, View, Views
 
 
 @dataclass(frozen=True)
@@ -41,40 +40,6 @@ class TabularLearner:
         """The sources' rows with their labels, and all rows of the target without."""
         network = self._network(views, self.settings.sources)
         return network, self._rows(network, views, self.settings.sources, inputs=True)
-
-    def taught(self, predictor: Predictor) -> TabularNetwork:
-        """The network of a registered predictor, if it reads these features, predicts such a label, and is as large.
-
-        Raises:
-            UserError: it is another model; what differs is named.
-        """
-        task, model = self.settings.task, self.model
-        assert isinstance(task, ExamplesTask)
-        if not isinstance(predictor, TabularEstimator):
-            kind = getattr(predictor, "kind", "another model")
-            raise UserError(
-                f"source_model: it is {kind}; expected a network (kind {model.name}) that can learn further."
-            )
-        theirs, predicted = predictor.network.encoder, predictor.network.head.predicts
-        wanted = {**task.features, **task.past}
-        if list(theirs.types.items()) != list(wanted.items()):
-            keys = sorted({*theirs.types, *wanted})
-            differ = [one for one in keys if theirs.types.get(one) != wanted.get(one)] or ["their order"]
-            told = ", ".join(f"{name} ({kind})" for name, kind in theirs.types.items())
-            raise UserError(
-                f"source_model: its features are not those of task.features; what differs: {', '.join(differ)}. It "
-                f"reads, in this order: {told}."
-            )
-        if predicted not in task.labels:
-            raise UserError(f"source_model: it predicts {predicted}, and the task {task.name} something else.")
-        own, other = model.as_built().model_dump(), theirs.model.as_built().model_dump()
-        if unlike := [f"{key}: {other[key]}" for key in own if own[key] != other[key]]:
-            raise UserError(f"source_model: it is of another size; write model: {{{', '.join(unlike)}}}.")
-        if width_of(theirs):  # a network is made without, and would drop them
-            raise UserError(
-                "source_model: it carries adapters; name a version whose lane is another, such as fine_tune."
-            )
-        return predictor.network
 
     def tune(self, views: Views, strategy: Strategy, classes: tuple[str, ...] = ()) -> tuple[TabularNetwork, Rows]:
         """A network that knows what the domains know that the strategy learns from, now or before."""

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from pipeline.config import TabularModel
+from pipeline.config import ExamplesTask, TabularModel, TrainSettings
+from pipeline.errors import UserError
 from pipeline.models.bottleneck import insert, width_of
 from pipeline.models.encoders.tabular import TabularEncoder
-from pipeline.models.estimators import TAGGED, Estimator
+from pipeline.models.estimators import TAGGED, Estimator, Parts
 from pipeline.models.feature_values import Values, by_feature, owners, text_owners
 from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, TagHead
 from pipeline.models.network import Network
@@ -50,30 +51,25 @@ class TabularEstimator(Estimator):
             said = self.network.head(self.network.encode(self.network.encoder.read(features)))
         return np.asarray(said.numpy(), dtype=np.float64)
 
-    def parts(self, features: Features, told_NK: FloatArray) -> FloatArray:
-        """Integrated gradients (Sundararajan, Taly and Yan, 2017) from medians of numbers and no category: [N, F].
+    def parts(self, features: Features, told_NK: FloatArray) -> Parts:
+        """Integrated gradients (Sundararajan, Taly and Yan, 2017) from medians of numbers, no category and no word.
 
         All columns meet in one sum before the first layer that is not linear. So the gradient along the straight way is
-        one for all of them, and a column's part is its own step times the mean of that gradient.
+        one for all of them, and the part of a column or word is its own step times the mean of that gradient.
         """
         steps, mean = self._way(features, told_NK)
         parts = torch.einsum("nxd,nd->nx", steps, mean).double().numpy()
-        types = features.types
-        return by_feature(parts, np.concatenate([*owners(types), text_owners(types)]), len(types))
-
-    def word_parts(self, features: Features, told_NK: FloatArray) -> list[sparse.csr_matrix]:
-        """The same of each word, whose vector is a step of the same way: [N, buckets] of each text."""
-        encoder = self.network.encoder
+        types, encoder = features.types, self.network.encoder
+        found = by_feature(parts, np.concatenate([*owners(types), text_owners(types)]), len(types))
         if encoder.words is None:
-            return []
-        _, mean = self._way(features, told_NK)
-        vectors, found = encoder.words.weight.detach(), []
+            return Parts(found)
+        vectors, words = encoder.words.weight.detach(), []
         for one in Values.of(features).words:
             read = weighted((one,), encoder.idf.numpy())
             owner = np.repeat(np.arange(len(told_NK)), np.diff(read.indptr))
-            parts = read.data * (vectors[read.indices] * mean[owner]).sum(dim=1).double().numpy()
-            found.append(sparse.csr_matrix((parts, read.indices, read.indptr), shape=read.shape))
-        return found
+            added = read.data * (vectors[read.indices] * mean[owner]).sum(dim=1).double().numpy()
+            words.append(sparse.csr_matrix((added, read.indices, read.indptr), shape=read.shape))
+        return Parts(found, tuple(words))
 
     def _way(self, features: Features, told_NK: FloatArray) -> tuple[torch.Tensor, torch.Tensor]:
         """(what each column adds to the first sum [N, X, D], the mean gradient along the way [N, D])."""
@@ -88,6 +84,33 @@ class TabularEstimator(Estimator):
             said = network.head(network.encoder.scaled(network.encoder.deepen(at)))
             mean += torch.autograd.grad((said * told).sum(), at)[0] * float(weight) / 2
         return steps, mean
+
+    def as_start(self, settings: TrainSettings) -> TabularNetwork:
+        """The network, if it reads these features, predicts such a label, and is as large.
+
+        Raises:
+            UserError: it is another model; what differs is named.
+        """
+        task, model, theirs = settings.task, settings.model, self.network.encoder
+        assert isinstance(task, ExamplesTask)
+        wanted = {**task.features, **task.past}
+        assert isinstance(model, TabularModel)  # the one that is learnt by such tasks
+        if list(theirs.types.items()) != list(wanted.items()):
+            keys = sorted({*theirs.types, *wanted})
+            differ = [one for one in keys if theirs.types.get(one) != wanted.get(one)] or ["their order"]
+            told = ", ".join(f"{name} ({kind})" for name, kind in theirs.types.items())
+            raise UserError(
+                f"source_model: its features are not those of task.features; what differs: {', '.join(differ)}. It "
+                f"reads, in this order: {told}."
+            )
+        if (predicted := self.network.head.predicts) not in task.labels:
+            raise UserError(f"source_model: it predicts {predicted}, and the task {task.name} something else.")
+        own, other = model.as_built().model_dump(), theirs.model.as_built().model_dump()
+        if unlike := [f"{key}: {other[key]}" for key in own if own[key] != other[key]]:
+            raise UserError(f"source_model: it is of another size; write model: {{{', '.join(unlike)}}}.")
+        if width_of(theirs):  # a network is made without, and would drop them
+            raise UserError("source_model: it carries adapters; name a version whose lane is another, as fine_tune is.")
+        return self.network
 
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
         """Weights, and what they are made for."""

@@ -36,9 +36,8 @@ def build(settings: CarrySettings, inputs: Mapping[str, Folder], folder: Path, _
     from safetensors.torch import save_file
 
     from pipeline.models.load import load_ranker
-    from pipeline.tasks.learners import build_learner
 
-    model = build_learner(settings).taught(load_ranker(inputs["model"].path))
+    model = load_ranker(inputs["model"].path).as_start(settings)
     save_file(model.shared_state(), folder / "model.safetensors")
     write_json(folder / CLASSES, list(model.head.classes))
     return TrainFacts(epochs=0, taught_by=settings.taught_by)

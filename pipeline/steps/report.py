@@ -121,21 +121,21 @@ def build(
     from pipeline.tasks.words import words_of
 
     ranked, judged = inputs["ranked"].path, inputs["verdict"].path
-    points = [CurvePoint.model_validate(point) for point in settings.points]
-    splits = [SplitPoint.model_validate(point) for point in settings.splits]
+    points = sorted(map(CurvePoint.model_validate, settings.points), key=lambda point: point.share)
+    splits = sorted(map(SplitPoint.model_validate, settings.splits), key=lambda point: point.draw)
     comparison = Comparison.model_validate(read_json(ranked / "comparison.json"))
     verdict = Verdict.model_validate(read_json(judged / "verdict.json"))
     words, (run_id, began) = words_of(settings.task), night
-    told = [NightTold.model_validate(one) for one in settings.nights]
+    told = list(map(NightTold.model_validate, settings.nights))
     if settings.outcome is not None:
         told.append(tonight(comparison, verdict, settings.outcome.outcome == PROMOTED, began))
     report = Report(
         comparison=comparison,
         verdict=verdict,
         outcome=settings.outcome,
-        curve=tuple(sorted(points, key=lambda point: point.share)),
+        curve=tuple(points),
         shares=settings.shares,
-        splits=tuple(sorted(splits, key=lambda point: point.draw)),
+        splits=tuple(splits),
         repeats=settings.repeats,
         costs=_costs(settings, inputs),
         latencies=read_json(ranked / UNHASHED / "latency.json"),

@@ -137,10 +137,10 @@ def test_what_is_there_is_learnt(kind, label, tmp_path):
 def test_the_parts_of_features_add_up(kind, label, tmp_path):
     """To what is told, beside one value that is the same for all rows; a feature that never changes adds nothing."""
     estimator, features = make(kind, views(label), tmp_path), make_features(60, seed=7)
-    parts, raw = estimator.explained(features), estimator.raw(features)
+    parts, raw = estimator.explained(features).features, estimator.raw(features)
     assert parts.shape == (60, len(features.types))
-    assert np.isfinite(estimator.explained(unseen())).all()
-    assert estimator.explained(features.take(np.array([], dtype=np.int64))).shape == (0, len(features.types))
+    assert np.isfinite(estimator.explained(unseen()).features).all()
+    assert estimator.explained(features.take(np.array([], dtype=np.int64))).features.shape == (0, len(features.types))
     told, group = raw.max(axis=1), raw.argmax(axis=1)  # the start is that of the class that is told
     if label == "two classes":
         told, group = raw[:, 1] - raw[:, 0], np.zeros(60)

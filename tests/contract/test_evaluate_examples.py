@@ -17,6 +17,7 @@ from pipeline.data.splits import TEST, TRAIN, VALID
 from pipeline.errors import CrossliftError
 from pipeline.evaluation.held_out import HeldOut
 from pipeline.folders import UNHASHED, Home, read_json
+from pipeline.models.estimators import Parts
 from pipeline.results import AUDIT, BASELINE, INGEST, PREPARE, TUNE, VERDICT, Step
 from pipeline.rows.examples.prepared import Examples
 from pipeline.runs.run import Run
@@ -48,9 +49,9 @@ class Slope:
     def decided(self, probabilities: np.ndarray) -> np.ndarray:
         return (probabilities[:, 0] < 0.5).astype(np.int64)
 
-    def explained(self, features: Features) -> np.ndarray:
+    def explained(self, features: Features) -> Parts:
         size = self.slope * (features.table["size"].to_numpy() - 1)
-        return np.stack([size, *np.zeros((len(features.types) - 1, len(size)))], axis=1)
+        return Parts(np.stack([size, *np.zeros((len(features.types) - 1, len(size)))], axis=1))
 
     def settled(self, chosen: Mapping[str, float]) -> "Slope":
         return self

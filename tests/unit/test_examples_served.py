@@ -12,6 +12,7 @@ import pytest
 from pipeline.cli import predicting
 from pipeline.config import BinaryTask, MulticlassTask, RegressionTask
 from pipeline.errors import ConfigError, DataError, StorageError
+from pipeline.models.estimators import Parts
 from pipeline.rows.examples.prepared import Examples
 from pipeline.rows.examples.served import ServedExamples, ServeExamples
 from pipeline.rows.kind import PackageInfo
@@ -40,11 +41,8 @@ class Pages:
     def values(self, features: Features) -> np.ndarray:
         return features.table["pages"].fillna(0).to_numpy() * 2
 
-    def explained(self, features: Features) -> np.ndarray:
-        return np.tile([0.5, -1.25, 2.0, 0.001], (len(features.table), 1))
-
-    def explained_words(self, features: Features) -> dict[str, object]:
-        return {}
+    def explained(self, features: Features) -> Parts:
+        return Parts(np.tile([0.5, -1.25, 2.0, 0.001], (len(features.table), 1)))
 
 
 class Three(Pages):

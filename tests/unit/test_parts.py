@@ -46,7 +46,7 @@ def test_a_number_adds_its_weight_times_its_distance_from_the_mean() -> None:
     weight = fitted.slope[:, 1] - fitted.slope[:, 0]
     scaled = (np.where(np.isnan(asked), np.nanmedian(size), asked) - filled.mean()) / filled.std()
     expected = weight[0] * scaled + weight[3] * np.isnan(asked)  # after size, constant and new: whether size is missing
-    found = fitted.explained(fresh)
+    found = fitted.explained(fresh).features
     np.testing.assert_allclose(found[:, 0], expected, rtol=1e-9, atol=1e-12)
     for colour in ("red", "blue"):
         of = fresh.table["colour"] == colour
@@ -60,10 +60,10 @@ def test_a_text_adds_what_is_lost_without_it() -> None:
     silent = Features(fresh.table.assign(said=""), fresh.types)
     odds, without = (np.diff(fitted.raw(one), axis=1)[:, 0] for one in (fresh, silent))
     place = list(fresh.types).index("said")
-    found = fitted.explained(fresh)[:, place]
+    found = fitted.explained(fresh).features[:, place]
     np.testing.assert_allclose(found, odds - without, rtol=1e-9, atol=1e-12)
     assert np.ptp(found) > 0.1
-    assert (fitted.explained(silent)[:, place] == 0).all()
+    assert (fitted.explained(silent).features[:, place] == 0).all()
 
 
 @pytest.mark.parametrize("kind", ["linear", "tabular"])
@@ -75,17 +75,17 @@ def test_the_words_of_a_text_are_what_it_adds(kind: str) -> None:
     else:
         fitted = network_of(view, words=4096)
         torch.nn.init.normal_(fitted.network.encoder.words.weight, std=0.5)
-    found, words = fitted.explained(fresh), fitted.explained_words(fresh)
+    told = fitted.explained(fresh)
+    found, [words] = told.features, told.words
     place = list(fresh.types).index("said")
-    assert words.keys() == {"said"}
-    np.testing.assert_allclose(np.asarray(words["said"].sum(axis=1)).ravel(), found[:, place], rtol=1e-5, atol=1e-6)
-    told = explanations(fresh, found, words, 400)
+    np.testing.assert_allclose(np.asarray(words.sum(axis=1)).ravel(), found[:, place], rtol=1e-5, atol=1e-6)
+    named_rows = explanations(fresh, found, told.words, 400)
     row = next(row for row, text in enumerate(fresh.table["said"]) if text and "RED" not in text)
-    named = dict(re.findall(r'said "([^"]+)" ([-+][0-9.]+)', told[row]))
+    named = dict(re.findall(r'said "([^"]+)" ([-+][0-9.]+)', named_rows[row]))
     spelt = re.findall(r"\w+", fresh.table["said"][row].lower().replace("'", " "))
     assert set(named) <= {*spelt, *map(" ".join, pairwise(spelt))}
     assert sum(map(float, named.values())) == pytest.approx(found[row, place], abs=0.005 * len(spelt) * 2)
-    sizes = [abs(float(one.rsplit(" ", 1)[1])) for one in told[row].split("; ")]
+    sizes = [abs(float(one.rsplit(" ", 1)[1])) for one in named_rows[row].split("; ")]
     assert sizes == sorted(sizes, reverse=True)
 
 
@@ -111,7 +111,7 @@ def test_a_network_is_explained_from_its_medians() -> None:
                     numbers.types)  # fmt: skip
     raw = fitted.raw(both)
     odds = raw[:, 1] - raw[:, 0]
-    found = fitted.explained(both)
+    found = fitted.explained(both).features
     np.testing.assert_allclose(found.sum(axis=1), odds - odds[-1], atol=0.01 * np.ptp(odds))
     np.testing.assert_allclose(found[-1], 0, atol=1e-6)
 
@@ -124,6 +124,6 @@ def test_effects_name_what_the_labels_follow() -> None:
     found = mean_effects(fitted, view)
     assert list(found) == ["size", "colour", "new", "constant"]
     assert found["constant"] == 0
-    parts = np.abs(fitted.explained(view.fields[FEATURES]))[::2]
+    parts = np.abs(fitted.explained(view.fields[FEATURES]).features)[::2]
     assert found["size"] == pytest.approx(parts[:, 0].mean(), abs=1e-6)
     assert mean_effects(fitted, view.take(np.array([], dtype=np.int64))) == dict.fromkeys(sorted(NAMES), 0.0)

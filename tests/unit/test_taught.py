@@ -51,7 +51,7 @@ def test_the_target_begins_with_all_that_it_knows(tune: str) -> None:
     """Before a step is learnt the target's network says what the registered one says, bins and classes included."""
     other = taught_by(class_view("far", 300, shift=3.0))
     learner = learner_of()
-    network = learner.taught(other)
+    network = other.as_start(learner.settings)
     state = network.shared_state()
     strategy = cfg.Strategy(tune={"kind": tune})
     mine, rows = learner.tune({"near": class_view("near", 80, 1)}, strategy, network.head.classes)
@@ -67,7 +67,8 @@ def test_classes_of_both_are_told_apart() -> None:
     other = taught_by(class_view("far", 300, cuts=(-1, 1), classes=("a", "b", "c")))
     near = class_view("near", 80, 1, cuts=(-1, 1), classes=("b", "c", "d"))
     learner = learner_of(cfg.MulticlassTask(kind="multiclass", label="sold", features=TYPES))
-    mine, _ = learner.tune({"near": near}, cfg.Strategy(tune={"kind": "fine_tune"}), learner.taught(other).head.classes)
+    known = other.as_start(learner.settings).head.classes
+    mine, _ = learner.tune({"near": near}, cfg.Strategy(tune={"kind": "fine_tune"}), known)
     assert mine.head.classes == ("a", "b", "c", "d")
     mine.load_known(other.network.shared_state())
     theirs = {name: one.clone() for name, one in other.network.head.rows.items()}
@@ -78,10 +79,9 @@ def test_no_class_in_common_is_told() -> None:
     """Else `direct` would answer with classes that the target has never heard of."""
     other = taught_by(class_view("far", 300, classes=("ham", "spam")))
     learner = learner_of(cfg.MulticlassTask(kind="multiclass", label="sold", features=TYPES))
+    known = other.as_start(learner.settings).head.classes
     with pytest.raises(UserError, match=r"it tells ham, spam apart, and sold is no, yes: no class is in common"):
-        learner.tune(
-            {"near": class_view("near", 80)}, cfg.Strategy(tune={"kind": "direct"}), learner.taught(other).head.classes
-        )
+        learner.tune({"near": class_view("near", 80)}, cfg.Strategy(tune={"kind": "direct"}), known)
 
 
 def test_what_cannot_stand_for_a_source_is_told() -> None:
@@ -101,8 +101,9 @@ def test_what_cannot_stand_for_a_source_is_told() -> None:
     cases.append((learner_of(), narrow, r"it carries adapters; name a version whose lane is another"))
     for learner, other, message in cases:
         with pytest.raises(UserError, match=message):
-            learner.taught(other)
-    assert learner_of(model=MODEL.model_copy(update={"dropout": 0.5})).taught(taught_by(view))  # how, and not what
+            other.as_start(learner.settings)
+    softer = learner_of(model=MODEL.model_copy(update={"dropout": 0.5}))
+    assert taught_by(view).as_start(softer.settings)  # how, and not what
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {

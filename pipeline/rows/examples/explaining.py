@@ -3,7 +3,7 @@
 Shapes: N rows, F features.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ _LONGEST = 40  # letters of a word that are shown
 
 
 def explanations(
-    features: Features, parts_NF: FloatArray, words: "Mapping[str, sparse.csr_matrix]", most: int
+    features: Features, parts_NF: FloatArray, words: "Sequence[sparse.csr_matrix]", most: int
 ) -> list[str]:
     """Name what adds most to what is told of each row: `page_values +1.32; month=Nov +0.41; text "awful" -0.38`.
 
@@ -29,7 +29,7 @@ def explanations(
     Args:
         features: Of the rows.
         parts_NF: What each feature adds.
-        words: Of texts and bags what each word adds: [N, buckets].
+        words: Of each text and bag what each word adds, [N, buckets]; none where words are not told apart.
         most: How many are named.
 
     Raises:
@@ -37,11 +37,12 @@ def explanations(
     """
     if most < 0:
         raise DataError(f"explain: expected how many features are to be named, 0 for none, got {most}.")
-    told = []
+    texts = [name for name, kind in features.types.items() if kind in WORDS_OF]
+    told, by_text = [], dict(zip(texts, words, strict=False))
     for place, (name, kind) in enumerate(features.types.items()):
         column = features.table[name]
-        if name in words:
-            told.append(_words(name, kind, column, words[name]))
+        if name in by_text:
+            told.append(_words(name, kind, column, by_text[name]))
         else:
             named = _named(name, kind, column)
             told.append(pd.DataFrame({"row": np.arange(len(named)), "name": named, "part": parts_NF[:, place]}))

@@ -91,9 +91,8 @@ class ServedExamples:
         told |= ANSWERS[type(self.task)](self.predictor, self.task, features)
         told[UNKNOWN] = self._unknown(features)
         if most := int(params.get(EXPLAIN, 0)):
-            told[EXPLANATION] = explanations(
-                features, self.predictor.explained(features), self.predictor.explained_words(features), most
-            )
+            parts = self.predictor.explained(features)
+            told[EXPLANATION] = explanations(features, parts.features, parts.words, most)
         return pd.DataFrame(told)
 
     def on(self, prepared: Examples) -> Any:
