@@ -53,15 +53,19 @@ def test_a_number_adds_its_weight_times_its_distance_from_the_mean() -> None:
         assert len(np.unique(found[of, 3])) == 1
 
 
-def test_a_text_adds_what_is_lost_without_it() -> None:
+@pytest.mark.parametrize("cuts", [(0.0,), (-1.0, 1.0)])
+def test_a_text_adds_what_is_lost_without_it(cuts: tuple[float, ...]) -> None:
     """Of the regression exactly: the same row is asked with the text and with an empty one."""
-    view, fresh = class_view("near", 300), class_view("near", 50, 5).fields[FEATURES]
+    classes = "abc"[: len(cuts) + 1]
+    view = class_view("near", 300, cuts=cuts, classes=classes)
+    fresh = class_view("near", 50, 5).fields[FEATURES]
     fitted = LinearEstimator.fit(sample_of(view), buckets=512, words=64, regularization=1.0)
     silent = Features(fresh.table.assign(said=""), fresh.types)
-    odds, without = (np.diff(fitted.raw(one), axis=1)[:, 0] for one in (fresh, silent))
+    said, without = fitted.raw(fresh), fitted.raw(silent)
+    told = np.eye(3)[said.argmax(axis=1)] - 1 / 3 if len(classes) == 3 else np.array([[-1.0, 1.0]])
     place = list(fresh.types).index("said")
     found = fitted.explained(fresh).features[:, place]
-    np.testing.assert_allclose(found, odds - without, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found, ((said - without) * told).sum(axis=1), rtol=1e-9, atol=1e-12)
     assert np.ptp(found) > 0.1
     assert (fitted.explained(silent).features[:, place] == 0).all()
 
