@@ -91,7 +91,10 @@ def full_report(lanes: int = LANES, shares: tuple[float, ...] = (0.01, 0.03, 0.1
                                promoted=night % 3 == 0) for night in range(12)),
         learning=tuple(Learning(lane=name, loss=((1, 5.0), (2, 4.0), (3, 3.5)), metric=((1, 0.1), (2, 0.3), (3, 0.2)),
                                 best=2) for name in names[:10]),
-        adapted=(Told(name="coral", values={"mmd.before": 0.31234567, "mmd.after": 0.02}),),
+        adapted=(
+            Told(name="coral", values={"mmd.before": 0.31234567, "mmd.after": 0.02, "a_distance.before": 1.25,
+                                       "a_distance.after": 0.5, "told_rows": 1234.0}),
+        ),
         moved=(Told(name=names[1], values={"encoder.numbers": 0.0421, "encoder.<b>": 1.5}),),
         cases=full_cases(), rows=(Rows(domain="florist", read=1000, kept={"train": 700, "valid": 100, "test": 150},
                                        quarantined={"future": 20}, dropped={"repeated": 30}),),

@@ -121,12 +121,23 @@ def test_what_was_read_and_dropped_is_told(page: str) -> None:
 
 def test_what_moved_is_told(report: Report, page: str) -> None:
     """Of an adaptation the domains' distance, of a strategy each layer's, escaped; of nothing no heading."""
-    told = ("coral", "mmd.before: 0.3123, mmd.after: 0.02", "encoder.numbers: 0.0421, encoder.&lt;b&gt;: 1.5")
     markdown = render_markdown(report, ITEMS)
-    assert all(one in page and one in markdown for one in told)
+    both = ("coral", "told rows: 1,234", "numbers 0.0421, &lt;b&gt; 1.5")
+    assert all(one in page and one in markdown for one in both)
+    numbers = ("0.312", "0.02", "1.25", "0.5")
+    assert "".join(f'<td class="n">{one}</td>' for one in numbers) in page
+    assert f"| coral | {' | '.join(numbers)} | told rows: 1,234 |" in markdown
     nothing = report.model_copy(update={"adapted": (), "moved": ()})
     assert "What each strategy moved" in page
     assert "What each strategy moved" not in render_html(nothing, ITEMS) + render_markdown(nothing, ITEMS)
+
+
+def test_features_stand_by_what_they_say(report: Report) -> None:
+    """Those that move the candidate's answers most come first, whatever they are called."""
+    effects = {"ease": {"age": 0.125, "zeal": 2.5}, "target_only": {"age": 1.5, "zeal": 0.25}}
+    told = report.model_copy(update={"comparison": report.comparison.model_copy(update={"effects": effects})})
+    page = render_html(told, ITEMS)
+    assert page.index('<td class="name">zeal</td>') < page.index('<td class="name">age</td>')
 
 
 def test_one_night_is_no_curve(report: Report) -> None:
