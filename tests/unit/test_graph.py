@@ -1,10 +1,13 @@
 """The one graph of a run's tasks: their order, what each records, and what goes without saying."""
 
 from graphlib import TopologicalSorter
+from pathlib import Path
 
 from pipeline import results
 from pipeline.config import Options
+from pipeline.folders import Home
 from pipeline.runs import graph as tasks
+from pipeline.runs.run import Run
 from pipeline.scenarios import apply_options, load_scenario
 from pipeline.steps import function_of
 
@@ -27,7 +30,8 @@ def test_every_task_has_a_function_and_tells_what_it_records() -> None:
     """Whoever reads the graph finds what runs a task, and which records a repeat must drop."""
     graph = tasks.graph_of(load_scenario("demo"))
     assert {task for task, _ in graph} == set(tasks.RECORDS)
-    assert all(getattr(function_of(task), "__name__", "") == task for task in tasks.RECORDS)
+    run = Run(Home(Path("/nowhere")), "r", load_scenario("demo"))
+    assert all(getattr(function_of(task, run), "__name__", "") == task for task in tasks.RECORDS)
     recorded = [step.name for steps in tasks.RECORDS.values() for step in steps]
     assert sorted(recorded) == sorted(one.name for one in vars(results).values() if isinstance(one, results.Step))
 
