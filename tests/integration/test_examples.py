@@ -1,12 +1,10 @@
 """Examples from tables to a served model, as the page on data tells it: its table, its scenario, its commands."""
 
 import json
-import os
 import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import yaml
 
 from pipeline.folders import Home
 from pipeline.registry import lookup
+from tests.commands import Crosslift, commands
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]
 
@@ -24,7 +23,6 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "bring-your-data.md").read_text(encoding="utf-8")
 [SCENARIO] = re.findall(r"^```yaml\n(name: car_loans\n.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 [TABLE] = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-Crosslift = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -75,17 +73,7 @@ def _add_tags(made: Path, told: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def crosslift(folder: Path) -> Crosslift:
     """Give a function that runs a command in one home that all tests of this file share."""
-    environment = {**os.environ, "CROSSLIFT_HOME": str(folder / "home"), "CROSSLIFT_SCENARIOS": str(folder)}
-    environment |= {"CROSSLIFT_DATA": str(folder), "PYTHONPATH": str(ROOT)}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-
-    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())", *arguments]
-        return subprocess.run(
-            command, env=environment, cwd=folder, capture_output=True, text=True, timeout=3600, check=False
-        )
-
-    return call
+    return commands(folder / "home", folder, CROSSLIFT_SCENARIOS=str(folder), CROSSLIFT_DATA=str(folder))
 
 
 @pytest.fixture(scope="module")
