@@ -19,7 +19,7 @@ demo: $(STAMP) ## the whole pipeline once on generated data
 	$(BIN)/python -m pipeline.local demo
 
 test: $(STAMP) ## all tests, by file in two processes: what the tests of a file share is made once
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_MORE)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_MORE)
 
 coverage: $(STAMP) ## all tests with coverage, which takes half as long again
 	@$(MAKE) --no-print-directory test PYTEST_MORE="--cov --cov-report=term:skip-covered"

@@ -1,5 +1,6 @@
 """Nights that run up to the verdict on small tables, for what comes after it: registry, promotion, rollback."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from pipeline.results import AUDIT, BASELINE, CLEAN, INGEST, PREPARE, TUNE, VALI
 from pipeline.rows.interactions.prepared import DomainData, Domains
 from pipeline.runs.run import Run
 from pipeline.steps.evaluate import evaluate
+from tests.commands import store
 from tests.publishing import publish
 
 
@@ -128,8 +130,11 @@ class Night:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """One store for all nights of a module: making its tables takes seconds."""
-    return Home(tmp_path_factory.mktemp("home"))
+    """One store for all nights of a module."""
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "mlflow").mkdir()
+    shutil.copy(store(), folder / "mlflow" / "mlflow.db")
+    return Home(folder)
 
 
 @pytest.fixture

@@ -1,18 +1,16 @@
 """Bags of words from a table to a served model, for a target that nobody has labelled."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.commands import commands
+
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 SCENARIO = """\
 name: liked
 title: Which reviews of phones are positive, from what reviews of books taught
@@ -52,15 +50,10 @@ def test_a_target_without_labels_is_served_by_what_goes_with_its_words(tmp_path:
     table.loc[0, "words"] = "plot:twice"
     table.to_csv(tmp_path / "reviews.csv", index=False)
     (tmp_path / "liked.yaml").write_text(SCENARIO)
-    environment = {**os.environ, "CROSSLIFT_HOME": str(tmp_path / "home"), "CROSSLIFT_SCENARIOS": str(tmp_path)}
-    environment |= {"CROSSLIFT_DATA": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    environment.pop("MLFLOW_TRACKING_URI", None)
+    crosslift = commands(tmp_path / "home", tmp_path, CROSSLIFT_SCENARIOS=str(tmp_path), CROSSLIFT_DATA=str(tmp_path))
 
     def call(*arguments: str) -> str:
-        command = [sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())", *arguments]
-        done = subprocess.run(
-            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=3600, check=False
-        )
+        done = crosslift(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

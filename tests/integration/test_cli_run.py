@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import yaml
 from pipeline.config import Embedded
 from pipeline.data.generator import generate
 from pipeline.data.pseudonyms import key_id
+from tests.commands import Crosslift, commands
 
 pytestmark = pytest.mark.slow
 
@@ -34,12 +34,11 @@ SMALL: dict[str, Any] = {
     "strategies": [{"tune": {"kind": "scratch"}}, {"tune": {"kind": "fine_tune"}}],
     "baselines": [{"kind": "popularity"}, {"kind": "item_knn"}],
 }
-Crosslift = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def crosslift(tmp_path_factory: pytest.TempPathFactory) -> Crosslift:
-    """Give a function that runs a command in one home that all tests of this file share."""
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tables and scenarios."""
     folder = tmp_path_factory.mktemp("cli")
     generate(Embedded(users=300, items=80), "here", "there", folder)
     people = pd.read_parquet(folder / "interactions.parquet")
@@ -64,14 +63,31 @@ def crosslift(tmp_path_factory: pytest.TempPathFactory) -> Crosslift:
         for item in range(6)
     ]
     (folder / "rows.csv").write_text("\n".join(["user_id,item_id,domain,position", *rows]))
-    environment = {**os.environ, "CROSSLIFT_HOME": str(folder / "home"), "CROSSLIFT_SCENARIOS": str(folder)}
-    environment |= {"CROSSLIFT_DATA": str(folder), "CROSSLIFT_KEY": KEY}
-    environment.pop("MLFLOW_TRACKING_URI", None)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment(place: Path) -> dict[str, str]:
+    """What all commands get."""
+    return {"CROSSLIFT_SCENARIOS": str(place), "CROSSLIFT_DATA": str(place), "CROSSLIFT_KEY": KEY}
+
+
+@pytest.fixture(scope="module")
+def quick(place: Path, environment: dict[str, str]) -> Crosslift:
+    """Give a function that does what a command does in the same home, without its start."""
+    return commands(place / "home", ROOT, **environment)
+
+
+@pytest.fixture(scope="module")
+def crosslift(place: Path, environment: dict[str, str]) -> Crosslift:
+    """Give a function that runs a command in one home that all tests of this file share."""
+    ours = {**os.environ, "CROSSLIFT_HOME": str(place / "home"), **environment}
+    ours.pop("MLFLOW_TRACKING_URI", None)
 
     def call(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())", *arguments]
         return subprocess.run(
-            command, env=environment | changes, cwd=ROOT, capture_output=True, text=True, timeout=3600, check=False,
+            command, env=ours | changes, cwd=ROOT, capture_output=True, text=True, timeout=3600, check=False,
             umask=0o022,
         )  # fmt: skip
 
@@ -118,87 +134,87 @@ def first_tags(crosslift: Crosslift) -> dict[str, str]:
     return dict(next(version["tags"] for version in versions if "champion" in version["aliases"]))
 
 
-def test_trial(crosslift: Crosslift) -> None:
+def test_trial(quick: Crosslift) -> None:
     """Another seed than the scenario's takes nothing over, not even where nothing serves; the reason is told."""
-    done = crosslift("run", "tried", "--seed", "9")
+    done = quick("run", "tried", "--seed", "9")
     assert done.returncode == 4, done.stderr
     for told in ("Verdict: ", "Outcome: not promoted", "comes from a trial (seed 9 instead of 0)", "(exit code 4)"):
         assert told in done.stdout
     assert "promoted" not in done.stdout.replace("not promoted", "")
-    assert "no version has the alias 'champion'" in crosslift("recommend", "tried", "--user", "nobody").stderr
+    assert "no version has the alias 'champion'" in quick("recommend", "tried", "--user", "nobody").stderr
 
 
-def test_recommend(crosslift: Crosslift, first: dict[str, Any], tmp_path: Path) -> None:
+def test_recommend(quick: Crosslift, first: dict[str, Any], tmp_path: Path) -> None:
     """What was promoted recommends, as a table, CSV or JSON: five items of the target, the best first; a file too."""
     asked = ("recommend", "small", "--user", "nobody", "-k", "5")
-    rows = json.loads(crosslift(*asked, "--format", "json").stdout)
+    rows = json.loads(quick(*asked, "--format", "json").stdout)
     assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5]
     assert {row["served_from"] for row in rows} == {"popularity"}
-    table = list(csv.DictReader(io.StringIO(crosslift(*asked, "--format", "csv").stdout)))
+    table = list(csv.DictReader(io.StringIO(quick(*asked, "--format", "csv").stdout)))
     assert [row["item_id"] for row in table] == [row["item_id"] for row in rows]
-    known = crosslift("recommend", "small", "--history", f"{rows[0]['item_id']},nothing", "-k", "80")
+    known = quick("recommend", "small", "--history", f"{rows[0]['item_id']},nothing", "-k", "80")
     assert rows[0]["item_id"] not in known.stdout.split()
     assert "history" in known.stdout
     taken = [row["item_id"] for row in rows[:2]]
     (tmp_path / "asked.csv").write_text(f'user_id,history\nnobody,\n,"{", ".join(taken)}"\n', encoding="utf-8")
-    answers = crosslift("predict", "small", str(tmp_path / "asked.csv"), "-k", "5").stdout
+    answers = quick("predict", "small", str(tmp_path / "asked.csv"), "-k", "5").stdout
     several = list(csv.DictReader(io.StringIO(answers)))
-    alone = crosslift("recommend", "small", "--history", ",".join(taken), "-k", "5", "--format", "csv").stdout
+    alone = quick("recommend", "small", "--history", ",".join(taken), "-k", "5", "--format", "csv").stdout
     assert [row["item_id"] for row in several[:5]] == [row["item_id"] for row in rows]
     wanted = [(row["item_id"], row["score"]) for row in csv.DictReader(io.StringIO(alone))]
     assert [(row["item_id"], row["score"]) for row in several[5:]] == wanted
-    nothing = crosslift("recommend", "small")
+    nothing = quick("recommend", "small")
     assert nothing.returncode == 2
     assert "expected a user id or a history of item ids, got neither" in nothing.stderr
 
 
-def test_recommend_with_the_key(crosslift: Crosslift, first: dict[str, Any]) -> None:
+def test_recommend_with_the_key(quick: Crosslift, first: dict[str, Any]) -> None:
     """A customer's own id is served from the model with the key that made the data, and refused with another."""
     user = f"u00042{PERSON}"
     asked = ("recommend", "small", "--user", user, "--format", "json")
-    rows = json.loads(crosslift(*asked).stdout)
+    rows = json.loads(quick(*asked).stdout)
     assert rows[0]["served_from"] == "model"
-    done = crosslift(*asked, CROSSLIFT_KEY=KEY[::-1])
+    done = quick(*asked, CROSSLIFT_KEY=KEY[::-1])
     assert (done.returncode, done.stdout) == (2, "")
     wanted, given = (key_id(key.encode()) for key in (KEY, KEY[::-1]))
     assert f"the key of the id {wanted}, and CROSSLIFT_KEY has the id {given}. Set it to that key" in done.stderr
     assert user not in done.stderr
 
 
-def test_models(crosslift: Crosslift, first: dict[str, Any]) -> None:
+def test_models(quick: Crosslift, first: dict[str, Any]) -> None:
     """The registry is looked up; there is nothing to roll back to."""
-    found = {model["name"]: model for model in json.loads(crosslift("models", "list", "--json").stdout)}
+    found = {model["name"]: model for model in json.loads(quick("models", "list", "--json").stdout)}
     assert found["crosslift.small"]["champion"] == first["version"]
-    assert f"crosslift.small version {first['version']}" in crosslift("models", "show", "crosslift.small").stdout
-    done = crosslift("models", "rollback", "crosslift.small")
+    assert f"crosslift.small version {first['version']}" in quick("models", "show", "crosslift.small").stdout
+    done = quick("models", "rollback", "crosslift.small")
     assert done.returncode == 2
     assert "there is nothing to roll back to" in done.stderr
-    assert "Did you mean 'crosslift.small'?" in crosslift("models", "show", "crosslift.smal").stderr
+    assert "Did you mean 'crosslift.small'?" in quick("models", "show", "crosslift.smal").stderr
 
 
-def test_audit(crosslift: Crosslift, first: dict[str, Any]) -> None:
+def test_audit(quick: Crosslift, first: dict[str, Any]) -> None:
     """The audit alone counts by domain and kind, and reuses what the run did."""
-    done = crosslift("audit", "small", "--json")
+    done = quick("audit", "small", "--json")
     assert "computed" not in done.stderr
     assert set(json.loads(done.stdout)["domains"]) == {"here", "there"}
-    lines = [line.split()[:3] for line in crosslift("audit", "small").stdout.splitlines()]
+    lines = [line.split()[:3] for line in quick("audit", "small").stdout.splitlines()]
     assert ["there", "test", "any"] in lines
     assert ["there", "validation", "twin"] in lines
 
 
-def test_clean_keeps_what_serves(crosslift: Crosslift, first: dict[str, Any]) -> None:
+def test_clean_keeps_what_serves(quick: Crosslift, first: dict[str, Any]) -> None:
     """On the day of a run nothing goes, and what serves goes on serving."""
-    assert json.loads(crosslift("clean", "--yes", "--json").stdout)["paths"] == []
-    assert crosslift("recommend", "small", "--user", "nobody").returncode == 0
+    assert json.loads(quick("clean", "--yes", "--json").stdout)["paths"] == []
+    assert quick("recommend", "small", "--user", "nobody").returncode == 0
 
 
-def test_damage_is_seen_told_and_mended(crosslift: Crosslift, first: dict[str, Any]) -> None:
+def test_damage_is_seen_told_and_mended(quick: Crosslift, first: dict[str, Any]) -> None:
     """One bit in the registered weights, in a prepared table, in a candidate and in the report, of equal size each.
 
     Nothing is recommended meanwhile. The next run puts the champion back, makes the folders again, and says both.
     """
     asked = ("recommend", "small", "--user", "nobody", "--format", "json")
-    rows, report = crosslift(*asked).stdout, Path(first["report"])
+    rows, report = quick(*asked).stdout, Path(first["report"])
     home = report.parents[4]
     damaged = [
         *home.glob("mlflow/artifacts/models/*/artifacts/artifacts/*/weights.safetensors"),
@@ -210,12 +226,12 @@ def test_damage_is_seen_told_and_mended(crosslift: Crosslift, first: dict[str, A
     for path in damaged:
         content = path.read_bytes()
         path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
-    refused = crosslift(*asked)
+    refused = quick(*asked)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "weights.safetensors: expected" in refused.stderr
     assert "crosslift models rollback crosslift.small" in refused.stderr
     assert "Traceback" not in refused.stderr
-    done = crosslift("run", "small")
+    done = quick("run", "small")
     assert done.returncode == 0, done.stderr
     states = {tuple(line.split()[2:4]) for line in done.stderr.splitlines() if " s  " in line}
     assert states >= {("computed", step) for step in ("prepare", "fit_baseline")} | {("reused", "ingest")}
@@ -223,7 +239,7 @@ def test_damage_is_seen_told_and_mended(crosslift: Crosslift, first: dict[str, A
         assert told in done.stderr
     for told in (first["reason"], f"version {first['version']}, champion"):
         assert told in done.stdout
-    assert crosslift(*asked).stdout == rows
+    assert quick(*asked).stdout == rows
     assert {path.parent.suffix for path in home.glob("steps/prepare/*/rows.parquet")} == {"", ".damaged"}
 
 

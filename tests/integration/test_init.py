@@ -1,20 +1,16 @@
 """From two files and no scenario to a run that ends: `crosslift init`, `scenarios check`, `run`."""
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.commands import Crosslift, commands
+
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]
 
-ROOT = Path(__file__).parents[2]
 KEY = "0123456789abcdef0123456789abcdef"
-Crosslift = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -24,16 +20,8 @@ def crosslift(tmp_path: Path) -> Crosslift:
     (folder := tmp_path / "shops").mkdir()
     (folder / "films.csv").write_text("userid;productId;ts\n" + rows(random, range(60), "film", 700, ";", "%d"))
     (folder / "books.csv").write_text("customer,isbn,ordered_at\n" + rows(random, range(20, 80), "book", 400, ",", ""))
-    environment = {**os.environ, "CROSSLIFT_HOME": str(tmp_path / "home"), "CROSSLIFT_SCENARIOS": str(tmp_path)}
-    environment |= {"CROSSLIFT_DATA": str(folder), "CROSSLIFT_KEY": KEY, "PYTHONPATH": str(ROOT)}
-
-    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())", *arguments]
-        return subprocess.run(
-            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=3600, check=False
-        )
-
-    return call
+    ours = {"CROSSLIFT_SCENARIOS": str(tmp_path), "CROSSLIFT_DATA": str(folder), "CROSSLIFT_KEY": KEY}
+    return commands(tmp_path / "home", tmp_path, **ours)
 
 
 def rows(random: np.random.Generator, users: range, items: str, count: int, separator: str, time: str) -> str:

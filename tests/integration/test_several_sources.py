@@ -1,15 +1,14 @@
 """Two sources and one target: whole runs on tables made by hand, in which a user keeps to the items of one group."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+
+from tests.commands import commands
 
 pytestmark = pytest.mark.slow
 
@@ -61,14 +60,8 @@ def write_tables(folder: Path) -> None:
 
 def crosslift(folder: Path, *arguments: str) -> Any:
     """What a command says in JSON."""
-    environment = {
-        **os.environ,
-        "CROSSLIFT_HOME": str(folder / "home"),
-        "CROSSLIFT_DATA": str(folder),
-        "CROSSLIFT_SCENARIOS": str(folder / "scenarios"),
-    }
-    command = [sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=3600, check=False)
+    scenarios = str(folder / "scenarios")
+    done = commands(folder / "home", folder, CROSSLIFT_DATA=str(folder), CROSSLIFT_SCENARIOS=scenarios)(*arguments)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -1,11 +1,7 @@
 """A registered model in the place of a source: no row of it is at hand, and what it taught reaches the target."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +15,7 @@ from pipeline.errors import StorageError, UserError
 from pipeline.folders import Home, manifest_hash
 from pipeline.registry import lookup
 from pipeline.registry.carried import find_carried
+from tests.commands import Crosslift, commands
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]
 
@@ -37,7 +34,6 @@ CARS: dict[str, Any] = {
     "split": {"kind": "hash", "valid": 0.3, "test": 0.6},
     "strategies": [{"tune": {"kind": "scratch"}}, {"tune": {"kind": "direct"}}, {"tune": {"kind": "fine_tune"}}],
 }  # fmt: skip
-Crosslift = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def loans(domain: str, rows: int, shift: float, seed: int) -> pd.DataFrame:
@@ -66,15 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def crosslift(folder: Path) -> Crosslift:
     """Give a function that runs a command in one home that all tests of this file share."""
-    environment = {**os.environ, "CROSSLIFT_HOME": str(folder / "home"), "CROSSLIFT_SCENARIOS": str(folder)}
-    environment |= {"CROSSLIFT_DATA": str(folder)}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-
-    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=3600, check=False)
-
-    return call
+    return commands(folder / "home", folder, CROSSLIFT_SCENARIOS=str(folder), CROSSLIFT_DATA=str(folder))
 
 
 @pytest.fixture(scope="module")

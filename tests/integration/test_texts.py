@@ -1,9 +1,6 @@
 """Reviews in two languages, from a file to answers: what is empty, Chinese or a hundred kilobytes is a text."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +9,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.commands import commands
+
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]
 
-ROOT = Path(__file__).parents[2]
 GOOD = ["lovely clean room", "friendly staff", "房间干净舒适", "服务很好"]
 BAD = ["dirty noisy room", "rude staff", "房间又脏又吵", "服务很差"]
 ASKED = ["Lovely, clean ROOM!", "房间又脏又吵", "", None, "dirty noisy room " * 6000]
@@ -37,13 +35,8 @@ def reviews(count: int = 400) -> pd.DataFrame:
 
 
 def crosslift(folder: Path, *arguments: str) -> str:
-    environment = {**os.environ, "CROSSLIFT_HOME": str(folder / "home"), "CROSSLIFT_SCENARIOS": str(folder)}
-    environment |= {"CROSSLIFT_DATA": str(folder), "PYTHONPATH": str(ROOT)}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    command = [sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())", *arguments]
-    done = subprocess.run(
-        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=1800, check=False
-    )
+    ours = {"CROSSLIFT_SCENARIOS": str(folder), "CROSSLIFT_DATA": str(folder)}
+    done = commands(folder / "home", folder, **ours)(*arguments)
     assert done.returncode == 0, done.stderr
     assert len(done.stderr) < 20_000  # no text of a hundred kilobytes in it
     return done.stdout

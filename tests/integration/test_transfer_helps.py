@@ -1,13 +1,12 @@
 """Does the gate let a related source in and keep an unrelated one out? Whole runs on generated shops."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.commands import commands
 
 pytestmark = pytest.mark.slow
 
@@ -37,17 +36,7 @@ def run(tmp_path: Path, name: str, *, related: bool) -> dict[str, Any]:
     scenarios = tmp_path / "scenarios"
     scenarios.mkdir()
     (scenarios / f"{name}.yaml").write_text(SCENARIO.format(name=name, related=str(related).lower()), encoding="utf-8")
-    environment = {**os.environ, "CROSSLIFT_HOME": str(tmp_path / "home"), "CROSSLIFT_SCENARIOS": str(scenarios)}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    command = [
-        sys.executable,
-        "-c",
-        "import sys; from pipeline.cli import main; sys.exit(main())",
-        "run",
-        name,
-        "--json",
-    ]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=3600, check=False)
+    done = commands(tmp_path / "home", tmp_path, CROSSLIFT_SCENARIOS=str(scenarios))("run", name, "--json")
     assert done.returncode == 0, done.stderr
     summary: dict[str, Any] = json.loads(done.stdout)
     return summary
