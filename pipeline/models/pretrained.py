@@ -20,7 +20,7 @@ from pipeline.data.embeddings import Embeddings, key_of
 from pipeline.data.encoder_folders import fingerprint_of, folder_of
 from pipeline.errors import UserError
 
-_PARTS = 4096  # of a batch, with those that fill up short texts
+_PARTS = 2048  # of a batch, with those that fill up short texts
 _LETTERS = 1 << 16  # of a text that are looked at: more than any encoder's limit has
 
 
@@ -125,8 +125,8 @@ def _model(folder: Path) -> Any:
     from transformers import AutoModel
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
     model, told = AutoModel.from_pretrained(
         folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
         dtype=torch.float32,
