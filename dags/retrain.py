@@ -86,6 +86,12 @@ def audit() -> Record:
 
 
 @task
+def embed() -> Record:
+    """Turn texts into vectors of the pretrained encoder that the scenario names; known texts are looked up."""
+    return call("embed")
+
+
+@task
 def pretrain_source() -> Record:
     """Train the model on the source domains."""
     return call("pretrain_source")
@@ -151,6 +157,7 @@ TASKS: dict[str, Any] = {
     "validate": validate,
     "prepare": prepare,
     "audit": audit,
+    "embed": embed,
     "pretrain_source": pretrain_source,
     "adapt_domain": adapt_domain,
     "finetune_target": finetune_target,

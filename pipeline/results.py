@@ -18,6 +18,7 @@ class Facts(BaseModel):
 
 
 F = TypeVar("F", bound=Facts)
+_STRANGE = 0.05  # share of unknown parts from which a person should know of them
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,26 @@ class PrepareFacts(Facts):
     latest: str | None = None  # the time of the last row of all; None: there are no times
 
 
+class EmbedFacts(Facts):
+    """Different texts of a domain, how many of them are longer than the encoder reads, and what it does not know.
+
+    `unknown`: the share of the parts of texts that stand for any letter that the encoder never met, in [0, 1].
+    """
+
+    texts: int
+    cut: int
+    unknown: float
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Where the encoder does not know the language."""
+        told = (
+            f"{self.unknown:.0%} of the parts of the texts are unknown to the encoder: it may not have learnt their "
+            "language, and says little of them then. Name another one, or leave `encoder` out."
+        )
+        return (told,) if self.unknown > _STRANGE else ()
+
+
 class AuditFacts(Facts):
     """Test rows of the target, how many carry a mark, in all and by kind, and all that is to be known before them."""
 
@@ -237,6 +258,7 @@ CLEAN = Step("clean", CleanFacts)
 VALIDATE = Step("validate", ValidateFacts)
 PREPARE = Step("prepare", PrepareFacts)
 AUDIT = Step("audit", AuditFacts)
+EMBED = Step("embed", EmbedFacts)
 PRETRAIN = Step("pretrain_source", TrainFacts)
 ADAPT = Step("adapt_domain", TrainFacts)
 TUNE = Step("finetune_target", LaneFacts)

@@ -6,7 +6,7 @@ Shapes: N rows, U units of all domains, I_d items of domain d.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from scipy import sparse
 
 from pipeline import columns as c
 from pipeline.config import FeatureType
+from pipeline.data.embeddings import Embeddings
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -64,12 +65,14 @@ class Features:
 
     Args:
         table: [N] a column for each feature, in the order in which they are declared: numbers and flags (0, 1) as
-            float64, categories as texts, times in UTC; what is missing is NaN, None or NaT.
+            float64, all else as texts, times in UTC; what is missing is NaN, None or NaT.
         types: What each feature is, in the same order.
+        embeddings: What a pretrained encoder said of texts.
     """
 
     table: pd.DataFrame
     types: Mapping[str, FeatureType]
+    embeddings: Embeddings | None = None
 
     def take(self, places: IntArray) -> "Features":
         """The same of some of the rows."""
@@ -115,12 +118,11 @@ class ItemLabel:
 
 @dataclass(frozen=True, eq=False)
 class ClassLabel:
-    """Which class each row is of.
+    """Which class each row is of; `name` is what the label is called.
 
     Args:
         value: [N] places among the classes; -1 where it is not known.
         classes: Names of all classes, at least one; of two the second is the one that is looked for.
-        name: What the label is called.
     """
 
     value: IntArray
@@ -139,13 +141,12 @@ class ClassLabel:
 
 @dataclass(frozen=True, eq=False)
 class TagLabel:
-    """Which tags each row has.
+    """Which tags each row has; `name` is what the label is called.
 
     Args:
         value: [N, K] whether a row has a tag; in no row where it is not known.
         known: [N] which rows have a label; of one without any tag it is known, too.
         classes: Names of all tags, K of them.
-        name: What the label is called.
     """
 
     value: Mask
@@ -228,7 +229,7 @@ Chosen = Mapping[str, float | list[float]]  # what validation chooses last, by n
 class Predictor(Protocol):
     """What a lane leaves behind: a fitted model or baseline, as the label kind asks it."""
 
-    needs: ClassVar[tuple[str, ...]]  # libraries that it loads, beside those that every predictor needs
+    needs: tuple[str, ...]  # libraries that it loads, beside those that every predictor needs
 
     def settled(self, chosen: Chosen) -> Self:
         """The same with what validation chose last, see `LabelKind.settle`."""

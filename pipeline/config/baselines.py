@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from pipeline.config.base import Bridge, Config
+from pipeline.config.encoders import TextEncoder, short_name
 from pipeline.config.tasks import FEATURE_TYPES, FeatureType
 
 Domains = Literal["target", "source", "all"]
@@ -31,6 +32,11 @@ class Baseline(Config):
     def method(self) -> str:
         """`ease`: the name of the same method on the target alone."""
         return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
+
+    @property
+    def reader(self) -> str | None:
+        """The pretrained encoder whose vectors of texts it reads; nothing: it reads none."""
+        return None
 
     @property
     def bridges(self) -> frozenset[Bridge]:
@@ -134,6 +140,17 @@ class Linear(ExamplesBaseline):
     buckets: int = Field(default=1024, ge=16, le=1 << 20)  # of hashed values, for all categories together
     words: int = Field(default=1 << 18, ge=16, le=1 << 24)  # the same for words of texts; only those that are met cost
     regularization: Grid = (0.01, 0.1, 1.0, 10.0, 100.0)  # times half the squared length of the weights
+    encoder: TextEncoder | None = None  # pretrained: its vectors of texts stand beside their words
+
+    @property
+    def reader(self) -> str | None:
+        """The encoder that is named."""
+        return self.encoder
+
+    @property
+    def method(self) -> str:
+        """Which encoder it reads, too: `linear_minilm`."""
+        return f"{self.kind}_{short_name(self.encoder)}" if self.encoder else self.kind
 
 
 class LinearTransfer(ExamplesBaseline):

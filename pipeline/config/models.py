@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Discriminator, Field, Tag
 
 from pipeline.config.base import Config
+from pipeline.config.encoders import TextEncoder
 
 PriorWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Field(min_length=1)]
 
@@ -26,6 +27,11 @@ class ModelConfig(Config):
     def name(self) -> str:
         """What it is called."""
         return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
+
+    @property
+    def reader(self) -> str | None:
+        """The pretrained encoder whose vectors of texts it reads; nothing: it reads none."""
+        return None
 
     def as_trained(self) -> Self:
         """What decides about the weights."""
@@ -69,6 +75,12 @@ class TabularModel(ModelConfig):
     blocks: int = Field(default=2, ge=0, le=16)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0, le=10)
+    encoder: TextEncoder | None = None  # pretrained, and frozen: its vectors of texts stand beside their words
+
+    @property
+    def reader(self) -> str | None:
+        """The encoder that is named."""
+        return self.encoder
 
     def as_built(self) -> Self:
         """What its weights have to fit: not how they are learnt."""

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pipeline.config.base import Bridge, Config, Draw, Duplicates, Kept, Name, Thinning
 from pipeline.config.baselines import Baseline, BaselineConfig, ExamplesBaseline
 from pipeline.config.data import Embedded, Split, Tables
+from pipeline.config.encoders import refuse_unread
 from pipeline.config.methods import AdaptConfig, Choice, Strategy, Training, TuneConfig, choices
 from pipeline.config.models import MODELS, HistoryModel, Model, ModelConfig
 from pipeline.config.tasks import ExamplesTask, RankingTask, Task, task_kind
@@ -86,6 +87,11 @@ class Scenario(Config):
     def teachers(self) -> tuple[str, ...]:
         """What is learnt from beside the target: the sources, or the model that stands for one."""
         return (self.source_model,) if self.source_model else self.sources
+
+    @property
+    def encoder(self) -> str | None:
+        """The pretrained encoder of texts that a part reads; all that do read the same one."""
+        return next((one.reader for one in (self.model, *self.baselines) if one.reader), None)
 
     @property
     def oracles(self) -> frozenset[str]:
@@ -218,6 +224,8 @@ class Scenario(Config):
         """Refuse what cannot read the rows of the task, or cannot predict what they are labelled with."""
         parts: list[tuple[str, ModelConfig | Baseline]] = [("model", self.model)]
         parts += [(f"baselines: {one.name}", one) for one in self.baselines]
+        types = self.task.features.values() if isinstance(self.task, ExamplesTask) else ()
+        refuse_unread((part.reader for _, part in parts), types)
         for what, part in parts:
             if missing := sorted(part.reads - self.task.fields):
                 raise ValueError(

@@ -112,6 +112,16 @@ class AuditSettings(PreparedSettings):
     spellings: tuple[str, ...]
 
 
+class EmbedSettings(Settings):
+    """The texts of one domain; `fingerprint` is the encoder's, `way` names the code that reads them by it."""
+
+    domain: Name
+    task: SerializeAsAny[TaskConfig]
+    encoder: str
+    fingerprint: str
+    way: str
+
+
 class FitSettings(PreparedSettings):
     """What every fit reads, and what judges it."""
 

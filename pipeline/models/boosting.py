@@ -4,7 +4,7 @@ Shapes: N rows, F features, K classes or tags.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class BoostingEstimator(Estimator):
     """A sum of trees for each class or tag, or for a number."""
 
     kind = "boosting"
-    needs: ClassVar[tuple[str, ...]] = ("lightgbm",)
+    needs: tuple[str, ...] = ("lightgbm",)
 
     def __init__(
         self, classes: tuple[str, ...], boosters: "Sequence[Booster | None]", start: FloatArray, tagged: bool = False

@@ -1,6 +1,6 @@
 """Features as plain arrays, in which every model of examples reads them.
 
-Shapes: N rows, M numeric columns, C categories.
+Shapes: N rows, M numeric columns, C categories, T texts, D dimensions of a pretrained encoder.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ from scipy import sparse
 
 from pipeline.config import FeatureType
 from pipeline.data.tokens import WORDS, WORDS_OF, stable_hash, word_columns
+from pipeline.models.text_vectors import TextReader
 from pipeline.views import Features, FloatArray, IntArray, Mask
 
 Hashes = NDArray[np.uint64]
@@ -32,15 +33,17 @@ class Values:
         hashes: [N, C] of feature and value together, so that an unknown value is one like others; missing is a value.
         words: Of each text or bag [N, WORDS] how often its rows have a word, or two of them in a row, by the hash of
             these and of the feature.
+        vectors: [N, T * D] what a pretrained encoder says of each text; no columns where none reads them.
     """
 
     numbers: FloatArray
     hashes: Hashes
     words: tuple[sparse.csr_matrix, ...]
+    vectors: NDArray[np.float32]
 
     @classmethod
-    def of(cls, features: Features) -> Self:
-        """Read them in the order in which they are declared."""
+    def of(cls, features: Features, reader: TextReader | None = None) -> Self:
+        """Read them in the order in which they are declared; `reader` reads the texts, beside their words."""
         table, rows = features.table, len(features.table)
         numbers: list[FloatArray] = []
         for name, kind in features.types.items():
@@ -57,6 +60,7 @@ class Values:
                 for name, kind in features.types.items()
                 if kind in WORDS_OF
             ),
+            reader.read(features) if reader else np.zeros((rows, 0), dtype=np.float32),
         )
 
     @classmethod
@@ -66,11 +70,12 @@ class Values:
             np.concatenate([one.numbers for one in several]),
             np.concatenate([one.hashes for one in several]),
             tuple(sparse.vstack(texts, format="csr") for texts in zip(*(one.words for one in several), strict=True)),
+            np.concatenate([one.vectors for one in several]),
         )
 
     def take(self, rows: "Mask | IntArray") -> "Values":
         """Some of the rows, by a mask or by their places."""
-        return Values(self.numbers[rows], self.hashes[rows], tuple(one[rows] for one in self.words))
+        return Values(self.numbers[rows], self.hashes[rows], tuple(one[rows] for one in self.words), self.vectors[rows])
 
     def buckets(self, count: int) -> NDArray[np.int64]:
         """The hashes [N, C] as numbers below `count`; two values may share one (Weinberger et al., 2009)."""
@@ -85,6 +90,11 @@ def owners(types: Mapping[str, FeatureType]) -> tuple[IntArray, IntArray]:
     numeric = [np.full(COLUMNS[kind], place) for place, kind in enumerate(types.values())]
     categories = [place for place, kind in enumerate(types.values()) if kind == "category"]
     return np.concatenate([*numeric, np.empty(0)]).astype(np.int64), np.array(categories, dtype=np.int64)
+
+
+def vector_owners(types: Mapping[str, FeatureType], reader: TextReader | None) -> IntArray:
+    """Whose the vectors of a pretrained encoder are, as places among the features; none where nothing reads them."""
+    return np.array([place for place, kind in enumerate(types.values()) if reader and kind == "text"], dtype=np.int64)
 
 
 def text_owners(types: Mapping[str, FeatureType]) -> IntArray:

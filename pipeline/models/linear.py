@@ -1,6 +1,7 @@
 """Logistic and ridge regression, kept as arrays.
 
-Shapes: N rows, M numeric columns, B buckets of words, V of them met, F columns of the design, K classes or tags.
+Shapes: N rows, M numeric columns, B buckets of words, V of them met, F columns of the design, K classes or tags,
+E numbers of the vectors of all texts of a row.
 """
 
 import warnings
@@ -11,9 +12,10 @@ import numpy as np
 from scipy import sparse
 
 from pipeline.models.estimators import Estimator, Parts
-from pipeline.models.feature_values import Values, by_feature, owners, text_owners
+from pipeline.models.feature_values import Values, by_feature, owners, text_owners, vector_owners
 from pipeline.models.ranker import Arrays
 from pipeline.models.sample import Sample
+from pipeline.models.text_vectors import NEEDS, TextReader
 from pipeline.models.words import Words, idf, rows_with, weighted
 from pipeline.views import Features, FloatArray, IntArray, Mask
 
@@ -121,17 +123,18 @@ class Vocabulary:
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """How features become columns: scaled numbers, the buckets of all categories together, words of texts."""
+    """How features become columns: scaled numbers, buckets of all categories, words of texts, what they mean."""
 
     scaling: Scaling
     buckets: int
     vocabulary: Vocabulary
+    reader: TextReader | None
 
     @classmethod
     def fit(cls, sample: Sample, buckets: int, words: int) -> Self:
         """What the rows say."""
         scaling = Scaling.fit(sample.values.numbers, sample.weights)
-        return cls(scaling, buckets, Vocabulary.fit(sample.values.words, sample.weights, words))
+        return cls(scaling, buckets, Vocabulary.fit(sample.values.words, sample.weights, words), sample.reader)
 
     def read(self, values: Values) -> sparse.csr_matrix:
         """CSR [N, F]."""
@@ -141,12 +144,13 @@ class Design:
         hashed = sparse.csr_matrix((np.ones(places.size), places.ravel(), starts), shape=(rows, self.buckets))
         hashed.sum_duplicates()
         texts = [self.vocabulary.read(values.words)] if values.words else []
-        parts = [sparse.csr_matrix(self.scaling.read(values.numbers)), hashed, *texts]
+        vectors = [sparse.csr_matrix(values.vectors.astype(np.float64))] if values.vectors.shape[1] else []
+        parts = [sparse.csr_matrix(self.scaling.read(values.numbers)), hashed, *texts, *vectors]
         return sparse.csr_matrix(sparse.hstack(parts, format="csr"))
 
     def parts(self, features: Features, slope: FloatArray, told_NK: FloatArray) -> Parts:
         """What each feature and word adds by the weights of its columns, a number beside its mean, all else from 0."""
-        values, types = Values.of(features), features.types
+        values, types = Values.of(features, self.reader), features.types
         scaled_NX, buckets_NC = self.scaling.read(values.numbers), values.buckets(self.buckets)
         numeric, categories = owners(types)
         columns, words = scaled_NX.shape[1], scaled_NX.shape[1] + self.buckets
@@ -154,8 +158,19 @@ class Design:
         chosen = np.einsum("nck,nk->nc", slope[columns + buckets_NC], told_NK)
         said = tuple(self.vocabulary.parts(one, slope[words:], told_NK) for one in values.words)
         texts = [np.asarray(one.sum(axis=1)) for one in said]
-        whose = np.concatenate([numeric, numeric[self.scaling.gaps], categories, text_owners(types)])
-        return Parts(by_feature(np.hstack([numbers, chosen, *texts]), whose, len(types)), said)
+        meant = self._meant(values, slope, told_NK)
+        of_texts = (text_owners(types), vector_owners(types, self.reader))
+        whose = np.concatenate([numeric, numeric[self.scaling.gaps], categories, *of_texts])
+        return Parts(by_feature(np.hstack([numbers, chosen, *texts, meant]), whose, len(types)), said)
+
+    def _meant(self, values: Values, slope: FloatArray, told_NK: FloatArray) -> FloatArray:
+        """What the vector of each text adds: [N, texts]; its numbers are the last columns of the design."""
+        rows, columns = values.vectors.shape
+        if not columns:
+            return np.zeros((rows, 0))
+        added = values.vectors * (told_NK @ slope[-columns:].T)
+        assert self.reader is not None
+        return np.asarray(added.reshape(rows, -1, self.reader.dim).sum(axis=2), dtype=np.float64)
 
     def arrays(self) -> Arrays:
         """All that it is but how many buckets there are; of words nothing where there are no texts."""
@@ -167,11 +182,12 @@ class Design:
         """The same one."""
         scaling = Scaling(**{name: arrays[name] for name in Scaling.__dataclass_fields__})
         met, weights = arrays.get("met", np.zeros(0, dtype=np.int64)), arrays.get("idf", np.zeros(0))
-        return cls(scaling, settings["buckets"], Vocabulary(settings.get("words", 1), met, weights))
+        reader = TextReader(**settings["reader"]) if settings.get("reader") else None
+        return cls(scaling, settings["buckets"], Vocabulary(settings.get("words", 1), met, weights), reader)
 
 
 class LinearEstimator(Estimator):
-    """Scaled numbers, hashed categories and words of texts, times weights."""
+    """Scaled numbers, hashed categories, words of texts and what they mean, times weights."""
 
     kind = "linear"
 
@@ -179,6 +195,7 @@ class LinearEstimator(Estimator):
         """`weights`: `slope` [F, K] and `start` [K]; of a number K is 1."""
         self.classes, self.design = classes, design
         self.slope, self.start = weights["slope"], weights["start"]
+        self.needs = NEEDS if design.reader else ()
 
     @classmethod
     def fit(cls, sample: Sample, *, buckets: int, words: int, regularization: float) -> Self:
@@ -191,7 +208,9 @@ class LinearEstimator(Estimator):
 
     def raw(self, features: Features) -> FloatArray:
         """Design times slope, plus start: [N, K]."""
-        return np.asarray(self.design.read(Values.of(features)) @ self.slope + self.start, dtype=np.float64)
+        return np.asarray(
+            self.design.read(Values.of(features, self.design.reader)) @ self.slope + self.start, dtype=np.float64
+        )
 
     def parts(self, features: Features, told_NK: FloatArray) -> Parts:
         """Each column times its weight, exactly."""
@@ -199,8 +218,10 @@ class LinearEstimator(Estimator):
 
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
         """Weights and scaling."""
-        settings = {"buckets": self.design.buckets, "words": self.design.vocabulary.buckets}
-        return settings, {"slope": self.slope, "start": self.start, **self.design.arrays()}
+        design = self.design
+        settings: dict[str, Any] = {"buckets": design.buckets, "words": design.vocabulary.buckets}
+        settings |= {"reader": design.reader.state()} if design.reader else {}
+        return settings, {"slope": self.slope, "start": self.start, **design.arrays()}
 
     @classmethod
     def from_own_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:

@@ -1,7 +1,7 @@
 """A trained network as it serves: the very modules that were trained, on the CPU, in one thread."""
 
 import copy
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
@@ -20,7 +20,7 @@ class NetworkRanker(Ranker):
     """What the head says of the encoder's features."""
 
     kind = "network"
-    needs: ClassVar[tuple[str, ...]] = ("torch",)
+    needs: tuple[str, ...] = ("torch",)
 
     def __init__(self, network: ItemNetwork) -> None:
         """`network` is on the CPU, and trained no further."""

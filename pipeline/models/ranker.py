@@ -23,7 +23,7 @@ class Saved(ABC):
     """A predictor that is kept as plain values."""
 
     kind: ClassVar[str]
-    needs: ClassVar[tuple[str, ...]] = ()  # libraries beside NumPy, SciPy and implicit
+    needs: tuple[str, ...] = ()  # libraries beside NumPy, SciPy and implicit
 
     @abstractmethod
     def state(self) -> tuple[dict[str, Any], Arrays]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.models.feature_values import Values
+from pipeline.models.text_vectors import TextReader
 from pipeline.views import (
     FEATURES,
     ClassLabel,
@@ -85,6 +86,7 @@ class Sample:
         weights: [N] what each row counts, above zero.
         own: [N] whether a row is the target's.
         others: What is known of rows without a label, and of a target's whose labels are not to be seen.
+        reader: What read the texts, beside their words; None: nothing did.
     """
 
     values: Values
@@ -93,12 +95,14 @@ class Sample:
     weights: FloatArray
     own: Mask
     others: tuple[Features, ...] = ()
+    reader: TextReader | None = None
 
     @classmethod
-    def of(cls, views: Views, weights: Mapping[str, float], target: str) -> Self:
+    def of(cls, views: Views, weights: Mapping[str, float], target: str, encoder: str | None = None) -> Self:
         """The rows with a label of the domains that have a weight; all but the target are sources.
 
-        A target without a weight lends all its rows without their labels.
+        A target without a weight lends all its rows without their labels. `encoder` reads the texts, beside their
+        words.
 
         Raises:
             DataError: there is none.
@@ -107,13 +111,15 @@ class Sample:
         blind = {name: view.take(~view.label.known) for name, view in views.items() if name in weights}
         blind |= {target: views[target]} if target in views and target not in weights else {}
         classes = known_classes(chosen.values())
+        reader = TextReader.of(encoder, [view.fields[FEATURES] for view in chosen.values()])
         return cls(
-            Values.under([Values.of(view.fields[FEATURES]) for view in chosen.values()]),
+            Values.under([Values.of(view.fields[FEATURES], reader) for view in chosen.values()]),
             np.concatenate([answers(view, classes, own=name == target) for name, view in chosen.items()]),
             classes,
             np.concatenate([np.full(len(view), weights[name]) for name, view in chosen.items()]),
             np.concatenate([np.full(len(view), name == target) for name, view in chosen.items()]),
             tuple(view.fields[FEATURES] for view in blind.values() if len(view)),
+            reader,
         )
 
     def take(self, rows: Mask) -> "Sample":
@@ -142,7 +148,7 @@ class Sample:
         some = self.take(known)
         has = some.answers[:, place].astype(np.int64)
         both = (f"not {self.classes[place]}", self.classes[place])
-        return Sample(some.values, has, both, some.weights, some.own)
+        return replace(some, answers=has, classes=both, others=())
 
     @property
     def odds(self) -> float:

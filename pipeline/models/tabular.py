@@ -16,6 +16,7 @@ from pipeline.models.learner import Finish
 from pipeline.models.sample import answers, known_classes
 from pipeline.models.sides import Rows
 from pipeline.models.tabular_estimator import TabularEstimator, TabularNetwork
+from pipeline.models.text_vectors import TextReader
 from pipeline.views import FEATURES, Label, NumberLabel, TagLabel, View, Views
 
 
@@ -82,7 +83,8 @@ class TabularLearner:
         values = [Values.of(one) for one in features]
         fitted = quantiles(values, self.model.bins), rarity(values, self.model.words)
         torch.manual_seed(self.settings.seed)
-        encoder = TabularEncoder(self.model, features[0].types, *fitted)
+        reader = TextReader.of(self.model.reader, features)
+        encoder = TabularEncoder(self.model, features[0].types, *fitted, reader)
         label = next(iter(views.values())).label
         if taught and not set(taught) & set(label.classes):
             raise UserError(

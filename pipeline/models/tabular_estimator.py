@@ -1,20 +1,22 @@
 """A trained tabular network as it serves: the very modules that were trained, on the CPU, in one thread."""
 
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from scipy import sparse
 
 from pipeline.config import ExamplesTask, TabularModel, TrainSettings
+from pipeline.data.encoder_folders import fingerprint_of
 from pipeline.errors import UserError
 from pipeline.models.bottleneck import insert, width_of
 from pipeline.models.encoders.tabular import TabularEncoder
 from pipeline.models.estimators import TAGGED, Estimator, Parts
-from pipeline.models.feature_values import Values, by_feature, owners, text_owners
+from pipeline.models.feature_values import Values, by_feature, owners, text_owners, vector_owners
 from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, TagHead
 from pipeline.models.network import Network
 from pipeline.models.ranker import Arrays
+from pipeline.models.text_vectors import NEEDS, TextReader
 from pipeline.models.words import weighted
 from pipeline.views import Features, FloatArray
 
@@ -33,12 +35,13 @@ class TabularEstimator(Estimator):
     """What the head says of the encoder's features."""
 
     kind = "tabular"
-    needs: ClassVar[tuple[str, ...]] = ("torch",)
+    needs: tuple[str, ...] = ("torch",)
 
     def __init__(self, network: TabularNetwork) -> None:
         """`network` is on the CPU, and trained no further."""
         self.network = network.eval()
         self.classes, self.tagged = network.head.classes, network.head.tagged
+        self.needs = NEEDS if network.encoder.reader else self.needs
 
     @classmethod
     def of(cls, network: TabularNetwork) -> Self:
@@ -60,7 +63,8 @@ class TabularEstimator(Estimator):
         steps, mean = self._way(features, told_NK)
         parts = torch.einsum("nxd,nd->nx", steps, mean).double().numpy()
         types, encoder = features.types, self.network.encoder
-        found = by_feature(parts, np.concatenate([*owners(types), text_owners(types)]), len(types))
+        whose = np.concatenate([*owners(types), text_owners(types), vector_owners(types, encoder.reader)])
+        found = by_feature(parts, whose, len(types))
         if encoder.words is None:
             return Parts(found)
         vectors, words = encoder.words.weight.detach(), []
@@ -108,6 +112,8 @@ class TabularEstimator(Estimator):
         own, other = model.as_built().model_dump(), theirs.model.as_built().model_dump()
         if unlike := [f"{key}: {other[key]}" for key in own if own[key] != other[key]]:
             raise UserError(f"source_model: it is of another size; write model: {{{', '.join(unlike)}}}.")
+        if theirs.reader and theirs.reader.fingerprint != fingerprint_of(theirs.reader.encoder):
+            raise UserError(f"source_model: its encoder {theirs.reader.encoder} is another one than the one here.")
         if width_of(theirs):  # a network is made without, and would drop them
             raise UserError("source_model: it carries adapters; name a version whose lane is another, as fine_tune is.")
         return self.network
@@ -120,6 +126,7 @@ class TabularEstimator(Estimator):
             "types": list(network.encoder.types.items()),
             "model": network.encoder.model.model_dump(mode="json"),
             ADAPTERS: width_of(network.encoder),
+            **({"reader": network.encoder.reader.state()} if network.encoder.reader else {}),
         }
         return settings, {name: tensor.numpy() for name, tensor in network.shared_state().items()}
 
@@ -130,7 +137,9 @@ class TabularEstimator(Estimator):
         model, classes = TabularModel(**settings["model"]), tuple(settings["classes"])
         with torch.device("meta"):  # nothing is drawn: the weights are there
             head = _head(model.dim, classes, tagged=bool(settings.get(TAGGED)))
-            network = TabularNetwork(TabularEncoder(model, dict(settings["types"]), None), head, settings["target"])
+            reader = TextReader(**settings["reader"]) if settings.get("reader") else None
+            encoder = TabularEncoder(model, dict(settings["types"]), None, reader=reader)
+            network = TabularNetwork(encoder, head, settings["target"])
             insert(network.encoder, settings.get(ADAPTERS, 0))
         own = network.state_dict()
         if own.keys() != arrays.keys() or any(own[name].shape != array.shape for name, array in arrays.items()):

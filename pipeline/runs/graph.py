@@ -8,6 +8,7 @@ from pipeline.results import (
     AUDIT,
     BASELINE,
     CLEAN,
+    EMBED,
     INGEST,
     PACKAGE,
     PREPARE,
@@ -31,6 +32,7 @@ RECORDS: dict[str, tuple[Step[Any], ...]] = {  # task -> the steps whose results
     VALIDATE.name: (CLEAN, VALIDATE),
     PREPARE.name: (PREPARE,),
     AUDIT.name: (AUDIT,),
+    EMBED.name: (EMBED,),
     PRETRAIN.name: (PRETRAIN,),
     ADAPT.name: (ADAPT,),
     TUNE.name: (TUNE,),
@@ -39,7 +41,7 @@ RECORDS: dict[str, tuple[Step[Any], ...]] = {  # task -> the steps whose results
     PROMOTE.name: (REJUDGED, PACKAGE, PROMOTE),
 }
 DATA = (INGEST.name, VALIDATE.name, PREPARE.name, AUDIT.name)
-TRAINING = (PRETRAIN.name, ADAPT.name, TUNE.name, BASELINE.name)  # a failure costs only what needs it
+TRAINING = (EMBED.name, PRETRAIN.name, ADAPT.name, TUNE.name, BASELINE.name)  # a failure costs only what needs it
 
 
 def graph_of(scenario: Scenario) -> Graph:
@@ -49,6 +51,11 @@ def graph_of(scenario: Scenario) -> Graph:
     for name in DATA:
         graph[name, ""] = before
         before = ((name, ""),)
+    plain, read = before, before
+    if scenario.encoder:
+        graph[EMBED.name, ""] = before
+        read = ((EMBED.name, ""),)
+    before = read if scenario.model.reader else plain
     pretrain = (PRETRAIN.name, "")
     graph[pretrain] = before
     for strategy in scenario.strategies:
@@ -56,7 +63,7 @@ def graph_of(scenario: Scenario) -> Graph:
         start = ((begins[0].name, begins[1]),) if begins else before
         graph.setdefault(start[0], (pretrain,))  # an adaptation
         graph[TUNE.name, strategy.name] = start
-    graph |= {(BASELINE.name, baseline.name): before for baseline in scenario.baselines}
+    graph |= {(BASELINE.name, one.name): read if one.reader else plain for one in scenario.baselines}
     graph[EVALUATE, ""] = tuple(node for node in graph if node[0] in TRAINING)
     graph[PROMOTE.name, ""] = ((EVALUATE, ""),)
     return graph

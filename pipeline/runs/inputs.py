@@ -1,11 +1,12 @@
 """What steps read of earlier ones."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.config import PreparedSettings, Strategy
+from pipeline.config.tasks import TaskConfig
 from pipeline.errors import MissingResultError
-from pipeline.results import ADAPT, LANES, PRETRAIN, LaneFacts, Step, StepResult, TrainFacts
+from pipeline.results import ADAPT, EMBED, LANES, PREPARE, PRETRAIN, LaneFacts, Step, StepResult, TrainFacts
 from pipeline.runs.run import Folder, Run
 
 if TYPE_CHECKING:
@@ -44,8 +45,15 @@ def lane_of(run: Run, lane: str) -> StepResult[LaneFacts]:
 
 def load_prepared(settings: PreparedSettings, inputs: Mapping[str, Folder], *, oracle: bool = False) -> "Prepared":
     """The prepared domains; an oracle's with the labels that the target is declared not to have."""
+    prepared = load_domains(settings.task, inputs, settings.domains, settings.target)
+    return prepared.with_all_rows() if oracle else prepared
+
+
+def load_domains(task: TaskConfig, inputs: Mapping[str, Folder], names: Sequence[str], target: str) -> "Prepared":
+    """The prepared domains of these names, with what is known of their texts, if anything."""
+    from pipeline.data.embeddings import read_embeddings
     from pipeline.tasks.prepared import read_prepared
 
-    folders = {name: inputs[f"prepare.{name}"].path for name in settings.domains}
-    prepared = read_prepared(settings.task, folders, settings.target)
-    return prepared.with_all_rows() if oracle else prepared
+    folders = {name: inputs[f"{PREPARE.name}.{name}"].path for name in names}
+    texts = [inputs[f"{EMBED.name}.{name}"].path for name in names if f"{EMBED.name}.{name}" in inputs]
+    return read_prepared(task, folders, target, read_embeddings(texts))

@@ -12,12 +12,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.config import Options, Scenario
+from pipeline.data.encoder_folders import folder_of
 from pipeline.errors import ConfigError, MissingResultError, StorageError, UserError
 from pipeline.folders import MANIFEST, Home, exclusive, manifest_hash, read_json, run_folder, write_json
 from pipeline.integrity import damage
 from pipeline.locks import HeldError
 from pipeline.near import near, near_path
-from pipeline.results import PREPARE, F, Step, StepResult
+from pipeline.results import EMBED, PREPARE, F, Step, StepResult
 from pipeline.scenarios import apply_options, differences
 
 
@@ -35,7 +36,14 @@ class Run:
 
     @classmethod
     def start(cls, home: Home, run_id: str, scenario: Scenario, options: Options) -> "Run":
-        """Fix the scenario for this run; a run that is started again keeps the results it has if nothing changed."""
+        """Fix the scenario for this run; a run that is started again keeps the results it has if nothing changed.
+
+        Raises:
+            ConfigError: the options name what the scenario does not have.
+            UserError: the encoder of texts that it names is not installed.
+        """
+        if scenario.encoder:
+            folder_of(scenario.encoder)
         changed = apply_options(scenario, options)
         run = cls(home, run_id, changed, options.force, differences(scenario, changed), options.promote)
         folder = home.run(run_id)
@@ -148,9 +156,14 @@ class Run:
         """
         return replace(self.folder_of(self.result(step, name)), artifact=artifact)
 
-    def prepared(self, *names: str) -> "dict[str, Folder]":
-        """The prepared domains of these names; those of the scenario where none is named."""
-        return {f"prepare.{name}": self.input(PREPARE, name) for name in names or self.scenario.domains}
+    def prepared(self, *names: str, reader: str | None = None) -> "dict[str, Folder]":
+        """The prepared domains of these names; those of the scenario where none is named.
+
+        With a `reader` also what that pretrained encoder says of their texts.
+        """
+        steps: tuple[Step[Any], ...] = (PREPARE, EMBED) if reader else (PREPARE,)
+        domains = names or self.scenario.domains
+        return {f"{step.name}.{name}": self.input(step, name) for step in steps for name in domains}
 
     def _record(self, step: str, name: str) -> Path:
         return self.folder / "results" / f"{step}.{name}.json"

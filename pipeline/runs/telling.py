@@ -13,6 +13,7 @@ from pipeline.results import (
     AUDIT,
     BASELINE,
     CLEAN,
+    EMBED,
     INGEST,
     PACKAGE,
     PREPARE,
@@ -25,6 +26,7 @@ from pipeline.results import (
     VERDICT,
     AuditFacts,
     CleanFacts,
+    EmbedFacts,
     IngestFacts,
     LaneFacts,
     PackageFacts,
@@ -114,6 +116,11 @@ def _audit(_run: Run, facts: AuditFacts) -> Iterator[str]:
     yield f"{facts.test_rows:,} test rows of the target, {facts.marked:,} of them marked as leaks{kinds}"
 
 
+def _embed(_run: Run, facts: EmbedFacts) -> Iterator[str]:
+    cut = f"; of {facts.cut:,} the end was not read, as they are longer than the encoder reads" if facts.cut else ""
+    yield f"{facts.texts:,} different texts{cut}"
+
+
 def _train(_run: Run, facts: TrainFacts) -> Iterator[str]:
     if facts.taught_by:
         yield f"{facts.taught_by} is what the source taught; no row of one is at hand"
@@ -179,6 +186,7 @@ LINES: dict[str, Callable[[Run, Any], Iterator[str]]] = {
     VALIDATE.name: _validate,
     PREPARE.name: _prepare,
     AUDIT.name: _audit,
+    EMBED.name: _embed,
     PRETRAIN.name: _train,
     ADAPT.name: _train,
     TUNE.name: _lane,

@@ -22,8 +22,9 @@ def adapt_domain(run: Run, adapt: str) -> StepResult[TrainFacts]:
         strategy.adapt for strategy in scenario.strategies
         if isinstance(strategy.adapt, Adaptation) and strategy.adapt.kind == adapt
     )  # fmt: skip
+    inputs = {**run.prepared(reader=scenario.model.reader), "start": run.input(PRETRAIN)}
     settings = AdaptSettings.of(scenario, model=scenario.model.as_trained(), adapt=config)
-    return transact(run, ADAPT, build, settings, {**run.prepared(), "start": run.input(PRETRAIN)}, adapt)
+    return transact(run, ADAPT, build, settings, inputs, adapt)
 
 
 def build(settings: AdaptSettings, inputs: Mapping[str, Folder], folder: Path, work: Path) -> TrainFacts:

@@ -29,7 +29,7 @@ def fit_baseline(run: Run, baseline: str) -> StepResult[LaneFacts]:
     config = next(item for item in scenario.baselines if item.name == baseline)
     seed = scenario.seed if config.draws else 0  # so that another seed fits nothing again that draws nothing
     settings = BaselineSettings.of(scenario, baseline=config, oracle=baseline in scenario.oracles, seed=seed)
-    inputs = {**run.prepared(), "marks": run.input(AUDIT, artifact=MARKS)}
+    inputs = {**run.prepared(reader=config.reader), "marks": run.input(AUDIT, artifact=MARKS)}
     return transact(run, BASELINE, build, settings, inputs, baseline)
 
 

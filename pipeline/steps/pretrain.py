@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.config import PretrainSettings
 from pipeline.results import PRETRAIN, StepResult, TrainFacts
+from pipeline.runs.inputs import load_domains
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import transact
 
@@ -28,7 +29,8 @@ def pretrain_source(run: Run) -> StepResult[TrainFacts]:
     scenario = run.scenario
     wanted = any(strategy.start != "random" for strategy in scenario.strategies)
     settings = PretrainSettings.of(scenario, model=scenario.model.as_trained(), bridges=(), wanted=wanted)
-    return transact(run, PRETRAIN, build, settings, run.prepared(*scenario.sources))
+    inputs = run.prepared(*scenario.sources, reader=scenario.model.reader)
+    return transact(run, PRETRAIN, build, settings, inputs)
 
 
 def build(settings: PretrainSettings, inputs: Mapping[str, Folder], folder: Path, work: Path) -> TrainFacts:
@@ -38,7 +40,6 @@ def build(settings: PretrainSettings, inputs: Mapping[str, Folder], folder: Path
     from pipeline.config import NoAdapt
     from pipeline.evaluation.choosing import Chooser
     from pipeline.tasks.learners import build_learner
-    from pipeline.tasks.prepared import read_prepared
     from pipeline.training.fit import fit, write_curves
     from pipeline.training.watch import Watch
     from pipeline.transfer.methods import build_adapt
@@ -46,7 +47,7 @@ def build(settings: PretrainSettings, inputs: Mapping[str, Folder], folder: Path
     if not settings.wanted:
         return TrainFacts(epochs=0)
     names, learner = settings.sources, build_learner(settings)
-    prepared = read_prepared(settings.task, {name: inputs[f"prepare.{name}"].path for name in names}, names[0])
+    prepared = load_domains(settings.task, inputs, names, names[0])
     every = Chooser.of_sources(settings, prepared)
     total = sum(len(chooser.view) for chooser in every)
     watched = [chooser.few(settings.training.valid_users, total) for chooser in every if len(chooser.view)]

@@ -14,6 +14,7 @@ from pipeline.results import (
     ADAPT,
     AUDIT,
     CLEAN,
+    EMBED,
     INGEST,
     LANES,
     PREPARE,
@@ -47,7 +48,7 @@ log = logging.getLogger(__name__)
 CURVES = "metrics.csv"  # an artifact of a lane that was fitted by epochs
 PROMOTED = "promoted"
 
-STEPS: tuple[Step[Any], ...] = (INGEST, CLEAN, VALIDATE, PREPARE, AUDIT, PRETRAIN, ADAPT, *LANES, VERDICT)
+STEPS: tuple[Step[Any], ...] = (INGEST, CLEAN, VALIDATE, PREPARE, AUDIT, EMBED, PRETRAIN, ADAPT, *LANES, VERDICT)
 
 
 def publish_report(

@@ -4,7 +4,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 from pipeline import results
-from pipeline.config import Options
+from pipeline.config import Options, Scenario
 from pipeline.folders import Home
 from pipeline.runs import graph as tasks
 from pipeline.runs.run import Run
@@ -26,10 +26,24 @@ def test_graph_has_the_dags_order() -> None:
     assert list(tasks.data_graph(load_scenario("demo"))) == [(step, "") for step in tasks.DATA]
 
 
+def test_texts_are_encoded_only_for_who_reads_them() -> None:
+    """Lanes without the encoder do not wait for it, and a scenario without one has no such task."""
+    said = load_scenario("fake_reviews").model_dump()
+    said["baselines"] = [*said["baselines"], {"kind": "linear", "encoder": "minilm"}]
+    graph = tasks.graph_of(Scenario.model_validate(said))
+    assert graph["embed", ""] == (("audit", ""),)
+    assert graph["fit_baseline", "linear_minilm"] == (("embed", ""),)
+    assert graph["pretrain_source", ""] == graph["fit_baseline", "linear"] == (("audit", ""),)
+    said["model"]["encoder"] = "minilm"
+    graph = tasks.graph_of(Scenario.model_validate(said))
+    assert graph["pretrain_source", ""] == graph["finetune_target", "target_only"] == (("embed", ""),)
+    assert graph["fit_baseline", "linear"] == (("audit", ""),)
+
+
 def test_every_task_has_a_function_and_tells_what_it_records() -> None:
     """Whoever reads the graph finds what runs a task, and which records a repeat must drop."""
     graph = tasks.graph_of(load_scenario("demo"))
-    assert {task for task, _ in graph} == set(tasks.RECORDS)
+    assert {*(task for task, _ in graph), "embed"} == set(tasks.RECORDS)  # of a pretrained encoder, which it has not
     run = Run(Home(Path("/nowhere")), "r", load_scenario("demo"))
     assert all(getattr(function_of(task, run), "__name__", "") == task for task in tasks.RECORDS)
     recorded = [step.name for steps in tasks.RECORDS.values() for step in steps]

@@ -1,9 +1,10 @@
-"""A row as its numbers, its categories, the words of its texts, and a small network on them.
+"""A row as its numbers, its categories, the words of its texts and what these mean, and a small network on them.
 
-Shapes: B rows in a batch, M numeric columns, T bins, C categories, D dimensions, V buckets of words.
+Shapes: B rows in a batch, M numeric columns, T bins, C categories, D dimensions, V buckets of words, E numbers of the
+vectors of all texts of a row.
 
-    h = sum_m W_m [piecewise(x_m), missing_m] + sum_c table[bucket_c] + sum_w weight_w words[w] + b, then for each block
-    h <- h + dropout(W' relu(W normalise(h) + b)) + b'
+    h = sum_m W_m [piecewise(x_m), missing_m] + sum_c table[bucket_c] + sum_w weight_w words[w] + U vectors + b
+    h <- h + dropout(W' relu(W normalise(h) + b)) + b', for each block
 
 `piecewise` is the piecewise-linear encoding of Gorishniy, Rubachev and Babenko, 2022 (arXiv 2203.05556); the weights of
 words are those of `models/words.py`.
@@ -24,10 +25,11 @@ from pipeline.models.bottleneck import Block
 from pipeline.models.feature_values import COLUMNS, Values
 from pipeline.models.network import Encoder
 from pipeline.models.ragged import Ragged
+from pipeline.models.text_vectors import TextReader
 from pipeline.models.words import idf, rows_with, weighted
 from pipeline.views import Features, FloatArray
 
-NUMBERS, BUCKETS, WORDS = "numbers", "buckets", "words"  # the names of what it reads
+NUMBERS, BUCKETS, WORDS, VECTORS = "numbers", "buckets", "words", "vectors"  # the names of what it reads
 _LARGEST = 1e18  # differences of such numbers, and their squares, still are numbers in single precision
 _NARROWEST = 1e-30
 
@@ -44,10 +46,14 @@ class TabularEncoder(Encoder):
         types: Mapping[str, FeatureType],
         edges: FloatArray | None,
         rare: FloatArray | None = None,
+        reader: TextReader | None = None,
     ) -> None:
-        """`edges` [M, T + 1] as `quantiles` gives them, `rare` [V] as `rarity` does; None: they are loaded later."""
+        """`edges` [M, T + 1] as `quantiles` gives them, `rare` [V] as `rarity` does; None: they are loaded later.
+
+        `reader`: what reads the texts, beside their words.
+        """
         super().__init__()
-        self.model, self.types = model, dict(types)
+        self.model, self.types, self.reader = model, dict(types), reader
         columns = sum(COLUMNS[kind] for kind in types.values())
         given = np.zeros((columns, model.bins + 1)) if edges is None else edges
         self.register_buffer("edges", torch.tensor(given, dtype=torch.float32))
@@ -64,22 +70,28 @@ class TabularEncoder(Encoder):
             )
             self.words = nn.Embedding(model.words, model.dim)
             nn.init.zeros_(self.words.weight)  # a word that no training row has says nothing
+        self.vectors: nn.Linear | None = None
+        if reader:
+            self.vectors = nn.Linear(reader.dim * list(types.values()).count("text"), model.dim, bias=False)
 
     def read(self, features: Features) -> dict[str, Tensor | Ragged]:
-        """The numbers [B, M], the buckets of the categories [B, C] and, if any, the words of texts of some rows."""
-        values = Values.of(features)
+        """The numbers [B, M], the buckets of the categories [B, C] and, if any, words and vectors of texts."""
+        values = Values.of(features, self.reader)
         numbers = np.clip(values.numbers, -_LARGEST, _LARGEST).astype(np.float32)
         read: dict[str, Tensor | Ragged] = {
             NUMBERS: torch.from_numpy(numbers),
             BUCKETS: torch.from_numpy(values.buckets(self.model.buckets)),
         }
         texts = {WORDS: Ragged.of(weighted(values.words, self.idf.cpu().numpy()))} if values.words else {}
-        return {**read, **texts}
+        scale = self.reader.dim**0.5 if self.reader else 1.0  # a vector of length one is one of mean square one
+        vectors = {VECTORS: torch.from_numpy(values.vectors * np.float32(scale))} if self.reader else {}
+        return {**read, **texts, **vectors}
 
     def combine(self, inputs: Mapping[str, Any]) -> Tensor:
         """The network's last layer: [B, D]."""
         hidden: Tensor = self.numbers(piecewise(inputs[NUMBERS], self.edges).flatten(1))
         hidden = hidden + self.table(inputs[BUCKETS]).sum(dim=1)
+        hidden = hidden if self.vectors is None else hidden + self.vectors(inputs[VECTORS])
         return self.deepen(hidden if self.words is None else hidden + self._said(self.words, inputs[WORDS]))
 
     def deepen(self, hidden: Tensor) -> Tensor:
@@ -89,7 +101,7 @@ class TabularEncoder(Encoder):
         return hidden
 
     def columns(self, features: Features) -> tuple[Tensor, Tensor]:
-        """What each of X numbers, categories and texts adds to the sum, [B, X, D], and what is there without it.
+        """What each of X numbers, categories, words and vectors of texts adds to the sum, [B, X, D], and what without.
 
         Without it, [X, D], a number is at the middle of its bins, and a category or a text says nothing.
         """
@@ -104,6 +116,10 @@ class TabularEncoder(Encoder):
         if self.words is not None:
             read = [Ragged.of(weighted((one,), self.idf.numpy())) for one in Values.of(features).words]
             rest.append(torch.stack([self._said(self.words, one) for one in read], dim=1))
+        if self.vectors is not None and self.reader is not None:
+            by_text = self.vectors.weight.view(self.model.dim, -1, self.reader.dim)
+            given = inputs[VECTORS].view(len(inputs[VECTORS]), -1, self.reader.dim)
+            rest.append(torch.einsum("bte,dte->btd", given, by_text))
         others = torch.cat(rest, dim=1)
         return torch.cat([said, others], dim=1), torch.cat([usual[0], torch.zeros(others.shape[1:])])
 

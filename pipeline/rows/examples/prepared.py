@@ -14,6 +14,7 @@ import pandas as pd
 
 from pipeline import columns as c
 from pipeline.config import BinaryTask, Bridge, ExamplesTask, MultilabelTask, RegressionTask
+from pipeline.data.embeddings import Embeddings, is_empty
 from pipeline.data.splits import PART, TEST, TRAIN, VALID
 from pipeline.rows.examples.naming import COMPONENT
 from pipeline.rows.examples.parting import KEPT
@@ -35,21 +36,25 @@ class Examples:
             `timestamp` where there are any.
         name: The target.
         events: When something happened to each value of each entity, in all domains, whichever are looked at.
+        embeddings: What a pretrained encoder says of the texts.
     """
 
     task: ExamplesTask
     frames: Mapping[str, pd.DataFrame]
     name: str
     events: Mapping[str, Events] = field(default_factory=dict)
+    embeddings: Embeddings | None = None
 
     @classmethod
-    def read(cls, task: ExamplesTask, folders: Mapping[str, Path], target: str) -> Self:
+    def read(
+        cls, task: ExamplesTask, folders: Mapping[str, Path], target: str, embeddings: Embeddings | None = None
+    ) -> Self:
         """What `prepare` published of each domain."""
         names = [*(name for name in folders if name != target), target]
         frames = {name: pd.read_parquet(folders[name] / "rows.parquet") for name in names}
         events = events_of({name: pd.read_parquet(folders[name] / PAST) for name in names if task.entities}, task)
         told = {name: one.assign(**told_of(one, events, task)) for name, one in frames.items()}
-        return cls(task, told, target, events)
+        return cls(task, told, target, events, embeddings)
 
     @property
     def units(self) -> str:
@@ -132,6 +137,12 @@ class Examples:
         labels = [frame[self.task.label].dropna().drop_duplicates() for frame in self.frames.values()]
         return tag_names(pd.concat(labels), self.task)
 
+    def texts(self) -> list[str]:
+        """The different texts of all features, but for empty ones, in the order of their letters."""
+        names = [name for name, kind in self.task.features.items() if kind == "text"]
+        every = pd.concat([frame[name] for frame in self.frames.values() for name in names])
+        return sorted(every[~is_empty(every)].unique())
+
     def _placed(self, target: str, others: Sequence[str]) -> "Examples":
         return replace(self, frames={name: self.frames[name] for name in (*others, target)}, name=target)
 
@@ -140,7 +151,8 @@ class Examples:
         rows = frame[chosen]
         table = pd.DataFrame({ROW: np.flatnonzero(chosen), UNIT: rows[COMPONENT].to_numpy(dtype=np.int64)})
         label = self._label(rows[self.task.label].mask(np.full(len(rows), hidden)))
-        return View(domain, table, {FEATURES: features_of(rows, self.task, past=True)}, (label,))
+        features = replace(features_of(rows, self.task, past=True), embeddings=self.embeddings)
+        return View(domain, table, {FEATURES: features}, (label,))
 
     def _label(self, values: "pd.Series[Any]") -> ClassLabel | TagLabel | NumberLabel:
         name, missing = self.task.label, values.isna().to_numpy()
