@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from pipeline.views import PAST, ROW, UNIT, Histories, ItemLabel, Past, View
+from pipeline.past import Histories, Past
+from pipeline.views import PAST, ROW, UNIT, ItemLabel, View
 
 
 def labelled_view(domain: str, histories: Histories, ids: Sequence[object] | None = None) -> View:

@@ -85,7 +85,10 @@ from pipeline.config.methods import (
 )
 from pipeline.config.models import (
     HistoryModel,
+    ItemModel,
+    Model,
     ModelConfig,
+    SequenceModel,
     TabularModel,
 )
 from pipeline.config.options import Options
@@ -182,6 +185,7 @@ __all__ = [
     "IngestSettings",
     "IsolationForest",
     "ItemKnn",
+    "ItemModel",
     "Joint",
     "JudgeSettings",
     "L2Sp",
@@ -195,6 +199,7 @@ __all__ = [
     "MinRows",
     "Mmd",
     "MmdTerm",
+    "Model",
     "ModelConfig",
     "Msda",
     "MulticlassTask",
@@ -219,6 +224,7 @@ __all__ = [
     "Scenario",
     "Scratch",
     "SelfTraining",
+    "SequenceModel",
     "Settings",
     "Share",
     "ShippedSplit",

@@ -13,7 +13,8 @@ from pipeline.models.factors import BlendRanker, IalsRanker
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker
 from pipeline.models.ranker import Ranker
 from pipeline.models.stack import Stack
-from pipeline.views import PAST, Histories, Views, item_columns
+from pipeline.past import Histories
+from pipeline.views import PAST, Views, item_columns
 
 Settings = dict[str, Any]
 Fit = Callable[[Histories, Stack, Settings, int], Ranker]  # (histories, stack, settings, seed)
