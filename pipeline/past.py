@@ -1,9 +1,9 @@
 """What units did before, in all domains, and in which order.
 
-Shapes: U units of all domains, I_d items of domain d.
+Shapes: U units of all domains, I_d items of domain d, T events of all units.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from pipeline import columns as c
+from pipeline.errors import DataError
+
 Histories = Mapping[str, sparse.csr_matrix]
 IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """What all units did, one event after the other, each unit's end to end.
+
+    What came at the same time, or has no order at all, stands by domain, as they are named, and then by place in the
+    catalogue: so it is the same wherever it is read.
+    """
+
+    domains: IntArray  # [T] places among the names of the domains
+    items: IntArray  # [T] places in the domain's catalogue
+    weights: NDArray[np.float64]  # [T] what each counts
+    starts: IntArray  # [U + 1] where each unit's events begin, and where the last one's end
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +79,12 @@ class Past(Mapping[str, sparse.csr_matrix]):
         """The past in some of the domains."""
         return Past(*({name: one for name, one in part.items() if name in names} for part in (self.taken, self.when)))
 
+    def without(self, name: str) -> "Past":
+        """The same units, of whom nothing is known in one of the domains."""
+        return self.each(
+            lambda one, matrix: sparse.csr_matrix(matrix.shape, dtype=matrix.dtype) if one == name else matrix
+        )
+
     def emptied(self) -> "Past":
         """The past of strangers: the same units, of whom nothing is known."""
         return self.each(lambda _, matrix: sparse.csr_matrix(matrix.shape, dtype=matrix.dtype))
@@ -80,12 +103,39 @@ class Past(Mapping[str, sparse.csr_matrix]):
         order = {**self.when, name: _with(self.when[name], units, items, when)} if self.when else {}
         return Past(taken, order)
 
+    def in_order(self, names: Sequence[str]) -> Timeline:
+        """The events in these domains; one that is absent counts as empty."""
+        units = next(iter(self.taken.values())).shape[0]
+        known = [(code, self.taken[name].tocoo(), name) for code, name in enumerate(names) if name in self.taken]
+        empty = np.empty(0)
+        unit, item, weight = (
+            np.concatenate([empty, *(getattr(part, what) for _, part, _ in known)]) for what in ("row", "col", "data")
+        )
+        domain = np.concatenate([empty, *(np.full(part.nnz, code) for code, part, _ in known)])
+        when = np.concatenate([empty, *(self.when[name].data for _, _, name in known)]) if self.when else 0 * item
+        order = np.lexsort((item, domain, when, unit))
+        starts = np.concatenate([[0], np.bincount(unit.astype(np.int64), minlength=units).cumsum()])
+        return Timeline(domain[order].astype(np.int64), item[order].astype(np.int64), weight[order], starts)
+
     def latest(self) -> NDArray[np.float64]:
         """When each unit's last event was, in any domain: [U], 0 where there is none."""
         last = np.zeros(next(iter(self.taken.values())).shape[0])
         for matrix in self.when.values():
             np.maximum.at(last, np.repeat(np.arange(len(last)), np.diff(matrix.indptr)), matrix.data)
         return last
+
+
+def refuse_without_order(past: Past, what: str) -> None:
+    """Say that something reads an order and there is none.
+
+    Raises:
+        DataError: the rows of the domains share neither a time nor a position.
+    """
+    if not past.when:
+        raise DataError(
+            f"{what} reads what users did in its order, but the interactions of {', '.join(past)} do not all have the "
+            f"column {c.TIMESTAMP}, or all the column {c.POSITION}; name it under `columns`, or do without it."
+        )
 
 
 def _some(matrix: sparse.csr_matrix, chosen: NDArray[np.bool_]) -> sparse.csr_matrix:

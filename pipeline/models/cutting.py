@@ -9,8 +9,8 @@ from pipeline.config import Config, HistoryModel, Role, SequenceModel, TrainSett
 from pipeline.models.batches import InputRows, RankingRows, Sampling
 from pipeline.models.sequence_batches import SequenceInputs, SequenceRows
 from pipeline.models.sides import LabelledRows, UnlabelledRows
-from pipeline.past import Past
-from pipeline.views import View
+from pipeline.past import Past, refuse_without_order
+from pipeline.views import PAST, View
 
 
 def _sampling(settings: TrainSettings, hidden: float) -> Sampling:
@@ -24,6 +24,7 @@ def _histories(settings: TrainSettings, view: View, role: Role, reads: Sequence[
 
 def _sequences(settings: TrainSettings, view: View, role: Role, reads: Sequence[str]) -> SequenceRows:
     model: Any = settings.model
+    refuse_without_order(view.fields[PAST], f"model {model.name}")
     return SequenceRows(view, role, reads, _sampling(settings, 0.0), model.length)
 
 

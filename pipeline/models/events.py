@@ -44,11 +44,7 @@ class Events:
 
 @dataclass(frozen=True, eq=False)
 class EventTable:
-    """All events of all users, each user's by time.
-
-    What came at the same time, or has no order at all, stands by domain, as they are named, and then by place in the
-    catalogue: so it is the same wherever it is read.
-    """
+    """All events of all users, as `Timeline` has them."""
 
     names: tuple[str, ...]
     domains: Tensor  # [T] int64
@@ -59,24 +55,11 @@ class EventTable:
     @classmethod
     def of(cls, histories: Histories, names: Sequence[str]) -> Self:
         """The events in these domains; one that is absent counts as empty."""
-        past = Past.over(histories)
-        users = next(iter(past.values())).shape[0]
-        known = [name for name in names if name in past]
-        parts = [past.taken[name].tocoo() for name in known]
-        user, items, weights = (
-            np.concatenate([np.empty(0), *(getattr(part, what) for part in parts)]) for what in ("row", "col", "data")
+        line = Past.over(histories).in_order(names)
+        parts = (
+            torch.from_numpy(one) for one in (line.domains, line.items, line.weights.astype(np.float32), line.starts)
         )
-        domains = np.repeat([names.index(name) for name in known], [part.nnz for part in parts])
-        when = np.concatenate([np.empty(0), *(past.when[name].data for name in known)]) if past.when else 0 * items
-        order = np.lexsort((items, domains, when, user))
-        starts = np.concatenate([[0], np.bincount(user.astype(np.int64), minlength=users).cumsum()])
-        return cls(
-            tuple(names),
-            torch.from_numpy(domains[order].astype(np.int64)),
-            torch.from_numpy(items[order].astype(np.int64)),
-            torch.from_numpy(weights[order].astype(np.float32)),
-            torch.from_numpy(starts),
-        )
+        return cls(tuple(names), *parts)
 
     def last(self, length: int, users: Tensor | None = None) -> Events:
         """The last events of some users, or of all, with one feature asked for after the last of them."""
