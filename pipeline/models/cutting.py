@@ -25,7 +25,7 @@ def _histories(settings: TrainSettings, view: View, role: Role, reads: Sequence[
 def _sequences(settings: TrainSettings, view: View, role: Role, reads: Sequence[str]) -> SequenceRows:
     model: Any = settings.model
     refuse_without_order(view.fields[PAST], f"model {model.name}")
-    return SequenceRows(view, role, reads, _sampling(settings, 0.0), model.length)
+    return SequenceRows(view, role, reads, _sampling(settings, model.hidden), model.length)
 
 
 def _history_inputs(settings: TrainSettings, users: Tensor, past: Past) -> InputRows:

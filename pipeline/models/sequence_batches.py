@@ -12,7 +12,7 @@ from torch import Tensor
 from pipeline.config import Role
 from pipeline.models.batches import Draws, Sampling, relative
 from pipeline.models.encoders.sequence import EVENTS
-from pipeline.models.events import EventTable
+from pipeline.models.events import Events, EventTable
 from pipeline.models.seeds import seeded
 from pipeline.models.sides import Side
 from pipeline.past import Histories
@@ -56,13 +56,26 @@ class SequenceRows:
         step = step % self.steps
         pieces = order[first[step] : first[step + 1]]
         begins, ends = self.begins[pieces], self.ends[pieces]
-        events = self.table.cut(begins, ends)
-        lengths = ends - begins
-        place = torch.arange(len(events.items)) + torch.repeat_interleave(begins - events.starts[:-1], lengths)
+        generator = seeded(self.sampling.seed, epoch, step)
+        events, place, before = self._shown(begins, ends, generator)
         chosen = torch.nonzero(self.predicted[place]).squeeze(1)
-        labels = self.draws.labels(events.items[chosen], seeded(self.sampling.seed, epoch, step))
-        inputs = {EVENTS: events.asking(chosen - 1)}
+        labels = self.draws.labels(self.table.items[place[chosen]], generator)
+        inputs = {EVENTS: events.asking(before[chosen] - 1)}
         return Side(self.domain, self.role, inputs, labels, self.weights[place[chosen]])
+
+    def _shown(self, begins: Tensor, ends: Tensor, generator: torch.Generator) -> tuple[Events, Tensor, Tensor]:
+        """Pieces without some events, each event's place in the table, and how many are shown before it: [T] both.
+
+        What is left out is predicted all the same, and the first event of a piece is always shown.
+        """
+        events = self.table.cut(begins, ends)
+        place = torch.arange(len(events.items)) + torch.repeat_interleave(begins - events.starts[:-1], ends - begins)
+        shown = torch.rand(len(place), generator=generator) >= self.sampling.dropout
+        shown[events.starts[:-1]] = True
+        before = torch.cat([torch.zeros(1, dtype=torch.int64), shown.cumsum(0)])
+        nothing = torch.empty(0, dtype=torch.int64)
+        seen = Events(events.names, events.domains[shown], events.items[shown], before[events.starts], nothing)
+        return seen, place, before[:-1]
 
     def _shuffled(self, epoch: int) -> tuple[Tensor, Tensor]:
         """The pieces in an order of their own, and where among them each batch begins [steps + 1]."""
