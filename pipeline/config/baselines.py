@@ -226,6 +226,7 @@ BaselineConfig = Annotated[
     | UserKnn
     | Ials
     | Ease
+    | Markov
     | Blend
     | Constant
     | Linear

@@ -41,7 +41,7 @@ class ItemModel(ModelConfig):
     further_rate: ClassVar[float] = 0.03
 
     text_buckets: int = Field(default=4096, ge=16, le=1 << 20)  # feature hashing of title and category words
-    temperature: float = Field(gt=0, le=10)  # fixed: a larger one regularises more
+    temperature: float = Field(default=0.2, gt=0, le=10)  # fixed: a larger one regularises more
     prior_weights: PriorWeights = (1.0, 0.7, 2.0, 0.5, 4.0, 8.0)  # tried on validation when a lane is fitted
 
     def as_trained(self) -> Self:
@@ -55,7 +55,6 @@ class HistoryModel(ItemModel):
     kind: Literal["history"] = "history"
     dim: int = Field(default=128, ge=4, le=1024)
     dropout: float = Field(default=0.5, ge=0, lt=1)  # share of history items hidden from the encoder in training
-    temperature: float = Field(default=0.2, gt=0, le=10)
 
 
 class SequenceModel(ItemModel):
