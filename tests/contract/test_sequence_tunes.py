@@ -20,7 +20,7 @@ from pipeline.transfer.methods import ADAPTS, build_adapt, build_tune
 from tests.contract.test_tunes import CHOICES, KilledError, own_weights, same
 from tests.views import labelled_view
 
-USERS, ITEMS, DIM, LENGTH = 60, 12, 8, 8
+USERS, ITEMS, DIM, LENGTH = 24, 12, 8, 8
 MODEL = cfg.SequenceModel(kind="sequence", dim=DIM, text_buckets=16, length=LENGTH, temperature=0.3)
 TRAINING = cfg.Training(epochs=3, batch_size=64, negatives=32, learning_rate=0.3)
 
