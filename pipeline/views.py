@@ -16,11 +16,11 @@ from scipy import sparse
 from pipeline import columns as c
 from pipeline.config import FeatureType
 from pipeline.data.embeddings import Embeddings
+from pipeline.past import Histories, Past
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Histories = Mapping[str, sparse.csr_matrix]
 
 ROW, UNIT, WEIGHT = "row", "unit", "weight"  # columns of `View.rows`
 PAST = "past"  # the field that is a `Past`
@@ -33,30 +33,6 @@ class Field(Protocol):
     def take(self, places: IntArray, /) -> Self:
         """The same of some of the rows, in the order of their places."""
         ...
-
-
-@dataclass(frozen=True, eq=False)
-class Past:
-    """What each unit took, in all domains, as far as it may be known when its rows are predicted.
-
-    Args:
-        taken: CSR [U, I_d] of each domain: what each thing counts, 1 where rows have no weights; never 0.
-    """
-
-    taken: Histories
-
-    def take(self, places: IntArray) -> "Past":
-        """The same: the past belongs to the units, which all rows of a view share."""
-        del places
-        return self
-
-    def of(self, units: Any) -> dict[str, sparse.csr_matrix]:
-        """The past of some units: CSR [n, I_d] of each domain."""
-        return {name: matrix[units] for name, matrix in self.taken.items()}
-
-    def emptied(self) -> "Past":
-        """The past of strangers: the same units, of whom nothing is known."""
-        return Past({name: sparse.csr_matrix(one.shape, dtype=one.dtype) for name, one in self.taken.items()})
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from pipeline.views import PAST, ROW, UNIT, Histories, ItemLabel, Past, View
+from pipeline.past import Histories, Past
+from pipeline.views import PAST, ROW, UNIT, ItemLabel, View
 
 
 def labelled_view(domain: str, histories: Histories, ids: Sequence[object] | None = None) -> View:
@@ -16,7 +17,7 @@ def labelled_view(domain: str, histories: Histories, ids: Sequence[object] | Non
     rows = pd.DataFrame({ROW: np.arange(pairs.nnz), UNIT: pairs.row.astype(np.int64)})
     names = [f"{domain}{place}" for place in range(own.shape[1])] if ids is None else [str(one) for one in ids]
     items = pd.DataFrame({"item_id": names})
-    return View(domain, rows, {PAST: Past(histories)}, (ItemLabel(pairs.col.astype(np.int64), items, own),))
+    return View(domain, rows, {PAST: Past.over(histories)}, (ItemLabel(pairs.col.astype(np.int64), items, own),))
 
 
 def labelled_views(histories: Histories, ids: Mapping[str, Sequence[object]] | None = None) -> dict[str, View]:

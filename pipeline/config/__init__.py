@@ -31,6 +31,7 @@ from pipeline.config.baselines import (
     ItemKnn,
     Linear,
     LinearTransfer,
+    Markov,
     Msda,
     Popularity,
     SourceWeights,
@@ -85,7 +86,10 @@ from pipeline.config.methods import (
 )
 from pipeline.config.models import (
     HistoryModel,
+    ItemModel,
+    Model,
     ModelConfig,
+    SequenceModel,
     TabularModel,
 )
 from pipeline.config.options import Options
@@ -184,6 +188,7 @@ __all__ = [
     "IngestSettings",
     "IsolationForest",
     "ItemKnn",
+    "ItemModel",
     "Joint",
     "JudgeSettings",
     "L2Sp",
@@ -194,9 +199,11 @@ __all__ = [
     "Lora",
     "MappedColumn",
     "MappedTable",
+    "Markov",
     "MinRows",
     "Mmd",
     "MmdTerm",
+    "Model",
     "ModelConfig",
     "Msda",
     "MulticlassTask",
@@ -221,6 +228,7 @@ __all__ = [
     "Scenario",
     "Scratch",
     "SelfTraining",
+    "SequenceModel",
     "Settings",
     "Share",
     "ShippedSplit",

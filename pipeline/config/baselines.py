@@ -98,6 +98,13 @@ class Ease(RankingBaseline):
     max_side: int = Field(default=20_000, ge=1)  # rows of the dense matrix: 20,000 need 1.6 GB in fp32
 
 
+class Markov(RankingBaseline):
+    """What came after the last items of the history, in the order of all domains, the older the less it counts."""
+
+    kind: Literal["markov"]
+    decay: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.8, 0.5)
+
+
 class Blend(RankingBaseline):
     """The plain sum of the standardised scores of iALS and user-kNN."""
 
@@ -236,6 +243,7 @@ BaselineConfig = Annotated[
     | UserKnn
     | Ials
     | Ease
+    | Markov
     | Blend
     | Constant
     | Linear

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from pipeline.config.base import Config
 from pipeline.config.encoders import TextEncoder
@@ -38,24 +38,49 @@ class ModelConfig(Config):
         return self
 
 
-class HistoryModel(ModelConfig):
-    """A user is the weighted sum of the vectors of the items in the history, of all domains."""
+class ItemModel(ModelConfig):
+    """What a user did is read, and items are ranked, by the vectors of one space."""
 
     reads: ClassVar[frozenset[str]] = frozenset({"past"})
     predicts: ClassVar[frozenset[str]] = frozenset({"items"})
     rate: ClassVar[float] = 0.1  # of Adagrad
     further_rate: ClassVar[float] = 0.03
 
-    kind: Literal["history"] = "history"
-    dim: int = Field(default=128, ge=4, le=1024)
     text_buckets: int = Field(default=4096, ge=16, le=1 << 20)  # feature hashing of title and category words
-    dropout: float = Field(default=0.5, ge=0, lt=1)  # share of history items hidden from the encoder in training
     temperature: float = Field(default=0.2, gt=0, le=10)  # fixed: a larger one regularises more
     prior_weights: PriorWeights = (1.0, 0.7, 2.0, 0.5, 4.0, 8.0)  # tried on validation when a lane is fitted
 
     def as_trained(self) -> Self:
         """What decides about the weights: how much popularity counts is tried when they are there."""
         return self.model_copy(update={"prior_weights": (1.0,)})
+
+
+class HistoryModel(ItemModel):
+    """A user is the weighted sum of the vectors of the items in the history, of all domains."""
+
+    kind: Literal["history"] = "history"
+    dim: int = Field(default=128, ge=4, le=1024)
+    dropout: float = Field(default=0.5, ge=0, lt=1)  # share of history items hidden from the encoder in training
+
+
+class SequenceModel(ItemModel):
+    """A user is what a causal transformer makes of the last items of the history, of all domains, in their order."""
+
+    kind: Literal["sequence"]
+    dim: int = Field(default=64, ge=4, le=1024)
+    heads: int = Field(default=2, ge=1, le=64)
+    blocks: int = Field(default=2, ge=1, le=16)
+    length: int = Field(default=100, ge=1, le=4096)  # events that are read, the last ones
+    hidden: float = Field(default=0.3, ge=0, lt=1)  # share of events that are left out of what is read in training
+    dropout: float = Field(default=0.2, ge=0, lt=1)  # in the layers
+    weight_decay: float = Field(default=0.01, ge=0, le=10)  # of the layers
+    temperature: float = Field(default=0.1, gt=0, le=10)
+
+    @model_validator(mode="after")
+    def _heads_divide_the_features(self) -> Self:
+        if self.dim % self.heads:
+            raise ValueError(f"expected `dim` to be a multiple of `heads`, got {self.dim} and {self.heads}")
+        return self
 
 
 class TabularModel(ModelConfig):
@@ -92,7 +117,10 @@ def _kind(value: object) -> str:
 
 
 Model = Annotated[
-    Annotated[HistoryModel, Tag("history")] | Annotated[TabularModel, Tag("tabular")], Discriminator(_kind)
+    Annotated[HistoryModel, Tag("history")]
+    | Annotated[SequenceModel, Tag("sequence")]
+    | Annotated[TabularModel, Tag("tabular")],
+    Discriminator(_kind),
 ]
 
 # kind of task -> kind of the model that it is usually learnt by

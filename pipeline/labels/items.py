@@ -20,7 +20,8 @@ from pipeline.labels.ranking_metrics import metric_names, user_metrics
 from pipeline.labels.ranks import Score, latency, ranks
 from pipeline.labels.statistic import Means
 from pipeline.labels.words import Words
-from pipeline.views import PAST, FloatArray, IntArray, ItemLabel, ItemScorer, Mask, Past, View
+from pipeline.past import Past
+from pipeline.views import PAST, FloatArray, IntArray, ItemLabel, ItemScorer, Mask, View
 
 # NDCG of one user varies by 0.2 or so around its mean: over fewer users the mean is uncertain by more than 0.02, which
 # is more than one epoch brings, so that stopping would follow noise.
@@ -113,12 +114,12 @@ class Items:
 
     def latency(self, predictor: ItemScorer, view: View) -> float:
         """Seconds to score the catalogue for one user: of those with a row, else of any."""
-        past = _past(view).taken
+        past = _past(view)
         users: IntArray = np.unique(view.units) if len(view) else np.arange(next(iter(past.values())).shape[0])
         return latency(predictor.scores, past, users[:_TIMED_USERS])
 
     def _ranks(self, score: Score, view: View) -> FloatArray:
-        return ranks(score, _past(view).taken, _pairs(view), _label(view).seen)
+        return ranks(score, _past(view), _pairs(view), _label(view).seen)
 
     def _each(self, view: View, predicted: FloatArray) -> pd.DataFrame:
         return user_metrics(_pairs(view), predicted, self.task.cutoffs)

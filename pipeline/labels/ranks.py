@@ -13,7 +13,7 @@ from scipy import sparse
 
 from pipeline.errors import CrossliftError
 from pipeline.labels.timing import median_seconds
-from pipeline.views import Histories
+from pipeline.past import Histories, Past
 
 Score = Callable[[Histories], NDArray[np.float32]]
 FloatArray = NDArray[np.float64]
@@ -44,6 +44,7 @@ def ranks(
     Raises:
         CrossliftError: a score is NaN, or the scores have another shape than [n, I].
     """
+    past = Past.over(histories)
     users = rows["user"].to_numpy(dtype=np.int64)
     items = rows["item"].to_numpy(dtype=np.int64)
     result = np.empty(len(rows), dtype=np.float64)
@@ -52,7 +53,7 @@ def ranks(
     ends = np.append(starts[1:], len(order))
     for first in range(0, len(distinct), block):
         block_users = distinct[first : first + block]
-        scores_BI = score({name: matrix[block_users] for name, matrix in histories.items()})
+        scores_BI = score(past.of(block_users))
         _check(scores_BI, block_users, seen.shape[1])
         places = order[starts[first] : ends[first + len(block_users) - 1]]
         position = np.searchsorted(block_users, users[places])
@@ -100,5 +101,5 @@ def _check(scores_BI: NDArray[Any], users: IntArray, n_items: int) -> None:
 
 def latency(score: Score, histories: Histories, users: IntArray) -> float:
     """Time the scoring of the catalogue for one user, in seconds: the median over the users, after a first try."""
-    one_by_one = [{name: matrix[[user]] for name, matrix in histories.items()} for user in users]
+    one_by_one = [Past.over(histories).of([user]) for user in users]
     return median_seconds(score, one_by_one)

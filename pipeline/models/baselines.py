@@ -5,15 +5,16 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from pipeline import config as cfg
 from pipeline.models.ease import EaseRanker
 from pipeline.models.factors import BlendRanker, IalsRanker
+from pipeline.models.markov import MarkovRanker
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker
 from pipeline.models.ranker import Ranker
 from pipeline.models.stack import Stack
-from pipeline.views import PAST, Histories, Views, item_columns
+from pipeline.past import Histories, Past
+from pipeline.views import PAST, Views, item_columns
 
 Settings = dict[str, Any]
 Fit = Callable[[Histories, Stack, Settings, int], Ranker]  # (histories, stack, settings, seed)
@@ -43,6 +44,10 @@ BASELINES: dict[type[cfg.Baseline], tuple[Fit, tuple[str, ...]]] = {
     cfg.Ease: (
         lambda histories, stack, settings, seed: EaseRanker.fit(histories, stack, **settings),
         ("regularization",),
+    ),
+    cfg.Markov: (
+        lambda histories, stack, settings, seed: MarkovRanker.fit(histories, stack, **settings),
+        ("decay",),
     ),
     cfg.Blend: (_blend, ("alpha", "regularization", "neighbours")),
 }
@@ -78,12 +83,10 @@ def fit_baseline(
         seed: Of what is drawn.
         shared: Whether an item id means one item in all domains; else no two domains have an item in common.
     """
-    histories: Histories = views[target].fields[PAST].taken
+    histories: Past = views[target].fields[PAST]
     if config.domains == "source":  # whoever is known in the target alone does not count either
-        sources = {name: matrix for name, matrix in histories.items() if name != target}
-        known = np.flatnonzero(sum(np.diff(matrix.indptr) for matrix in sources.values()))
-        empty = sparse.csr_matrix((len(known), histories[target].shape[1]), dtype=np.float32)
-        histories = {name: empty if name == target else matrix[known] for name, matrix in histories.items()}
+        known = np.flatnonzero(sum(np.diff(histories[name].indptr) for name in histories if name != target))
+        histories = histories.of(known).without(target)
     columns = item_columns({name: view.label.catalogue for name, view in views.items()}, target) if shared else None
     stack = Stack.of(histories, target, settings[WEIGHT], columns)
     own = {key: value for key, value in settings.items() if key != WEIGHT}

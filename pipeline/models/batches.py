@@ -17,7 +17,8 @@ from pipeline.models.encoders.history import History, HistoryTable
 from pipeline.models.heads import ItemLabels
 from pipeline.models.seeds import seeded
 from pipeline.models.sides import Side
-from pipeline.views import PAST, FloatArray, Histories, View
+from pipeline.past import Histories
+from pipeline.views import PAST, FloatArray, View
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,22 @@ class Sampling:
     seed: int
 
 
+class Draws:
+    """Items that stand for all that a row did not take, drawn as often as they are taken."""
+
+    def __init__(self, items: Tensor, catalogue: int, count: int) -> None:
+        """`items` [N] are those taken; a batch gets `count` of all items of the catalogue."""
+        counts = torch.bincount(items, minlength=catalogue).double() + 1.0
+        self.count, self.chances = count, (counts / counts.sum()).cumsum(0)
+        self.log_q = (counts / counts.sum()).log().float()
+
+    def labels(self, positives: Tensor, generator: torch.Generator) -> ItemLabels:
+        """What some rows took, and fresh negatives."""
+        draws = torch.rand(self.count, generator=generator, dtype=torch.float64)
+        negatives = torch.searchsorted(self.chances, draws).clamp(max=len(self.chances) - 1)
+        return ItemLabels(positives, negatives, self.log_q)
+
+
 class RankingRows:
     """The labelled rows of one domain, cut into batches that depend on (seed, epoch, step) alone."""
 
@@ -39,10 +56,8 @@ class RankingRows:
         self.domain, self.role, self.sampling = view.domain, role, sampling
         self.tables = {name: HistoryTable(histories[name]) for name in reads}
         self.users, self.items = torch.tensor(view.units), torch.tensor(label.value)
-        self.weights = torch.from_numpy(_relative(view.weights))
-        counts = torch.bincount(self.items, minlength=len(label.catalogue)).double() + 1.0
-        self.chances = (counts / counts.sum()).cumsum(0)
-        self.log_q = (counts / counts.sum()).log().float()
+        self.weights = torch.from_numpy(relative(view.weights))
+        self.draws = Draws(self.items, len(label.catalogue), sampling.negatives)
         self._order = lru_cache(maxsize=1)(self._shuffled)
 
     @property
@@ -56,9 +71,7 @@ class RankingRows:
         rows = self._order(epoch + step // self.steps)[self._slice(step)]
         users, positives = self.users[rows], self.items[rows]
         inputs = {name: self._hidden(name, users, positives, generator) for name in self.tables}
-        draws = torch.rand(self.sampling.negatives, generator=generator, dtype=torch.float64)
-        negatives = torch.searchsorted(self.chances, draws).clamp(max=len(self.chances) - 1)
-        labels = ItemLabels(positives, negatives, self.log_q)
+        labels = self.draws.labels(positives, generator)
         return Side(self.domain, self.role, inputs, labels, self.weights[rows])
 
     def _slice(self, step: int) -> slice:
@@ -78,7 +91,7 @@ class RankingRows:
         return History(history.items, history.offsets, visible.float() * history.weights)
 
 
-def _relative(weights: FloatArray) -> NDArray[np.float32]:
+def relative(weights: FloatArray) -> NDArray[np.float32]:
     """Weights [N] of mean one: their scale must not decide how a loss stands to a penalty beside it."""
     return (weights / weights.mean()).astype(np.float32) if len(weights) else weights.astype(np.float32)
 

@@ -1,26 +1,37 @@
 """From a model's config and what is known of the items to a network, and from a network to plain values and back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 from scipy import sparse
 
-from pipeline.config import HistoryModel
+from pipeline.config import Config, HistoryModel, ItemModel, Model, SequenceModel
 from pipeline.models.encoders.history import HistoryEncoder
+from pipeline.models.encoders.sequence import SequenceEncoder
 from pipeline.models.heads import ItemsHead
 from pipeline.models.item_network import ItemNetwork
-from pipeline.models.items import Catalogue, ItemSpace
+from pipeline.models.items import Catalogue, ItemSpace, Vectors
+from pipeline.models.network import ItemEncoder
 from pipeline.models.ranker import Arrays
 
+# config class of a model -> builder(config, how items are looked up, the domains that it reads)
+ENCODERS: dict[type[Config], Callable[[Any, Vectors, Iterable[str]], ItemEncoder]] = {
+    HistoryModel: lambda config, vectors, domains: HistoryEncoder(vectors, domains),  # noqa: ARG005
+    SequenceModel: SequenceEncoder,
+}
+_UNTOLD = {"prior_weights"}  # settings that no network is built by: the one that was picked is told beside them
 
-def build_network(config: HistoryModel, catalogues: Mapping[str, Catalogue], target: str) -> ItemNetwork:
+
+def build_network(config: ItemModel, catalogues: Mapping[str, Catalogue], target: str) -> ItemNetwork:
     """A network that knows these domains, whose weights are drawn in their order; `target` is served in the end."""
     items = ItemSpace(config.dim, config.text_buckets, catalogues)
     counts = {name: known.counts for name, known in catalogues.items()}
     head = ItemsHead(items.vectors, config.temperature, counts)
-    return ItemNetwork(items, HistoryEncoder(items.vectors, catalogues), head, target)
+    encoder = ENCODERS[type(config)](config, items.vectors, catalogues)
+    return ItemNetwork(config, items, encoder, head, target)
 
 
 def network_state(network: ItemNetwork) -> tuple[dict[str, Any], Arrays]:
@@ -30,7 +41,7 @@ def network_state(network: ItemNetwork) -> tuple[dict[str, Any], Arrays]:
     settings = {
         "target": network.target,
         "domains": list(items.domains),
-        "model": {"dim": items.dim, "text_buckets": items.words.num_embeddings, "temperature": head.temperature},
+        "model": network.config.model_dump(mode="json", exclude=_UNTOLD),
         "prior_weight": head.prior_weight,
     }
     arrays: Arrays = {f"weights/{name}": tensor.numpy() for name, tensor in network.shared_state().items()}
@@ -48,7 +59,7 @@ def network_from_state(settings: Mapping[str, Any], arrays: Arrays) -> ItemNetwo
     Raises:
         KeyError, TypeError, ValueError: something is missing, or does not fit.
     """
-    config = HistoryModel(**settings["model"])
+    config: Any = TypeAdapter(Model).validate_python(settings["model"])
     catalogues = {name: _catalogue(name, arrays, config.text_buckets) for name in settings["domains"]}
     with torch.device("meta"):  # nothing is drawn: the weights are there
         network = build_network(config, catalogues, settings["target"])

@@ -16,7 +16,7 @@ from pipeline.models.ranker import Arrays, Ranker, Scores
 from pipeline.models.stack import Stack, pack, unpack
 
 if TYPE_CHECKING:
-    from pipeline.views import Histories
+    from pipeline.past import Histories
 
 Dense = NDArray[np.float32]
 _BLOCK = 2048

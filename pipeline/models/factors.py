@@ -10,7 +10,7 @@ from pipeline.models.ranker import Arrays, Ranker, Scores
 from pipeline.models.stack import Stack
 
 if TYPE_CHECKING:
-    from pipeline.views import Histories
+    from pipeline.past import Histories
 
 _ROWS = 16  # standardised at a time: 3 MB at 50,000 items, so that the passes over them stay in the cache
 

@@ -2,22 +2,22 @@
 
 from torch import Tensor
 
-from pipeline.models.encoders.history import HistoryEncoder
+from pipeline.config import ItemModel
 from pipeline.models.heads import ItemsHead
 from pipeline.models.items import ItemSpace
-from pipeline.models.network import Network
+from pipeline.models.network import ItemEncoder, Network
 
 
 class ItemNetwork(Network):
     """Features of histories, and scores of items."""
 
-    encoder: HistoryEncoder
+    encoder: ItemEncoder
     head: ItemsHead
 
-    def __init__(self, items: ItemSpace, encoder: HistoryEncoder, head: ItemsHead, target: str) -> None:
-        """`target` is the domain that is served in the end."""
+    def __init__(self, config: ItemModel, items: ItemSpace, encoder: ItemEncoder, head: ItemsHead, target: str) -> None:
+        """`config` says how it was built, `target` is the domain that is served in the end."""
         super().__init__(encoder, head, target)
-        self.items = items
+        self.config, self.items = config, items
 
     def own_parameters(self) -> list[Tensor]:
         """The vectors of the target's items too."""

@@ -1,6 +1,6 @@
-"""The history model in each phase of a transfer: networks, batches and predictors from views."""
+"""Models over one space of items in each phase of a transfer: networks, batches and predictors from views."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,29 +12,30 @@ from scipy import sparse
 from torch import nn
 
 from pipeline import columns as c
-from pipeline.config import HistoryModel, Role, Strategy, TrainSettings
+from pipeline.config import ItemModel, Role, Strategy, TrainSettings
 from pipeline.data.tokens import item_tokens
 from pipeline.errors import CrossliftError
-from pipeline.models.batches import InputRows, RankingRows, Sampling
 from pipeline.models.build import build_network
+from pipeline.models.cutting import INPUTS, LABELLED
 from pipeline.models.item_network import ItemNetwork
 from pipeline.models.items import Catalogue
 from pipeline.models.learner import Finish
 from pipeline.models.network_ranker import NetworkRanker
-from pipeline.models.sides import Rows
-from pipeline.views import PAST, Histories, IntArray, View, Views, taken_elsewhere
+from pipeline.models.sides import LabelledRows, Rows, UnlabelledRows
+from pipeline.past import Histories, Past
+from pipeline.views import PAST, IntArray, View, Views, taken_elsewhere
 
 
 @dataclass(frozen=True)
-class HistoryLearner:
+class ItemLearner:
     """A user is what the user did in all domains; items that domains share speak of the same vector at the start."""
 
     settings: TrainSettings
 
     @property
-    def model(self) -> HistoryModel:
+    def model(self) -> ItemModel:
         """The model's own settings."""
-        assert isinstance(self.settings.model, HistoryModel)
+        assert isinstance(self.settings.model, ItemModel)
         return self.settings.model
 
     def pretrain(self, views: Views) -> tuple[ItemNetwork, Rows]:
@@ -117,14 +118,12 @@ class HistoryLearner:
         torch.manual_seed(self.settings.seed)
         return build_network(model, catalogues, list(views)[-1])
 
-    def _labelled(self, views: Views, domain: str, reads: Sequence[str]) -> RankingRows:
+    def _labelled(self, views: Views, domain: str, reads: Sequence[str]) -> LabelledRows:
         """The labelled rows of one domain, seen through the histories that the model reads."""
-        of = self.settings
-        sampling = Sampling(of.training.batch_size, of.training.negatives, self.model.dropout, of.seed)
-        role: Role = "target" if domain == of.target else "source"
-        return RankingRows(views[domain], role, reads, sampling)
+        role: Role = "target" if domain == self.settings.target else "source"
+        return LABELLED[type(self.model)](self.settings, views[domain], role, reads)
 
-    def _inputs(self, views: Views, histories: Histories, reads: Sequence[str]) -> InputRows:
+    def _inputs(self, views: Views, histories: Histories, reads: Sequence[str]) -> UnlabelledRows:
         """The target's users of the training split, without their labels, of whom the model can read anything."""
         of, target = self.settings, views[self.settings.target]
         known = target.fields[PAST].taken[of.target] if of.target_labels else target.label.seen
@@ -136,9 +135,7 @@ class HistoryLearner:
                 f"{', '.join(of.sources)} can read, so there is nothing to adapt to; check "
                 f"`bridges` ({', '.join(of.bridges)}), or leave the adaptation out."
             )
-        chosen = {name: histories[name] for name in reads}
-        seed = of.seed + 1  # not the draws of the labelled rows
-        return InputRows(of.target, torch.from_numpy(users), chosen, of.training.batch_size, seed)
+        return INPUTS[type(self.model)](of, torch.from_numpy(users), Past.over(histories).only(reads))
 
 
 def has_text(view: View) -> bool:
@@ -187,8 +184,9 @@ def place_by_takers(network: ItemNetwork, views: Views, target: str) -> None:
     """
     histories = _past(views)
     with torch.no_grad():
-        sources = {name: histories[name] for name in views if name != target}
-        features = network.encode(network.encoder.read(sources)).numpy()
+        sources = histories.only([name for name in views if name != target])
+        features = network.eval().encode(network.encoder.read(sources)).numpy()
+    network.train()
     known = np.linalg.norm(features, axis=1) > 0
     takers = sparse.csr_matrix(histories[target][known].T)
     own = network.items.own(target)
@@ -200,24 +198,35 @@ def place_by_takers(network: ItemNetwork, views: Views, target: str) -> None:
         own.weight[torch.from_numpy(placed)] = torch.from_numpy(means)
 
 
-def in_source_items(views: Views, target: str) -> Histories:
+def in_source_items(views: Views, target: str) -> Past:
     """The same histories, what a user took in the target read as the sources' items with the same ids as well.
 
-    What was taken in both counts once, the larger of the two.
+    What was taken in both counts once, the larger of the two, and when it was last taken.
     """
-    read = dict(_past(views))
+    read = _past(views)
     for source in (name for name in views if name != target):
         shared, there = shared_items(views[target], views[source])
         same = (np.ones(len(shared), np.float32), (shared, there))
         same_items = sparse.csr_matrix(same, shape=(read[target].shape[1], read[source].shape[1]))
-        read[source] = sparse.csr_matrix(read[source].maximum(sparse.csr_matrix(read[target] @ same_items)))
+        parts = (
+            {**part, source: _largest(part[source], part[target] @ same_items)} if part else part
+            for part in (read.taken, read.when)
+        )
+        read = Past(*parts)
     return read
 
 
-def _past(views: Views) -> Histories:
+def _largest(one: sparse.csr_matrix, other: sparse.csr_matrix) -> sparse.csr_matrix:
+    """The larger of each two entries, in the order of rows and columns."""
+    both = sparse.csr_matrix(one.maximum(sparse.csr_matrix(other)))
+    both.sort_indices()
+    return both
+
+
+def _past(views: Views) -> Past:
     """What all users did in all domains: every view of a lane has the same."""
-    taken: Mapping[str, sparse.csr_matrix] = next(iter(views.values())).fields[PAST].taken
-    return taken
+    past: Past = next(iter(views.values())).fields[PAST]
+    return past
 
 
 def _taken(histories: Histories, domain: str) -> NDArray[Any]:

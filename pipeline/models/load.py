@@ -11,6 +11,7 @@ from pipeline.models.ease import EaseRanker
 from pipeline.models.estimators import ConstantEstimator
 from pipeline.models.factors import BlendRanker, IalsRanker
 from pipeline.models.linear import LinearEstimator
+from pipeline.models.markov import MarkovRanker
 from pipeline.models.msda import MsdaEstimator
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker
 from pipeline.models.ranker import Saved
@@ -37,6 +38,7 @@ RANKERS: dict[str, Callable[[], type[Saved]]] = {
     "user_knn": lambda: UserKnnRanker,
     "ials": lambda: IalsRanker,
     "ease": lambda: EaseRanker,
+    "markov": lambda: MarkovRanker,
     "ials_knn": lambda: BlendRanker,
     "network": _network,
     "tabular": _tabular,

@@ -10,7 +10,7 @@ from pipeline.models.ranker import Arrays, Ranker, Scores
 from pipeline.models.stack import Stack, idf, pack, unit_rows, unpack
 
 if TYPE_CHECKING:
-    from pipeline.views import Histories
+    from pipeline.past import Histories
 
 
 _BLOCK = 4096  # items whose products with all target items are held at a time

@@ -6,7 +6,7 @@ Shapes: B rows of a side, D feature dimensions.
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,6 +15,9 @@ from torch.optim import Optimizer
 from pipeline.models.low_rank import merge
 from pipeline.models.optimizer import RowAdagrad
 from pipeline.models.sides import Inputs, Outputs
+
+if TYPE_CHECKING:
+    from pipeline.past import Histories
 
 
 class Encoder(nn.Module, ABC):
@@ -40,6 +43,14 @@ class Encoder(nn.Module, ABC):
     def own(self) -> list[nn.Parameter]:
         """The weights that say how much each domain counts: they train where all else is kept."""
         return []
+
+
+class ItemEncoder(Encoder):
+    """Encodes what users did in some domains."""
+
+    @abstractmethod
+    def read(self, histories: "Histories") -> Inputs:
+        """Whole histories in all domains that it knows; an absent domain counts as empty."""
 
 
 class Head(nn.Module, ABC):

@@ -13,7 +13,7 @@ from pipeline.models.ranker import Arrays, Ranker, Scores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pipeline.views import Histories
+    from pipeline.past import Histories
 
 
 class NetworkRanker(Ranker):

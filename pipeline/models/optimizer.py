@@ -50,3 +50,37 @@ def _move(param: Tensor, gradient: Tensor, state: dict[str, Any], rate: float, e
     sums = total.index_select(0, rows).addcmul_(values, values)
     total.index_copy_(0, rows, sums)
     param.index_add_(0, rows, values.div_(sums.sqrt_().add_(epsilon)), alpha=-rate)
+
+
+Make = Callable[[list[Any]], torch.optim.Optimizer]
+
+
+class Pair(torch.optim.Optimizer):
+    """Two optimizers that step together, each over its own weights; one without weights is left out."""
+
+    def __init__(self, first: list[Any], make_first: Make, second: list[Any], make_second: Make) -> None:
+        self.parts = [make(own) for own, make in ((first, make_first), (second, make_second)) if own]
+        super().__init__([{"params": own} for own in (first, second) if own], {})
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Move every weight that has a gradient; a closure is asked for the loss first."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for part in self.parts:
+            part.step()
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """What each of them remembers."""
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what each of them remembered."""
+        for part, state in zip(self.parts, state_dict["parts"], strict=True):
+            part.load_state_dict(state)

@@ -13,7 +13,8 @@ from pipeline.errors import UserError
 if TYPE_CHECKING:
     from pipeline.config import TrainSettings
     from pipeline.models.network import Network
-    from pipeline.views import Chosen, Histories
+    from pipeline.past import Histories
+    from pipeline.views import Chosen
 
 Scores = NDArray[np.float32]
 Arrays = dict[str, NDArray[Any]]

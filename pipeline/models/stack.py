@@ -15,7 +15,8 @@ from scipy import sparse
 from pipeline.models.ranker import Arrays
 
 if TYPE_CHECKING:
-    from pipeline.views import Histories, IntArray
+    from pipeline.past import Histories
+    from pipeline.views import IntArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 
-from pipeline.config import Config, HistoryModel, TabularModel, TrainSettings
-from pipeline.models.lanes import HistoryLearner
+from pipeline.config import Config, HistoryModel, SequenceModel, TabularModel, TrainSettings
+from pipeline.models.lanes import ItemLearner
 from pipeline.models.learner import Learner
 from pipeline.models.tabular import TabularLearner
 
 # config class of a model
 LEARNERS: dict[type[Config], Callable[[TrainSettings], Learner]] = {
-    HistoryModel: HistoryLearner,
+    HistoryModel: ItemLearner,
+    SequenceModel: ItemLearner,
     TabularModel: TabularLearner,
 }
 

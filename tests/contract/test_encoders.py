@@ -1,34 +1,51 @@
 """What every encoder promises; the encoders are found by themselves."""
 
 from collections.abc import Callable
+from inspect import isabstract
 
 import numpy as np
 import pytest
 import torch
 from scipy import sparse
 
-from pipeline.config import TabularModel
+from pipeline.config import SequenceModel, TabularModel
 from pipeline.models.encoders.history import HistoryEncoder
+from pipeline.models.encoders.sequence import SequenceEncoder
 from pipeline.models.encoders.tabular import TabularEncoder, quantiles
 from pipeline.models.feature_values import Values
 from pipeline.models.items import Catalogue, ItemSpace
 from pipeline.models.network import Encoder
 from pipeline.models.sides import Inputs
+from pipeline.past import Past
 from tests.examples import TYPES, make_features
 
 ROWS, DIM = 12, 6
 
 
-def history() -> tuple[Encoder, Inputs]:
-    """Histories in two domains."""
+def histories() -> tuple[Past, ItemSpace]:
+    """Histories in two domains, in an order that is drawn, and vectors of their items."""
     random = np.random.default_rng(0)
     taken = {name: random.random((ROWS, items)) < 0.4 for name, items in (("far", 8), ("near", 5))}
     for matrix in taken.values():
         matrix[0] = False
-    histories = {name: sparse.csr_matrix(matrix, dtype=np.float32) for name, matrix in taken.items()}
-    space = ItemSpace(DIM, 16, {name: Catalogue(np.ones(matrix.shape[1])) for name, matrix in taken.items()})
-    encoder = HistoryEncoder(space.vectors, taken)
-    return encoder, encoder.read(histories)
+    when = {name: sparse.csr_matrix(matrix * (1 + random.random(matrix.shape))) for name, matrix in taken.items()}
+    past = Past({name: sparse.csr_matrix(matrix, dtype=np.float32) for name, matrix in taken.items()}, when)
+    return past, ItemSpace(DIM, 16, {name: Catalogue(np.ones(matrix.shape[1])) for name, matrix in taken.items()})
+
+
+def history() -> tuple[Encoder, Inputs]:
+    """What users did, whenever it was."""
+    past, space = histories()
+    encoder = HistoryEncoder(space.vectors, past)
+    return encoder, encoder.read(past)
+
+
+def sequence() -> tuple[Encoder, Inputs]:
+    """The same in its order."""
+    past, space = histories()
+    model = SequenceModel(kind="sequence", dim=DIM, length=8)
+    encoder = SequenceEncoder(model, space.vectors, past).eval()
+    return encoder, encoder.read(past)
 
 
 def tabular() -> tuple[Encoder, Inputs]:
@@ -42,9 +59,10 @@ def tabular() -> tuple[Encoder, Inputs]:
 # Encoder -> a small one with random weights, and inputs of ROWS rows, of which the first may say nothing.
 MAKERS: dict[type[Encoder], Callable[[], tuple[Encoder, Inputs]]] = {
     HistoryEncoder: history,
+    SequenceEncoder: sequence,
     TabularEncoder: tabular,
 }
-SILENT: set[type[Encoder]] = {HistoryEncoder}  # a row of theirs can say nothing
+SILENT: set[type[Encoder]] = {HistoryEncoder, SequenceEncoder}  # a row of theirs can say nothing
 
 
 @pytest.fixture(params=MAKERS, ids=lambda one: one.__name__)
@@ -59,7 +77,8 @@ def below(base: type) -> set[type]:
 
 def test_every_encoder_is_checked():
     """A new encoder gets a maker above, and with it all of these tests."""
-    assert {one for one in below(Encoder) if one.__module__.startswith("pipeline.")} == set(MAKERS)
+    known = {one for one in below(Encoder) if one.__module__.startswith("pipeline.") and not isabstract(one)}
+    assert known == set(MAKERS)
 
 
 def test_features_have_mean_square_one(made):

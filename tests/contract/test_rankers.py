@@ -13,21 +13,28 @@ from scipy import sparse
 from pipeline import config as cfg
 from pipeline.errors import StorageError
 from pipeline.models.baselines import BASELINES, candidates, fit_baseline
-from pipeline.models.build import build_network
+from pipeline.models.build import ENCODERS, build_network
 from pipeline.models.items import Catalogue
 from pipeline.models.load import RANKERS, load_ranker
 from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.ranker import Ranker
+from pipeline.past import Past
 from tests.views import labelled_views
 
 USERS, NEAR, FAR = 24, 15, 11  # fewer users than items of both, more than of the target: EASE in both forms
 FILES = {"ranker.json", "weights.safetensors"}
 
 
-def histories(users: int = USERS, seed: int = 0) -> dict[str, sparse.csr_matrix]:
+NETWORKS = {
+    "network": cfg.HistoryModel(dim=4, text_buckets=16),
+    "sequence": cfg.SequenceModel(kind="sequence", dim=4, text_buckets=16, length=6),
+}
+
+
+def histories(users: int = USERS, seed: int = 0) -> Past:
     """Two domains whose users like every third item; the first user is empty, the second has the source alone."""
     random = np.random.default_rng(seed)
-    made = {}
+    made, when = {}, {}
     for name, items in (("far", FAR), ("near", NEAR)):
         kinds = np.arange(users)[:, None] % 3 == np.arange(items)[None, :] % 3
         dense = (random.random((users, items)) < np.where(kinds, 0.6, 0.1)).astype(np.float32)
@@ -35,14 +42,16 @@ def histories(users: int = USERS, seed: int = 0) -> dict[str, sparse.csr_matrix]
         if name == "near":
             dense[1] = 0
         made[name] = sparse.csr_matrix(dense)
-    return made
+        when[name] = made[name].copy()
+        when[name].data = 1 + random.permutation(made[name].nnz).astype(np.float64)
+    return Past(made, when)
 
 
-def network() -> Ranker:
+def network(kind: str) -> Ranker:
     """A network as it is before training."""
     torch.manual_seed(0)
     catalogues = {name: Catalogue(np.asarray(matrix.sum(axis=0)).ravel()) for name, matrix in histories().items()}
-    model = build_network(cfg.HistoryModel(dim=4, text_buckets=16), catalogues, "near")
+    model = build_network(NETWORKS[kind], catalogues, "near")
     return NetworkRanker.of(model, "near")
 
 
@@ -50,15 +59,21 @@ def build(kind: str, domains: str = "all") -> Ranker:
     """A ranker of the kind, fitted on the toy; what is no baseline is a trained model."""
     configs = {get_args(config.model_fields["kind"].annotation)[0]: config for config in BASELINES}
     if kind not in configs:
-        assert kind == "network", f"{kind}: say here how a ranker of this kind is made"
-        return network()
+        assert kind in NETWORKS, f"{kind}: say here how a ranker of this kind is made"
+        return network(kind)
     small = {"factors": 4, "alpha": (10.0,), "regularization": (10.0,)}  # the defaults are for thousands of users
     values = {name: value for name, value in small.items() if name in configs[kind].model_fields}
     config = configs[kind](kind=kind, domains="target" if kind == "popularity" else domains, **values)
     return fit_baseline(config, labelled_views(histories()), "near", next(candidates(config)), 0)
 
 
-RANKING = sorted(name for name, load in RANKERS.items() if issubclass(load(), Ranker))  # the others: test_estimators
+# the others: test_estimators
+RANKING = sorted({name for name, load in RANKERS.items() if issubclass(load(), Ranker)} | NETWORKS.keys())
+
+
+def test_every_model_is_checked():
+    """A model that ranks has a network above, and with it all of these tests."""
+    assert {type(model) for model in NETWORKS.values()} == ENCODERS.keys()
 
 
 @pytest.fixture(params=RANKING)
@@ -104,7 +119,7 @@ def test_a_folder_holds_plain_values_only(saved):
 @pytest.mark.parametrize("users", [1, USERS])
 def test_scores_are_one_finite_row_for_each_history(kind, users):
     """Float32 [n, catalogue], finite, also for a user who did nothing and for one known to the source alone."""
-    asked = histories(users) if users > 1 else {name: matrix[[0]] for name, matrix in histories().items()}
+    asked = histories(users) if users > 1 else histories().of([0])
     scores = build(kind).scores(asked)
     assert scores.shape == (users, NEAR)
     assert scores.dtype == np.float32
@@ -126,29 +141,27 @@ def test_a_user_s_scores_do_not_hang_on_the_others(kind):
     ranker, asked = build(kind), histories()
     together = ranker.scores(asked)
     for user in (0, 1, 7):
-        alone = ranker.scores({name: matrix[[user]] for name, matrix in asked.items()})
+        alone = ranker.scores(asked.of([user]))
         np.testing.assert_allclose(alone[0], together[user], atol=1e-4, rtol=1e-4)
 
 
 def test_an_absent_domain_counts_as_empty(kind):
     """Leaving the source out equals a source in which nothing was done, and an unknown domain is not looked at."""
     ranker, asked = build(kind), histories()
-    near = {"near": asked["near"]}
-    empty = sparse.csr_matrix((USERS, FAR), dtype=np.float32)
-    expected = ranker.scores({"far": empty, **near})
+    near = asked.only(["near"])
+    empty = {"moon": sparse.csr_matrix((USERS, FAR), dtype=np.float32)}
+    expected = ranker.scores(asked.without("far"))
     np.testing.assert_array_equal(ranker.scores(near), expected)
-    np.testing.assert_array_equal(ranker.scores({**near, "moon": empty}), expected)
+    np.testing.assert_array_equal(ranker.scores(Past({**near, **empty}, {**near.when, **empty})), expected)
 
 
 def test_the_target_may_be_absent(kind):
     """A user known in the source only is served without naming the target's history."""
     ranker, asked = build(kind), histories()
-    empty = sparse.csr_matrix((USERS, NEAR), dtype=np.float32)
-    expected = ranker.scores({"far": asked["far"], "near": empty})
-    np.testing.assert_array_equal(ranker.scores({"far": asked["far"]}), expected)
+    np.testing.assert_array_equal(ranker.scores(asked.only(["far"])), ranker.scores(asked.without("near")))
 
 
-@pytest.mark.parametrize("personal", sorted(set(RANKING) - {"popularity", "network"}))  # network: not trained here
+@pytest.mark.parametrize("personal", sorted(set(RANKING) - {"popularity"} - NETWORKS.keys()))  # not trained here
 def test_similar_users_get_their_kind(personal):
     """On a toy with three kinds of items every personal ranker puts a user's own kind first."""
     scores = build(personal).scores(histories())

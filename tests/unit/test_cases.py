@@ -15,8 +15,9 @@ from pipeline.config import RankingTask
 from pipeline.evaluation.asking import Asked, show, show_again
 from pipeline.evaluation.cases import Cases
 from pipeline.labels.items import Items
+from pipeline.past import Past
 from pipeline.steps.showing import show_cases
-from pipeline.views import PAST, ROW, UNIT, ItemLabel, Past, View
+from pipeline.views import PAST, ROW, UNIT, ItemLabel, View
 
 USERS, EACH = 30, 2
 ITEMS = 8

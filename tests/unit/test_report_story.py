@@ -19,10 +19,11 @@ from pipeline.evaluation.report import Links, Report, render_html, render_markdo
 from pipeline.labels.answers import Answer
 from pipeline.labels.item_words import ITEMS
 from pipeline.labels.items import Items
+from pipeline.past import Past
 from pipeline.rows.interactions.prepared import DomainData, Domains
 from pipeline.runs.points import read_points, remove_point
 from pipeline.tasks.labels import build_label
-from pipeline.views import PAST, ROW, UNIT, ClassLabel, ItemLabel, NumberLabel, Past, View
+from pipeline.views import PAST, ROW, UNIT, ClassLabel, ItemLabel, NumberLabel, View
 from tests.reports import ENDLESS, RIGHT_TO_LEFT, full_report
 from tests.unit.test_label_kinds import Told
 from tests.unit.test_label_kinds import view_of as row_view

@@ -28,11 +28,11 @@ from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnR
 from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.ranker import Ranker
 from pipeline.models.stack import Stack
+from pipeline.past import Histories
 from pipeline.rows.interactions.prepared import DomainData, Domains
 from pipeline.rows.interactions.requests import top_k
 from pipeline.rows.kind import PackageInfo
 from pipeline.serving.package import ServedModel, read_example, write_package
-from pipeline.views import Histories
 
 
 def domain(name: str, taken: dict[str, list[str]], items: list[str]) -> DomainData:

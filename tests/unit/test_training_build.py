@@ -7,7 +7,7 @@ import pytest
 from pipeline.config import Scenario, TrainSettings
 from pipeline.errors import CrossliftError
 from pipeline.models.batches import InputRows
-from pipeline.models.lanes import HistoryLearner, copy_shared_items, place_by_takers, shared_items
+from pipeline.models.lanes import ItemLearner, copy_shared_items, place_by_takers, shared_items
 from pipeline.models.network import Network
 from pipeline.rows.interactions.prepared import DomainData, Domains
 from pipeline.scenarios import load_scenario
@@ -31,8 +31,8 @@ FAR = domain("far", ["a x", "a y", "b y", "b z"])
 NEAR = domain("near", ["c y", "c q", "d q", "e z", "e y"])  # other users; y and z are the same things, q is not
 
 
-def learner(given: Scenario, *sources: str) -> HistoryLearner:
-    return HistoryLearner(TrainSettings.of(given, sources=sources or ("far",)))
+def learner(given: Scenario, *sources: str) -> ItemLearner:
+    return ItemLearner(TrainSettings.of(given, sources=sources or ("far",)))
 
 
 def new_network(bridge: str, domains: Domains) -> Network:

@@ -13,7 +13,8 @@ from pipeline.models.encoders.history import HistoryTable
 from pipeline.models.factors import IalsRanker
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker
 from pipeline.models.stack import Stack
-from pipeline.views import PAST, ROW, UNIT, WEIGHT, ItemLabel, Past, View
+from pipeline.past import Past
+from pipeline.views import PAST, ROW, UNIT, WEIGHT, ItemLabel, View
 
 USERS, ITEMS, FAR = 40, 9, 7
 SHARED = {"near": np.arange(ITEMS), "far": np.arange(2, 2 + FAR)}  # an item of both domains has one column

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.models.items import Vectors
-from pipeline.models.network import Encoder
+from pipeline.models.network import ItemEncoder
 from pipeline.models.ragged import Ragged
 
 if TYPE_CHECKING:
-    from pipeline.views import Histories
+    from pipeline.past import Histories
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class HistoryTable:
         return History(own.places, own.starts[:-1], own.weights)
 
 
-class HistoryEncoder(Encoder):
+class HistoryEncoder(ItemEncoder):
     """Encodes histories of the items of some domains."""
 
     def __init__(self, vectors: Vectors, domains: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -17,10 +17,12 @@ from scipy import sparse
 from pipeline import columns as c
 from pipeline.config import Bridge
 from pipeline.data.splits import PART, TEST, baskets, is_kept, order_column, places_by
+from pipeline.past import Past
+from pipeline.rows.interactions.pasts import known_of, past_of
 from pipeline.rows.interactions.recent import recent_items
 from pipeline.rows.interactions.weights import RELEVANT
 from pipeline.rows.kind import PARTED_UNIT
-from pipeline.views import PAST, ROW, UNIT, WEIGHT, FloatArray, IntArray, ItemLabel, Mask, Past, View, taken_elsewhere
+from pipeline.views import PAST, ROW, UNIT, WEIGHT, FloatArray, IntArray, ItemLabel, Mask, View, taken_elsewhere
 
 BASKET = "basket"
 PART_CODES = {part: code for code, part in enumerate(c.PARTS)}  # 0 train, 1 valid, 2 test
@@ -172,8 +174,8 @@ class Domains:
         self, domain: DomainData, parts: tuple[str, ...] = (c.TRAIN,), *, thinned: bool = True
     ) -> sparse.csr_matrix:
         """What users took: binary [U, I_d] over the rows of the parts, those that thinning kept or all of them."""
-        rows = self._chosen(domain, parts, thinned=thinned)
-        matrix = self._sparse(domain, rows, np.ones(len(rows), dtype=np.float32))
+        rows = self.chosen(domain, parts, thinned=thinned)
+        matrix = self.placed(domain, rows, np.ones(len(rows), dtype=np.float32))
         matrix.data[:] = 1.0
         return matrix
 
@@ -184,31 +186,38 @@ class Domains:
         """
         if WEIGHT not in domain.rows:
             return self.matrix(domain, parts)
-        rows = self._chosen(domain, parts, thinned=True).sort_values(WEIGHT, kind="stable")
+        rows = self.chosen(domain, parts, thinned=True).sort_values(WEIGHT, kind="stable")
         rows = rows.drop_duplicates(["user", "item"], keep="last").sort_index()
-        return self._sparse(domain, rows, rows[WEIGHT].to_numpy())
+        return self.placed(domain, rows, rows[WEIGHT].to_numpy())
 
     @staticmethod
-    def _chosen(domain: DomainData, parts: tuple[str, ...], *, thinned: bool) -> pd.DataFrame:
+    def chosen(domain: DomainData, parts: tuple[str, ...], *, thinned: bool) -> pd.DataFrame:
+        """A domain's rows of the parts, those that thinning kept or all of them."""
         wanted = np.isin(domain.rows["part"].to_numpy(), [PART_CODES[part] for part in parts])
         return domain.rows[wanted & domain.rows["kept"].to_numpy() if thinned else wanted]
 
-    def _sparse(self, domain: DomainData, rows: pd.DataFrame, values: NDArray[np.float32]) -> sparse.csr_matrix:
+    def placed(self, domain: DomainData, rows: pd.DataFrame, values: NDArray[Any]) -> sparse.csr_matrix:
+        """Values of rows of a domain, those of one user and item added up: [U, I_d]."""
         users = self.user_index(domain)[rows["user"].to_numpy()]
         shape = (len(self.users), len(domain.items))
         matrix = sparse.csr_matrix((values, (users, rows["item"].to_numpy())), shape=shape)
         matrix.sum_duplicates()
         return matrix
 
-    def histories(self, parts: tuple[str, ...] = (c.TRAIN,)) -> dict[str, sparse.csr_matrix]:
-        """The signs of each domain, see `Past`; the target's parts as named, the sources' always train and valid."""
-        sources = {domain.name: self._signs(domain, (c.TRAIN, c.VALID)) for domain in self.sources}
-        return {**sources, self.target.name: self._signs(self.target, parts)}
+    def histories(self, parts: tuple[str, ...] = (c.TRAIN,), judged: str | None = None) -> Past:
+        """What is known of each domain; the target's parts as named, the sources' always train and valid.
 
-    def _signs(self, domain: DomainData, parts: tuple[str, ...]) -> sparse.csr_matrix:
-        matrix = self.weighed(domain, parts)
-        matrix.eliminate_zeros()
-        return matrix
+        Of a part that is `judged` nothing later is known, see `past_of`.
+        """
+        return past_of(self, {**self._every, self.target.name: parts}, judged)
+
+    def known(self) -> Past:
+        """What is known of each domain when it serves, with what counts nothing."""
+        return known_of(self, self._every)
+
+    @property
+    def _every(self) -> dict[str, tuple[str, ...]]:
+        return {domain.name: (c.TRAIN, c.VALID) for domain in self.all}
 
     def seen(self, domain: DomainData, parts: tuple[str, ...]) -> sparse.csr_matrix:
         """What is left out of a user's ranking: a domain's rows of the parts, also those that thinning took away.
@@ -225,7 +234,7 @@ class Domains:
             held_back: Domains whose validation rows choose, and are not among them.
         """
         parts = {one.name: (c.TRAIN,) if one.name in held_back else (c.TRAIN, c.VALID) for one in self.all}
-        past = Past({one.name: self._signs(one, parts[one.name]) for one in self.all})
+        past = past_of(self, parts)
         found = {}
         for one in self.all:
             pairs = past.taken[one.name].tocoo()
@@ -247,7 +256,7 @@ class Domains:
         users = self.user_index(self.target)[chosen["user"].to_numpy()]
         table = pd.DataFrame({ROW: chosen.index.to_numpy(), UNIT: users})
         label = ItemLabel(chosen["item"].to_numpy(dtype=np.int64), self.target.items, self.seen(self.target, known))
-        return View(self.target.name, table, {PAST: Past(self.histories(known))}, (label,))
+        return View(self.target.name, table, {PAST: self.histories(known, part)}, (label,))
 
     def stand_in(self, bridges: Collection[Bridge]) -> View:
         """The validation rows; as of strangers where items alone are the bridge, as the target's users will be."""
@@ -273,7 +282,7 @@ class Domains:
         if target_labels or "items" not in bridges:
             return self
         catalogues = {domain.name: domain.items for domain in self.all}
-        taken = taken_elsewhere(Past(self.histories((c.TRAIN, c.VALID))), catalogues, self.target.name)
+        taken = taken_elsewhere(self.histories((c.TRAIN, c.VALID)), catalogues, self.target.name)
         counts = pd.Series(taken).astype(self.target.items["train_count"].dtype).to_numpy()
         return Domains(self.sources, replace(self.target, items=self.target.items.assign(train_count=counts)))
 

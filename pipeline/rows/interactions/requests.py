@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy import sparse
 
 from pipeline import columns as c
 from pipeline.config import Alike
 from pipeline.data.pseudonyms import KEY, LENGTH, key_id, pseudonymise, read_key
 from pipeline.data.values.spelling import one_spelling
 from pipeline.errors import DataError
+from pipeline.past import Past
 
 if TYPE_CHECKING:
     from pipeline.rows.interactions.served import ServedInteractions
@@ -59,16 +59,16 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10) -> pd.
     items = model.items[model.info.target]
     ids = _user_ids(frame)
     users, taken, ignored = _histories(model, frame, ids)
-    signs = {name: _without_zeros(matrix) for name, matrix in taken.items()}
+    signs = taken.signs()
     some = np.sum([np.diff(matrix.indptr) for matrix in signs.values()], axis=0) > 0
     source = np.where(users >= 0, 0, 1)
-    anybody_1I = model.ranker.scores({name: matrix[-1:] for name, matrix in model.histories.items()})
+    anybody_1I = model.ranker.scores(model.histories.of([-1]))
     says_nothing = bool(np.ptp(anybody_1I) == 0)  # of somebody of whom nothing is known
     counts = items["train_count"].to_numpy(dtype=np.float32)
     by_popularity = np.argsort(-counts, kind="stable")  # ties go to the item that more people took
     blocks = []
     for first in range(0, len(frame), _BLOCK):
-        block = {name: matrix[first : first + _BLOCK] for name, matrix in signs.items()}
+        block = signs.of(slice(first, first + _BLOCK))
         scores_BI = model.ranker.scores(block).astype(np.float32)
         same_BI = scores_BI == anybody_1I
         scores_BI[~some[first : first + _BLOCK] | (same_BI.all(axis=1) & says_nothing)] = counts
@@ -123,44 +123,28 @@ def _check(frame: pd.DataFrame, k: int) -> None:
 
 def _histories(
     model: "ServedInteractions", frame: pd.DataFrame, user_ids: "pd.Series[Any]"
-) -> tuple[IntArray, dict[str, sparse.csr_matrix], IntArray]:
+) -> tuple[IntArray, Past, IntArray]:
     """Place of each user (-1: unknown), what each request's user took in each domain, and ids that were ignored.
 
-    What a request names counts 1, unless it is known to count more; an entry of 0 is known, and no sign.
+    What a request names counts 1, unless it is known to count more; an entry of 0 is known, and no sign. It came after
+    all that is known, in the order of its list, that of the target after those of the sources.
     """
     users = _user_places(model, user_ids)
-    taken = {name: matrix[users] for name, matrix in model.histories.items()}
+    past = model.histories.of(users)
     ignored = np.zeros(len(frame), dtype=np.int64)
-    groups = ((HISTORY, (model.info.target,)), (SOURCE_HISTORY, model.info.sources))
-    for column, domains in groups:
+    for column, domains in ((SOURCE_HISTORY, model.info.sources), (HISTORY, (model.info.target,))):
         if column not in frame:
             continue
         rows, ids = _lists(frame[column], column, model.info.alike.get(c.ITEM, ()))
-        known = np.zeros(len(ids), dtype=bool)
+        known, after = np.zeros(len(ids), dtype=bool), past.latest()
         for name in domains:
             places = pd.Index(model.items[name][c.ITEM]).get_indexer(ids)
             found = places >= 0
-            taken[name] = _with_given(taken[name], rows[found], places[found])
+            when = after[rows[found]] + 1 + np.flatnonzero(found)
+            past = past.adding(name, rows[found], places[found], when)
             known |= found
         ignored += np.bincount(rows[~known], minlength=len(frame))
-    return users, taken, ignored
-
-
-def _with_given(taken: sparse.csr_matrix, rows: IntArray, places: IntArray) -> sparse.csr_matrix:
-    """What is known, and 1 for each item that a request names and that is not known to count more."""
-    known = taken.tocoo()
-    counts = np.concatenate([known.data, np.ones(len(rows), dtype=np.float32)])
-    pairs = np.concatenate([known.row, rows]), np.concatenate([known.col, places])
-    order = np.argsort(-counts, kind="stable")
-    every = pairs[0].astype(np.int64) * taken.shape[1] + pairs[1]
-    first = order[np.unique(every[order], return_index=True)[1]]
-    return sparse.csr_matrix((counts[first], (pairs[0][first], pairs[1][first])), shape=taken.shape)
-
-
-def _without_zeros(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
-    signs = matrix.copy()
-    signs.eliminate_zeros()
-    return signs
+    return users, past, ignored
 
 
 def _lists(column: "pd.Series[Any]", name: str, alike: tuple[Alike, ...]) -> tuple[IntArray, pd.Index]:

@@ -17,12 +17,11 @@ from scipy import sparse
 
 from pipeline import columns as c
 from pipeline.errors import ConfigError, StorageError
+from pipeline.past import Histories, Past
 from pipeline.rows.interactions.prepared import Domains
 from pipeline.rows.interactions.requests import HISTORY, SOURCE_HISTORY, answer
 from pipeline.rows.kind import PackageInfo
-from pipeline.views import WEIGHT, Histories, IntArray, ItemScorer, Mask, View
-
-SERVED_PARTS = (c.TRAIN, c.VALID)  # the histories that the candidate was evaluated with
+from pipeline.views import WEIGHT, IntArray, ItemScorer, Mask, View
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,11 @@ class OtherNight:
 
         Unknown domains are left out.
         """
-        own = {name: _recolumn(histories[name], places, self.sizes[name]) for name, places in self.places.items()}
+        own = (
+            Past.over(histories)
+            .only(self.places)
+            .each(lambda name, matrix: _recolumn(matrix, self.places[name], self.sizes[name]))
+        )
         known, targets = self.scorer.scores(own), self.places[self.target]
         result = np.full((known.shape[0], len(targets)), -np.inf, dtype=np.float32)
         result[:, targets >= 0] = known[:, targets[targets >= 0]]
@@ -62,15 +65,15 @@ class ServedInteractions:
         ranker: The evaluated model.
         items: Items of each domain in dense order: item_id, train_count and, where there are any, title.
         users: [U] user ids, sorted.
-        histories: CSR [U + 1, I_d] of each domain: what each thing counts, 0 if it is known and no sign; the last row
-            is empty, so that place -1 is a user without history.
+        histories: Of U + 1 users: what each thing counts, 0 if it is known and no sign; the last row is empty, so that
+            place -1 is a user without history.
     """
 
     info: PackageInfo
     ranker: ItemScorer
     items: Mapping[str, pd.DataFrame]
     users: pd.Index
-    histories: Histories
+    histories: Past
 
     @property
     def requests(self) -> dict[str, str]:
@@ -149,10 +152,10 @@ class ServeInteractions:
 
 def _write_histories(folder: Path, domains: Domains) -> None:
     users = domains.users.to_numpy(dtype=object)
-    weighed = any(WEIGHT in domain.rows for domain in domains.all)
+    weighed, past = any(WEIGHT in domain.rows for domain in domains.all), domains.known()
     tables = []
     for domain in domains.all:
-        matrix = domains.weighed(domain, SERVED_PARTS)
+        matrix = past.taken[domain.name]
         present = np.flatnonzero(np.diff(matrix.indptr))
         offsets = pa.array(np.append(matrix.indptr[present], matrix.indptr[-1]).astype(np.int32))
         columns = {c.USER: pa.array(users[present], pa.string()),
@@ -160,29 +163,38 @@ def _write_histories(folder: Path, domains: Domains) -> None:
                    "items": pa.ListArray.from_arrays(offsets, pa.array(matrix.indices.astype(np.int32)))}  # fmt: skip
         if weighed:
             columns["weights"] = pa.ListArray.from_arrays(offsets, pa.array(matrix.data, pa.float32()))
+        if past.when:
+            columns["when"] = pa.ListArray.from_arrays(offsets, pa.array(past.when[domain.name].data, pa.float64()))
         tables.append(pa.table(columns))
     pq.write_table(pa.concat_tables(tables), folder / "histories.parquet", compression="zstd")
 
 
-def _read_histories(folder: Path, items: Mapping[str, pd.DataFrame]) -> tuple[pd.Index, dict[str, sparse.csr_matrix]]:
+def _read_histories(folder: Path, items: Mapping[str, pd.DataFrame]) -> tuple[pd.Index, Past]:
     table = pq.read_table(folder / "histories.parquet")
     ids = table[c.USER].to_numpy(zero_copy_only=False)
     users = pd.Index(np.unique(ids.astype(object)), dtype=object, name=c.USER)
-    places = users.get_indexer(pd.Index(ids, dtype=object))
     lists = table["items"].combine_chunks()
-    rows = np.repeat(places, lists.value_lengths().to_numpy(zero_copy_only=False))
-    domains = np.repeat(table[c.DOMAIN].to_numpy(zero_copy_only=False), lists.value_lengths().to_numpy())
+    lengths = lists.value_lengths().to_numpy(zero_copy_only=False)
+    rows = np.repeat(users.get_indexer(pd.Index(ids, dtype=object)), lengths)
+    domains = np.repeat(table[c.DOMAIN].to_numpy(zero_copy_only=False), lengths)
     taken = lists.flatten().to_numpy(zero_copy_only=False)
-    counts = np.ones(len(taken), dtype=np.float32)
-    if "weights" in table.column_names:
-        counts = table["weights"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return users, {
-        name: sparse.csr_matrix(
-            (counts[domains == name], (rows[domains == name], taken[domains == name])),
-            shape=(len(users) + 1, len(frame)),
-        )
-        for name, frame in items.items()
+
+    def placed(values: NDArray[Any]) -> dict[str, sparse.csr_matrix]:
+        return {
+            name: sparse.csr_matrix(
+                (values[domains == name], (rows[domains == name], taken[domains == name])),
+                shape=(len(users) + 1, len(frame)),
+            )
+            for name, frame in items.items()
+        }
+
+    told = {
+        column: placed(table[column].combine_chunks().flatten().to_numpy(zero_copy_only=False))
+        for column in ("weights", "when")
+        if column in table.column_names
     }
+    counts = told.get("weights") or placed(np.ones(len(taken), dtype=np.float32))
+    return users, Past(counts, told.get("when", {}))
 
 
 def _recolumn(matrix: sparse.csr_matrix, places: IntArray, width: int) -> sparse.csr_matrix:

@@ -1,0 +1,155 @@
+"""What units did before, in all domains, and in which order.
+
+Shapes: U units of all domains, I_d items of domain d, T events of all units.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pipeline import columns as c
+from pipeline.errors import DataError
+
+Histories = Mapping[str, sparse.csr_matrix]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """What all units did, one event after the other, each unit's end to end.
+
+    What came at the same time, or has no order at all, stands by domain, as they are named, and then by place in the
+    catalogue: so it is the same wherever it is read.
+    """
+
+    domains: IntArray  # [T] places among the names of the domains
+    items: IntArray  # [T] places in the domain's catalogue
+    weights: NDArray[np.float64]  # [T] what each counts
+    starts: IntArray  # [U + 1] where each unit's events begin, and where the last one's end
+
+
+@dataclass(frozen=True, eq=False)
+class Past(Mapping[str, sparse.csr_matrix]):
+    """What each unit took, in all domains, as far as it may be known when its rows are predicted.
+
+    It is the mapping `taken` itself to whoever does not ask for an order.
+
+    Args:
+        taken: CSR [U, I_d] of each domain: what each thing counts, 1 where rows have no weights; never 0.
+        when: CSR of the same entries, at least 1: larger where something came later, in any domain. Empty where rows
+            have no order that all domains share.
+    """
+
+    taken: Histories
+    when: Histories = field(default_factory=dict)
+
+    @classmethod
+    def over(cls, histories: Histories) -> "Past":
+        """Itself, or matrices without an order."""
+        return histories if isinstance(histories, Past) else cls(histories)
+
+    def __getitem__(self, name: str) -> sparse.csr_matrix:
+        return self.taken[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.taken)
+
+    def __len__(self) -> int:
+        return len(self.taken)
+
+    def take(self, places: IntArray) -> "Past":
+        """The same: the past belongs to the units, which all rows of a view share."""
+        del places
+        return self
+
+    def each(self, change: Callable[[str, sparse.csr_matrix], sparse.csr_matrix]) -> "Past":
+        """Both matrices of each domain changed alike; `change` gets the domain's name too."""
+        every = ({name: change(name, one) for name, one in part.items()} for part in (self.taken, self.when))
+        return Past(*every)
+
+    def of(self, units: Any) -> "Past":
+        """The past of some units: CSR [n, I_d] of each domain."""
+        return self.each(lambda _, matrix: matrix[units])
+
+    def only(self, names: Collection[str]) -> "Past":
+        """The past in some of the domains."""
+        return Past(*({name: one for name, one in part.items() if name in names} for part in (self.taken, self.when)))
+
+    def without(self, name: str) -> "Past":
+        """The same units, of whom nothing is known in one of the domains."""
+        return self.each(
+            lambda one, matrix: sparse.csr_matrix(matrix.shape, dtype=matrix.dtype) if one == name else matrix
+        )
+
+    def emptied(self) -> "Past":
+        """The past of strangers: the same units, of whom nothing is known."""
+        return self.each(lambda _, matrix: sparse.csr_matrix(matrix.shape, dtype=matrix.dtype))
+
+    def kept(self, chosen: Mapping[str, NDArray[np.bool_]]) -> "Past":
+        """Those entries of each domain that are chosen, in the order of rows and columns."""
+        return self.each(lambda name, matrix: _some(matrix, chosen[name]))
+
+    def signs(self) -> "Past":
+        """Without what is known but counts nothing."""
+        return self.kept({name: taken.data != 0 for name, taken in self.taken.items()})
+
+    def adding(self, name: str, units: IntArray, items: IntArray, when: NDArray[np.float64]) -> "Past":
+        """The same, and 1 for each of these items that is not known to count more; it came then, or was known later."""
+        taken = {**self.taken, name: _with(self.taken[name], units, items, np.ones(len(units)))}
+        order = {**self.when, name: _with(self.when[name], units, items, when)} if self.when else {}
+        return Past(taken, order)
+
+    def in_order(self, names: Sequence[str]) -> Timeline:
+        """The events in these domains; one that is absent counts as empty."""
+        units = next(iter(self.taken.values())).shape[0]
+        known = [(code, self.taken[name].tocoo(), name) for code, name in enumerate(names) if name in self.taken]
+        empty = np.empty(0)
+        unit, item, weight = (
+            np.concatenate([empty, *(getattr(part, what) for _, part, _ in known)]) for what in ("row", "col", "data")
+        )
+        domain = np.concatenate([empty, *(np.full(part.nnz, code) for code, part, _ in known)])
+        when = np.concatenate([empty, *(self.when[name].data for _, _, name in known)]) if self.when else 0 * item
+        order = np.lexsort((item, domain, when, unit))
+        starts = np.concatenate([[0], np.bincount(unit.astype(np.int64), minlength=units).cumsum()])
+        return Timeline(domain[order].astype(np.int64), item[order].astype(np.int64), weight[order], starts)
+
+    def latest(self) -> NDArray[np.float64]:
+        """When each unit's last event was, in any domain: [U], 0 where there is none."""
+        last = np.zeros(next(iter(self.taken.values())).shape[0])
+        for matrix in self.when.values():
+            np.maximum.at(last, np.repeat(np.arange(len(last)), np.diff(matrix.indptr)), matrix.data)
+        return last
+
+
+def refuse_without_order(past: Past, what: str) -> None:
+    """Say that something reads an order and there is none.
+
+    Raises:
+        DataError: the rows of the domains share neither a time nor a position.
+    """
+    if not past.when:
+        raise DataError(
+            f"{what} reads what users did in its order, but the interactions of {', '.join(past)} do not all have the "
+            f"column {c.TIMESTAMP}, or all the column {c.POSITION}; name it under `columns`, or do without it."
+        )
+
+
+def _some(matrix: sparse.csr_matrix, chosen: NDArray[np.bool_]) -> sparse.csr_matrix:
+    entries = matrix.tocoo()
+    places = entries.row[chosen], entries.col[chosen]
+    return sparse.csr_matrix((entries.data[chosen], places), shape=matrix.shape)
+
+
+def _with(matrix: sparse.csr_matrix, rows: IntArray, columns: IntArray, values: NDArray[Any]) -> sparse.csr_matrix:
+    """More entries; of several of one place the largest stays."""
+    known = matrix.tocoo()
+    every = np.concatenate([known.data, values.astype(known.data.dtype)])
+    pairs = np.concatenate([known.row, rows]), np.concatenate([known.col, columns])
+    order = np.argsort(-every, kind="stable")
+    places = pairs[0].astype(np.int64) * matrix.shape[1] + pairs[1]
+    first = order[np.unique(places[order], return_index=True)[1]]
+    return sparse.csr_matrix((every[first], (pairs[0][first], pairs[1][first])), shape=matrix.shape)
