@@ -17,7 +17,7 @@ from pipeline.models.ranker import Arrays
 
 def build_network(config: HistoryModel, catalogues: Mapping[str, Catalogue], target: str) -> ItemNetwork:
     """A network that knows these domains, whose weights are drawn in their order; `target` is served in the end."""
-    items = ItemSpace(config.dim, config.text_buckets, catalogues)
+    items = ItemSpace(config.dim, config.text_buckets, catalogues, config.own_dropout)
     counts = {name: known.counts for name, known in catalogues.items()}
     head = ItemsHead(items.vectors, config.temperature, counts)
     return ItemNetwork(items, HistoryEncoder(items.vectors, catalogues), head, target)
@@ -36,7 +36,7 @@ def network_state(network: ItemNetwork) -> tuple[dict[str, Any], Arrays]:
     arrays: Arrays = {f"weights/{name}": tensor.numpy() for name, tensor in network.shared_state().items()}
     for name in items.domains:
         domain = items.of(name)
-        arrays[f"counts/{name}"] = head.counts(name).numpy()
+        arrays |= {f"counts/{name}": head.counts(name).numpy(), f"rows/{name}": domain.rows.numpy()}
         if domain.has_text:
             arrays |= {f"tokens/{name}": domain.tokens.numpy(), f"token_starts/{name}": domain.token_starts.numpy()}
     return settings, arrays
@@ -67,4 +67,4 @@ def _catalogue(name: str, arrays: Arrays, buckets: int) -> Catalogue:
         places, starts = arrays[f"tokens/{name}"], arrays[f"token_starts/{name}"]
         ones = np.ones(len(places), np.float32)
         tokens = sparse.csr_matrix((ones, places, starts), shape=(len(counts), buckets))
-    return Catalogue(counts, tokens, own=f"weights/items.domains.{name}.own.weight" in arrays)
+    return Catalogue(counts, tokens, arrays[f"rows/{name}"])

@@ -27,7 +27,8 @@ def pretrain_source(run: Run) -> StepResult[TrainFacts]:
     run.forget(PRETRAIN)
     scenario = run.scenario
     wanted = any(strategy.start != "random" for strategy in scenario.strategies)
-    settings = PretrainSettings.of(scenario, model=scenario.model.as_trained(), bridges=(), wanted=wanted)
+    bridges = tuple(bridge for bridge in scenario.bridges if bridge == "items")  # sources share items among them, too
+    settings = PretrainSettings.of(scenario, model=scenario.model.as_trained(), bridges=bridges, wanted=wanted)
     return transact(run, PRETRAIN, build, settings, run.prepared(*scenario.sources))
 
 

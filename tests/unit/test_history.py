@@ -37,7 +37,7 @@ def build(*, text: bool = True, own: bool = True) -> Network:
         name: Catalogue(
             np.asarray(matrix.sum(axis=0)).ravel(),
             words(SIZES[name], seed) if text else None,
-            own=own or name == "far",
+            None if own or name == "far" else np.full(SIZES[name], -1),
         )
         for seed, (name, matrix) in enumerate(HISTORIES.items())
     }
