@@ -47,6 +47,7 @@ class ItemModel(ModelConfig):
     further_rate: ClassVar[float] = 0.03
 
     text_buckets: int = Field(default=4096, ge=16, le=1 << 20)  # feature hashing of title and category words
+    own_dropout: float = Field(default=0, ge=0, lt=1)  # how often words alone stand for an item in training
     temperature: float = Field(default=0.2, gt=0, le=10)  # fixed: a larger one regularises more
     prior_weights: PriorWeights = (1.0, 0.7, 2.0, 0.5, 4.0, 8.0)  # tried on validation when a lane is fitted
 

@@ -129,7 +129,7 @@ class FitSettings(PreparedSettings):
 
 
 class TrainSettings(FitSettings):
-    """What every fit of a network reads; `bridges` is empty where only the sources take part."""
+    """What every fit of a network reads; `bridges` holds items alone, if anything, where only sources take part."""
 
     bridges: tuple[Bridge, ...]
     model: SerializeAsAny[ModelConfig]

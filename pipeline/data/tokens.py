@@ -55,6 +55,8 @@ def bag_names(bags: pd.Series) -> NDArray[np.object_]:
 def item_tokens(items: pd.DataFrame, buckets: int) -> pd.Series:
     """The buckets of the lower-cased words of title and category, in their order; no words give an empty list.
 
+    In scripts that put no blanks between words each letter stands for a word.
+
     Args:
         items: Table of items with a title, or a category, or both; missing values have no words.
         buckets: How many buckets there are; two words may share one (Weinberger et al., 2009).
@@ -65,9 +67,8 @@ def item_tokens(items: pd.DataFrame, buckets: int) -> pd.Series:
     text = pa.array([""] * len(items), pa.string())
     for column in (c.TITLE, c.CATEGORY):
         if column in items:
-            part = pc.fill_null(pa.array(items[column], pa.string(), from_pandas=True), "")
-            text = pc.binary_join_element_wise(text, part, " ")
-    codes, vocabulary, parents = _words(pc.utf8_lower(text))
+            text = pc.binary_join_element_wise(text, _folded(items[column]), " ")
+    codes, vocabulary, parents = _words(text)
     hashed = (stable_hash(vocabulary) % np.uint64(buckets)).astype(np.int32)
     offsets = np.concatenate([[0], np.bincount(parents, minlength=len(items)).cumsum()]).astype(np.int32)
     lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(hashed[codes], pa.int32()))

@@ -27,7 +27,7 @@ _UNTOLD = {"prior_weights"}  # settings that no network is built by: the one tha
 
 def build_network(config: ItemModel, catalogues: Mapping[str, Catalogue], target: str) -> ItemNetwork:
     """A network that knows these domains, whose weights are drawn in their order; `target` is served in the end."""
-    items = ItemSpace(config.dim, config.text_buckets, catalogues)
+    items = ItemSpace(config.dim, config.text_buckets, catalogues, config.own_dropout)
     counts = {name: known.counts for name, known in catalogues.items()}
     head = ItemsHead(items.vectors, config.temperature, counts)
     encoder = ENCODERS[type(config)](config, items.vectors, catalogues)
@@ -47,7 +47,7 @@ def network_state(network: ItemNetwork) -> tuple[dict[str, Any], Arrays]:
     arrays: Arrays = {f"weights/{name}": tensor.numpy() for name, tensor in network.shared_state().items()}
     for name in items.domains:
         domain = items.of(name)
-        arrays[f"counts/{name}"] = head.counts(name).numpy()
+        arrays |= {f"counts/{name}": head.counts(name).numpy(), f"rows/{name}": domain.rows.numpy()}
         if domain.has_text:
             arrays |= {f"tokens/{name}": domain.tokens.numpy(), f"token_starts/{name}": domain.token_starts.numpy()}
     return settings, arrays
@@ -78,4 +78,4 @@ def _catalogue(name: str, arrays: Arrays, buckets: int) -> Catalogue:
         places, starts = arrays[f"tokens/{name}"], arrays[f"token_starts/{name}"]
         ones = np.ones(len(places), np.float32)
         tokens = sparse.csr_matrix((ones, places, starts), shape=(len(counts), buckets))
-    return Catalogue(counts, tokens, own=f"weights/items.domains.{name}.own.weight" in arrays)
+    return Catalogue(counts, tokens, arrays[f"rows/{name}"])

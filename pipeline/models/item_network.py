@@ -20,5 +20,5 @@ class ItemNetwork(Network):
         self.config, self.items = config, items
 
     def own_parameters(self) -> list[Tensor]:
-        """The vectors of the target's items too."""
-        return [self.items.own(self.target).weight, *super().own_parameters()]
+        """The own vectors of the items that the target alone has, too: those that it shares are the source's."""
+        return [*self.items.of(self.target).parameters(), *super().own_parameters()]

@@ -1,6 +1,6 @@
 """Models over one space of items in each phase of a transfer: networks, batches and predictors from views."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
-from torch import nn
 
 from pipeline import columns as c
 from pipeline.config import ItemModel, Role, Strategy, TrainSettings
@@ -28,7 +27,7 @@ from pipeline.views import PAST, IntArray, View, Views, taken_elsewhere
 
 @dataclass(frozen=True)
 class ItemLearner:
-    """A user is what the user did in all domains; items that domains share speak of the same vector at the start."""
+    """A user is what the user did in all domains; where items are the bridge, one that domains share is one vector."""
 
     settings: TrainSettings
 
@@ -39,41 +38,36 @@ class ItemLearner:
         return self.settings.model
 
     def pretrain(self, views: Views) -> tuple[ItemNetwork, Rows]:
-        """All sources, each with vectors of its own."""
+        """All sources; each has own vectors of the items that no source before it has."""
         network = self._network(views, frozenset(views))
         return network, Rows(tuple(self._labelled(views, name, tuple(views)) for name in views))
 
     def adapt(self, views: Views) -> tuple[ItemNetwork, Rows]:
-        """The sources' items by their own vectors, the target's by words alone.
+        """The sources' items by their own vectors, the target's by those of the same items there and by words.
 
         Raises:
             CrossliftError: the network can read nothing of any of the target's users.
         """
         of = self.settings
         network = self._network(views, frozenset(of.sources))
-        reads = (*of.sources, of.target) if has_text(views[of.target]) else of.sources
-        seen = in_source_items(views, of.target) if "items" in of.bridges else _past(views)
         labelled = tuple(self._labelled(views, name, of.sources) for name in of.sources)
-        return network, Rows(labelled, self._inputs(views, seen, reads))
+        return network, Rows(labelled, self._inputs(network, views, of.domains))
 
     def tune(self, views: Views, strategy: Strategy, classes: tuple[str, ...] = ()) -> tuple[ItemNetwork, Rows]:
-        """Vectors of their own for the items of every domain whose rows or ids say something of them."""
+        """The same; the items that the target alone has get own vectors where its labels can say something of them."""
         del classes
         of, labels = self.settings, strategy.tune.labels
         reads = (of.target,) if strategy.domains == "target" else of.domains
         known = {name: view for name, view in views.items() if name in reads}
-        network = self._network(known, frozenset(reads if "target" in labels or "items" in of.bridges else of.sources))
+        network = self._network(known, frozenset(reads if "target" in labels else of.sources))
         sides = [*(of.sources if "source" in labels else ()), *([of.target] if "target" in labels else ())]
-        inputs = self._inputs(views, _past(views), reads) if strategy.tune.inputs else None
+        inputs = self._inputs(network, views, reads) if strategy.tune.inputs else None
         return network, Rows(tuple(self._labelled(views, name, reads) for name in sides), inputs)
 
     def carry(self, network: ItemNetwork, views: Views, strategy: Strategy) -> None:
-        """Place the target's items by who took them where users are shared, and by their twins where items are."""
-        labelled = "target" in strategy.tune.labels
-        if "users" in self.settings.bridges and labelled:
+        """Place the items that the target alone has by who took them, where users are shared."""
+        if "users" in self.settings.bridges and "target" in strategy.tune.labels:
             place_by_takers(network, views, self.settings.target)
-        if "items" in self.settings.bridges:
-            copy_shared_items(network, views, self.settings.target, blank=not labelled)
 
     def finishes(self, views: Views, strategy: Strategy) -> list[Finish]:
         """How often each target item was taken, as far as it may be known, and how much that may count.
@@ -108,11 +102,13 @@ class ItemLearner:
 
         Args:
             views: The domains that it knows.
-            own: Those whose items get vectors of their own.
+            own: Those that hold own vectors of the items which no view before them has.
         """
         past, model = _past(views), self.model
+        ids = {name: pd.Index(view.label.catalogue[c.ITEM], dtype=object) for name, view in views.items()}
+        rows = own_rows(ids, own, shared="items" in self.settings.bridges)
         catalogues = {
-            name: Catalogue(_taken(past, name), words(view, model.text_buckets), own=name in own)
+            name: Catalogue(_taken(past, name), words(view, model.text_buckets), rows[name])
             for name, view in views.items()
         }
         torch.manual_seed(self.settings.seed)
@@ -123,11 +119,11 @@ class ItemLearner:
         role: Role = "target" if domain == self.settings.target else "source"
         return LABELLED[type(self.model)](self.settings, views[domain], role, reads)
 
-    def _inputs(self, views: Views, histories: Histories, reads: Sequence[str]) -> UnlabelledRows:
+    def _inputs(self, network: ItemNetwork, views: Views, reads: Sequence[str]) -> UnlabelledRows:
         """The target's users of the training split, without their labels, of whom the model can read anything."""
-        of, target = self.settings, views[self.settings.target]
-        known = target.fields[PAST].taken[of.target] if of.target_labels else target.label.seen
-        readable = sum(np.diff(histories[name].indptr) for name in reads)
+        of, target, past = self.settings, views[self.settings.target], _past(views)
+        known = past[of.target] if of.target_labels else target.label.seen
+        readable = sum(past[name] @ network.items.known(name) for name in reads)
         users = np.flatnonzero((np.diff(known.indptr) > 0) & (readable > 0))
         if not len(users):
             raise CrossliftError(
@@ -135,7 +131,7 @@ class ItemLearner:
                 f"{', '.join(of.sources)} can read, so there is nothing to adapt to; check "
                 f"`bridges` ({', '.join(of.bridges)}), or leave the adaptation out."
             )
-        return INPUTS[type(self.model)](of, torch.from_numpy(users), Past.over(histories).only(reads))
+        return INPUTS[type(self.model)](of, torch.from_numpy(users), past.only(reads))
 
 
 def has_text(view: View) -> bool:
@@ -155,24 +151,24 @@ def words(view: View, buckets: int) -> sparse.csr_matrix | None:
     return sparse.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=(len(items), buckets))
 
 
-def copy_shared_items(network: ItemNetwork, views: Views, target: str, *, blank: bool) -> None:
-    """Give target items the vectors of the source items with the same id; the others get none if `blank`."""
-    own = network.items.own(target)
-    if blank:
-        nn.init.zeros_(own.weight)
-    for source in reversed([name for name in views if name != target]):  # the first source has the last word
-        table = network.items.own(source)
-        shared, there = shared_items(views[target], views[source])
-        with torch.no_grad():
-            own.weight[shared] = table.weight[there]
+def own_rows(ids: Mapping[str, pd.Index], own: Collection[str], *, shared: bool) -> dict[str, IntArray]:
+    """The number of each item's own vector, counted in the order of the domains; -1 where it has none.
 
-
-def shared_items(target: View, source: View) -> tuple[IntArray, IntArray]:
-    """Places of the items with the same id: in the target, and in the source."""
-    ids = pd.Index(source.label.catalogue[c.ITEM])
-    places = ids.get_indexer(pd.Index(target.label.catalogue[c.ITEM]))
-    shared = np.flatnonzero(places >= 0)
-    return shared, places[shared].astype(np.int64)
+    Args:
+        ids: The different item ids [I_d] of each domain.
+        own: Domains that hold own vectors of the items which no domain before them has.
+        shared: Whether one id is one item in all domains; else no two have one in common.
+    """
+    known: pd.Index = pd.Index([], dtype=object)
+    found: dict[str, IntArray] = {}
+    for name, items in ids.items():
+        rows = known.get_indexer(items).astype(np.int64) if shared else np.full(len(items), -1, dtype=np.int64)
+        if name in own:
+            fresh = np.flatnonzero(rows < 0)
+            rows[fresh] = len(known) + np.arange(len(fresh))
+            known = known.append(items[fresh])
+        found[name] = rows
+    return found
 
 
 def place_by_takers(network: ItemNetwork, views: Views, target: str) -> None:
@@ -180,47 +176,25 @@ def place_by_takers(network: ItemNetwork, views: Views, target: str) -> None:
 
     x_i = mean_{u took i} u / sqrt(D), a class prototype (Snell, Swersky and Zemel, 2017) in the space of the source
     model: with users in common it ranks about as well as a trained target table before any training. Items without a
-    taker whose source history is known keep their start. A taker counts what taking the item does.
+    taker whose source history is known keep their start, and so do those that the source has as well. A taker counts
+    what taking the item does.
     """
-    histories = _past(views)
+    histories, items = _past(views), network.items.of(target)
+    if items.own is None:
+        return
+    network.eval()  # as it serves: all that it knows
     with torch.no_grad():
         sources = histories.only([name for name in views if name != target])
-        features = network.eval().encode(network.encoder.read(sources)).numpy()
+        features = network.encode(network.encoder.read(sources)).numpy()
     network.train()
     known = np.linalg.norm(features, axis=1) > 0
-    takers = sparse.csr_matrix(histories[target][known].T)
-    own = network.items.own(target)
+    takers = sparse.csr_matrix(histories[target][known].T)[items.fresh]
     placed = np.flatnonzero(np.diff(takers.indptr))
     counts = np.asarray(takers[placed].sum(axis=1), dtype=np.float32)
     means = np.asarray(takers[placed] @ features[known], dtype=np.float32) / counts
     means /= np.float32(features.shape[1] ** 0.5)  # items are drawn near length one
     with torch.no_grad():
-        own.weight[torch.from_numpy(placed)] = torch.from_numpy(means)
-
-
-def in_source_items(views: Views, target: str) -> Past:
-    """The same histories, what a user took in the target read as the sources' items with the same ids as well.
-
-    What was taken in both counts once, the larger of the two, and when it was last taken.
-    """
-    read = _past(views)
-    for source in (name for name in views if name != target):
-        shared, there = shared_items(views[target], views[source])
-        same = (np.ones(len(shared), np.float32), (shared, there))
-        same_items = sparse.csr_matrix(same, shape=(read[target].shape[1], read[source].shape[1]))
-        parts = (
-            {**part, source: _largest(part[source], part[target] @ same_items)} if part else part
-            for part in (read.taken, read.when)
-        )
-        read = Past(*parts)
-    return read
-
-
-def _largest(one: sparse.csr_matrix, other: sparse.csr_matrix) -> sparse.csr_matrix:
-    """The larger of each two entries, in the order of rows and columns."""
-    both = sparse.csr_matrix(one.maximum(sparse.csr_matrix(other)))
-    both.sort_indices()
-    return both
+        items.own.weight[torch.from_numpy(placed)] = torch.from_numpy(means)
 
 
 def _past(views: Views) -> Past:

@@ -28,7 +28,8 @@ def pretrain_source(run: Run) -> StepResult[TrainFacts]:
     run.forget(PRETRAIN)
     scenario = run.scenario
     wanted = any(strategy.start != "random" for strategy in scenario.strategies)
-    settings = PretrainSettings.of(scenario, model=scenario.model.as_trained(), bridges=(), wanted=wanted)
+    bridges = tuple(bridge for bridge in scenario.bridges if bridge == "items")  # sources share items among them, too
+    settings = PretrainSettings.of(scenario, model=scenario.model.as_trained(), bridges=bridges, wanted=wanted)
     inputs = run.prepared(*scenario.sources, reader=scenario.model.reader)
     return transact(run, PRETRAIN, build, settings, inputs)
 

@@ -8,7 +8,7 @@ from scipy import sparse
 from pipeline.config import HistoryModel as HistoryConfig
 from pipeline.models.build import build_network
 from pipeline.models.encoders.history import History, HistoryTable
-from pipeline.models.items import Catalogue
+from pipeline.models.items import Catalogue, ItemSpace
 from pipeline.models.network import Network
 from pipeline.models.network_ranker import NetworkRanker
 
@@ -37,7 +37,7 @@ def build(*, text: bool = True, own: bool = True) -> Network:
         name: Catalogue(
             np.asarray(matrix.sum(axis=0)).ravel(),
             words(SIZES[name], seed) if text else None,
-            own=own or name == "far",
+            None if own or name == "far" else np.full(SIZES[name], -1),
         )
         for seed, (name, matrix) in enumerate(HISTORIES.items())
     }
@@ -115,6 +115,31 @@ def test_an_item_without_own_vector_is_its_words():
     found = model.items.vectors("near", torch.arange(6)).detach().numpy()
     np.testing.assert_allclose(found, item_table(model, "near", 1), atol=1e-6)
     np.testing.assert_array_equal(found[5], 0)
+
+
+def test_words_alone_stand_for_an_item_in_training():
+    """Own vectors are left out at the rate that is set, of items with words alone; what serves has them all."""
+    model = build()
+    model.items.own_dropout = 0.5
+    items, own = torch.zeros(2000, dtype=torch.int64), model.items.own("near").weight.detach()
+    items[::2] = 5  # the item without words
+    torch.manual_seed(0)
+    found = model.items.vectors("near", items).detach()
+    whole, words = model.eval().items.vectors("near", torch.tensor([0])).detach(), found[1::2]
+    kept = (words - whole).norm(dim=1) < 1e-6
+    assert kept.float().mean() == pytest.approx(0.5, abs=0.05)
+    assert torch.allclose(words[~kept], whole - own[0], atol=1e-6)
+    assert torch.equal(found[::2], own[5].expand(1000, -1))
+    assert torch.equal(model.items.vectors("near", items)[1::2], whole.expand(1000, -1))
+
+
+def test_a_catalogue_of_which_one_in_a_hundred_is_described_starts_as_others_do():
+    """Only an own vector that stands beside words starts small."""
+    tokens = sparse.csr_matrix(np.arange(200)[:, None] < np.array([[2, 2] + [0] * (BUCKETS - 2)]), dtype=np.float32)
+    torch.manual_seed(0)
+    own = ItemSpace(64, BUCKETS, {"near": Catalogue(np.ones(200), tokens)}).own("near").weight.detach()
+    assert own[:2].std().item() == pytest.approx(0.01, rel=0.2)
+    assert own[2:].std().item() == pytest.approx(0.1, rel=0.2)
 
 
 def test_a_batch_in_which_nobody_did_anything_is_zero():

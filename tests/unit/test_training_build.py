@@ -1,16 +1,20 @@
-"""What an adaptation may read of the target: histories of its users, as far as the source model knows the items."""
+"""What networks may read: histories of the target's users, and one vector for an item that domains share."""
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from pipeline.config import Scenario, TrainSettings
+from pipeline.config import Scenario, Strategy, TrainSettings
 from pipeline.errors import CrossliftError
-from pipeline.models.batches import InputRows
-from pipeline.models.lanes import ItemLearner, copy_shared_items, place_by_takers, shared_items
-from pipeline.models.network import Network
+from pipeline.models.batches import InputRows, RankingRows, Sampling
+from pipeline.models.item_network import ItemNetwork
+from pipeline.models.lanes import ItemLearner, own_rows, place_by_takers
+from pipeline.models.optimizer import RowAdagrad
+from pipeline.models.sides import Outputs
 from pipeline.rows.interactions.prepared import DomainData, Domains
 from pipeline.scenarios import load_scenario
+from pipeline.transfer.method import Frozen
 from pipeline.views import PAST, item_columns, taken_elsewhere
 
 
@@ -35,7 +39,7 @@ def learner(given: Scenario, *sources: str) -> ItemLearner:
     return ItemLearner(TrainSettings.of(given, sources=sources or ("far",)))
 
 
-def new_network(bridge: str, domains: Domains) -> Network:
+def new_network(bridge: str, domains: Domains) -> ItemNetwork:
     """Every item has a vector of its own."""
     views = domains.training()
     return learner(scenario(bridge), *(one.name for one in domains.sources))._network(views, frozenset(views))
@@ -45,26 +49,20 @@ def users_of(domains: Domains, rows: InputRows) -> list[str]:
     return [str(name) for name in domains.users.to_numpy()[rows.users.numpy()]]
 
 
-def read(bridge: str, near: DomainData) -> dict[str, set[str]]:
-    """Which items of the source each of the target's users is read by."""
+def read(bridge: str, near: DomainData) -> list[str]:
+    """Which of the target's users an adaptation can read."""
     domains = Domains((FAR,), near)
-    rows = learner(scenario(bridge)).adapt(domains.training())[1].inputs
-    items = FAR.items["item_id"].to_numpy()
-    table = rows.tables["far"]
-    return {
-        name: set(items[table.rows.places[table.rows.starts[user] : table.rows.starts[user + 1]].numpy()])
-        for name, user in zip(users_of(domains, rows), rows.users.tolist(), strict=True)
-    }
+    return users_of(domains, learner(scenario(bridge)).adapt(domains.training())[1].inputs)
 
 
 def test_shared_items_are_read_where_items_are_the_bridge():
     """Without a common user the target's users are known by what both domains sell; `d` took nothing of it."""
-    assert read("items", NEAR) == {"c": {"y"}, "e": {"y", "z"}}
+    assert read("items", NEAR) == ["c", "e"]
 
 
 def test_common_users_are_read_by_their_source_history():
     """Where users are the bridge, shared ids mean nothing."""
-    assert read("users", domain("near", ["a y", "c y"])) == {"a": {"x", "y"}}
+    assert read("users", domain("near", ["a y", "c y"])) == ["a"]
 
 
 @pytest.mark.parametrize(("bridge", "pairs"), [("users", ["c y"]), ("items", ["c q"])])
@@ -72,14 +70,6 @@ def test_nothing_to_read_is_told(bridge, pairs):
     """The message names the target, the sources, the bridge and what to do."""
     with pytest.raises(CrossliftError, match=rf"no user of near's .* model of far can read.*`bridges` \({bridge}\)"):
         read(bridge, domain("near", pairs))
-
-
-def test_places_of_shared_items():
-    """Equal ids, in both orders of places."""
-    views = Domains((FAR,), NEAR).training()
-    here, there = shared_items(views["near"], views["far"])
-    assert NEAR.items["item_id"].to_numpy()[here].tolist() == ["y", "z"]
-    assert np.array_equal(FAR.items["item_id"].to_numpy()[there], NEAR.items["item_id"].to_numpy()[here])
 
 
 MORE = domain("more", ["a z", "f z", "f w"])
@@ -114,16 +104,60 @@ def test_all_rows_are_there_as_before_thinning():
     assert bare.held_out("test").rows.equals(whole.held_out("test").rows)
 
 
-def test_zero_shot_has_no_vector_of_what_the_sources_do_not_know():
-    """Shared items get the source's vectors, the first source's where several know them; the rest are blank."""
-    model, views = new_network("items", DOMAINS), DOMAINS.training()
-    tables = {name: model.items.own(name) for name in ("far", "more", "near")}
-    before = tables["near"].weight.detach().clone()
-    copy_shared_items(model, views, "near", blank=False)
-    np.testing.assert_array_equal(tables["near"].weight[0].detach(), before[0])
-    copy_shared_items(model, views, "near", blank=True)
-    near, far = (tables[name].weight.detach().numpy() for name in ("near", "far"))
-    np.testing.assert_array_equal(near, np.stack([np.zeros(near.shape[1]), far[1], far[2]]))
+def test_one_id_is_one_own_vector():
+    """Numbers go on where the domain before ended; without the bridge no two items have one in common."""
+    ids = {name: pd.Index(items["item_id"]) for name, items in CATALOGUES.items()}  # far xyz, more wz, near qyz
+    found = {name: rows.tolist() for name, rows in own_rows(ids, ids.keys(), shared=True).items()}
+    assert found == {"far": [0, 1, 2], "more": [3, 2], "near": [4, 1, 2]}
+    apart = {name: rows.tolist() for name, rows in own_rows(ids, ids.keys(), shared=False).items()}
+    assert apart == {"far": [0, 1, 2], "more": [3, 4], "near": [5, 6, 7]}
+
+
+@pytest.mark.parametrize(("shared", "expected"), [(True, [-1, 1, 2]), (False, [-1, -1, -1])])
+def test_zero_shot_has_no_vector_of_what_the_sources_do_not_know(shared, expected):
+    """What only the target sells is read by its words alone."""
+    ids = {name: pd.Index(items["item_id"]) for name, items in CATALOGUES.items()}
+    assert own_rows(ids, ("far", "more"), shared=shared)["near"].tolist() == expected
+
+
+def vector(network: ItemNetwork, name: str, item: str) -> torch.Tensor:
+    place = CATALOGUES[name]["item_id"].tolist().index(item)
+    return network.items.vectors(name, torch.tensor([place]))[0]
+
+
+@pytest.mark.parametrize("bridge", ["items", "users"])
+def test_a_shared_item_moves_by_rows_of_any_domain(bridge):
+    """A step on rows of `more` moves z for `far` and `near` too, where items are the bridge, and else for itself."""
+    network = new_network(bridge, DOMAINS)
+    before = {name: vector(network, name, "z").detach().clone() for name in CATALOGUES}
+    alone = vector(network, "near", "q").detach().clone()
+    rows = RankingRows(DOMAINS.training()["more"], "source", ("more",), Sampling(8, 8, 0.0, 0))
+    optimizer = RowAdagrad(network.parameters(), lr=0.1)
+    side = rows.batch(0, 0)
+    network.losses(Outputs(side, network.encode(side.inputs))).mean().backward()
+    optimizer.step()
+    after = {name: vector(network, name, "z").detach() for name in CATALOGUES}
+    moved = {name for name in CATALOGUES if not torch.equal(before[name], after[name])}
+    assert moved == ({"far", "more", "near"} if bridge == "items" else {"more"})
+    assert len({tuple(one.tolist()) for one in after.values()}) == (1 if bridge == "items" else 3)
+    assert torch.equal(vector(network, "near", "q"), alone)
+
+
+def test_what_sources_learnt_is_what_the_target_reads():
+    """The weights of sources alone fit a network that knows the target as well: nothing is copied from item to item."""
+    of = learner(scenario("items"), "far", "more")
+    taught, _ = of.pretrain({name: view for name, view in DOMAINS.training().items() if name != "near"})
+    strategy = Strategy.model_validate({"tune": {"kind": "frozen"}})
+    network, _ = of.tune(DOMAINS.training(), strategy)
+    kept = vector(network, "near", "q").detach().clone()
+    Frozen().initialise(network, taught.shared_state())
+    for item, name in (("y", "far"), ("z", "far"), ("z", "more")):
+        assert torch.equal(vector(network, "near", item), vector(taught, name, item))
+    assert torch.equal(vector(network, "near", "q"), kept)
+    trained = {name for name, one in network.named_parameters() if one.requires_grad}
+    assert "items.domains.near.own.weight" in trained
+    assert not {"items.domains.far.own.weight", "items.domains.more.own.weight"} & trained
+    assert network.items.own("near").num_embeddings == 1  # q alone is the target's own
 
 
 def test_target_items_start_at_their_takers():

@@ -158,6 +158,18 @@ def test_bridge_of_items_and_of_item_features():
     assert failed_rules(scenario(bridges=["item_features"]), titled) == {}
 
 
+def test_a_market_that_shares_no_item_is_refused():
+    """Where items alone are the bridge each source has to have some, and what lacks them is named."""
+    domains = {"a": tables(["u", "z"]), "b": tables(["w", "x"]), "t": tables(["y", "z"], split=["train", "test"])}
+    only, both = scenario(bridges=["items"]), scenario(bridges=["users", "items"])
+    _, checks = crossing_checks(only, domains)
+    [told] = [one for one in checks if one.arguments["column"].endswith("items of t that are in b")]
+    assert failed_rules(only, domains) == {"bridge_items": "critical"}
+    assert told.remedy == "look whether b writes its ids like t, or take it out of the sources"
+    assert failed_rules(both, domains) == {}
+    assert failed_rules(only, domains | {"b": tables(["w", "y"])}) == {}
+
+
 @pytest.mark.parametrize(
     ("split", "columns", "failed"),
     [

@@ -42,6 +42,8 @@ def crossing_checks(
         if name in settings.bridges:
             figures.tell(f"{SHARE}the {found.sources:,} {name} of the sources that are in {settings.target}",
                          found.both / max(found.sources, 1), f"bridge_{name}")  # fmt: skip
+    if settings.bridges == ("items",):
+        _each_source(figures, settings, items)
     for name, domain in domains.items():
         _described(figures, name, domain)
         figures.expect_no_heavy(name, domain.tables["interactions"], (c.USER, c.ITEM))
@@ -82,6 +84,7 @@ class _Common:
     sources: int
     both: int
     by_domain: Mapping[str, int]  # how many each domain has
+    both_by_source: Mapping[str, int]  # how many of the target's each source has
 
 
 def _common(settings: CheckSettings, domains: Mapping[str, CleanTables], column: str) -> _Common:
@@ -89,7 +92,19 @@ def _common(settings: CheckSettings, domains: Mapping[str, CleanTables], column:
     others = pd.Index(np.concatenate([ids[name] for name in settings.sources]), dtype=object).unique()
     own = ids[settings.target]
     both = int(own.isin(others).sum())
-    return _Common(len(own), len(others), both, {name: len(found) for name, found in ids.items()})
+    each = {name: int(own.isin(ids[name]).sum()) for name in settings.sources}
+    return _Common(len(own), len(others), both, {name: len(found) for name, found in ids.items()}, each)
+
+
+def _each_source(figures: Figures, settings: CheckSettings, items: _Common) -> None:
+    """Where items alone are the bridge each of several sources has to share some: another one's users are no help."""
+    if len(settings.sources) == 1 or not items.target:
+        return
+    for source, both in items.both_by_source.items():
+        remedy = f"look whether {source} writes its ids like {settings.target}, or take it out of the sources"
+        told = Told("bridge_items", f"because items alone connect {source} with {settings.target}", remedy)
+        what = f"{SHARE}the {items.target:,} items of {settings.target} that are in {source}"
+        figures.expect_bridge(what, both, items.target, told)
 
 
 def _described(figures: Figures, name: str, domain: CleanTables) -> None:
