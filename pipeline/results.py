@@ -191,6 +191,7 @@ class LaneFacts(Facts):
     valid: dict[str, float]
     valid_domain: str
     settings: dict[str, JsonValue]
+    evidence: dict[str, float] = {}  # LogME of the features that it begins with, or of texts, on the target's rows
     moved: dict[str, float] = {}  # how far each layer is from its start, relative to the start's length
     watch: str = ""  # what the metric that watched the epochs could not tell
 

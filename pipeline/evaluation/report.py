@@ -98,6 +98,7 @@ class Report(BaseModel):
     learning: tuple[Learning, ...] = ()
     adapted: tuple[Told, ...] = ()  # how far apart the domains were, and what became of rows
     moved: tuple[Told, ...] = ()  # how far each layer of a strategy is from its start
+    evidence: tuple[Told, ...] = ()  # LogME of what a lane begins with
     cases: Cases = Cases()
     rows: tuple[Rows, ...] = ()
     ignored: dict[str, dict[str, int]] = {}  # rows of no domain of the scenario, by table and domain

@@ -46,6 +46,10 @@ class ClassHead(LabelHead):
         assert isinstance(labels, Tensor)
         return functional.cross_entropy(self(output.features_BD), labels, reduction="none")
 
+    def wanted(self, labels: Tensor) -> Tensor:
+        """One for the class of each row, zero for the others."""
+        return functional.one_hot(labels, len(self.classes))
+
 
 class TagHead(ClassHead):
     """A sigmoid for each tag, with weights of its own by its name."""
@@ -64,6 +68,10 @@ class TagHead(ClassHead):
         known = ~labels.isnan()
         each = functional.binary_cross_entropy_with_logits(said, labels.nan_to_num().to(said.dtype), reduction="none")
         return (each * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
+
+    def wanted(self, labels: Tensor) -> Tensor:
+        """The labels: of the target each row says something of every tag."""
+        return labels
 
 
 class NumberHead(LabelHead):
@@ -89,6 +97,10 @@ class NumberHead(LabelHead):
         assert isinstance(labels, Tensor)
         wanted = ((labels - self.mean) / self.scale).to(output.features_BD.dtype)
         return (self._standard(output.features_BD) - wanted).square()
+
+    def wanted(self, labels: Tensor) -> Tensor:
+        """The number in units of the spread."""
+        return ((labels - self.mean) / self.scale)[:, None]
 
     def _standard(self, features_BD: Tensor) -> Tensor:
         return features_BD @ self.row[:-1] + self.row[-1]

@@ -6,7 +6,7 @@ Shapes: B rows of a side, D feature dimensions.
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -61,6 +61,11 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def losses(self, output: Outputs) -> Tensor:
         """The loss of each labelled row: [B]."""
+
+    def wanted(self, labels: Any) -> Tensor | None:
+        """Labels as columns that a regression could aim at, [B, K]; nothing where they are none."""
+        del labels
+        return None
 
 
 class Network(nn.Module):

@@ -130,6 +130,7 @@ def lane_metrics(run: Run, lane: str, facts: LaneFacts) -> dict[str, float]:
     found = {f"valid_{metric_key(key)}": float(value) for key, value in facts.valid.items()}
     for key, estimate in judged_view(run).get(lane, {}).items():
         found |= spread(f"test_{metric_key(key)}", estimate)
+    found |= {f"logme/{metric_key(what)}": value for what, value in facts.evidence.items()}
     return found | {f"moved/{layer}": value for layer, value in facts.moved.items()}
 
 

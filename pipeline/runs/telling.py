@@ -140,6 +140,8 @@ def _lane(run: Run, facts: LaneFacts) -> Iterator[str]:
     yield f"on the validation rows of {facts.valid_domain}: {', '.join(values)}"
     if facts.settings:
         yield f"chosen by them: {', '.join(f'{key} {_short(value)}' for key, value in facts.settings.items())}"
+    for what, value in facts.evidence.items():
+        yield f"LogME on the target's labelled rows, before anything is tuned ({what}): {value:.4g}"
     if facts.moved:
         layers = (f"{layer} {value:.2g}" for layer, value in facts.moved.items())
         yield f"moved from the start, relative to it: {', '.join(layers)}"

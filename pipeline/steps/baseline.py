@@ -37,6 +37,7 @@ def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path
     """Write the predictor that validation picked, fitted on all training rows."""
     from pipeline.evaluation.choosing import Chooser
     from pipeline.tasks.baselines import candidates_of, fit_of
+    from pipeline.transfer.evidence import evidence_of_texts
 
     config, fit = settings.baseline, fit_of(settings.task)
     prepared = load_prepared(settings, inputs, oracle=settings.oracle)
@@ -57,9 +58,13 @@ def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path
     # Only metrics are kept of a try: the fits of the large methods take gigabytes and minutes each.
     found = [(one, *tried(one)) for one in candidates_of(settings.task, config)]
     best, valid, last = max(found, key=lambda one: chooser.worth(one[1]))  # the first of equal ones
-    fitted = fit(config, prepared.training(), settings.target, best, settings.seed, shared=shared)
+    every = prepared.training()
+    fitted = fit(config, every, settings.target, best, settings.seed, shared=shared)
     fitted.settled(last).save(folder)
-    return LaneFacts(lane=config.name, valid=valid, valid_domain=chooser.domain, settings={**best, **last})
+    evidence = evidence_of_texts(every[settings.target], config.reader) if config.reader else {}
+    return LaneFacts(
+        lane=config.name, valid=valid, valid_domain=chooser.domain, settings={**best, **last}, evidence=evidence
+    )
 
 
 def _told(settings: Mapping[str, Any]) -> str:

@@ -72,13 +72,14 @@ def build(settings: TuneSettings, inputs: Inputs, folder: Path, work: Path) -> L
     chose |= {**lane.learner.told(finish), **last}
 
     model, method, rows = lane.ready(every)
+    evidence = lane.evidence(model, rows)
     if chose.get("epochs"):
         training = training.model_copy(update={"epochs": chose["epochs"]})
         fit(model, method, rows, training, work / "final", seed=settings.seed)
     lane.learner.predictor(model, finish).settled(last).save(folder)
     return LaneFacts(
         lane=strategy.name, valid=valid, valid_domain=chooser.domain, settings=chose, watch=told,
-        moved=lane.moved(model),
+        evidence=evidence, moved=lane.moved(model),
     )  # fmt: skip
 
 
@@ -113,6 +114,12 @@ class _Lane:
         if self.start is not None:
             self.learner.carry(model, views, self.strategy)
         return model, method, rows
+
+    def evidence(self, model: "Network", rows: "Rows") -> dict[str, float]:
+        """What the start says of the target's labels; nothing where there was none."""
+        from pipeline.transfer.evidence import evidence_of_start
+
+        return {} if self.start is None else evidence_of_start(model, rows)
 
     def moved(self, model: "Network") -> dict[str, float]:
         """How far each layer is from the start; nothing where there was none."""

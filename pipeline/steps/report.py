@@ -148,6 +148,7 @@ def build(
         learning=_learning(comparison, words, inputs),
         adapted=_numbers(ADAPT, inputs, lambda facts: facts.told),
         moved=_numbers(TUNE, inputs, lambda facts: facts.moved),
+        evidence=tuple(told for step in LANES for told in _numbers(step, inputs, lambda facts: facts.evidence)),
         cases=Cases.model_validate(read_json(judged / CASES)),
         rows=tuple(Rows.model_validate(rows) for rows in settings.rows),
         ignored=settings.ignored,

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.commands import commands
+from tests.encoders import save_encoder
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]
 
@@ -62,3 +63,27 @@ def test_reviews_are_read_by_their_words(tmp_path: Path) -> None:
     assert bad < empty == missing < good
     shown = [path for path in (tmp_path / "home").rglob("*.html") if "guest 11" in path.read_text(errors="ignore")]
     assert shown == []
+
+
+def test_reviews_are_read_by_a_pretrained_encoder(tmp_path: Path) -> None:
+    """Its lanes stand beside those of words, and what serves reads new texts with it, and refuses another one."""
+    pytest.importorskip("transformers", reason="the extra 'text' is not installed")
+    reviews().to_json(tmp_path / "reviews.jsonl", orient="records", lines=True, force_ascii=False)
+    encoder = str(save_encoder(tmp_path / "encoder"))
+    reading = {"kind": "linear", "domains": "all", "encoder": encoder}
+    scenario = {**SCENARIO, "model": {"kind": "tabular", "encoder": encoder}, "baselines": [reading]}
+    (tmp_path / "reviews.yaml").write_text(yaml.safe_dump(scenario))
+    told = json.loads(crosslift(tmp_path, "run", "reviews", "--json"))
+    assert told["failed"] == []
+    assert told["serves"]
+    assert {lane["name"] for lane in told["lanes"]} == {"target_only", "linear_encoder+source"}
+    asked = [{"text": text} for text in ASKED]
+    (tmp_path / "asked.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in asked))
+    crosslift(tmp_path, "predict", "reviews", "asked.jsonl", "--out", "answered.csv")
+    good, bad, empty, missing, long = pd.read_csv(tmp_path / "answered.csv")["probability"]
+    assert max(bad, long) < 0.4
+    assert good > 0.6
+    assert empty == missing
+    save_encoder(tmp_path / "encoder", seed=1)
+    with pytest.raises(AssertionError, match="the model was made with"):
+        crosslift(tmp_path, "predict", "reviews", "asked.jsonl", "--out", "again.csv")

@@ -18,6 +18,7 @@ from pipeline.config import (
     Direct,
     DomainSettings,
     Ease,
+    EmbedSettings,
     FitSettings,
     Gate,
     HistoryModel,
@@ -52,6 +53,7 @@ from pipeline.steps import (
     audit,
     baseline,
     carry,
+    embed,
     finetune,
     ingest,
     judging,
@@ -68,6 +70,7 @@ BUILDERS = {
     CheckSettings: validate.check,
     PrepareSettings: prepare.build_target,
     AuditSettings: audit.build,
+    EmbedSettings: embed.build,
     PretrainSettings: pretrain.build,
     AdaptSettings: adapt.build,
     CarrySettings: carry.build,
@@ -87,6 +90,7 @@ MORE: dict[str, Any] = {  # what is not the scenario's
     "champion": None, "unreadable": None, "points": (), "splits": (),
     "outcome": None, "lane": "ease", "code": "1", "by_time": True, "began": None, "ignored": {}, "forgotten": "",
     "spellings": (), "rows": (), "links": {}, "nights": (), "taught_by": "crosslift.demo version 2",
+    "encoder": "minilm", "fingerprint": "f", "way": "w",
 }  # fmt: skip
 OUTCOME = Outcome(
     outcome="promoted", reason="Why.", model="m", version=1, lane="ease", alias="champion", serving=1, trial=""
@@ -116,6 +120,7 @@ OTHER: dict[str, tuple[Any, ...]] = {  # other values of each field, also deep i
     "rows": (({},),), "links": ({"data_docs": "elsewhere"},), "nights": (({},),),
     "source_model": ("models:/crosslift.demo/1",), "taught_by": ("crosslift.demo version 1",),
     "pseudonymous": (True,), "alike": ({"user_id": ("case",)},),
+    "encoder": ("/other",), "fingerprint": ("g",), "way": ("v",),
 }  # fmt: skip
 
 
