@@ -147,6 +147,21 @@ def test_scenarios(crosslift: Crosslift, tmp_path: Path, monkeypatch: pytest.Mon
     assert json.loads(crosslift("scenarios", "schema")[1])["title"] == "Scenario"
 
 
+def test_an_encoder_that_is_not_there(
+    crosslift: Crosslift, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scenario that names one is refused by `check` and by `run`, before anything runs."""
+    monkeypatch.setenv("CROSSLIFT_SCENARIOS", str(tmp_path))
+    shown = json.loads(crosslift("scenarios", "show", "fake_reviews", "--json")[1])
+    shown["model"] |= {"encoder": str(tmp_path / "nowhere")}
+    (tmp_path / "reading.yaml").write_text(json.dumps({**shown, "name": "reading"}))  # JSON is YAML
+    for command in (("scenarios", "check", str(tmp_path / "reading.yaml")), ("run", "reading")):
+        code, told, error = crosslift(*command)
+        assert (code, told) == (2, "")
+        assert f"encoder: {tmp_path / 'nowhere'}" in error
+    assert not [*own_home.glob("runs/*"), *own_home.glob("steps/*")]
+
+
 def test_registry_that_is_empty(crosslift: Crosslift, own_home: Path) -> None:
     """Without a run there is no model, which is no error."""
     assert crosslift("models", "list")[:2] == (
