@@ -19,6 +19,7 @@ class LabelHead(Head):
 
     predicts: str  # the kind of label
     tagged: bool = False  # whether a row may have any number of them at once
+    linear = True
 
     @abstractmethod
     def forward(self, features_BD: Tensor) -> Tensor:

@@ -57,15 +57,15 @@ class Head(nn.Module, ABC):
     """Predicts from features."""
 
     classes: tuple[str, ...] = ()  # that it tells apart, by name
+    linear: bool = False  # whether its labels are columns, `wanted`, that a regression could aim at
 
     @abstractmethod
     def losses(self, output: Outputs) -> Tensor:
         """The loss of each labelled row: [B]."""
 
-    def wanted(self, labels: Any) -> Tensor | None:
-        """Labels as columns that a regression could aim at, [B, K]; nothing where they are none."""
-        del labels
-        return None
+    def wanted(self, labels: Any) -> Tensor:
+        """Labels as columns: [B, K]."""
+        raise NotImplementedError
 
 
 class Network(nn.Module):

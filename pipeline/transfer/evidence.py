@@ -55,15 +55,15 @@ def _evidence(square_R: FloatArray, seen_R: FloatArray, unseen: float, rows: int
 
 def evidence_of_start(network: Network, rows: Rows) -> dict[str, float]:
     """Of the features that a network has of the target's labelled rows; nothing where labels are no columns."""
-    still, sides = network.merged().eval(), [one for one in rows.labelled if one.role == "target"]
-    batches = [side.batch(0, step) for side in sides for step in range(side.steps)]
-    wanted = [still.head.wanted(one.labels) for one in batches]
-    found = [one.double().numpy() for one in wanted if one is not None]
-    if not found:
+    sides = [one for one in rows.labelled if one.role == "target"] if network.head.linear else []
+    if not sides:
         return {}
+    still = network.merged().eval()
+    batches = [side.batch(0, step) for side in sides for step in range(side.steps)]
     with torch.no_grad():
         features = [still.encode(one.inputs).double().numpy() for one in batches]
-    return _told(START, np.concatenate(features), np.concatenate(found))
+        wanted = [still.head.wanted(one.labels).double().numpy() for one in batches]
+    return _told(START, np.concatenate(features), np.concatenate(wanted))
 
 
 def evidence_of_texts(view: View, encoder: str) -> dict[str, float]:

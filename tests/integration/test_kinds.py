@@ -115,7 +115,7 @@ class Numbers:
     name: str
 
     @classmethod
-    def read(cls, task: NumbersTask, folders: Mapping[str, Path], target: str) -> "Numbers":
+    def read(cls, task: NumbersTask, folders: Mapping[str, Path], target: str, _texts: object) -> "Numbers":
         return cls({name: pd.read_parquet(folder / "rows.parquet") for name, folder in folders.items()}, target)
 
     def view(self, domain: str, parts: tuple[int, ...]) -> View:
