@@ -6,6 +6,7 @@ is copied from one made once; and the proof that a registered model loads in a f
 those start real processes (`test_cli_run`, `test_walkthrough`, `test_registry`).
 """
 
+import atexit
 import gc
 import importlib
 import logging
@@ -62,7 +63,9 @@ def store() -> Path:
     """The file of a store that is made once: each takes seconds."""
     from pipeline.registry.store import make_whole
 
-    file = Path(tempfile.mkdtemp(prefix="store-")) / _STORE.name
+    folder = tempfile.mkdtemp(prefix="store-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = Path(folder) / _STORE.name
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         make_whole(file)

@@ -73,8 +73,8 @@ class PretrainedEncoder:
 
     @property
     def _unknown(self) -> int | None:
-        found: int | None = self.tokenizer.token_to_id("[UNK]") or self.tokenizer.token_to_id("<unk>")
-        return found
+        found = (self.tokenizer.token_to_id(name) for name in ("[UNK]", "<unk>"))
+        return next((place for place in found if place is not None), None)  # it may be 0
 
     def _vectors(self, ids: list[list[int]]) -> NDArray[np.float16]:
         """Means over the parts of each text: [T, D] of length one."""

@@ -122,8 +122,6 @@ def build(
     from pipeline.tasks.words import words_of
 
     ranked, judged = inputs["ranked"].path, inputs["verdict"].path
-    points = sorted(map(CurvePoint.model_validate, settings.points), key=lambda point: point.share)
-    splits = sorted(map(SplitPoint.model_validate, settings.splits), key=lambda point: point.draw)
     comparison = Comparison.model_validate(read_json(ranked / "comparison.json"))
     verdict = Verdict.model_validate(read_json(judged / "verdict.json"))
     words, (run_id, began) = words_of(settings.task), night
@@ -134,9 +132,9 @@ def build(
         comparison=comparison,
         verdict=verdict,
         outcome=settings.outcome,
-        curve=tuple(points),
+        curve=tuple(sorted(map(CurvePoint.model_validate, settings.points), key=lambda point: point.share)),
         shares=settings.shares,
-        splits=tuple(splits),
+        splits=tuple(sorted(map(SplitPoint.model_validate, settings.splits), key=lambda point: point.draw)),
         repeats=settings.repeats,
         costs=_costs(settings, inputs),
         latencies=read_json(ranked / UNHASHED / "latency.json"),
@@ -148,7 +146,7 @@ def build(
         learning=_learning(comparison, words, inputs),
         adapted=_numbers(ADAPT, inputs, lambda facts: facts.told),
         moved=_numbers(TUNE, inputs, lambda facts: facts.moved),
-        evidence=tuple(told for step in LANES for told in _numbers(step, inputs, lambda facts: facts.evidence)),
+        evidence=tuple(one for step in LANES for one in _numbers(step, inputs, lambda facts: facts.evidence)),
         cases=Cases.model_validate(read_json(judged / CASES)),
         rows=tuple(Rows.model_validate(rows) for rows in settings.rows),
         ignored=settings.ignored,

@@ -88,6 +88,15 @@ def test_empty_texts_have_no_vector(encoder: PretrainedEncoder, folder: Path) ->
     assert encoder.encode(["房间很好"]).unknown.tolist() == [4]
 
 
+def test_what_is_unknown_is_counted_wherever_it_stands_in_the_vocabulary(encoder: PretrainedEncoder) -> None:
+    """At place 0 as well."""
+    from tokenizers import Tokenizer, models
+
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "room": 1}, unk_token="[UNK]"))
+    reading = PretrainedEncoder("another", tokenizer, encoder.model, limit=8)
+    assert reading.encode(["room", "oak"]).unknown.tolist() == [0, 1]
+
+
 def test_known_vectors_are_looked_up(encoder: PretrainedEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The encoder is asked for the others alone; of another encoder's vectors none is taken."""
     asked: list[list[str]] = []
