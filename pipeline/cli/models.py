@@ -95,6 +95,9 @@ def recommend(  # noqa: PLR0913, PLR0917  each is an option of the command
     history: Annotated[str | None, typer.Option(help="Item ids of the target, as A,B.")] = None,
     source_history: Annotated[str | None, typer.Option(help="Item ids of the sources, as A,B.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many items for each.")] = 10,
+    explain: Annotated[
+        int, typer.Option(min=0, help="How many things of the history to name that speak most for each item.")
+    ] = 0,
     alias: Annotated[str, typer.Option(help="champion, challenger or previous.")] = "champion",
     style: Annotated[Format, typer.Option("--format", help="How to print them.")] = Format.TABLE,
     as_json: AsJson = False,
@@ -110,7 +113,7 @@ def recommend(  # noqa: PLR0913, PLR0917  each is an option of the command
         from pipeline.cli.recommending import recommend as ask
         from pipeline.serving.package import rows_of
 
-        answers = ask(folder, user or [], _items(history), _items(source_history), k)
+        answers = ask(folder, user or [], _items(history), _items(source_history), k, explain)
         rows = rows_of(answers)
     if chosen == Format.JSON:
         print_json(rows)
@@ -130,7 +133,7 @@ def predict(
     ] = None,
     explain: Annotated[
         int | None,
-        typer.Option(min=1, help="How many features to name that say most of each answer, where a label is predicted."),
+        typer.Option(min=1, help="How many features, or things of the history, to name that say most of each answer."),
     ] = None,
     alias: Annotated[str, typer.Option(help="champion, challenger or previous.")] = "champion",
 ) -> None:

@@ -9,6 +9,7 @@ from pipeline import columns as c
 from pipeline.cli.predicting import predict
 from pipeline.errors import DataError
 from pipeline.rows.interactions.requests import HISTORY, SOURCE_HISTORY
+from pipeline.rows.kind import EXPLAIN
 
 
 def recommend(
@@ -17,6 +18,7 @@ def recommend(
     history: Sequence[str] = (),
     source_history: Sequence[str] = (),
     k: int = 10,
+    explain: int = 0,
 ) -> pd.DataFrame:
     """Rank the k best items for each user, or for one history that belongs to nobody known.
 
@@ -26,6 +28,7 @@ def recommend(
         history: Item ids of the target.
         source_history: Item ids of the sources.
         k: How many; at least 1.
+        explain: How many things of the history to name for each.
 
     Returns:
         One row a recommendation, as `pipeline.rows.interactions.requests.answer` tells.
@@ -39,4 +42,4 @@ def recommend(
     frame = pd.DataFrame({c.USER: pd.Series(ids, dtype=object)})
     frame[HISTORY] = [list(history)] * len(ids)
     frame[SOURCE_HISTORY] = [list(source_history)] * len(ids)
-    return predict(model, frame, {"k": k})
+    return predict(model, frame, {"k": k, **({EXPLAIN: explain} if explain else {})})

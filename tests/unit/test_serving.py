@@ -497,3 +497,18 @@ def test_a_recommendation_needs_someone() -> None:
     """Neither a user nor a history: nothing to go by."""
     with pytest.raises(DataError, match="expected a user id or a history of item ids, got neither"):
         recommend(Path("nowhere"))
+
+
+def test_an_answer_names_the_things_of_the_history_that_made_it(package: Callable[..., ServedModel]) -> None:
+    """Of a known user also what was taken in the source; what anybody would get has no reason."""
+    served = package()
+    frame = pd.DataFrame({c.USER: ["ann", None, None], "history": [[], ["f3", "nowhere"], []]})
+    plain, told = served.answer(frame), served.answer(frame, {"explain": 2})
+    assert told.drop(columns="explanation").equals(plain)
+    by = told.set_index(["request", c.ITEM])["explanation"]
+    assert re.fullmatch(r'(f1 "One"|f2|books: b1) \+[\d.]+; (f1 "One"|f2|books: b1) \+[\d.]+', by[0, "f3"])
+    assert re.fullmatch(r'f3 "=SUM\(A1\)" \+[\d.]+', by[1, "f2"])
+    assert (told.loc[told["served_from"] == "popularity", "explanation"] == "").all()
+    assert (told["served_from"] == "popularity").any()
+    with pytest.raises(DataError, match="0 for none, got -1"):
+        served.answer(frame, {"explain": -1})

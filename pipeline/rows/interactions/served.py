@@ -20,7 +20,7 @@ from pipeline.errors import ConfigError, StorageError
 from pipeline.past import Histories, Past
 from pipeline.rows.interactions.prepared import Domains
 from pipeline.rows.interactions.requests import HISTORY, SOURCE_HISTORY, answer
-from pipeline.rows.kind import PackageInfo
+from pipeline.rows.kind import EXPLAIN, PackageInfo
 from pipeline.views import WEIGHT, IntArray, ItemScorer, Mask, View
 
 
@@ -82,7 +82,7 @@ class ServedInteractions:
 
     def answer(self, frame: pd.DataFrame, params: Mapping[str, Any]) -> pd.DataFrame:
         """Rank the k best target items for each request; see `pipeline.rows.interactions.requests.answer`."""
-        return answer(self, frame, int(params["k"]))
+        return answer(self, frame, int(params["k"]), int(params.get(EXPLAIN, 0)))
 
     def on(self, prepared: Domains) -> OtherNight:
         """Make the model rank another night's catalogue from that night's histories.
@@ -125,7 +125,7 @@ class ServedInteractions:
 class ServeInteractions:
     """Packages that rank items."""
 
-    params: ClassVar[Mapping[str, int]] = {"k": 10}  # how many items
+    params: ClassVar[Mapping[str, int]] = {"k": 10, EXPLAIN: 0}  # how many items, and how many reasons of each
     example_params: ClassVar[Mapping[str, int]] = {"k": 5}
 
     def write(self, folder: Path, prepared: Domains) -> None:
