@@ -5,6 +5,8 @@ Shapes: n requests, B requests of one block, I items of the target, k items aske
 
 import os
 import re
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,13 +21,14 @@ from pipeline.data.values.spelling import one_spelling
 from pipeline.errors import DataError
 from pipeline.past import Past
 from pipeline.rows.interactions import reasons
+from pipeline.rows.interactions.filters import CANDIDATES, CATEGORIES, allowed
 from pipeline.rows.kind import EXPLANATION
 
 if TYPE_CHECKING:
     from pipeline.rows.interactions.served import ServedInteractions
 
 HISTORY, SOURCE_HISTORY = "history", "source_history"
-REQUEST_COLUMNS = (c.USER, HISTORY, SOURCE_HISTORY)
+REQUEST_COLUMNS = (c.USER, HISTORY, SOURCE_HISTORY, CANDIDATES, CATEGORIES)
 SERVED_FROM = ("model", "history", "popularity")
 _PSEUDONYM = re.compile(f"[0-9a-f]{{{LENGTH}}}")
 _EXACT_FLOATS = 2**53  # beyond it a floating-point number does not hold each whole number
@@ -42,7 +45,8 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explai
         frame: One request a row, of these columns, each of them optional: `user_id` (text or whole number); `history`
             (list of item ids of the target); `source_history` (list of item ids, each looked up in every source). A
             known user is served from what the model was evaluated with, plus the given history. A user id that is no
-            known pseudonym is hashed as ingest does, with the key in CROSSLIFT_KEY.
+            known pseudonym is hashed as ingest does, with the key in CROSSLIFT_KEY. `candidates` (list of item ids) and
+            `categories` (list) say what may be answered; a request without such a list may get anything.
         k: How many; at least 1.
         explain: How many things of the history are named that speak most for an item; none: nothing is explained.
 
@@ -70,6 +74,7 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explai
     says_nothing = bool(np.ptp(anybody_1I) == 0)  # of somebody of whom nothing is known
     counts = items["train_count"].to_numpy(dtype=np.float32)
     by_popularity = np.argsort(-counts, kind="stable")  # ties go to the item that more people took
+    lists = partial(_lists, alike=model.info.alike)
     blocks = []
     for first in range(0, len(frame), _BLOCK):
         block = signs.of(slice(first, first + _BLOCK))
@@ -78,6 +83,8 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explai
         scores_BI[~some[first : first + _BLOCK] | (same_BI.all(axis=1) & says_nothing)] = counts
         seen = taken[model.info.target][first : first + _BLOCK].tocoo()
         scores_BI[seen.row, seen.col] = -np.inf
+        if (may_BI := allowed(frame.iloc[first : first + _BLOCK], items, lists)) is not None:
+            scores_BI[~may_BI] = -np.inf
         rows, places, values = top_k(scores_BI[:, by_popularity], k)
         chosen_places = by_popularity[places]
         blocks.append((rows + first, chosen_places, values, same_BI[rows, chosen_places]))
@@ -154,7 +161,7 @@ def _histories(
     for column, domains in ((SOURCE_HISTORY, model.info.sources), (HISTORY, (model.info.target,))):
         if column not in frame:
             continue
-        rows, ids = _lists(frame[column], column, model.info.alike.get(c.ITEM, ()))
+        rows, ids = _lists(frame[column], column, alike=model.info.alike)
         known, after = np.zeros(len(ids), dtype=bool), past.latest()
         for name in domains:
             places = pd.Index(model.items[name][c.ITEM]).get_indexer(ids)
@@ -166,8 +173,9 @@ def _histories(
     return users, past, ignored
 
 
-def _lists(column: "pd.Series[Any]", name: str, alike: tuple[Alike, ...]) -> tuple[IntArray, pd.Index]:
+def _lists(column: "pd.Series[Any]", name: str, *, alike: Mapping[str, tuple[Alike, ...]]) -> tuple[IntArray, pd.Index]:
     """Row and id of each entry of a column of lists, in the spelling of the package; None is an empty list."""
+    spelt = () if name == CATEGORIES else alike.get(c.ITEM, ())
     if any(isinstance(value, str) for value in column):
         raise DataError(f"{name}: expected a list of item ids in each row, got a string; write ['B01', 'B02'].")
     try:
@@ -175,7 +183,7 @@ def _lists(column: "pd.Series[Any]", name: str, alike: tuple[Alike, ...]) -> tup
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         raise DataError(f"{name}: expected a list of item ids (strings) or nothing in each row ({error}).") from error
     lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    ids = one_spelling(lists.flatten(), alike).to_numpy(zero_copy_only=False)
+    ids = one_spelling(lists.flatten(), spelt).to_numpy(zero_copy_only=False)
     return np.repeat(np.arange(len(lists)), lengths), pd.Index(ids, dtype=object)
 
 
