@@ -131,4 +131,5 @@ MODELS = {
     "multiclass": "tabular",
     "multilabel": "tabular",
     "regression": "tabular",
+    "next_event": "tabular",
 }

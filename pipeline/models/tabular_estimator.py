@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from pipeline.config import ExamplesTask, TabularModel, TrainSettings
+from pipeline.config import TabularModel, TrainSettings
 from pipeline.data.encoder_folders import fingerprint_of
 from pipeline.errors import UserError
 from pipeline.models.bottleneck import insert, width_of
@@ -96,8 +96,8 @@ class TabularEstimator(Estimator):
             UserError: it is another model; what differs is named.
         """
         task, model, theirs = settings.task, settings.model, self.network.encoder
-        assert isinstance(task, ExamplesTask)
-        wanted = {**task.features, **task.past}
+        assert task.examples  # as of all tasks that such a model learns
+        wanted = {**task.examples.features, **task.examples.past}
         assert isinstance(model, TabularModel)  # the one that is learnt by such tasks
         if list(theirs.types.items()) != list(wanted.items()):
             keys = sorted({*theirs.types, *wanted})
