@@ -155,13 +155,15 @@ class Frequency(ExamplesBaseline):
     types: ClassVar[frozenset[FeatureType]] = frozenset({"category"})
 
     kind: Literal["frequency"]
-    by: str  # the category
+    by: str | None = None  # the category; nothing: the first
     prior: Grid = (1.0, 10.0, 100.0)  # rows of the mean that are added to those of each value
 
     def unfit(self, features: Mapping[str, FeatureType]) -> str:
-        """It is no category."""
+        """There is no category, or it is none."""
         there = [name for name, kind in features.items() if kind == "category"]
-        return "" if self.by in there else f"by: expected one of {', '.join(there) or 'no category'}, got {self.by!r}"
+        if self.by is None or self.by in there:
+            return super().unfit(features)
+        return f"by: expected one of {', '.join(there) or 'no category'}, got {self.by!r}"
 
 
 class Linear(ExamplesBaseline):

@@ -33,7 +33,7 @@ class FrequencyEstimator(Estimator):
     def fit(cls, sample: Sample, settings: dict[str, Any], seed: int) -> Self:
         """Count, and add `prior` rows of the mean to each value."""
         del seed
-        by, prior = settings["by"], settings["prior"]
+        by, prior = settings["by"] or sample.categories[0], settings["prior"]
         hashes = sample.values.hashes[:, sample.categories.index(by)]
         values, place = np.unique(hashes, return_inverse=True)
         counts = np.zeros((len(values), len(sample.classes)))

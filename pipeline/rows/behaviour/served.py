@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from pipeline import columns as c
 from pipeline.config import NextEventTask
+from pipeline.config.tasks import GAPS
 from pipeline.data.tokens import stable_hash
 from pipeline.errors import ConfigError, DataError, StorageError
 from pipeline.rows.asked import lists, user_ids, user_places
@@ -148,50 +149,60 @@ class ServedEvents:
     def _read(self, frame: pd.DataFrame, ids: "pd.Series[Any]") -> tuple[Features, IntArray, IntArray]:
         """What is told of each request, where that comes from (a place in `SERVED_FROM`), and how much was unknown."""
         count = len(frame)
-        given, timed = self._given(frame)
+        given, dated = self._given(frame)
         own = np.bincount(given["request"], minlength=count) > 0
         users = np.where(own, -1, user_places(self.users, self.info, ids))
-        known = np.flatnonzero(users >= 0)
-        places = [np.arange(*self.starts[[users[one], users[one] + 1]]) for one in known]
-        lengths = [len(one) for one in places]
-        found = self.log.iloc[np.concatenate([np.empty(0, dtype=np.int64), *places])]
-        found = found.drop(columns=c.USER).assign(request=np.repeat(known, lengths))
+        events = pd.concat([given, self._known(users)], ignore_index=True)
+        features = self._told(events, np.where(own, dated, self.timed))
         unknown = np.bincount(given["request"], given["kind"] == len(self.task.events), count).astype(np.int64)
-        source = np.where(own, 0, np.where(users >= 0, 1, 2)).astype(np.int64)
-        features = [self._told(events, count, is_timed) for events, is_timed in ((given, timed), (found, self.timed))]
-        table = features[0].table.where(np.repeat(own[:, None], features[0].table.shape[1], axis=1), features[1].table)
-        numbers = dict.fromkeys(features[0].of("number"), np.float64)
-        return Features(table.astype(numbers), features[0].types), source, unknown
+        return features, np.where(own, 0, np.where(users >= 0, 1, 2)).astype(np.int64), unknown
 
-    def _told(self, events: pd.DataFrame, count: int, timed: bool) -> Features:
-        columns = (events[name].to_numpy() for name in ("kind", "item", "when"))
-        kind, item, when = columns
-        requests = np.append(events["request"].to_numpy(dtype=np.int64), count)  # one more user, so that all are there
+    def _known(self, users: IntArray) -> pd.DataFrame:
+        """The logs of the users [n] who are known, the others have -1: request, kind, item, when."""
+        known = np.flatnonzero(users >= 0)
+        begins, ends = self.starts[users[known]], self.starts[users[known] + 1]
+        lengths = ends - begins
+        shift = np.repeat(begins - np.concatenate([[0], lengths.cumsum()])[:-1], lengths)
+        found = self.log.iloc[np.arange(lengths.sum()) + shift].drop(columns=c.USER)
+        told_of: pd.DataFrame = found.assign(request=np.repeat(known, lengths))
+        return told_of
+
+    def _told(self, events: pd.DataFrame, dated: Mask) -> Features:
+        """The features of all requests [n]; `dated`: whether what orders their events is a time."""
+        count = len(dated)
+        ends = np.append(events["request"].to_numpy(dtype=np.int64), count)  # one more, so that each has a beginning
         logs = Logs.of(
-            kinds_of(self.task.events), requests, np.append(kind, 0).astype(np.int64),
-            np.append(item, -1).astype(np.int64), np.append(when, 0.0), timed=timed,
+            kinds_of(self.task.events), ends, np.append(events["kind"], 0).astype(np.int64),
+            np.append(events["item"], -1).astype(np.int64), np.append(events["when"], 0.0).astype(np.float64),
+            timed=True,
         )  # fmt: skip
-        return told(logs, logs.starts[:count], logs.starts[1 : count + 1], self.task.examples.features)
+        found = told(logs, logs.starts[:count], logs.starts[1 : count + 1], self.task.examples.features)
+        gaps = {name: found.table[name].where(dated) for name in GAPS}
+        return Features(found.table.assign(**gaps), found.types)
 
-    def _given(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
-        """The events that requests name: request, kind, item, when; and whether that is in seconds."""
-        empty = pd.Series([None] * len(frame), dtype=object)
-        read = {name: lists(frame.get(name, empty), name, self.info.alike.get(alike, ()), what)
-                for name, alike, what in ((EVENTS, "", "kinds of event"), (ITEMS, c.ITEM, "item ids"),
-                                          (TIMES, "", "times"))}  # fmt: skip
-        rows, events = read[EVENTS]
-        given = {name: len(read[name][0]) > 0 for name in (ITEMS, TIMES)}
-        for name in (one for one, there in given.items() if there):
-            if not np.array_equal(read[name][0], rows):
+    def _given(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, Mask]:
+        """The events that requests name: request, kind, item, when; and of which requests [n] that is a time."""
+        nothing = pd.Series([None] * len(frame), dtype=object)
+        rows, events = lists(frame.get(EVENTS, nothing), EVENTS, (), "kinds of event")
+        count = np.bincount(rows, minlength=len(frame))
+        found = {"item": np.full(len(rows), -1), "when": np.arange(len(rows), dtype=np.float64)}
+        there = {}
+        for name, column, what, read in (
+            (ITEMS, "item", "item ids", lambda texts: pd.factorize(stable_hash(texts), sort=True)[0]),
+            (TIMES, "when", "times", lambda texts: _times(pd.Series(texts, dtype=object))),
+        ):
+            own, texts = lists(frame.get(name, nothing), name, self.info.alike.get(c.ITEM, ()), what)
+            own_count = np.bincount(own, minlength=len(frame))
+            if (wrong := np.flatnonzero((own_count != count) & (own_count > 0))).size:
                 raise DataError(
-                    f"{name}: expected as many entries as `{EVENTS}` has in each row, or none in all rows; each entry "
-                    "belongs to the event at the same place."
+                    f"{name}, row {wrong[0] + 1}: expected as many entries as `{EVENTS}` has ({count[wrong[0]]}), or "
+                    f"none, got {own_count[wrong[0]]}; each belongs to the event at the same place."
                 )
-        items = stable_hash(read[ITEMS][1]) if given[ITEMS] else np.empty(0, dtype=np.uint64)
-        codes = pd.factorize(items, sort=True)[0] if given[ITEMS] else np.full(len(rows), -1)
-        when = _times(pd.Series(read[TIMES][1])) if given[TIMES] else np.arange(len(rows), dtype=np.float64)
+            there[name] = own_count > 0
+            if len(texts):
+                found[column][there[name][rows]] = read(texts)
         kind = kind_codes(pd.Series(events, dtype=object), kinds_of(self.task.events))
-        return pd.DataFrame({"request": rows, "kind": kind, "item": codes, "when": when}), given[TIMES]
+        return pd.DataFrame({"request": rows, "kind": kind, **found}), there[TIMES]
 
 
 class ServeEvents:
