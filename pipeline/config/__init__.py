@@ -87,6 +87,8 @@ from pipeline.config.methods import (
     choices,
 )
 from pipeline.config.models import (
+    EventModel,
+    FeatureModel,
     HistoryModel,
     ItemModel,
     Model,
@@ -170,7 +172,9 @@ __all__ = [
     "Ease",
     "EmbedSettings",
     "Embedded",
+    "EventModel",
     "ExamplesTask",
+    "FeatureModel",
     "FeatureType",
     "FileSource",
     "FileTable",

@@ -142,7 +142,7 @@ OTHER = "other"  # what a kind of event is called that the scenario does not nam
 class NextEventTask(TaskConfig):
     """Predict which kind of event follows in the log of a user, from what came before it in all domains."""
 
-    fields: ClassVar[frozenset[str]] = frozenset({"features"})
+    fields: ClassVar[frozenset[str]] = frozenset({"features", "log"})
     labels: ClassVar[frozenset[str]] = frozenset({"classes"})
     tables: ClassVar[tuple[str, ...]] = ("interactions",)
     splits: ClassVar[frozenset[str]] = frozenset({"shipped", "time", "hash"})
@@ -150,7 +150,7 @@ class NextEventTask(TaskConfig):
     bridges: ClassVar[frozenset[Bridge]] = frozenset({"users", "features"})
 
     kind: Literal["next_event"]
-    events: tuple[EventName, ...] = Field(min_length=2)  # the kinds that are told apart; another one is past alone
+    events: tuple[EventName, ...] = Field(min_length=2, max_length=31)  # those told apart; another is past alone
     metric: Literal["macro_auprc", "log_loss"] = "macro_auprc"  # chooses and is gated
 
     def as_rows(self) -> Self:
@@ -164,7 +164,7 @@ class NextEventTask(TaskConfig):
         lasts: dict[str, FeatureType] = dict.fromkeys(LASTS, "category")
         counted = [f"{kind}_of_{what}" for what in ("5", "20", "item") for kind in kinds]
         since = [f"since_{kind}" for kind in kinds]
-        told = ("before", "item_before", "item_run", *counted, *since, *GAPS)
+        told = ("before", "own_of_5", "item_before", "item_run", *counted, *since, *GAPS)
         features = {**lasts, **dict.fromkeys(told, "number")}
         return MulticlassTask(kind="multiclass", label=c.EVENT, features=features, slices=(LASTS[0], "before"))
 

@@ -8,58 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config import HashSplit, NextEventTask, ShippedSplit, TimeSplit
+from pipeline.config import NextEventTask, ShippedSplit, TimeSplit
 from pipeline.errors import DataError
+from pipeline.past import Log
 from pipeline.rows.behaviour.leaks import audit
-from pipeline.rows.behaviour.parting import PartEvents
-from pipeline.rows.behaviour.prepared import EventRows
-from pipeline.rows.kind import Given
 from pipeline.views import FEATURES, ROW
-
-TASK = NextEventTask(kind="next_event", events=("view", "cart", "purchase"))
-HASH = HashSplit(kind="hash", valid=0.2, test=0.3)
-START = pd.Timestamp("2026-01-01", tz="UTC")
+from tests.logs import START, TASK, log, prepare
 
 
-def log(users: int = 40, seed: int = 0, span: int = 2000) -> pd.DataFrame:
-    """Some users with 1 to 12 events each, some of them of one instant, and some of a kind that nobody names."""
-    random = np.random.default_rng(seed)
-    owner = np.repeat(np.arange(users), random.integers(1, 13, users))
-    count = len(owner)
-    return pd.DataFrame({
-        "user_id": [f"u{one}" for one in owner], "item_id": [f"i{one}" for one in random.integers(0, 6, count)],
-        "event": random.choice(["view", "cart", "purchase", "share"], count, p=[0.6, 0.2, 0.1, 0.1]),
-        "timestamp": START + pd.to_timedelta(random.integers(0, span, count) // 7 * 7, unit="s"),
-    })  # fmt: skip
-
-
-def prepare(
-    folder: Path,
-    target: pd.DataFrame,
-    source: pd.DataFrame | None = None,
-    *,
-    split: Any = HASH,
-    share: float = 1.0,
-    stratified: bool = False,
-) -> EventRows:
-    """Both domains, parted and read back."""
-    part, frames = PartEvents(TASK), {"near": target, **({} if source is None else {"far": source})}
-    border = None
-    for name, frame in frames.items():
-        kept = share if name == "near" else 1.0
-        given = Given(name, {"interactions": frame.assign(domain=name)}, split, kept, 0, stratified)
-        if name == "near":
-            parts, border = part.target(given, {})
-        else:
-            parts = part.source(given, border)
-        (folder / name).mkdir(parents=True)
-        parts.write(folder / name)
-        dropped = sum(parts.dropped.values())
-        assert dropped + sum(parts.rows.values()) == len(frame)  # every row is accounted for
-    return EventRows.of(TASK, {name: folder / name for name in frames}, "near")
-
-
-def by_hand(past: pd.DataFrame) -> dict[str, Any]:
+def by_hand(past: pd.DataFrame, domain: str) -> dict[str, Any]:
     """What is told of one past, read event by event."""
     past = past.sort_values("when", kind="stable")
     kinds = [one if one in TASK.events else "other" for one in past["event"]]
@@ -70,6 +27,7 @@ def by_hand(past: pd.DataFrame) -> dict[str, Any]:
         found[f"{kind}_of_5"], found[f"{kind}_of_20"] = kinds[-5:].count(kind), kinds[-20:].count(kind)
         found[f"{kind}_of_item"] = sum(k == kind and i == items[-1] for k, i in zip(kinds, items, strict=True))
         found[f"since_{kind}"] = kinds[::-1].index(kind) + 1 if kind in kinds else np.nan
+    found["own_of_5"] = list(past["domain"])[-5:].count(domain)
     found["item_before"] = items.count(items[-1])
     run = [item == items[-1] for item in items[::-1]]
     found["item_run"] = run.index(False) if False in run else len(run)
@@ -78,23 +36,35 @@ def by_hand(past: pd.DataFrame) -> dict[str, Any]:
     return found
 
 
+def one_by_one(log: Log, past: pd.DataFrame, domain: str) -> None:
+    """The last events of one row, read from the newest."""
+    kinds, newest = [*TASK.events, "share"], past.iloc[::-1].head(20)
+    there = len(newest)
+    assert log.kind[0, :there].tolist() == [kinds.index(one) for one in newest["event"]]
+    assert log.own[0, :there].tolist() == (newest["domain"] == domain).astype(int).tolist()
+    assert log.item[0, :there].tolist() == (newest["item_id"] == newest["item_id"].iloc[0]).astype(int).tolist()
+    np.testing.assert_allclose(log.gap[0, :there], [*np.diff(past["when"])[::-1], np.nan][:there])
+    assert (log.kind[0, there:] == -1).all()
+
+
 def test_the_past_is_told_as_one_reads_it(tmp_path: Path) -> None:
     """All that lies before an event's own instant in both domains, and nothing else; most rows, read one by one."""
     near, far = log(seed=1), log(seed=2)
     rows = prepare(tmp_path, near, far)
-    every = pd.concat([near, far])
+    every = pd.concat([near.assign(domain="near"), far.assign(domain="far")])
     every["when"] = (every["timestamp"] - START).dt.total_seconds()
     seen = 0
     for name, frame in rows.frames.items():
         users = rows.users[rows.user_of(frame["at"].to_numpy())]  # type: ignore[index]
-        for user, (_, row) in zip(users, frame.iterrows(), strict=True):
+        for user, (place, row) in zip(users, frame.iterrows(), strict=True):
             when = (row["timestamp"] - START).total_seconds()
             past = every[(every["user_id"] == user) & (every["when"] < when)]
             if past.duplicated("when", keep=False).any():  # an order among them, which the next test asks for
                 continue
-            wanted, seen = by_hand(past), seen + 1
+            wanted, seen = by_hand(past, name), seen + 1
             told = {key: row[key] for key in wanted}
             assert told == pytest.approx(wanted, nan_ok=True), (name, user, when)
+            one_by_one(rows.before[name].take(np.array([place])), past.sort_values("when"), name)  # type: ignore[union-attr]
     assert seen > 100
 
 

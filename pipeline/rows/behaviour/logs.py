@@ -34,6 +34,7 @@ class Logs:
         kind: [T] places among the kinds.
         item: [T] a number for each item; -1 where it is not known.
         when: [T] seconds, or positions; in one user's log it never falls.
+        domain: [T] a number for each domain.
         timed: Whether these are seconds.
         place: [T] where each event stood before it was sorted.
     """
@@ -43,18 +44,19 @@ class Logs:
     kind: IntArray
     item: IntArray
     when: FloatArray
+    domain: IntArray
     timed: bool
     place: IntArray
 
     @classmethod
-    def of(
-        cls, kinds: tuple[str, ...], users: IntArray, kind: IntArray, item: IntArray, when: FloatArray, *, timed: bool
-    ) -> Self:
-        """Sort events [T]; `users` are places among U users, all of which there are: the last has the largest."""
+    def of(cls, kinds: tuple[str, ...], events: pd.DataFrame, *, timed: bool) -> Self:
+        """Sort events [T]: user (places among U, the last of whom is there), kind, item, when, domain."""
+        users, kind, item, domain = (events[name].to_numpy(np.int64) for name in ("user", "kind", "item", "domain"))
+        when = events["when"].to_numpy(np.float64)
         order = np.lexsort((kind, item, when, users)).astype(np.int64)
         counts = np.bincount(users, minlength=int(users.max(initial=-1)) + 1)
         starts = np.concatenate([[0], counts.cumsum()]).astype(np.int64)
-        return cls(kinds, starts, kind[order], item[order], when[order], timed, order)
+        return cls(kinds, starts, kind[order], item[order], when[order], domain[order], timed, order)
 
     @cached_property
     def begins(self) -> IntArray:
@@ -112,11 +114,13 @@ def joint(logs: Mapping[str, pd.DataFrame], kinds: tuple[str, ...]) -> tuple[Log
         )
     every = pd.concat([log[[c.USER, c.ITEM, c.EVENT, order]] for log in logs.values()], ignore_index=True)
     codes, users = pd.factorize(every[c.USER], sort=True)
-    items = pd.factorize(every[c.ITEM], sort=True)[0].astype(np.int64)
-    timed = order == c.TIMESTAMP
-    when = seconds(every[order]) if timed else every[order].to_numpy(dtype=np.float64)
-    found = Logs.of(kinds, codes.astype(np.int64), kind_codes(every[c.EVENT], kinds), items, when, timed=timed)
     sizes = np.cumsum([0, *(len(log) for log in logs.values())])
+    timed = order == c.TIMESTAMP
+    events = pd.DataFrame({
+        "user": codes, "kind": kind_codes(every[c.EVENT], kinds), "item": pd.factorize(every[c.ITEM], sort=True)[0],
+        "when": seconds(every[order]) if timed else every[order], "domain": np.repeat(range(len(logs)), np.diff(sizes)),
+    })  # fmt: skip
+    found = Logs.of(kinds, events, timed=timed)
     places = {name: np.arange(sizes[at], sizes[at + 1]) for at, name in enumerate(logs)}
     return found, pd.Index(users, dtype=object), places
 

@@ -1,7 +1,7 @@
 """Prepared logs of several domains as views: rows that are told by what came before them in all domains."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -10,11 +10,12 @@ import pandas as pd
 
 from pipeline.config import NextEventTask
 from pipeline.config.tasks import LASTS
+from pipeline.past import Log
 from pipeline.rows.behaviour.logs import PLACE, Logs, joint, kinds_of
 from pipeline.rows.behaviour.parting import LOG, ROWS
 from pipeline.rows.behaviour.told import told
 from pipeline.rows.examples.prepared import Examples
-from pipeline.views import ROW, IntArray, View
+from pipeline.views import FEATURES, ROW, IntArray, Mask, View
 
 AT = "at"  # a column of the frames: where the event stood before all logs were sorted
 
@@ -26,10 +27,12 @@ class EventRows(Examples):
     Args:
         logs: Of all domains that were read, whichever are looked at.
         users: The ids of their users, in the order of the logs.
+        before: By domain the last events before each row.
     """
 
     logs: Logs | None = None
     users: pd.Index | None = None
+    before: Mapping[str, Log | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, task: NextEventTask, folders: Mapping[str, Path], target: str) -> Self:
@@ -41,13 +44,14 @@ class EventRows(Examples):
         names = [*(name for name in folders if name != target), target]
         events = {name: pd.read_parquet(folders[name] / LOG) for name in names}
         logs, users, places = joint(events, kinds_of(task.events))
-        frames = {}
-        for name in names:
+        frames, before = {}, {}
+        for domain, name in enumerate(names):
             rows = pd.read_parquet(folders[name] / ROWS)
             at = places[name][rows[PLACE].to_numpy()]
-            features = told(logs, logs.first[at], logs.known[at], task.examples.features)
+            features = told(logs, logs.first[at], logs.known[at], task.examples.features, domain)
+            before[name] = features.log
             frames[name] = pd.concat([rows.assign(**{AT: at}), features.table], axis=1)
-        return cls(task.examples, frames, target, logs=logs, users=users)
+        return cls(task.examples, frames, target, logs=logs, users=users, before=before)
 
     @property
     def units(self) -> str:
@@ -58,6 +62,13 @@ class EventRows(Examples):
         """[N] which user each event is of."""
         assert self.logs is not None
         return np.searchsorted(self.logs.starts, self.logs.first[at], side="right") - 1
+
+    def _view(self, domain: str, chosen: Mask, *, hidden: bool = False) -> View:
+        view = super()._view(domain, chosen, hidden=hidden)
+        log = self.before[domain]
+        assert log is not None
+        told = replace(view.fields[FEATURES], log=log.take(np.flatnonzero(chosen)))
+        return replace(view, fields={**view.fields, FEATURES: told})
 
     def recent(self, view: View, most: int) -> list[tuple[str, ...]]:
         """The kinds of the last events, the newest first."""

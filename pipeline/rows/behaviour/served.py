@@ -4,7 +4,7 @@ Shapes: n requests, T events of all of them, K kinds.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,6 +30,7 @@ from pipeline.rows.kind import PackageInfo
 from pipeline.views import Features, IntArray, Mask, View
 
 EVENTS, ITEMS, TIMES = "events", "items", "times"
+_OWN = 0  # the target among the domains of a request; 1 is any other
 SERVED_FROM = ("log", "known", "nothing")
 _LOG, _LEARNT, _TASK = "log.parquet", "learnt.parquet", "task.json"
 
@@ -42,7 +43,8 @@ class ServedEvents:
         info: What the package is.
         predictor: The evaluated model.
         task: Which kinds of event are told apart.
-        log: What is known of users, sorted by them: user_id, kind, item (numbers), when.
+        log: What is known of users, sorted by them: user_id, kind, item (numbers), when, and whether it is of
+            the target (own).
         timed: Whether `when` is in seconds.
         names: Hashes of the names of the rows that were learnt from, of all domains, sorted.
     """
@@ -170,15 +172,14 @@ class ServedEvents:
     def _told(self, events: pd.DataFrame, dated: Mask) -> Features:
         """The features of all requests [n]; `dated`: whether what orders their events is a time."""
         count = len(dated)
-        ends = np.append(events["request"].to_numpy(dtype=np.int64), count)  # one more, so that each has a beginning
-        logs = Logs.of(
-            kinds_of(self.task.events), ends, np.append(events["kind"], 0).astype(np.int64),
-            np.append(events["item"], -1).astype(np.int64), np.append(events["when"], 0.0).astype(np.float64),
-            timed=True,
-        )  # fmt: skip
-        found = told(logs, logs.starts[:count], logs.starts[1 : count + 1], self.task.examples.features)
+        last = pd.DataFrame({"user": [count], "kind": 0, "item": -1, "when": 0.0, "domain": _OWN})  # all are before it
+        named = events.rename(columns={"request": "user"}).assign(domain=np.where(events["own"], _OWN, _OWN + 1))
+        logs = Logs.of(kinds_of(self.task.events), pd.concat([named, last], ignore_index=True), timed=True)
+        found = told(logs, logs.starts[:count], logs.starts[1 : count + 1], self.task.examples.features, _OWN)
         gaps = {name: found.table[name].where(dated) for name in GAPS}
-        return Features(found.table.assign(**gaps), found.types)
+        assert found.log
+        log = replace(found.log, gap=np.where(dated[:, None], found.log.gap, np.nan).astype(np.float32))
+        return replace(found, table=found.table.assign(**gaps), log=log)
 
     def _given(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, Mask]:
         """The events that requests name: request, kind, item, when; and of which requests [n] that is a time."""
@@ -202,7 +203,7 @@ class ServedEvents:
             if len(texts):
                 found[column][there[name][rows]] = read(texts)
         kind = kind_codes(pd.Series(events, dtype=object), kinds_of(self.task.events))
-        return pd.DataFrame({"request": rows, "kind": kind, **found}), there[TIMES]
+        return pd.DataFrame({"request": rows, "kind": kind, **found, "own": True}), there[TIMES]
 
 
 class ServeEvents:
@@ -220,6 +221,7 @@ class ServeEvents:
         table = pa.table({
             c.USER: pa.array(own, pa.string()), "kind": pa.array(logs.kind.astype(np.int16)),
             "item": pa.array(logs.item.astype(np.int32)), "when": pa.array(logs.when),
+            "own": pa.array(logs.domain == len(prepared.frames) - 1),  # the target is the last
         })  # fmt: skip
         pq.write_table(table.replace_schema_metadata({"timed": str(int(logs.timed))}), folder / _LOG,
                        compression="zstd")  # fmt: skip
