@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.config import NextEventTask
 from pipeline.errors import ConfigError, DataError, StorageError
 from pipeline.rows.behaviour.prepared import EventRows
 from pipeline.rows.behaviour.served import ServedEvents, ServeEvents
@@ -145,10 +146,14 @@ def test_another_night_s_rows_are_met_by_name(served: ServedEvents, rows: EventR
     with pytest.raises(ConfigError, match="now names 'far', but the model that serves is of 'near'"):
         served.on(rows.each_placed()[1])
     path = tmp_path / "task.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "events": ["view", "leave"]}))
+    other = NextEventTask(kind="next_event", events=("view", "leave"))
+    path.write_text(json.dumps({"task": other.model_dump(), "features": list(other.examples.features)}))
     with pytest.raises(ConfigError, match=r"task\.events: s now names other kinds of event"):
         ServeEvents().read(tmp_path, INFO, Keeps()).on(rows)
     assert TASK.events == ("view", "cart", "purchase")
+    path.write_text(json.dumps({"task": other.model_dump(), "features": ["last_1"]}))
+    with pytest.raises(StorageError, match="another version told other things of a log"):
+        ServeEvents().read(tmp_path, INFO, Keeps())
     path.write_text("{}")
     with pytest.raises(StorageError, match="expected a package of a served model"):
         ServeEvents().read(tmp_path, INFO, Keeps())

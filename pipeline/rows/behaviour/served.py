@@ -3,6 +3,7 @@
 Shapes: n requests, T events of all of them, K kinds.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -230,7 +231,8 @@ class ServeEvents:
         pq.write_table(pa.table({"row": pa.array(np.unique(np.concatenate(learnt)), pa.uint64())}), folder / _LEARNT,
                        compression="zstd")  # fmt: skip
         task = NextEventTask(kind="next_event", events=logs.kinds[:-1])
-        (folder / _TASK).write_text(task.model_dump_json(indent=1), encoding="utf-8")
+        said = {"task": task.model_dump(mode="json"), "features": list(task.examples.features)}
+        (folder / _TASK).write_text(json.dumps(said, indent=1), encoding="utf-8")
 
     def read(self, folder: Path, info: PackageInfo, predictor: Any) -> ServedEvents:
         """Read what `write` wrote.
@@ -239,7 +241,10 @@ class ServeEvents:
             StorageError: a file is missing or damaged.
         """
         try:
-            task = NextEventTask.model_validate_json((folder / _TASK).read_text(encoding="utf-8"))
+            said = json.loads((folder / _TASK).read_text(encoding="utf-8"))
+            task = NextEventTask.model_validate(said["task"])
+            if said["features"] != list(task.examples.features):
+                raise ValueError("another version told other things of a log; run the scenario once more")
             table = pq.read_table(folder / _LOG)
             names = pq.read_table(folder / _LEARNT)["row"].to_numpy()
             timed = (table.schema.metadata or {})[b"timed"] == b"1"
