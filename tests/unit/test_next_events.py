@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 from pipeline.config import NextEventTask, ShippedSplit, TimeSplit
 from pipeline.errors import DataError
 from pipeline.past import Log
+from pipeline.rows.behaviour.crossings import crossing_checks
 from pipeline.rows.behaviour.leaks import audit
+from pipeline.rows.kind import CleanTables
 from pipeline.views import FEATURES, ROW
 from tests.logs import START, TASK, log, prepare
 
@@ -217,3 +220,42 @@ def test_kinds_that_cannot_be_told_apart_are_refused(events: tuple[str, ...], to
     """When the scenario is read."""
     with pytest.raises(ValueError, match=told):
         NextEventTask(kind="next_event", events=events)
+
+
+def checked(near: pd.DataFrame, far: pd.DataFrame, **more: Any) -> dict[str, tuple[str, str]]:
+    """Rule -> (severity, figure) of the checks on both domains that fail."""
+    settings: Any = SimpleNamespace(
+        task=TASK, sources=("far",), target="near", bridges=more.get("bridges", ("features",)), quarantine_limit=0.2
+    )
+    domains = {name: CleanTables({"interactions": one}, 0.0) for name, one in (("far", far), ("near", near))}
+    figures, checks = crossing_checks(settings, domains)
+    found = {}
+    for check in checks:
+        value, bounds = float(figures[check.arguments["column"]].iloc[0]), check.arguments
+        if not bounds.get("min_value", -np.inf) <= value <= bounds.get("max_value", np.inf):
+            found[check.rule] = check.severity, check.arguments["column"]
+    return found
+
+
+def test_domains_are_looked_at_together() -> None:
+    """Kinds that a domain lacks, users that are not in common, and one user in half of the rows."""
+    near, far = log(100, seed=1), log(200, seed=2)
+    assert checked(near, far, bridges=("users", "features")) == {}
+    assert checked(near, far.replace({"event": {"purchase": "buy"}})) == {
+        "kinds_in_common": ("warning", "share of the kinds of event of near that a source has")
+    }
+    named = checked(near.replace({"event": {"cart": "basket", "purchase": "buy"}}), far)
+    assert named == {"kinds": ("critical", "kinds of event of near that the scenario names")}
+    strange = checked(near.assign(user_id="x" + near["user_id"]), far, bridges=("users", "features"))
+    assert strange["bridge_users"][0] == "critical"
+    busy = pd.concat([near, pd.concat([near] * 2).assign(user_id="robot")])
+    assert checked(busy, pd.concat([far] * 2))["one_id_in_many_rows"][0] == "warning"
+
+
+def test_a_domain_without_a_kind_still_teaches_the_others(tmp_path: Path) -> None:
+    """The classes are those of all domains; the rows of the poorer one are of its own kinds."""
+    rows = prepare(tmp_path, log(100), log(100, seed=1).replace({"event": {"purchase": "share"}}))
+    views = rows.training()
+    assert views["far"].label.classes == views["near"].label.classes == ("cart", "purchase", "view")
+    assert set(np.unique(views["far"].label.value)) == {0, 2}
+    assert set(np.unique(views["near"].label.value)) == {0, 1, 2}
