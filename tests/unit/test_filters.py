@@ -1,23 +1,17 @@
 """Which items may be answered."""
 
-from functools import partial
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline.errors import DataError
 from pipeline.rows.interactions.filters import allowed
-from pipeline.rows.interactions.requests import _lists
 
 ITEMS = pd.DataFrame({"item_id": ["a", "b", "c", "d"], "category": ["x", "y", None, "x"]})
-LISTS = partial(_lists, alike={})
 
 
 def may(items: pd.DataFrame = ITEMS, **columns: list[object]) -> np.ndarray | None:
-    return allowed(
-        pd.DataFrame({name: pd.Series(value, dtype=object) for name, value in columns.items()}), items, LISTS
-    )
+    return allowed(pd.DataFrame({name: pd.Series(value, dtype=object) for name, value in columns.items()}), items, {})
 
 
 def test_a_request_may_get_what_it_names() -> None:

@@ -3,22 +3,25 @@
 Shapes: n requests, I items of the target.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline import columns as c
+from pipeline.config import Alike
 from pipeline.errors import DataError
 from pipeline.near import near
+from pipeline.rows.asked import lists
 
 CANDIDATES, CATEGORIES = "candidates", "categories"
-Lists = Callable[["pd.Series[Any]", str], tuple[NDArray[np.int64], pd.Index]]  # row and text of each entry
+_WHAT = {c.ITEM: "item ids", c.CATEGORY: "categories"}
 
 
-def allowed(frame: pd.DataFrame, items: pd.DataFrame, lists: Lists) -> NDArray[np.bool_] | None:
+def allowed(
+    frame: pd.DataFrame, items: pd.DataFrame, alike: Mapping[str, tuple[Alike, ...]]
+) -> NDArray[np.bool_] | None:
     """Which items each request may be answered with: [n, I]; None: all.
 
     An empty list allows nothing; where a request has none, that filter is not there. Candidates that are not in the
@@ -27,7 +30,7 @@ def allowed(frame: pd.DataFrame, items: pd.DataFrame, lists: Lists) -> NDArray[n
     Args:
         frame: The requests.
         items: The target's catalogue: item_id and, where it is known, category.
-        lists: Reads a column of lists.
+        alike: Which spellings of an id are one, by column.
 
     Raises:
         DataError: a column holds no lists, or a category that no item has, or no candidate is an item.
@@ -38,7 +41,7 @@ def allowed(frame: pd.DataFrame, items: pd.DataFrame, lists: Lists) -> NDArray[n
             continue
         if own not in items:
             raise DataError(f"{column}: the catalogue of this model tells no {own} of its items; leave it out.")
-        rows, names = lists(frame[column], column)
+        rows, names = lists(frame[column], column, alike.get(own, ()), _WHAT[own])
         known = pd.Index(items[own].dropna().unique())
         places = known.get_indexer(names)
         if column == CATEGORIES and (places < 0).any():

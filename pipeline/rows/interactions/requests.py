@@ -3,23 +3,16 @@
 Shapes: n requests, B requests of one block, I items of the target, k items asked for.
 """
 
-import os
-import re
-from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline import columns as c
-from pipeline.config import Alike
-from pipeline.data.pseudonyms import KEY, LENGTH, key_id, pseudonymise, read_key
-from pipeline.data.values.spelling import one_spelling
 from pipeline.errors import DataError
 from pipeline.past import Past
+from pipeline.rows.asked import lists, user_ids, user_places
 from pipeline.rows.interactions import reasons
 from pipeline.rows.interactions.filters import CANDIDATES, CATEGORIES, allowed
 from pipeline.rows.kind import EXPLANATION
@@ -30,8 +23,6 @@ if TYPE_CHECKING:
 HISTORY, SOURCE_HISTORY = "history", "source_history"
 REQUEST_COLUMNS = (c.USER, HISTORY, SOURCE_HISTORY, CANDIDATES, CATEGORIES)
 SERVED_FROM = ("model", "history", "popularity")
-_PSEUDONYM = re.compile(f"[0-9a-f]{{{LENGTH}}}")
-_EXACT_FLOATS = 2**53  # beyond it a floating-point number does not hold each whole number
 _BLOCK = 256  # requests that are scored at a time: 50 MB at 50,000 items
 
 IntArray = NDArray[np.int64]
@@ -65,7 +56,7 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explai
     _check(frame, k)
     reasons.check(explain)
     items = model.items[model.info.target]
-    ids = _user_ids(frame)
+    ids = user_ids(frame)
     users, taken, ignored = _histories(model, frame, ids)
     signs = taken.signs()
     some = np.sum([np.diff(matrix.indptr) for matrix in signs.values()], axis=0) > 0
@@ -74,7 +65,6 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explai
     says_nothing = bool(np.ptp(anybody_1I) == 0)  # of somebody of whom nothing is known
     counts = items["train_count"].to_numpy(dtype=np.float32)
     by_popularity = np.argsort(-counts, kind="stable")  # ties go to the item that more people took
-    lists = partial(_lists, alike=model.info.alike)
     blocks = []
     for first in range(0, len(frame), _BLOCK):
         block = signs.of(slice(first, first + _BLOCK))
@@ -83,7 +73,7 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explai
         scores_BI[~some[first : first + _BLOCK] | (same_BI.all(axis=1) & says_nothing)] = counts
         seen = taken[model.info.target][first : first + _BLOCK].tocoo()
         scores_BI[seen.row, seen.col] = -np.inf
-        if (may_BI := allowed(frame.iloc[first : first + _BLOCK], items, lists)) is not None:
+        if (may_BI := allowed(frame.iloc[first : first + _BLOCK], items, model.info.alike)) is not None:
             scores_BI[~may_BI] = -np.inf
         rows, places, values = top_k(scores_BI[:, by_popularity], k)
         chosen_places = by_popularity[places]
@@ -148,20 +138,20 @@ def _check(frame: pd.DataFrame, k: int) -> None:
 
 
 def _histories(
-    model: "ServedInteractions", frame: pd.DataFrame, user_ids: "pd.Series[Any]"
+    model: "ServedInteractions", frame: pd.DataFrame, given: "pd.Series[Any]"
 ) -> tuple[IntArray, Past, IntArray]:
     """Place of each user (-1: unknown), what each request's user took in each domain, and ids that were ignored.
 
     What a request names counts 1, unless it is known to count more; an entry of 0 is known, and no sign. It came after
     all that is known, in the order of its list, that of the target after those of the sources.
     """
-    users = _user_places(model, user_ids)
+    users = user_places(model.users, model.info, given)
     past = model.histories.of(users)
     ignored = np.zeros(len(frame), dtype=np.int64)
     for column, domains in ((SOURCE_HISTORY, model.info.sources), (HISTORY, (model.info.target,))):
         if column not in frame:
             continue
-        rows, ids = _lists(frame[column], column, alike=model.info.alike)
+        rows, ids = lists(frame[column], column, model.info.alike.get(c.ITEM, ()))
         known, after = np.zeros(len(ids), dtype=bool), past.latest()
         for name in domains:
             places = pd.Index(model.items[name][c.ITEM]).get_indexer(ids)
@@ -171,67 +161,3 @@ def _histories(
             known |= found
         ignored += np.bincount(rows[~known], minlength=len(frame))
     return users, past, ignored
-
-
-def _lists(column: "pd.Series[Any]", name: str, *, alike: Mapping[str, tuple[Alike, ...]]) -> tuple[IntArray, pd.Index]:
-    """Row and id of each entry of a column of lists, in the spelling of the package; None is an empty list."""
-    spelt = () if name == CATEGORIES else alike.get(c.ITEM, ())
-    if any(isinstance(value, str) for value in column):
-        raise DataError(f"{name}: expected a list of item ids in each row, got a string; write ['B01', 'B02'].")
-    try:
-        lists = pa.array(column.tolist(), type=pa.list_(pa.string()), from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"{name}: expected a list of item ids (strings) or nothing in each row ({error}).") from error
-    lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    ids = one_spelling(lists.flatten(), spelt).to_numpy(zero_copy_only=False)
-    return np.repeat(np.arange(len(lists)), lengths), pd.Index(ids, dtype=object)
-
-
-def _user_ids(frame: pd.DataFrame) -> "pd.Series[Any]":
-    """Read the user ids as texts, as they stand in the tables; None where there is none."""
-    given = frame[c.USER].tolist() if c.USER in frame else [None] * len(frame)
-    return pd.Series([_user_id(value) for value in given], dtype=object)
-
-
-def _user_id(value: Any) -> str | None:
-    """A text, or a whole number, also of a column that holds 17.0 because other rows have none."""
-    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
-        return None
-    if isinstance(value, str):
-        return value or None
-    whole = isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_FLOATS
-    if whole or (isinstance(value, int | np.integer) and not isinstance(value, bool)):
-        return str(int(value))
-    raise DataError(
-        f"{c.USER}: expected a text or a whole number, got {type(value).__name__}; write it as it stands in the tables."
-    )
-
-
-def _user_places(model: "ServedInteractions", ids: "pd.Series[Any]") -> IntArray:
-    """Place of each request's user in the package; -1 where unknown."""
-    spelt = one_spelling(pa.array(ids.tolist(), pa.string()), model.info.alike.get(c.USER, ()))
-    ids = pd.Series(spelt.to_pylist(), dtype=object)
-    places = model.users.get_indexer(pd.Index(ids.to_numpy(dtype=object), dtype=object)).astype(np.int64)
-    unknown = (places < 0) & ids.notna().to_numpy()
-    if model.info.pseudonymous or not unknown.any():
-        return places
-    problem = _problem_of_key(model.info.key)
-    if not problem:
-        plain = pa.chunked_array([pa.array(ids[unknown].tolist(), pa.string())])
-        hashed = pseudonymise(plain, read_key()).to_pylist()
-        places[unknown] = model.users.get_indexer(pd.Index(hashed, dtype=object))
-    elif not all(_PSEUDONYM.fullmatch(one) for one in ids[unknown]):  # who asks by a pseudonym may be a stranger
-        raise DataError(
-            f"{c.USER}: the users of {model.info.scenario} are known by pseudonyms that were made with the key of the "
-            f"id {model.info.key or 'unknown'}, and {KEY} {problem}. Set it to that key, or ask by pseudonyms or by "
-            "histories alone."
-        )
-    return places
-
-
-def _problem_of_key(wanted: str | None) -> str:
-    """What is wrong with the key in the environment; a package of 0.1 does not say which one it wants."""
-    if not os.environ.get(KEY):
-        return "is not set"
-    found = key_id(read_key())
-    return "" if wanted in (None, found) else f"has the id {found}"
