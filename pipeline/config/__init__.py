@@ -55,6 +55,7 @@ from pipeline.config.files import (
     FileSource,
     Format,
 )
+from pipeline.config.labels import SEVERAL, Costs
 from pipeline.config.mapping import (
     Alike,
     MappedColumn,
@@ -122,7 +123,6 @@ from pipeline.config.settings import (
 from pipeline.config.tasks import (
     AtLeast,
     BinaryTask,
-    Costs,
     ExamplesTask,
     FeatureType,
     MinRows,
@@ -136,6 +136,7 @@ from pipeline.config.tasks import (
 )
 
 __all__ = [
+    "SEVERAL",
     "AdaptConfig",
     "AdaptSettings",
     "Adaptation",

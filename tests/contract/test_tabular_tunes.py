@@ -19,7 +19,7 @@ from pipeline.transfer.method import Method
 from pipeline.transfer.methods import ADAPTS, build_adapt, build_tune
 from tests.contract.test_tunes import ALL as CHOICES
 from tests.contract.test_tunes import KilledError, own_weights, same
-from tests.examples import class_view, number_view, tag_view
+from tests.examples import class_view, number_view, several_view, tag_view
 
 MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4, words=64, dropout=0.3)
 TRAINING = cfg.Training(epochs=3, batch_size=32, learning_rate=0.01)
@@ -28,6 +28,7 @@ LABELS = {
     "classes": {"far": class_view("far", 300), "near": class_view("near", 200, 1)},
     "tags": {"far": tag_view("far", 300), "near": tag_view("near", 200, 1)},
     "numbers": {"far": number_view("far", 300), "near": number_view("near", 200, 1)},
+    "several labels": {"far": several_view("far", 300), "near": several_view("near", 200, 1)},
 }
 
 
