@@ -45,6 +45,13 @@ class LabelHead(Head):
     def forward(self, features_BD: Tensor) -> Tensor:
         """Logarithms of probabilities [B, K], up to one constant a row; of tags log odds, of a number itself [B, 1]."""
 
+    @abstractmethod
+    def divergence(self, features_BD: Tensor, told_BK: Tensor, temperature: float) -> Tensor:
+        """How far what is said of each row is from what a teacher says, NaN of what it does not know: [B].
+
+        See `pipeline.transfer.taught.Taught`.
+        """
+
 
 class ClassHead(LabelHead):
     """Softmax over classes, each with weights of its own by its name: nothing else of a class has to fit elsewhere."""
@@ -66,6 +73,14 @@ class ClassHead(LabelHead):
         labels = output.side.labels
         assert isinstance(labels, Tensor)
         return functional.cross_entropy(self(output.features_BD), labels, ignore_index=UNKNOWN, reduction="none")
+
+    def divergence(self, features_BD: Tensor, told_BK: Tensor, temperature: float) -> Tensor:
+        """T^2 KL(teacher | student), both over the classes that the teacher knows."""
+        known_K = ~told_BK.isnan().any(dim=0)
+        said = (self(features_BD)[:, known_K] / temperature).log_softmax(dim=1)
+        told = (told_BK[:, known_K].to(said.dtype) / temperature).log_softmax(dim=1)
+        found: Tensor = functional.kl_div(said, told, reduction="none", log_target=True).sum(dim=1)
+        return found * temperature**2
 
     def wanted(self, labels: Tensor) -> Tensor:
         """One for the class of each row, zero for the others."""
@@ -89,6 +104,16 @@ class TagHead(ClassHead):
         known = ~labels.isnan()
         each = functional.binary_cross_entropy_with_logits(said, labels.nan_to_num().to(said.dtype), reduction="none")
         return (each * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
+
+    def divergence(self, features_BD: Tensor, told_BK: Tensor, temperature: float) -> Tensor:
+        """The mean of T^2 KL(teacher | student) over the tags that the teacher knows, each there or not."""
+        known_K = ~told_BK.isnan().any(dim=0)
+        said, told = self(features_BD)[:, known_K] / temperature, told_BK[:, known_K] / temperature
+        odds = told.to(said.dtype).sigmoid()
+        cross = functional.binary_cross_entropy_with_logits(said, odds, reduction="none")
+        own = torch.special.entr(odds) + torch.special.entr(1 - odds)
+        found: Tensor = (cross - own).mean(dim=1)
+        return found * temperature**2
 
     def wanted(self, labels: Tensor) -> Tensor:
         """The labels: of the target each row says something of every tag."""
@@ -119,6 +144,12 @@ class NumberHead(LabelHead):
         wanted = ((labels.nan_to_num() - self.mean) / self.scale).to(output.features_BD.dtype)
         return (self._standard(output.features_BD) - wanted).square() * ~labels.isnan()
 
+    def divergence(self, features_BD: Tensor, told_BK: Tensor, temperature: float) -> Tensor:
+        """The squared distance in units of the spread; there is no temperature."""
+        del temperature
+        told_B = ((told_BK[:, 0] - self.mean) / self.scale).to(features_BD.dtype)
+        return (self._standard(features_BD) - told_B).square()
+
     def wanted(self, labels: Tensor) -> Tensor:
         """The number in units of the spread."""
         return ((labels - self.mean) / self.scale)[:, None]
@@ -148,6 +179,14 @@ class SeveralHead(LabelHead):
     def forward(self, features_BD: Tensor) -> Tensor:
         """What all heads say, beside each other."""
         return torch.cat([head(features_BD) for head in self.each.values()], dim=1)
+
+    def divergence(self, features_BD: Tensor, told_BK: Tensor, temperature: float) -> Tensor:
+        """The sum over the labels."""
+        told = torch.split(told_BK, [len(head.classes) or 1 for head in self.each.values()], dim=1)
+        found = [
+            head.divergence(features_BD, own, temperature) for head, own in zip(self.each.values(), told, strict=True)
+        ]
+        return torch.stack(found).sum(dim=0)
 
     def losses(self, output: Outputs) -> Tensor:
         """The sum over the labels; labels are `SeveralLabels`."""

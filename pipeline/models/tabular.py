@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pipeline.config import Role, Strategy, TabularModel, TrainSettings
+from pipeline.config import Distil, Role, Strategy, TabularModel, TrainSettings
 from pipeline.errors import DataError, UserError
 from pipeline.models.encoders.tabular import TabularEncoder, quantiles, rarity
 from pipeline.models.example_batches import ExampleRows
 from pipeline.models.feature_values import Values
 from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, SeveralHead, SeveralLabels, TagHead
-from pipeline.models.learner import Finish
+from pipeline.models.learner import Finish, State
 from pipeline.models.sample import answers, known_classes
 from pipeline.models.several import SeveralEstimator
-from pipeline.models.sides import Rows
+from pipeline.models.sides import TAUGHT, Rows
 from pipeline.models.tabular_estimator import TabularEstimator, TabularNetwork
 from pipeline.models.text_vectors import TextReader
 from pipeline.views import FEATURES, ClassLabel, NumberLabel, TagLabel, View, Views
@@ -48,8 +48,22 @@ class TabularLearner:
         of, labels = self.settings, strategy.tune.labels
         known = {"target": (of.target,), "source": of.sources, "all": of.domains}[strategy.domains]
         sides = (*(of.sources if "source" in labels else ()), *((of.target,) if "target" in labels else ()))
-        network = self._network(views, known, classes)
+        model = strategy.tune.student if isinstance(strategy.tune, Distil) else None
+        network = self._network(views, known, classes, model)
         return network, self._rows(network, views, sides, inputs=strategy.tune.inputs)
+
+    def teach(self, rows: Rows, views: Views, teacher: State, classes: tuple[str, ...]) -> Rows:
+        """Put what the source's model says beside the target's inputs: NaN for a class that it does not know."""
+        of = self.settings
+        network, seen = self._network(views, of.domains, classes), rows.inputs
+        own = {name: teacher.get(name, torch.full_like(one, torch.nan)) for name, one in network.state_dict().items()}
+        network.load_state_dict(own)
+        still, features = network.merged().eval(), views[of.target].fields[FEATURES]
+        assert isinstance(seen, ExampleRows)
+        with torch.no_grad():
+            told = still.head(still.encode(still.encoder.read(features)))
+        seen.inputs = {**seen.inputs, TAUGHT: told}
+        return rows
 
     def carry(self, network: TabularNetwork, views: Views, strategy: Strategy) -> None:
         """Nothing: features mean the same in all domains, and classes were met by their names."""
@@ -74,18 +88,20 @@ class TabularLearner:
         del view
         return TabularEstimator.of(network)
 
-    def _network(self, views: Views, known: Sequence[str], taught: tuple[str, ...] = ()) -> TabularNetwork:
+    def _network(
+        self, views: Views, known: Sequence[str], taught: tuple[str, ...] = (), student: TabularModel | None = None
+    ) -> TabularNetwork:
         """Random weights; bins and classes, or the spread of a number, come from the rows of these domains.
 
         Where a registered model stands for the source, what it knows takes their place; `taught` are its classes.
         """
-        chosen = [views[name] for name in known]
+        chosen, model = [views[name] for name in known], student or self.model
         features = [view.fields[FEATURES] for view in chosen or [views[self.settings.target]]]
         values = [Values.of(one) for one in features]
-        fitted = quantiles(values, self.model.bins), rarity(values, self.model.words)
+        fitted = quantiles(values, model.bins), rarity(values, model.words)
         torch.manual_seed(self.settings.seed)
-        reader = TextReader.of(self.model.reader, features)
-        encoder = TabularEncoder(self.model, features[0].types, *fitted, reader)
+        reader = TextReader.of(model.reader, features)
+        encoder = TabularEncoder(model, features[0].types, *fitted, reader)
         labels = next(iter(views.values())).labels
         label = labels[0]
         if taught and not set(taught) & set(label.classes):
@@ -93,22 +109,22 @@ class TabularLearner:
                 f"source_model: it tells {', '.join(taught)} apart, and {label.name} is {', '.join(label.classes)}: no "
                 "class is in common; spell them alike."
             )
-        heads = {label.name: self._head(label, [view.of_label(label.name) for view in chosen], taught)}
+        heads = {label.name: self._head(model.dim, label, [view.of_label(label.name) for view in chosen], taught)}
         for one in labels[1:]:  # of these a domain may say nothing
             alone = [view.of_label(one.name) for view in chosen]
-            heads[one.name] = self._head(one, [view for view in alone if view.known.any()], ())
+            heads[one.name] = self._head(model.dim, one, [view for view in alone if view.known.any()], ())
         head = SeveralHead(heads) if len(heads) > 1 else heads[label.name]
         return TabularNetwork(encoder, head, self.settings.target)
 
     def _head(
-        self, label: ClassLabel | TagLabel | NumberLabel, views: Sequence[View], taught: tuple[str, ...]
+        self, dim: int, label: ClassLabel | TagLabel | NumberLabel, views: Sequence[View], taught: tuple[str, ...]
     ) -> LabelHead:
         met = known_classes(views) if views else ()
         if not isinstance(label, NumberLabel):
             classes = tuple(dict.fromkeys((*taught, *met))) or label.classes
-            return (TagHead if isinstance(label, TagLabel) else ClassHead)(self.model.dim, classes)
+            return (TagHead if isinstance(label, TagLabel) else ClassHead)(dim, classes)
         numbers = np.concatenate([answers(view.take(view.label.known), ()) for view in views] or [np.zeros(1)])
-        return NumberHead(self.model.dim, float(numbers.mean()), float(numbers.std()) or 1.0)
+        return NumberHead(dim, float(numbers.mean()), float(numbers.std()) or 1.0)
 
     def _rows(self, network: TabularNetwork, views: Views, labelled: Sequence[str], *, inputs: bool) -> Rows:
         """The labelled rows of some domains, and all rows of the target as inputs; an epoch is as long for each."""

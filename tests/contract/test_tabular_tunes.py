@@ -42,9 +42,11 @@ def ready(name: str, labels: str = "classes") -> tuple[Network, Method, Rows]:
         made = learner.tune(views, cfg.Strategy(tune=choice))
     else:
         made = learner.adapt(views) if choice.inputs else learner.pretrain({"far": views["far"]})
+    if choice.taught:
+        made = made[0], learner.teach(made[1], views, own_weights(made[0]), ())
     torch.manual_seed(1)
     method = (build_adapt if type(choice) in ADAPTS else build_tune)(choice, MODEL.dim)
-    method.initialise(made[0], own_weights(made[0]))
+    method.initialise(made[0], None if choice.taught else own_weights(made[0]))
     return made[0], method, method.choose(*made)
 
 
@@ -78,8 +80,21 @@ def test_training_lowers_the_loss_and_repeats(name, labels, tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["scratch", "joint+dann", "frozen", "coral", "mmd", "l2sp", "cdan", "reweight", "self_training", "adapter", "lora"],
-)
+    [
+        "scratch",
+        "joint+dann",
+        "frozen",
+        "coral",
+        "mmd",
+        "l2sp",
+        "cdan",
+        "reweight",
+        "self_training",
+        "adapter",
+        "lora",
+        "distil",
+    ],
+)  # fmt: skip
 def test_a_fit_goes_on_to_the_same_result(name, tmp_path, monkeypatch):
     """Ended in the middle of an epoch it ends with the undisturbed weights, dropout and AdamW's means among them."""
     whole, found = fitted(name, tmp_path / "whole")
