@@ -57,6 +57,7 @@ from pipeline.config.files import (
     FileSource,
     Format,
 )
+from pipeline.config.labels import SEVERAL, Costs
 from pipeline.config.mapping import (
     Alike,
     MappedColumn,
@@ -70,6 +71,7 @@ from pipeline.config.methods import (
     Coral,
     Dann,
     Direct,
+    Distil,
     FineTune,
     Frozen,
     Further,
@@ -126,7 +128,6 @@ from pipeline.config.settings import (
 )
 from pipeline.config.tasks import (
     BinaryTask,
-    Costs,
     ExamplesTask,
     FeatureType,
     MulticlassTask,
@@ -136,6 +137,7 @@ from pipeline.config.tasks import (
 )
 
 __all__ = [
+    "SEVERAL",
     "AdaptConfig",
     "AdaptSettings",
     "Adaptation",
@@ -166,6 +168,7 @@ __all__ = [
     "Dann",
     "DannTerm",
     "Direct",
+    "Distil",
     "DomainSettings",
     "Domains",
     "Duplicates",
