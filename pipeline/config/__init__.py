@@ -57,7 +57,15 @@ from pipeline.config.files import (
     FileSource,
     Format,
 )
-from pipeline.config.labels import SEVERAL, Costs
+from pipeline.config.labels import (
+    SEVERAL,
+    BinaryLabel,
+    Costs,
+    LabelConfig,
+    MulticlassLabel,
+    MultilabelLabel,
+    RegressionLabel,
+)
 from pipeline.config.mapping import (
     Alike,
     MappedColumn,
@@ -150,6 +158,7 @@ __all__ = [
     "Baseline",
     "BaselineConfig",
     "BaselineSettings",
+    "BinaryLabel",
     "BinaryTask",
     "Blend",
     "Boosting",
@@ -198,6 +207,7 @@ __all__ = [
     "Joint",
     "JudgeSettings",
     "L2Sp",
+    "LabelConfig",
     "LearningRate",
     "LeaveLastOutSplit",
     "Linear",
@@ -212,7 +222,9 @@ __all__ = [
     "Model",
     "ModelConfig",
     "Msda",
+    "MulticlassLabel",
     "MulticlassTask",
+    "MultilabelLabel",
     "MultilabelTask",
     "Name",
     "NextEventTask",
@@ -225,6 +237,7 @@ __all__ = [
     "PretrainSettings",
     "QueryTable",
     "RankingTask",
+    "RegressionLabel",
     "RegressionTask",
     "RejudgeSettings",
     "Relevant",
