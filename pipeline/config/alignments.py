@@ -8,6 +8,7 @@ from pipeline.config.base import Config, Weight
 
 LABELS = frozenset({"items", "classes", "tags", "numbers"})  # kinds of label
 CLASSES = frozenset({"classes"})
+ITEMS = frozenset({"items"})
 OF_ROWS = LABELS - {"items"}  # of rows that stand for themselves
 
 

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from pipeline.config.alignments import (
     CLASSES,
+    ITEMS,
     LABELS,
     OF_ROWS,
     AlignConfig,
@@ -40,6 +41,7 @@ class Choice(Config):
     bridges: ClassVar[frozenset[Bridge]] = frozenset(
         {"users", "items", "item_features", "features"}
     )  # one is enough; none: no need
+    apart: ClassVar[bool] = False  # it needs to know what each domain says of a unit by itself
 
     @property
     def inputs(self) -> bool:
@@ -175,6 +177,28 @@ class L2Sp(Further):
     weight: Weight = 0.01
 
 
+class Mapping(Choice):
+    """A map from what the source says of a user to what the target would, learnt from users of both (EMCDR).
+
+    Man et al., "Cross-Domain Recommendation: An Embedding and Mapping Approach", 2017. The source's part stays as it
+    is, the target's items learn from the target's histories alone, and who has none there is read by the map.
+    """
+
+    starts: ClassVar[Start] = "adapted"
+    labels: ClassVar[frozenset[Role]] = frozenset({"target"})
+    bridges: ClassVar[frozenset[Bridge]] = frozenset({"users"})
+    apart: ClassVar[bool] = True
+
+    kind: Literal["mapping"]
+    hidden: int = Field(default=0, ge=0, le=4096)  # width of a hidden layer; 0: the map is linear
+    weight: Weight = 1.0  # of the squared distance between what the map and the target say
+
+    @property
+    def predicts(self) -> frozenset[str]:
+        """Of units with a past in several domains."""
+        return ITEMS
+
+
 class Adapter(Further):
     """The start stays as it is; a narrow network behind each block trains (Houlsby et al., 2019)."""
 
@@ -230,7 +254,7 @@ class Joint(Choice):
 
 
 TuneConfig = Annotated[
-    Scratch | Direct | Frozen | FineTune | L2Sp | Adapter | Lora | Joint, Field(discriminator="kind")
+    Scratch | Direct | Frozen | FineTune | L2Sp | Mapping | Adapter | Lora | Joint, Field(discriminator="kind")
 ]
 
 

@@ -8,6 +8,7 @@ from pipeline.config.methods import Choice
 from pipeline.transfer.adapters import Adapters, LowRank
 from pipeline.transfer.conditional import Conditional
 from pipeline.transfer.distances import DomainClassifier, coral, mmd
+from pipeline.transfer.mapping import Mapped
 from pipeline.transfer.method import Align, Frozen, Held, Method
 from pipeline.transfer.self_training import SelfTrained
 from pipeline.transfer.weighting import Reweighted
@@ -46,6 +47,7 @@ TUNES: dict[type[cfg.Config], Callable[[Any, int], Method]] = {
     cfg.Frozen: lambda config, dim: Frozen(),
     cfg.FineTune: lambda config, dim: Method(),
     cfg.L2Sp: lambda config, dim: Held(config.weight),
+    cfg.Mapping: lambda config, dim: Mapped(dim, config.hidden, config.weight),
     cfg.Adapter: lambda config, dim: Adapters(config.width),
     cfg.Lora: lambda config, dim: LowRank(config.rank),
     cfg.Joint: _joint,
