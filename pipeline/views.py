@@ -83,12 +83,14 @@ class ItemLabel:
         value: [N] places in the catalogue.
         catalogue: [I] the items of the domain: item_id, train_count and, where titles exist, title and category.
         seen: CSR [U, I], what is left out when a unit's items are ranked: what it is known to have taken.
+        embeddings: What a pretrained encoder says of the items' texts.
     """
 
     value: IntArray
     catalogue: pd.DataFrame
     seen: sparse.csr_matrix
     name: str = "item"
+    embeddings: Embeddings | None = None
 
     def take(self, places: IntArray) -> "ItemLabel":
         """The same of some of the rows."""

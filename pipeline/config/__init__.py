@@ -1,5 +1,16 @@
 """A scenario as frozen values: what a YAML file may say, and nothing else."""
 
+from pipeline.config.adaptations import (
+    Adaptation,
+    AdaptConfig,
+    Cdan,
+    Coral,
+    Dann,
+    Mmd,
+    NoAdapt,
+    Reweight,
+    SelfTraining,
+)
 from pipeline.config.alignments import (
     AlignConfig,
     CdanTerm,
@@ -25,6 +36,7 @@ from pipeline.config.baselines import (
     Blend,
     Boosting,
     Constant,
+    ContentKnn,
     Domains,
     Ease,
     Frequency,
@@ -72,12 +84,7 @@ from pipeline.config.mapping import (
     MappedTable,
 )
 from pipeline.config.methods import (
-    Adaptation,
-    AdaptConfig,
     Adapter,
-    Cdan,
-    Coral,
-    Dann,
     Direct,
     Distil,
     FineTune,
@@ -86,11 +93,8 @@ from pipeline.config.methods import (
     Joint,
     L2Sp,
     Lora,
-    Mmd,
-    NoAdapt,
-    Reweight,
+    Mapping,
     Scratch,
-    SelfTraining,
     Strategy,
     Training,
     TuneConfig,
@@ -171,6 +175,7 @@ __all__ = [
     "ColdUsersSplit",
     "Config",
     "Constant",
+    "ContentKnn",
     "Coral",
     "CoralTerm",
     "Costs",
@@ -215,6 +220,7 @@ __all__ = [
     "Lora",
     "MappedColumn",
     "MappedTable",
+    "Mapping",
     "Markov",
     "MinRows",
     "Mmd",

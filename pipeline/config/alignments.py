@@ -9,6 +9,7 @@ from pipeline.config.labels import SEVERAL
 
 LABELS = frozenset({"items", "classes", "tags", "numbers"}) | SEVERAL  # kinds of label
 CLASSES = frozenset({"classes"})
+ITEMS = frozenset({"items"})
 OF_ROWS = LABELS - {"items"}  # of rows that stand for themselves
 
 

@@ -1,5 +1,6 @@
 """What all settings have in common: frozen values, and a key that is not known is an error."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -64,3 +65,9 @@ class TaskConfig(Config):
     def as_tables(self) -> Self:
         """What decides about the columns of its tables."""
         return self.as_rows()
+
+    def lacks_texts(self, tables: Collection[str]) -> str:
+        """Which texts its rows do not have where there are only these kinds of table; nothing: they have some."""
+        if self.examples is not None:
+            return self.examples.lacks_texts(tables)
+        return "" if "items" in tables else "titles of items, and tables name no items"

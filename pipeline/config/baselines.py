@@ -40,6 +40,11 @@ class Baseline(Config):
         return None
 
     @property
+    def asks_for_texts(self) -> bool:
+        """Whether it is no use where rows have no texts."""
+        return self.reader is not None
+
+    @property
     def bridges(self) -> frozenset[Bridge]:
         """What the domains must have in common for the source's rows to say something of the target's."""
         return frozenset()
@@ -104,6 +109,36 @@ class Markov(RankingBaseline):
 
     kind: Literal["markov"]
     decay: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.8, 0.5)
+
+
+class ContentKnn(RankingBaseline):
+    """Items whose titles are like those of the history: cosine of TF-IDF weights, or of a pretrained encoder's vectors.
+
+    It asks for no row of an item, so that one that nobody has taken yet is ranked like any other.
+    """
+
+    kind: Literal["content_knn"]
+    encoder: TextEncoder | None = None  # pretrained: its vectors in the place of words
+
+    @property
+    def reader(self) -> str | None:
+        """The encoder that is named."""
+        return self.encoder
+
+    @property
+    def method(self) -> str:
+        """Which encoder it reads, too: `content_knn_minilm`."""
+        return f"{self.kind}_{short_name(self.encoder)}" if self.encoder else self.kind
+
+    @property
+    def asks_for_texts(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def bridges(self) -> frozenset[Bridge]:
+        """Titles, where those of a source are read."""
+        return frozenset() if self.domains == "target" else frozenset({"item_features"})
 
 
 class Blend(RankingBaseline):
@@ -270,6 +305,7 @@ BaselineConfig = Annotated[
     | Ials
     | Ease
     | Markov
+    | ContentKnn
     | Blend
     | Constant
     | Frequency

@@ -26,8 +26,8 @@ def short_name(encoder: str) -> str:
     return PurePosixPath(encoder).name
 
 
-def refuse_unread(readers: Iterable[str | None], types: Iterable[str]) -> None:
-    """Refuse two encoders in one scenario, and one where no feature is a text.
+def refuse_two(readers: Iterable[str | None]) -> None:
+    """Refuse two encoders in one scenario.
 
     Raises:
         ValueError: it is so.
@@ -35,5 +35,3 @@ def refuse_unread(readers: Iterable[str | None], types: Iterable[str]) -> None:
     named = sorted({one for one in readers if one})
     if len(named) > 1:
         raise ValueError(f"encoder: all parts of a scenario read texts by the same one, got {' and '.join(named)}")
-    if named and "text" not in types:
-        raise ValueError(f"encoder: {named[0]} reads features of the type text, and task.features names none")

@@ -17,6 +17,7 @@ class ModelConfig(Config):
     reads: ClassVar[frozenset[str]]  # fields that it needs
     predicts: ClassVar[frozenset[str]]  # kinds of label that it can have for its first
 
+    apart: ClassVar[bool] = False  # what each domain says of a unit can be told by itself
     carried: ClassVar[bool] = False  # whether it can begin with weights of a registered model, without rows of a source
 
     rate: ClassVar[float]  # of learning from random weights, where the scenario says none
@@ -34,6 +35,11 @@ class ModelConfig(Config):
         """The pretrained encoder whose vectors of texts it reads; nothing: it reads none."""
         return None
 
+    @property
+    def asks_for_texts(self) -> bool:
+        """Whether it is no use where rows have no texts."""
+        return self.reader is not None
+
     def as_trained(self) -> Self:
         """What decides about the weights."""
         return self
@@ -48,9 +54,15 @@ class ItemModel(ModelConfig):
     further_rate: ClassVar[float] = 0.03
 
     text_buckets: int = Field(default=4096, ge=16, le=1 << 20)  # feature hashing of title and category words
+    encoder: TextEncoder | None = None  # pretrained, and frozen: its vector of an item's title stands beside its words
     own_dropout: float = Field(default=0, ge=0, lt=1)  # how often words alone stand for an item in training
     temperature: float = Field(default=0.2, gt=0, le=10)  # fixed: a larger one regularises more
     prior_weights: PriorWeights = (1.0, 0.7, 2.0, 0.5, 4.0, 8.0)  # tried on validation when a lane is fitted
+
+    @property
+    def reader(self) -> str | None:
+        """The encoder that is named."""
+        return self.encoder
 
     def as_trained(self) -> Self:
         """What decides about the weights: how much popularity counts is tried when they are there."""
@@ -59,6 +71,8 @@ class ItemModel(ModelConfig):
 
 class HistoryModel(ItemModel):
     """A user is the weighted sum of the vectors of the items in the history, of all domains."""
+
+    apart: ClassVar[bool] = True
 
     kind: Literal["history"] = "history"
     dim: int = Field(default=128, ge=4, le=1024)

@@ -1,15 +1,17 @@
 """One transfer as a whole."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from pipeline.config.adaptations import AdaptConfig, Choice
 from pipeline.config.base import Bridge, Config, Draw, Duplicates, Kept, Name, Thinning
 from pipeline.config.baselines import Baseline, BaselineConfig, ExamplesBaseline
 from pipeline.config.data import Embedded, Split, Tables
-from pipeline.config.encoders import refuse_unread
-from pipeline.config.methods import AdaptConfig, Choice, Strategy, Training, TuneConfig, choices
+from pipeline.config.encoders import refuse_two
+from pipeline.config.methods import Strategy, Training, TuneConfig, choices
 from pipeline.config.models import MODELS, HistoryModel, Model, ModelConfig
 from pipeline.config.rankings import RankingTask
 from pipeline.config.tasks import ExamplesTask, Task, task_kind
@@ -129,6 +131,11 @@ class Scenario(Config):
         self._check_bridges()
         return self
 
+    @property
+    def _named(self) -> Collection[str]:
+        """The kinds of table that there are."""
+        return self.tables.named if self.tables else self.embedded.tables if self.embedded else ()
+
     def _check_tables(self) -> None:
         """Refuse tables and splits that the task can make nothing of."""
         task = self.task
@@ -136,7 +143,7 @@ class Scenario(Config):
             raise ValueError(
                 f"split: the task {task.name} is parted by {', '.join(sorted(task.splits))}, got {self.split.kind!r}"
             )
-        named = self.tables.named if self.tables else self.embedded.tables if self.embedded else ()
+        named = self._named
         if task.tables[0] not in named:
             raise ValueError(f"tables: the task {task.name} learns from {task.tables[0]}, which are not named")
         if unread := [kind for kind in named if kind not in task.tables]:
@@ -148,7 +155,7 @@ class Scenario(Config):
         if self.thinning == "stratified" and not task.strata:
             raise ValueError(f"thinning: the rows of the task {task.name} are of no classes; expected proportional")
         if isinstance(task, ExamplesTask):
-            self._check_slices(task)
+            task.refuse_shown(self.personal)
         if task.examples and self.duplicates != "first":
             raise ValueError(
                 f"duplicates: rows of the task {task.name} are of no user and item, so {self.duplicates!r} says "
@@ -160,19 +167,6 @@ class Scenario(Config):
             raise ValueError(
                 f"tables: domains names {', '.join(strange)}, which are no domains here; there are "
                 f"{', '.join(self.domains)}"
-            )
-
-    def _check_slices(self, task: ExamplesTask) -> None:
-        """Results by the values of a feature would show them."""
-        hidden = set(self.personal) & set(task.features)
-        if shown := sorted(hidden & set(task.slices)):
-            raise ValueError(
-                f"task.slices: {', '.join(shown)} is personal, and its values would be shown; leave it out"
-            )
-        if hidden and not task.slices:
-            raise ValueError(
-                f"task.slices: expected the features whose values may be shown, because {', '.join(sorted(hidden))} "
-                "is personal"
             )
 
     def _check_source_model(self) -> None:
@@ -225,8 +219,7 @@ class Scenario(Config):
         """Refuse what cannot read the rows of the task, or cannot predict what they are labelled with."""
         parts: list[tuple[str, ModelConfig | Baseline]] = [("model", self.model)]
         parts += [(f"baselines: {one.name}", one) for one in self.baselines]
-        types = self.task.examples.features.values() if self.task.examples else ()
-        refuse_unread((part.reader for _, part in parts), types)
+        refuse_two(part.reader for _, part in parts)
         for what, part in parts:
             if missing := sorted(part.reads - self.task.fields):
                 raise ValueError(
@@ -239,10 +232,17 @@ class Scenario(Config):
                         f"{what} predicts {' or '.join(sorted(part.predicts))}, but the task {one.name} asks for "
                         f"{' or '.join(sorted(one.labels))}"
                     )
+            if part.asks_for_texts and (missing_texts := self.task.lacks_texts(self._named)):
+                raise ValueError(f"{what}{f': encoder: {part.reader}' if part.reader else ''} reads {missing_texts}")
             self._check_types(what, part)
         for strategy in self.strategies:
             self._check_choice(AdaptConfig, strategy.adapt)
             self._check_choice(TuneConfig, strategy.tune)
+            if strategy.tune.apart and not self.model.apart:
+                raise ValueError(
+                    f"strategies: {strategy.tune.name} needs a model that reads each domain by itself, such as kind: "
+                    f"history; a model of kind {self.model.name} reads them as one"
+                )
 
     def _check_types(self, what: str, part: ModelConfig | Baseline) -> None:
         """Refuse what would look at no feature at all."""

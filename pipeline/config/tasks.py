@@ -1,5 +1,6 @@
 """What is predicted of which rows."""
 
+from collections.abc import Collection
 from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -71,10 +72,32 @@ class ExamplesTask(TaskConfig):
         others = (_ALONE[one.kind](label=name, **dict(one), **shared) for name, one in self.also.items())
         return (self.model_copy(update={"also": {}}), *others)
 
+    def lacks_texts(self, tables: Collection[str]) -> str:
+        """Features of the type text."""
+        del tables
+        return "" if "text" in self.features.values() else "features of the type text, and task.features names none"
+
     @property
     def past(self) -> dict[str, FeatureType]:
         """Features that are counted for each entity: its rows before, in all domains, and hours since the last."""
         return {f"{entity}_{told}": "number" for entity in self.entities for told in ("before", "hours_since")}
+
+    def refuse_shown(self, personal: Collection[str]) -> None:
+        """Refuse slices of personal features: results by their values would show them.
+
+        Raises:
+            ValueError: it is so.
+        """
+        hidden = set(personal) & set(self.features)
+        if shown := sorted(hidden & set(self.slices)):
+            raise ValueError(
+                f"task.slices: {', '.join(shown)} is personal, and its values would be shown; leave it out"
+            )
+        if hidden and not self.slices:
+            raise ValueError(
+                f"task.slices: expected the features whose values may be shown, because {', '.join(sorted(hidden))} "
+                "is personal"
+            )
 
     @model_validator(mode="after")
     def _names_each_once(self) -> Self:

@@ -1,12 +1,14 @@
 """From a baseline's config to the rankers that it may become; validation picks one of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from pipeline import config as cfg
+from pipeline.models.content import ContentKnnRanker
 from pipeline.models.ease import EaseRanker
 from pipeline.models.factors import BlendRanker, IalsRanker
 from pipeline.models.markov import MarkovRanker
@@ -14,44 +16,62 @@ from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnR
 from pipeline.models.ranker import Ranker
 from pipeline.models.stack import Stack
 from pipeline.past import Histories, Past
-from pipeline.views import PAST, Views, item_columns
+from pipeline.views import PAST, ItemLabel, Views, item_columns
 
 Settings = dict[str, Any]
-Fit = Callable[[Histories, Stack, Settings, int], Ranker]  # (histories, stack, settings, seed)
 
 
-def _blend(histories: Histories, stack: Stack, settings: Settings, seed: int) -> BlendRanker:
+@dataclass(frozen=True)
+class Known:
+    """What a baseline learns from: what users took, how the items of all domains stand side by side, and their labels.
+
+    `labels`: of each domain, for those that read what is said of items.
+    """
+
+    histories: Histories
+    stack: Stack
+    labels: Mapping[str, ItemLabel]
+
+
+Fit = Callable[[Known, Settings, int], Ranker]  # (what is known, settings, seed)
+
+
+def _blend(known: Known, settings: Settings, seed: int) -> BlendRanker:
     factors = {key: value for key, value in settings.items() if key != "neighbours"}
-    ials = IalsRanker.fit(histories, stack, **factors, seed=seed)
-    return BlendRanker(ials, UserKnnRanker.fit(histories, stack, settings["neighbours"]))
+    ials = IalsRanker.fit(known.histories, known.stack, **factors, seed=seed)
+    return BlendRanker(ials, UserKnnRanker.fit(known.histories, known.stack, settings["neighbours"]))
 
 
 # config class -> (fit, the fields that are tried in all combinations)
 BASELINES: dict[type[cfg.Baseline], tuple[Fit, tuple[str, ...]]] = {
-    cfg.Popularity: (lambda histories, stack, settings, seed: PopularityRanker.fit(histories, stack), ()),
+    cfg.Popularity: (lambda known, settings, seed: PopularityRanker.fit(known.histories, known.stack), ()),
     cfg.ItemKnn: (
-        lambda histories, stack, settings, seed: ItemKnnRanker.fit(histories, stack, **settings),
+        lambda known, settings, seed: ItemKnnRanker.fit(known.histories, known.stack, **settings),
         ("neighbours", "shrinkage"),
     ),
     cfg.UserKnn: (
-        lambda histories, stack, settings, seed: UserKnnRanker.fit(histories, stack, **settings),
+        lambda known, settings, seed: UserKnnRanker.fit(known.histories, known.stack, **settings),
         ("neighbours",),
     ),
     cfg.Ials: (
-        lambda histories, stack, settings, seed: IalsRanker.fit(histories, stack, **settings, seed=seed),
+        lambda known, settings, seed: IalsRanker.fit(known.histories, known.stack, **settings, seed=seed),
         ("alpha", "regularization"),
     ),
     cfg.Ease: (
-        lambda histories, stack, settings, seed: EaseRanker.fit(histories, stack, **settings),
+        lambda known, settings, seed: EaseRanker.fit(known.histories, known.stack, **settings),
         ("regularization",),
     ),
     cfg.Markov: (
-        lambda histories, stack, settings, seed: MarkovRanker.fit(histories, stack, **settings),
+        lambda known, settings, seed: MarkovRanker.fit(known.histories, known.stack, **settings),
         ("decay",),
+    ),
+    cfg.ContentKnn: (
+        lambda known, settings, seed: ContentKnnRanker.fit(known.stack, known.labels, **settings),
+        (),
     ),
     cfg.Blend: (_blend, ("alpha", "regularization", "neighbours")),
 }
-_FIXED = ("factors", "iterations", "max_side")  # settings that are given, not searched
+_FIXED = ("factors", "iterations", "max_side", "encoder")  # settings that are given, not searched
 WEIGHT = "source_weight"
 
 
@@ -90,4 +110,5 @@ def fit_baseline(
     columns = item_columns({name: view.label.catalogue for name, view in views.items()}, target) if shared else None
     stack = Stack.of(histories, target, settings[WEIGHT], columns)
     own = {key: value for key, value in settings.items() if key != WEIGHT}
-    return BASELINES[type(config)][0](histories, stack, own, seed)
+    labels = {name: view.label for name, view in views.items()}
+    return BASELINES[type(config)][0](Known(histories, stack, labels), own, seed)

@@ -14,6 +14,7 @@ from pipeline.models.encoders.sequence import SequenceEncoder
 from pipeline.models.heads import ItemsHead
 from pipeline.models.item_network import ItemNetwork
 from pipeline.models.items import Catalogue, ItemSpace, Vectors
+from pipeline.models.mapping import FeatureMap
 from pipeline.models.network import ItemEncoder
 from pipeline.models.ranker import Arrays
 
@@ -43,6 +44,7 @@ def network_state(network: ItemNetwork) -> tuple[dict[str, Any], Arrays]:
         "domains": list(items.domains),
         "model": network.config.model_dump(mode="json", exclude=_UNTOLD),
         "prior_weight": head.prior_weight,
+        "mapped": _map_of(network),
     }
     arrays: Arrays = {f"weights/{name}": tensor.numpy() for name, tensor in network.shared_state().items()}
     for name in items.domains:
@@ -50,6 +52,8 @@ def network_state(network: ItemNetwork) -> tuple[dict[str, Any], Arrays]:
         arrays |= {f"counts/{name}": head.counts(name).numpy(), f"rows/{name}": domain.rows.numpy()}
         if domain.has_text:
             arrays |= {f"tokens/{name}": domain.tokens.numpy(), f"token_starts/{name}": domain.token_starts.numpy()}
+        if domain.meanings.shape[1]:
+            arrays[f"meanings/{name}"] = domain.meanings.numpy()
     return settings, arrays
 
 
@@ -63,6 +67,9 @@ def network_from_state(settings: Mapping[str, Any], arrays: Arrays) -> ItemNetwo
     catalogues = {name: _catalogue(name, arrays, config.text_buckets) for name in settings["domains"]}
     with torch.device("meta"):  # nothing is drawn: the weights are there
         network = build_network(config, catalogues, settings["target"])
+        if (hidden := settings.get("mapped")) is not None:
+            assert isinstance(network.encoder, HistoryEncoder)
+            network.encoder.map_to(network.target, FeatureMap(config.dim, hidden))
     weights = {name: arrays[f"weights/{name}"] for name in network.state_dict()}
     if wrong := [name for name, value in network.state_dict().items() if value.shape != weights[name].shape]:
         raise ValueError(f"weights of another shape: {', '.join(wrong)}")
@@ -72,10 +79,16 @@ def network_from_state(settings: Mapping[str, Any], arrays: Arrays) -> ItemNetwo
     return network
 
 
+def _map_of(network: ItemNetwork) -> int | None:
+    """How wide the hidden layer of a map between domains is; None where there is no map."""
+    made = getattr(network.encoder, "map", None)
+    return made.hidden if isinstance(made, FeatureMap) else None
+
+
 def _catalogue(name: str, arrays: Arrays, buckets: int) -> Catalogue:
     counts, tokens = arrays[f"counts/{name}"], None
     if f"tokens/{name}" in arrays:
         places, starts = arrays[f"tokens/{name}"], arrays[f"token_starts/{name}"]
         ones = np.ones(len(places), np.float32)
         tokens = sparse.csr_matrix((ones, places, starts), shape=(len(counts), buckets))
-    return Catalogue(counts, tokens, arrays[f"rows/{name}"])
+    return Catalogue(counts, tokens, arrays[f"rows/{name}"], arrays.get(f"meanings/{name}"))

@@ -1,9 +1,10 @@
-"""The space of items: own vectors and words, for histories that are read and for items that are ranked.
+"""The space of items: own vectors, words and meanings, for histories that are read and for items that are ranked.
 
-Shapes: I_d items of domain d, D dimensions.
+Shapes: I_d items of domain d, D dimensions, E dimensions of a pretrained encoder.
 
-x is an item's own vector plus the mean of the vectors of its words, where it has any; input and output vectors are the
-same. Words are shared by all domains, so that items without any row still have a place in the space. Own vectors are
+x is an item's own vector, plus the mean of the vectors of its words, where it has any, plus U e, where e [E] is what a
+pretrained encoder says of its title and category; input and output vectors are the same. Words and U are shared by all
+domains, so that items without any row still have a place in the space. Own vectors are
 counted over all domains: a domain holds those that no domain before it has, and its items name theirs by number, so
 that one item in two domains has one vector.
 """
@@ -35,6 +36,7 @@ class Catalogue:
     Args:
         counts: [I] how often each was taken; the prior of the scores.
         tokens: CSR [I, buckets] of their words, or None.
+        meanings: [I, E] what a pretrained encoder says of each, zeros of one without a text, or None.
         rows: [I] the number of each item's own vector among those of all domains, -1 where it has none and is read by
             its words alone; None: each has one that no other domain shares.
     """
@@ -42,6 +44,7 @@ class Catalogue:
     counts: "NDArray[Any]"
     tokens: sparse.csr_matrix | None = None
     rows: "IntArray | None" = None
+    meanings: "NDArray[np.float16] | None" = None
 
 
 class DomainItems(nn.Module):
@@ -50,16 +53,20 @@ class DomainItems(nn.Module):
     rows: Tensor
     tokens: Tensor
     token_starts: Tensor
+    meanings: Tensor
 
-    def __init__(self, rows: "IntArray", start: int, tokens: sparse.csr_matrix | None, dim: int) -> None:
+    def __init__(self, rows: "IntArray", start: int, known: Catalogue, dim: int) -> None:
         """`rows` [I] are numbers of own vectors; those from `start` on are held here."""
         super().__init__()
+        tokens, meanings = known.tokens, known.meanings
         self.start, self.fresh = start, np.flatnonzero(rows >= start)  # places whose own vectors are held here
         empty = np.zeros(0, dtype=np.int64)
         indices, indptr = (empty, empty) if tokens is None else (tokens.indices, tokens.indptr)
         self.register_buffer("rows", torch.from_numpy(rows), persistent=False)
         self.register_buffer("tokens", torch.from_numpy(indices.astype(np.int64)), persistent=False)
         self.register_buffer("token_starts", torch.from_numpy(indptr.astype(np.int64)), persistent=False)
+        said = np.zeros((len(rows), 0), np.float16) if meanings is None else meanings
+        self.register_buffer("meanings", torch.from_numpy(said), persistent=False)
         self.own = nn.Embedding(len(self.fresh), dim, sparse=True) if len(self.fresh) else None
         if self.own is not None:  # words already place an item: its own vector then starts as a small correction
             worded = np.diff(indptr)[self.fresh] > 0 if self.has_text else np.zeros(len(self.fresh), dtype=bool)
@@ -93,11 +100,15 @@ class ItemSpace(nn.Module):
         self.dim, self.own_dropout = dim, own_dropout
         self.words = nn.Embedding(buckets, dim, sparse=True)
         nn.init.normal_(self.words.weight, std=INITIAL_DEVIATION)
+        long = max((known.meanings.shape[1] for known in catalogues.values() if known.meanings is not None), default=0)
+        self.meanings = nn.Linear(long, dim, bias=False) if long else None
+        if self.meanings is not None:  # vectors of length one then are about as long as those of words
+            nn.init.normal_(self.meanings.weight, std=INITIAL_DEVIATION)
         self.domains = nn.ModuleDict()
         start = 0
         for name, known in catalogues.items():
             rows = np.arange(start, start + len(known.counts)) if known.rows is None else known.rows
-            self.domains[name] = DomainItems(rows, start, known.tokens, dim)
+            self.domains[name] = DomainItems(rows, start, known, dim)
             start += len(self.of(name).fresh)
 
     def of(self, name: str) -> DomainItems:
@@ -133,6 +144,8 @@ class ItemSpace(nn.Module):
             tokens = domain.tokens[_ranges(starts, lengths)]
             offsets = lengths.cumsum(0) - lengths
             vectors = vectors + functional.embedding_bag(tokens, self.words.weight, offsets, mode="mean", sparse=True)
+        if self.meanings is not None and domain.meanings.shape[1]:
+            vectors = vectors + self.meanings(domain.meanings[items].to(vectors.dtype))
         return vectors
 
     def _own_vectors(self, rows: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from pipeline.config import ItemModel, Role, Strategy, TrainSettings
 from pipeline.data.tokens import item_tokens
 from pipeline.errors import CrossliftError
 from pipeline.models.build import build_network
+from pipeline.models.content import described
 from pipeline.models.cutting import INPUTS, LABELLED
 from pipeline.models.item_network import ItemNetwork
 from pipeline.models.items import Catalogue
@@ -22,7 +23,7 @@ from pipeline.models.learner import Finish, State
 from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.sides import LabelledRows, Rows, UnlabelledRows
 from pipeline.past import Histories, Past
-from pipeline.views import PAST, IntArray, View, Views, taken_elsewhere
+from pipeline.views import PAST, IntArray, Mask, View, Views, taken_elsewhere
 
 
 @dataclass(frozen=True)
@@ -111,13 +112,28 @@ class ItemLearner:
         """
         past, model = _past(views), self.model
         ids = {name: pd.Index(view.label.catalogue[c.ITEM], dtype=object) for name, view in views.items()}
-        rows = own_rows(ids, own, shared="items" in self.settings.bridges)
+        said = {name: words(view, model.text_buckets) for name, view in views.items()}
+        worth = {name: self._worth_a_vector(views[name], said[name]) for name in own}
+        rows = own_rows(ids, worth, shared="items" in self.settings.bridges)
         catalogues = {
-            name: Catalogue(_taken(past, name), words(view, model.text_buckets), rows[name])
+            name: Catalogue(_taken(past, name), said[name], rows[name], meanings(view, model.encoder))
             for name, view in views.items()
         }
         torch.manual_seed(self.settings.seed)
         return build_network(model, catalogues, list(views)[-1])
+
+    def _worth_a_vector(self, view: View, said: sparse.csr_matrix | None) -> Mask:
+        """Which items [I] of a domain can learn a vector of their own: all, unless words are to stand for some.
+
+        Then those that nobody took have none: it would learn only what they are not. Of a source, rows that choose
+        count as well, so that what starts from it has the same.
+        """
+        items = view.label.catalogue
+        if not self.model.own_dropout or said is None:
+            return np.ones(len(items), dtype=bool)
+        own = view.domain == self.settings.target
+        taken = _taken(view.fields[PAST].taken, view.domain) if own else items["train_count"].to_numpy()
+        return np.asarray((taken > 0) | (np.diff(said.indptr) == 0), dtype=bool)
 
     def _labelled(self, views: Views, domain: str, reads: Sequence[str]) -> LabelledRows:
         """The labelled rows of one domain, seen through the histories that the model reads."""
@@ -156,12 +172,19 @@ def words(view: View, buckets: int) -> sparse.csr_matrix | None:
     return sparse.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=(len(items), buckets))
 
 
-def own_rows(ids: Mapping[str, pd.Index], own: Collection[str], *, shared: bool) -> dict[str, IntArray]:
+def meanings(view: View, encoder: str | None) -> NDArray[np.float16] | None:
+    """What a pretrained encoder says of a domain's items: [I, E]; None where none is asked, or there are no titles."""
+    if encoder is None or not has_text(view):
+        return None
+    return described(view.label).astype(np.float16)
+
+
+def own_rows(ids: Mapping[str, pd.Index], own: Mapping[str, Mask], *, shared: bool) -> dict[str, IntArray]:
     """The number of each item's own vector, counted in the order of the domains; -1 where it has none.
 
     Args:
         ids: The different item ids [I_d] of each domain.
-        own: Domains that hold own vectors of the items which no domain before them has.
+        own: Domains that hold own vectors, and of which [I_d] of the items that no domain before them has.
         shared: Whether one id is one item in all domains; else no two have one in common.
     """
     known: pd.Index = pd.Index([], dtype=object)
@@ -169,7 +192,7 @@ def own_rows(ids: Mapping[str, pd.Index], own: Collection[str], *, shared: bool)
     for name, items in ids.items():
         rows = known.get_indexer(items).astype(np.int64) if shared else np.full(len(items), -1, dtype=np.int64)
         if name in own:
-            fresh = np.flatnonzero(rows < 0)
+            fresh = np.flatnonzero((rows < 0) & own[name])
             rows[fresh] = len(known) + np.arange(len(fresh))
             known = known.append(items[fresh])
         found[name] = rows

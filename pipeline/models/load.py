@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.errors import StorageError
 from pipeline.models.anomaly import AutoEncoderEstimator, IsolationEstimator
 from pipeline.models.boosting import BoostingEstimator
+from pipeline.models.content import ContentKnnRanker
 from pipeline.models.ease import EaseRanker
 from pipeline.models.estimators import ConstantEstimator
 from pipeline.models.factors import BlendRanker, IalsRanker
@@ -42,6 +43,7 @@ RANKERS: dict[str, Callable[[], type[Saved]]] = {
     "ials": lambda: IalsRanker,
     "ease": lambda: EaseRanker,
     "markov": lambda: MarkovRanker,
+    "content_knn": lambda: ContentKnnRanker,
     "ials_knn": lambda: BlendRanker,
     "network": _network,
     "tabular": _tabular,

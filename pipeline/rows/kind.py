@@ -62,6 +62,10 @@ class Prepared(Protocol):
         """Name the rows [N] of a view of the target by what they are, the same every night."""
         ...
 
+    def texts(self) -> list[str]:
+        """The different texts of all rows or items, but for empty ones, in the order of their letters."""
+        ...
+
     def recent(self, view: View, most: int) -> list[tuple[str, ...]]:
         """What the unit of each row [N] did last, the newest first, in words; nothing where a row stands alone."""
         ...

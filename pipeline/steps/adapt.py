@@ -37,7 +37,9 @@ def build(settings: AdaptSettings, inputs: Mapping[str, Folder], folder: Path, w
     from pipeline.transfer.methods import build_adapt
 
     config, learner = settings.adapt, build_learner(settings)
-    choosing = () if settings.target_labels else settings.sources[:1]  # whose validation rows have to choose later
+    choosing = (
+        (settings.target,) if settings.target_labels else settings.sources[:1]
+    )  # whose validation rows have to choose later
     model, rows = learner.adapt(load_prepared(settings, inputs).training(choosing))
     training = settings.fitting.model_copy(update={"epochs": min(config.epochs, settings.training.epochs)})
     method = build_adapt(config, settings.model.dim)

@@ -50,12 +50,10 @@ def build(settings: EmbedSettings, inputs: Mapping[str, Folder], folder: Path, w
     What an earlier folder holds is no input: whichever it comes from, the vector of a text is one for an encoder and
     the code that reads it.
     """
-    from pipeline.config import ExamplesTask
     from pipeline.data.embeddings import FILE, Embeddings, key_of
     from pipeline.models.pretrained import loaded
     from pipeline.tasks.texts import texts_of
 
-    assert isinstance(settings.task, ExamplesTask)
     texts = {key_of(text): text for text in texts_of(settings.task, inputs["prepared"].path, settings.domain)}
     found = list(_known(settings, texts.keys(), folder, work))
     there = {key for one in found for key in one.keys}

@@ -21,7 +21,7 @@ from pipeline.rows.kind import Prepared
 
 # config class of a task -> reader(task, folder of each domain, target, vectors of texts)
 PREPARED: dict[type[Config], Callable[[Any, Mapping[str, Path], str, Embeddings | None], Prepared]] = {
-    RankingTask: lambda task, folders, target, embeddings: Domains.read(folders, target),  # noqa: ARG005
+    RankingTask: lambda task, folders, target, embeddings: Domains.read(folders, target, embeddings),  # noqa: ARG005
     BinaryTask: Examples.read,
     MulticlassTask: Examples.read,
     MultilabelTask: Examples.read,

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.config import ExamplesTask
-from pipeline.rows.examples.prepared import Examples
+from pipeline.config import TaskConfig
+from pipeline.tasks.prepared import read_prepared
 
 
-def texts_of(task: ExamplesTask, folder: Path, domain: str) -> Sequence[str]:
+def texts_of(task: TaskConfig, folder: Path, domain: str) -> Sequence[str]:
     """The different texts of what `prepare` published of a domain, but for empty ones."""
-    return Examples.read(task, {domain: folder}, domain).texts()
+    return read_prepared(task, {domain: folder}, domain).texts()

@@ -67,7 +67,9 @@ def evidence_of_start(network: Network, rows: Rows) -> dict[str, float]:
 
 
 def evidence_of_texts(view: View, encoder: str) -> dict[str, float]:
-    """Of the vectors of a pretrained encoder, by its name; nothing where no row has a label."""
+    """Of the vectors of a pretrained encoder, by its name; nothing where no row has a label, or texts are of items."""
+    if FEATURES not in view.fields:
+        return {}
     known = view.take(view.label.known)
     if not len(known):
         return {}

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline import config as cfg
-from pipeline.config.methods import Choice
+from pipeline.config.adaptations import Choice
 from pipeline.transfer.adapters import Adapters, LowRank
 from pipeline.transfer.conditional import Conditional
 from pipeline.transfer.distances import DomainClassifier, coral, mmd
+from pipeline.transfer.mapping import Mapped
 from pipeline.transfer.method import Align, Frozen, Held, Method
 from pipeline.transfer.self_training import SelfTrained
 from pipeline.transfer.taught import Taught
@@ -47,6 +48,7 @@ TUNES: dict[type[cfg.Config], Callable[[Any, int], Method]] = {
     cfg.Frozen: lambda config, dim: Frozen(),
     cfg.FineTune: lambda config, dim: Method(),
     cfg.L2Sp: lambda config, dim: Held(config.weight),
+    cfg.Mapping: lambda config, dim: Mapped(dim, config.hidden, config.weight),
     cfg.Adapter: lambda config, dim: Adapters(config.width),
     cfg.Lora: lambda config, dim: LowRank(config.rank),
     cfg.Distil: lambda config, dim: Taught(config.weight, config.temperature),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -19,6 +20,8 @@ from pipeline.models.load import RANKERS, load_ranker
 from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.ranker import Ranker
 from pipeline.past import Past
+from pipeline.transfer.methods import build_tune
+from pipeline.views import View
 from tests.views import labelled_views
 
 USERS, NEAR, FAR = 24, 15, 11  # fewer users than items of both, more than of the target: EASE in both forms
@@ -27,6 +30,7 @@ FILES = {"ranker.json", "weights.safetensors"}
 
 NETWORKS = {
     "network": cfg.HistoryModel(dim=4, text_buckets=16),
+    "mapped": cfg.HistoryModel(dim=4, text_buckets=16),
     "sequence": cfg.SequenceModel(kind="sequence", dim=4, text_buckets=16, length=6),
 }
 
@@ -52,6 +56,8 @@ def network(kind: str) -> Ranker:
     torch.manual_seed(0)
     catalogues = {name: Catalogue(np.asarray(matrix.sum(axis=0)).ravel()) for name, matrix in histories().items()}
     model = build_network(NETWORKS[kind], catalogues, "near")
+    if kind == "mapped":
+        build_tune(cfg.Mapping(kind="mapping", hidden=3), 4).initialise(model, None)
     return NetworkRanker.of(model, "near")
 
 
@@ -64,7 +70,17 @@ def build(kind: str, domains: str = "all") -> Ranker:
     small = {"factors": 4, "alpha": (10.0,), "regularization": (10.0,)}  # the defaults are for thousands of users
     values = {name: value for name, value in small.items() if name in configs[kind].model_fields}
     config = configs[kind](kind=kind, domains="target" if kind == "popularity" else domains, **values)
-    return fit_baseline(config, labelled_views(histories()), "near", next(candidates(config)), 0)
+    return fit_baseline(config, titled(labelled_views(histories())), "near", next(candidates(config)), 0)
+
+
+def titled(views: dict[str, View]) -> dict[str, View]:
+    """Items whose title says their kind, and which domain they are of."""
+    titles = {name: [f"kind{place % 3} {name}" for place in range(len(one.label.catalogue))]
+              for name, one in views.items()}  # fmt: skip
+    return {
+        name: replace(one, labels=(replace(one.label, catalogue=one.label.catalogue.assign(title=titles[name])),))
+        for name, one in views.items()
+    }
 
 
 # the others: test_estimators

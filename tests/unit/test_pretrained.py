@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from pipeline import config as cfg
-from pipeline.config.encoders import refuse_unread
 from pipeline.data import encoder_folders
 from pipeline.data.embeddings import FILE, Embeddings, key_of
 from pipeline.errors import StorageError, UserError
@@ -295,19 +294,6 @@ def test_what_is_fitted_is_the_regression_of_words_and_vectors(encoder: Pretrain
     expected = encoder.encode([GOOD, BAD] * 20).vectors.astype(np.float32)
     np.testing.assert_allclose(design[:, -32:], expected, atol=1e-3)
     assert len(Values.of(features_of(GOOD)).vectors[0]) == 0
-
-
-@pytest.mark.parametrize(
-    ("readers", "types", "message"),
-    [
-        (["minilm", "/other"], ["text"], "the same one, got /other and minilm"),
-        (["minilm"], ["number", "bag"], "task.features names none"),
-    ],
-)
-def test_a_scenario_asks_for_one_encoder_of_texts(readers: list[str], types: list[str], message: str) -> None:
-    """Two, or none to read, are refused when it is read."""
-    with pytest.raises(ValueError, match=message):
-        refuse_unread([*readers, None], types)
 
 
 def test_an_encoder_is_named_or_lies_in_a_folder() -> None:

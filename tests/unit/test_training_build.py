@@ -75,6 +75,7 @@ def test_nothing_to_read_is_told(bridge, pairs):
 MORE = domain("more", ["a z", "f z", "f w"])
 DOMAINS = Domains((FAR, MORE), NEAR)  # near: q y z; far: x y z; more: w z
 CATALOGUES = {one.name: one.items for one in DOMAINS.all}
+ALL = {name: np.ones(len(items), dtype=bool) for name, items in CATALOGUES.items()}
 
 
 def test_an_item_has_one_column_whichever_domains_it_is_in():
@@ -107,9 +108,9 @@ def test_all_rows_are_there_as_before_thinning():
 def test_one_id_is_one_own_vector():
     """Numbers go on where the domain before ended; without the bridge no two items have one in common."""
     ids = {name: pd.Index(items["item_id"]) for name, items in CATALOGUES.items()}  # far xyz, more wz, near qyz
-    found = {name: rows.tolist() for name, rows in own_rows(ids, ids.keys(), shared=True).items()}
+    found = {name: rows.tolist() for name, rows in own_rows(ids, ALL, shared=True).items()}
     assert found == {"far": [0, 1, 2], "more": [3, 2], "near": [4, 1, 2]}
-    apart = {name: rows.tolist() for name, rows in own_rows(ids, ids.keys(), shared=False).items()}
+    apart = {name: rows.tolist() for name, rows in own_rows(ids, ALL, shared=False).items()}
     assert apart == {"far": [0, 1, 2], "more": [3, 4], "near": [5, 6, 7]}
 
 
@@ -117,7 +118,7 @@ def test_one_id_is_one_own_vector():
 def test_zero_shot_has_no_vector_of_what_the_sources_do_not_know(shared, expected):
     """What only the target sells is read by its words alone."""
     ids = {name: pd.Index(items["item_id"]) for name, items in CATALOGUES.items()}
-    assert own_rows(ids, ("far", "more"), shared=shared)["near"].tolist() == expected
+    assert own_rows(ids, {name: ALL[name] for name in ("far", "more")}, shared=shared)["near"].tolist() == expected
 
 
 def vector(network: ItemNetwork, name: str, item: str) -> torch.Tensor:

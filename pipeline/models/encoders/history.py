@@ -2,9 +2,11 @@
 
 Shapes: B users in a batch, D dimensions, T entries of all histories of a batch.
 
-    u = sqrt(D) normalise( sum_d exp(g_d) * sum_{j in history_d} w_j x_j / sqrt(sum_j w_j) )
+    u = sqrt(D) normalise( sum_d u_d ),  u_d = exp(g_d) * sum_{j in history_d} w_j x_j / sqrt(sum_j w_j)
 
-x are the vectors of an item space, w what each thing that the user did counts: 1, unless rows have weights.
+x are the vectors of an item space, w what each thing that the user did counts: 1, unless rows have weights. With a map
+f from the other domains to one of them u is that domain's u_d alone, and f(sqrt(D) normalise(sum of the others)) where
+a user did nothing there.
 """
 
 from collections.abc import Iterable, Mapping
@@ -58,6 +60,12 @@ class HistoryEncoder(ItemEncoder):
         super().__init__()
         self.vectors = vectors
         self.gates = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in domains})
+        self.mapped = ""
+        self.map: nn.Module = nn.Identity()
+
+    def map_to(self, domain: str, made: nn.Module) -> None:
+        """Read users by what they did in one domain alone, and those who did nothing there by a map from the others."""
+        self.mapped, self.map = domain, made
 
     def read(self, histories: "Histories") -> dict[str, History]:
         """Whole histories in all domains that it knows; an absent domain counts as empty."""
@@ -67,6 +75,18 @@ class HistoryEncoder(ItemEncoder):
 
     def combine(self, inputs: Mapping[str, History]) -> Tensor:
         """The sums over domains: [B, D], zero where all histories are empty."""
+        if not self.mapped:
+            return self._sum(inputs)
+        own, others = self.apart(inputs)
+        known = others.abs().sum(dim=1, keepdim=True) > 0
+        return torch.where(own.abs().sum(dim=1, keepdim=True) > 0, own, self.map(self.scaled(others)) * known)
+
+    def apart(self, inputs: Mapping[str, History]) -> tuple[Tensor, Tensor]:
+        """The sum of the domain that is mapped to, and that of the others: each [B, D]."""
+        own = {name: one for name, one in inputs.items() if name == self.mapped}
+        return self._sum(own), self._sum({name: one for name, one in inputs.items() if name not in own})
+
+    def _sum(self, inputs: Mapping[str, History]) -> Tensor:
         total = next(iter(inputs.values())).weights.new_zeros(())
         for name, history in inputs.items():
             distinct, place = torch.unique(history.items, return_inverse=True)

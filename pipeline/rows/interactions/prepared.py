@@ -16,13 +16,15 @@ from scipy import sparse
 
 from pipeline import columns as c
 from pipeline.config import Bridge
+from pipeline.data.embeddings import Embeddings, is_empty
+from pipeline.data.item_names import item_texts
 from pipeline.data.splits import PART, TEST, baskets, is_kept, order_column, places_by
 from pipeline.past import Past
 from pipeline.rows.interactions.pasts import known_of, past_of
 from pipeline.rows.interactions.recent import recent_items
-from pipeline.rows.interactions.weights import RELEVANT
+from pipeline.rows.interactions.weights import RELEVANT, train_counts
 from pipeline.rows.kind import PARTED_UNIT
-from pipeline.views import PAST, ROW, UNIT, WEIGHT, FloatArray, IntArray, ItemLabel, Mask, View, taken_elsewhere
+from pipeline.views import PAST, ROW, UNIT, WEIGHT, IntArray, ItemLabel, Mask, View, taken_elsewhere
 
 BASKET = "basket"
 PART_CODES = {part: code for code, part in enumerate(c.PARTS)}  # 0 train, 1 valid, 2 test
@@ -83,7 +85,7 @@ class DomainData:
         )
         numbers = (owners.astype(np.int64) * len(items) + places) * len(c.PARTS) + table[PART].to_numpy()
         table = table.take(places_by(table, numbers)).reset_index(drop=True)
-        catalogue = pd.DataFrame({c.ITEM: items, "train_count": _train_counts(table, len(items))})
+        catalogue = pd.DataFrame({c.ITEM: items, "train_count": train_counts(table, len(items))})
         if goods is not None and c.TITLE in goods and goods[c.TITLE].notna().any():
             described = goods.drop_duplicates(c.ITEM).set_index(c.ITEM).reindex(items)
             for column in (c.TITLE, c.CATEGORY):
@@ -120,12 +122,18 @@ class Domains:
     units: ClassVar[str] = "users"
     sources: tuple[DomainData, ...]
     target: DomainData
+    embeddings: Embeddings | None = None  # what a pretrained encoder says of the items' texts
 
     @classmethod
-    def read(cls, folders: Mapping[str, Path], target: str) -> "Domains":
+    def read(cls, folders: Mapping[str, Path], target: str, embeddings: Embeddings | None = None) -> "Domains":
         """What `prepare` published of each domain; the sources in the order of the folders."""
         every = {name: DomainData.read(folder, name) for name, folder in folders.items()}
-        return cls(tuple(data for name, data in every.items() if name != target), every[target])
+        return cls(tuple(data for name, data in every.items() if name != target), every[target], embeddings)
+
+    def texts(self) -> list[str]:
+        """The different texts of all items, but for empty ones, in the order of their letters."""
+        every = pd.concat([item_texts(domain.items) for domain in self.all])
+        return sorted(every[~is_empty(every)].unique())
 
     @cached_property
     def all(self) -> tuple[DomainData, ...]:
@@ -139,18 +147,20 @@ class Domains:
 
     def of_sources(self) -> "Domains":
         """The sources alone, the first in the target's place."""
-        return Domains(self.sources[1:], self.sources[0])
+        return replace(self, sources=self.sources[1:], target=self.sources[0])
 
     def each_placed(self) -> tuple["Domains", ...]:
         """Each domain in the target's place, the others beside it; the target first."""
         every = (self.target, *self.sources)
-        return tuple(Domains(tuple(other for other in every if other is not one), one) for one in every)
+        return tuple(
+            replace(self, sources=tuple(other for other in every if other is not one), target=one) for one in every
+        )
 
     def with_all_rows(self) -> "Domains":
         """The same as before thinning."""
         rows, items = self.target.rows.assign(kept=True), self.target.items
-        counts = _train_counts(rows, len(items))
-        return Domains(self.sources, replace(self.target, rows=rows, items=items.assign(train_count=counts)))
+        counts = train_counts(rows, len(items))
+        return replace(self, target=replace(self.target, rows=rows, items=items.assign(train_count=counts)))
 
     def parted(self) -> pd.DataFrame:
         """The target's rows that are used, with part, user and time."""
@@ -240,7 +250,8 @@ class Domains:
             pairs = past.taken[one.name].tocoo()
             weights = {WEIGHT: pairs.data} if WEIGHT in one.rows else {}
             rows = pd.DataFrame({ROW: np.arange(pairs.nnz), UNIT: pairs.row.astype(np.int64), **weights})
-            label = ItemLabel(pairs.col.astype(np.int64), one.items, self.seen(one, parts[one.name]))
+            seen = self.seen(one, parts[one.name])
+            label = ItemLabel(pairs.col.astype(np.int64), one.items, seen, embeddings=self.embeddings)
             found[one.name] = View(one.name, rows, {PAST: past}, (label,))
         return found
 
@@ -255,7 +266,8 @@ class Domains:
         chosen = rows[(rows["part"] == PART_CODES[part]) & rows["kept"] & self.target.answers]
         users = self.user_index(self.target)[chosen["user"].to_numpy()]
         table = pd.DataFrame({ROW: chosen.index.to_numpy(), UNIT: users})
-        label = ItemLabel(chosen["item"].to_numpy(dtype=np.int64), self.target.items, self.seen(self.target, known))
+        places, seen = chosen["item"].to_numpy(dtype=np.int64), self.seen(self.target, known)
+        label = ItemLabel(places, self.target.items, seen, embeddings=self.embeddings)
         return View(self.target.name, table, {PAST: self.histories(known, part)}, (label,))
 
     def stand_in(self, bridges: Collection[Bridge]) -> View:
@@ -284,12 +296,4 @@ class Domains:
         catalogues = {domain.name: domain.items for domain in self.all}
         taken = taken_elsewhere(self.histories((c.TRAIN, c.VALID)), catalogues, self.target.name)
         counts = pd.Series(taken).astype(self.target.items["train_count"].dtype).to_numpy()
-        return Domains(self.sources, replace(self.target, items=self.target.items.assign(train_count=counts)))
-
-
-def _train_counts(rows: pd.DataFrame, items: int) -> IntArray | FloatArray:
-    """What the kept rows for training and validation of each item count together [I]; without weights their number."""
-    trained = rows[rows["kept"] & (rows[PART] != TEST)]
-    if WEIGHT in rows:
-        return np.bincount(trained["item"], trained[WEIGHT], minlength=items)
-    return np.bincount(trained["item"], minlength=items).astype(np.int64)
+        return replace(self, target=replace(self.target, items=self.target.items.assign(train_count=counts)))

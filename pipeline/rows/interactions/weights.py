@@ -18,7 +18,7 @@ from pipeline.config import RankingTask, Relevant, RowWeight
 from pipeline.data.splits import PART, TEST, TRAIN, VALID, Border, Cuts, order_column
 from pipeline.errors import DataError
 from pipeline.near import near
-from pipeline.views import WEIGHT, FloatArray, Mask
+from pipeline.views import WEIGHT, FloatArray, IntArray, Mask
 
 RELEVANT = "relevant"  # a column of parted and prepared rows
 PAIR = "pair"  # a number for each user and item, and part that the data ships: rows with one are taken together
@@ -205,3 +205,11 @@ def _refuse_unnamed(events: pd.Series, weight: RowWeight, domain: str) -> None:
 def _aged(rows: pd.DataFrame, now: pd.Timestamp, days: float) -> pd.DataFrame:
     age = (now - rows[c.TIMESTAMP]).dt.total_seconds().clip(lower=0).fillna(0).to_numpy() / _DAY
     return rows.assign(**{WEIGHT: rows[WEIGHT].to_numpy() * 0.5 ** (age / days)})
+
+
+def train_counts(rows: pd.DataFrame, items: int) -> IntArray | FloatArray:
+    """What the kept rows for training and validation of each item count together [I]; without weights their number."""
+    trained = rows[rows["kept"] & (rows[PART] != TEST)]
+    if WEIGHT in rows:
+        return np.bincount(trained["item"], trained[WEIGHT], minlength=items)
+    return np.bincount(trained["item"], minlength=items).astype(np.int64)
