@@ -15,28 +15,20 @@ from pipeline.config.base import (
     Name,
     Role,
     Share,
+    TaskConfig,
     Weight,
 )
+from pipeline.config.baseline import Baseline, Domains, SourceWeights
 from pipeline.config.baselines import (
     AutoEncoder,
-    Baseline,
     BaselineConfig,
-    Blend,
     Boosting,
     Constant,
-    ContentKnn,
-    Domains,
-    Ease,
-    Ials,
+    Frequency,
     IsolationForest,
-    ItemKnn,
     Linear,
     LinearTransfer,
-    Markov,
     Msda,
-    Popularity,
-    SourceWeights,
-    UserKnn,
 )
 from pipeline.config.data import (
     ColdUsersSplit,
@@ -82,11 +74,12 @@ from pipeline.config.methods import (
     Scratch,
     SelfTraining,
     Strategy,
-    Training,
     TuneConfig,
     choices,
 )
 from pipeline.config.models import (
+    EventModel,
+    FeatureModel,
     HistoryModel,
     ItemModel,
     Model,
@@ -95,6 +88,8 @@ from pipeline.config.models import (
     TabularModel,
 )
 from pipeline.config.options import Options
+from pipeline.config.ranking_baselines import Blend, ContentKnn, Ease, Ials, ItemKnn, Markov, Popularity, UserKnn
+from pipeline.config.rankings import AtLeast, MinRows, RankingTask, Relevant, RowWeight
 from pipeline.config.scenario import (
     Gate,
     Scenario,
@@ -122,20 +117,16 @@ from pipeline.config.settings import (
     TuneSettings,
 )
 from pipeline.config.tasks import (
-    AtLeast,
     BinaryTask,
     Costs,
     ExamplesTask,
     FeatureType,
-    MinRows,
     MulticlassTask,
     MultilabelTask,
-    RankingTask,
+    NextEventTask,
     RegressionTask,
-    Relevant,
-    RowWeight,
-    TaskConfig,
 )
+from pipeline.config.training import Training
 
 __all__ = [
     "AdaptConfig",
@@ -175,13 +166,16 @@ __all__ = [
     "Ease",
     "EmbedSettings",
     "Embedded",
+    "EventModel",
     "ExamplesTask",
+    "FeatureModel",
     "FeatureType",
     "FileSource",
     "FileTable",
     "FineTune",
     "FitSettings",
     "Format",
+    "Frequency",
     "Frozen",
     "Further",
     "Gate",
@@ -213,6 +207,7 @@ __all__ = [
     "MulticlassTask",
     "MultilabelTask",
     "Name",
+    "NextEventTask",
     "NoAdapt",
     "Options",
     "PackageSettings",

@@ -1,156 +1,15 @@
 """Simple strong methods, each with the settings that validation chooses from."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from pipeline.config.base import Bridge, Config
+from pipeline.config.base import Bridge
+from pipeline.config.baseline import Baseline, SourceWeights
 from pipeline.config.encoders import TextEncoder, short_name
+from pipeline.config.ranking_baselines import Blend, ContentKnn, Ease, Ials, ItemKnn, Markov, Popularity, UserKnn
 from pipeline.config.tasks import FEATURE_TYPES, FeatureType
-
-Domains = Literal["target", "source", "all"]
-SourceWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=10)], ...], Field(min_length=1)]
-
-
-class Baseline(Config):
-    """A simple strong method; with `domains: all` the source's weight is chosen on validation."""
-
-    reads: ClassVar[frozenset[str]]  # fields that it needs
-    predicts: ClassVar[frozenset[str]]  # kinds of label that it can predict
-    draws: ClassVar[bool] = False  # whether the seed matters
-    inputs: ClassVar[bool] = False  # whether rows of the target without their labels say something to it
-
-    domains: Domains = "target"
-    source_weights: SourceWeights = (0.2, 0.5, 1.0)
-
-    @property
-    def name(self) -> str:
-        """`ease`, `ease+source` on all domains, `source_ease` on the source alone: also the name of its lane."""
-        return {"target": self.method, "all": f"{self.method}+source", "source": f"source_{self.method}"}[self.domains]
-
-    @property
-    def method(self) -> str:
-        """`ease`: the name of the same method on the target alone."""
-        return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
-
-    @property
-    def reader(self) -> str | None:
-        """The pretrained encoder whose vectors of texts it reads; nothing: it reads none."""
-        return None
-
-    @property
-    def asks_for_texts(self) -> bool:
-        """Whether it is no use where rows have no texts."""
-        return self.reader is not None
-
-    @property
-    def bridges(self) -> frozenset[Bridge]:
-        """What the domains must have in common for the source's rows to say something of the target's."""
-        return frozenset()
-
-
-class RankingBaseline(Baseline):
-    """Ranks items by what users did."""
-
-    reads: ClassVar[frozenset[str]] = frozenset({"past"})
-    predicts: ClassVar[frozenset[str]] = frozenset({"items"})
-
-    @property
-    def bridges(self) -> frozenset[Bridge]:
-        """Items, where it asks for no user."""
-        over_items = self.domains == "source" or self.name == "popularity+source"
-        return frozenset({"items"}) if over_items else frozenset()
-
-
-class Popularity(RankingBaseline):
-    """How often an item was taken."""
-
-    kind: Literal["popularity"]
-
-
-class ItemKnn(RankingBaseline):
-    """Items that go with those of the history: shrunk cosine of idf-weighted columns."""
-
-    kind: Literal["item_knn"]
-    neighbours: tuple[int, ...] = (200,)
-    shrinkage: tuple[Annotated[float, Field(ge=0)], ...] = (100.0, 1000.0)
-
-
-class UserKnn(RankingBaseline):
-    """What similar users took: cosine of idf-weighted rows."""
-
-    kind: Literal["user_knn"]
-    neighbours: tuple[int, ...] = (300,)
-
-
-class Ials(RankingBaseline):
-    """Implicit alternating least squares (Hu, Koren and Volinsky, 2008)."""
-
-    draws: ClassVar[bool] = True
-
-    kind: Literal["ials"]
-    factors: int = Field(default=64, ge=1, le=1024)
-    alpha: tuple[float, ...] = (10.0, 20.0)
-    regularization: tuple[float, ...] = (30.0, 100.0)
-    iterations: int = Field(default=12, ge=1, le=1000)
-
-
-class Ease(RankingBaseline):
-    """Linear item-item weights in closed form (Steck, 2019), over items or over users, whichever are fewer."""
-
-    kind: Literal["ease"]
-    regularization: tuple[float, ...] = (100.0, 300.0)
-    max_side: int = Field(default=20_000, ge=1)  # rows of the dense matrix: 20,000 need 1.6 GB in fp32
-
-
-class Markov(RankingBaseline):
-    """What came after the last items of the history, in the order of all domains, the older the less it counts."""
-
-    kind: Literal["markov"]
-    decay: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.8, 0.5)
-
-
-class ContentKnn(RankingBaseline):
-    """Items whose titles are like those of the history: cosine of TF-IDF weights, or of a pretrained encoder's vectors.
-
-    It asks for no row of an item, so that one that nobody has taken yet is ranked like any other.
-    """
-
-    kind: Literal["content_knn"]
-    encoder: TextEncoder | None = None  # pretrained: its vectors in the place of words
-
-    @property
-    def reader(self) -> str | None:
-        """The encoder that is named."""
-        return self.encoder
-
-    @property
-    def method(self) -> str:
-        """Which encoder it reads, too: `content_knn_minilm`."""
-        return f"{self.kind}_{short_name(self.encoder)}" if self.encoder else self.kind
-
-    @property
-    def asks_for_texts(self) -> bool:
-        """Always."""
-        return True
-
-    @property
-    def bridges(self) -> frozenset[Bridge]:
-        """Titles, where those of a source are read."""
-        return frozenset() if self.domains == "target" else frozenset({"item_features"})
-
-
-class Blend(RankingBaseline):
-    """The plain sum of the standardised scores of iALS and user-kNN."""
-
-    draws: ClassVar[bool] = True
-
-    kind: Literal["ials_knn"]
-    factors: int = Field(default=64, ge=1, le=1024)
-    alpha: tuple[float, ...] = (20.0,)
-    regularization: tuple[float, ...] = (100.0,)
-    iterations: int = Field(default=12, ge=1, le=1000)
-    neighbours: tuple[int, ...] = (300,)
 
 
 class ExamplesBaseline(Baseline):
@@ -159,6 +18,13 @@ class ExamplesBaseline(Baseline):
     reads: ClassVar[frozenset[str]] = frozenset({"features"})
     predicts: ClassVar[frozenset[str]] = frozenset({"classes", "tags", "numbers"})
     types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES  # of features that it looks at
+
+    def unfit(self, features: Mapping[str, FeatureType]) -> str:
+        """Why it can make nothing of such features; empty where it can."""
+        if set(features.values()) & self.types:
+            return ""
+        kinds = " or ".join(sorted(set(features.values())))
+        return f"looks at no {kinds}, and there are no other features than {', '.join(features)}; leave it out"
 
     @property
     def bridges(self) -> frozenset[Bridge]:
@@ -173,6 +39,24 @@ class Constant(ExamplesBaseline):
     """The share of each class or tag, or the mean: what can be said without looking."""
 
     kind: Literal["constant"]
+
+
+class Frequency(ExamplesBaseline):
+    """How often each class was met with each value of one category: of the last event a Markov chain."""
+
+    predicts: ClassVar[frozenset[str]] = frozenset({"classes"})
+    types: ClassVar[frozenset[FeatureType]] = frozenset({"category"})
+
+    kind: Literal["frequency"]
+    by: str | None = None  # the category; nothing: the first
+    prior: Grid = (1.0, 10.0, 100.0)  # rows of the mean that are added to those of each value
+
+    def unfit(self, features: Mapping[str, FeatureType]) -> str:
+        """There is no category, or it is none."""
+        there = [name for name, kind in features.items() if kind == "category"]
+        if self.by is None or self.by in there:
+            return super().unfit(features)
+        return f"by: expected one of {', '.join(there) or 'no category'}, got {self.by!r}"
 
 
 class Linear(ExamplesBaseline):
@@ -282,6 +166,7 @@ BaselineConfig = Annotated[
     | ContentKnn
     | Blend
     | Constant
+    | Frequency
     | Linear
     | LinearTransfer
     | Boosting

@@ -7,12 +7,15 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config.base import Bridge, Config, Draw, Duplicates, Kept, Name, Thinning
-from pipeline.config.baselines import Baseline, BaselineConfig, ExamplesBaseline
+from pipeline.config.baseline import Baseline
+from pipeline.config.baselines import BaselineConfig, ExamplesBaseline
 from pipeline.config.data import Embedded, Split, Tables
 from pipeline.config.encoders import refuse_two
-from pipeline.config.methods import AdaptConfig, Choice, Strategy, Training, TuneConfig, choices
+from pipeline.config.methods import AdaptConfig, Choice, Strategy, TuneConfig, choices
 from pipeline.config.models import MODELS, HistoryModel, Model, ModelConfig
-from pipeline.config.tasks import ExamplesTask, RankingTask, Task, task_kind
+from pipeline.config.rankings import RankingTask
+from pipeline.config.tasks import ExamplesTask, Task, task_kind
+from pipeline.config.training import Training
 
 
 def _tellable(title: str) -> str:
@@ -154,11 +157,11 @@ class Scenario(Config):
             raise ValueError(f"thinning: the rows of the task {task.name} are of no classes; expected proportional")
         if isinstance(task, ExamplesTask):
             task.refuse_shown(self.personal)
-            if self.duplicates != "first":
-                raise ValueError(
-                    f"duplicates: rows of the task {task.name} are of no user and item, so {self.duplicates!r} says "
-                    "nothing; leave it out"
-                )
+        if task.examples and self.duplicates != "first":
+            raise ValueError(
+                f"duplicates: rows of the task {task.name} are of no user and item, so {self.duplicates!r} says "
+                "nothing; leave it out"
+            )
         told = {name for tables in (self.tables.named.values() if self.tables else ()) for one in tables
                 for name in one.domains}  # fmt: skip
         if strange := sorted(told - set(self.domains)):
@@ -243,14 +246,9 @@ class Scenario(Config):
 
     def _check_types(self, what: str, part: ModelConfig | Baseline) -> None:
         """Refuse what would look at no feature at all."""
-        if not (isinstance(self.task, ExamplesTask) and isinstance(part, ExamplesBaseline)):
-            return
-        types = {*self.task.features.values(), *self.task.past.values()}
-        if not types & part.types:
-            raise ValueError(
-                f"{what} looks at no {' or '.join(sorted(types))}, and there are no other features than "
-                f"{', '.join(self.task.features)}; leave it out"
-            )
+        task = self.task.examples
+        if task and isinstance(part, ExamplesBaseline) and (why := part.unfit({**task.features, **task.past})):
+            raise ValueError(f"{what} {why}")
 
     def _check_choice(self, union: Any, choice: Choice) -> None:
         """Refuse an adapt or a tune that can make nothing of the task's labels."""

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pipeline.config import Role, Strategy, TabularModel, TrainSettings
+from pipeline.config import FeatureModel, Role, Strategy, TrainSettings
 from pipeline.errors import DataError, UserError
-from pipeline.models.encoders.tabular import TabularEncoder, quantiles, rarity
+from pipeline.models.encoders.tabular import quantiles, rarity
 from pipeline.models.example_batches import ExampleRows
 from pipeline.models.feature_values import Values
 from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, TagHead
 from pipeline.models.learner import Finish
 from pipeline.models.sample import answers, known_classes
 from pipeline.models.sides import Rows
-from pipeline.models.tabular_estimator import TabularEstimator, TabularNetwork
+from pipeline.models.tabular_estimator import ENCODERS, TabularEstimator, TabularNetwork
 from pipeline.models.text_vectors import TextReader
 from pipeline.views import FEATURES, Label, NumberLabel, TagLabel, View, Views
 
@@ -27,9 +27,9 @@ class TabularLearner:
     settings: TrainSettings
 
     @property
-    def model(self) -> TabularModel:
+    def model(self) -> FeatureModel:
         """The model's own settings."""
-        assert isinstance(self.settings.model, TabularModel)
+        assert isinstance(self.settings.model, FeatureModel)
         return self.settings.model
 
     def pretrain(self, views: Views) -> tuple[TabularNetwork, Rows]:
@@ -84,7 +84,7 @@ class TabularLearner:
         fitted = quantiles(values, self.model.bins), rarity(values, self.model.words)
         torch.manual_seed(self.settings.seed)
         reader = TextReader.of(self.model.reader, features)
-        encoder = TabularEncoder(self.model, features[0].types, *fitted, reader)
+        encoder = ENCODERS[self.model.name](self.model, features[0].types, *fitted, reader)
         label = next(iter(views.values())).label
         if taught and not set(taught) & set(label.classes):
             raise UserError(

@@ -3,8 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
+from pipeline.config import (
+    BinaryTask,
+    Config,
+    MulticlassTask,
+    MultilabelTask,
+    NextEventTask,
+    RankingTask,
+    RegressionTask,
+)
 from pipeline.labels.class_kind import Classes, TwoClasses
+from pipeline.labels.event_kind import NextEvents
 from pipeline.labels.items import Items
 from pipeline.labels.kind import LabelKind
 from pipeline.labels.number_kind import Numbers
@@ -17,6 +26,7 @@ LABELS: dict[type[Config], Callable[[Any], LabelKind]] = {
     MulticlassTask: Classes,
     MultilabelTask: Tags,
     RegressionTask: Numbers,
+    NextEventTask: NextEvents,
 }
 
 

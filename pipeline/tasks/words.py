@@ -3,8 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
-from pipeline.labels.example_words import class_words, number_words, tag_words, two_class_words
+from pipeline.config import (
+    BinaryTask,
+    Config,
+    MulticlassTask,
+    MultilabelTask,
+    NextEventTask,
+    RankingTask,
+    RegressionTask,
+)
+from pipeline.labels.example_words import class_words, event_words, number_words, tag_words, two_class_words
 from pipeline.labels.item_words import ITEMS
 from pipeline.labels.words import Words
 
@@ -15,6 +23,7 @@ WORDS: dict[type[Config], Callable[[Any], Words]] = {
     MulticlassTask: class_words,
     MultilabelTask: tag_words,
     RegressionTask: number_words,
+    NextEventTask: lambda task: event_words(),  # noqa: ARG005
 }
 
 
