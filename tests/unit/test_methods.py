@@ -269,7 +269,10 @@ def test_frozen_trains_the_target_s_vectors_and_the_gates_only():
     assert {name for name, tensor in model.named_parameters() if not torch.equal(tensor, before[name])} == wanted
 
 
-@pytest.mark.parametrize("choice", [one for one in CHOICES if one.kind not in ("frozen", "mapping")], ids=lambda one: one.name)
+WHOLE = [one for one in CHOICES if one.kind not in ("frozen", "mapping")]
+
+
+@pytest.mark.parametrize("choice", WHOLE, ids=lambda one: one.name)
 def test_all_others_train_everything(choice):
     """Only `frozen` and `mapping` leave weights out."""
     model = build()
