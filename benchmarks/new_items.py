@@ -3,7 +3,7 @@
     python benchmarks/new_items.py no_common_users no_common_users_words --than target_only --home FOLDER
 
 Printed are NDCG@10 in %, the mean over users, and how much better the lane `--than` of the first scenario is: paired,
-95 % intervals over users. The scenarios must have the same rows: a second one may name another model. Nothing is fitted.
+95 % intervals over users. The scenarios must have the same rows: a second may name another model. Nothing is fitted.
 """
 
 import argparse
