@@ -29,27 +29,17 @@ from pipeline.config.base import (
     TaskConfig,
     Weight,
 )
+from pipeline.config.baseline import Baseline, Domains, SourceWeights
 from pipeline.config.baselines import (
     AutoEncoder,
-    Baseline,
     BaselineConfig,
-    Blend,
     Boosting,
     Constant,
-    ContentKnn,
-    Domains,
-    Ease,
     Frequency,
-    Ials,
     IsolationForest,
-    ItemKnn,
     Linear,
     LinearTransfer,
-    Markov,
     Msda,
-    Popularity,
-    SourceWeights,
-    UserKnn,
 )
 from pipeline.config.data import (
     ColdUsersSplit,
@@ -96,7 +86,6 @@ from pipeline.config.methods import (
     Mapping,
     Scratch,
     Strategy,
-    Training,
     TuneConfig,
     choices,
 )
@@ -111,6 +100,7 @@ from pipeline.config.models import (
     TabularModel,
 )
 from pipeline.config.options import Options
+from pipeline.config.ranking_baselines import Blend, ContentKnn, Ease, Ials, ItemKnn, Markov, Popularity, UserKnn
 from pipeline.config.rankings import AtLeast, MinRows, RankingTask, Relevant, RowWeight
 from pipeline.config.scenario import (
     Gate,
@@ -147,6 +137,7 @@ from pipeline.config.tasks import (
     NextEventTask,
     RegressionTask,
 )
+from pipeline.config.training import Training
 
 __all__ = [
     "SEVERAL",

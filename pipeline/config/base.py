@@ -68,6 +68,7 @@ class TaskConfig(Config):
 
     def lacks_texts(self, tables: Collection[str]) -> str:
         """Which texts its rows do not have where there are only these kinds of table; nothing: they have some."""
-        if self.examples is not None:
-            return self.examples.lacks_texts(tables)
-        return "" if "items" in tables else "titles of items, and tables name no items"
+        if self.examples is None:
+            return "" if "items" in tables else "titles of items, and tables name no items"
+        texts = "text" in self.examples.features.values()
+        return "" if texts else "features of the type text, and the task names none"

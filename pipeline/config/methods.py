@@ -1,4 +1,4 @@
-"""Training, and the strategies: one `adapt` followed by one `tune`."""
+"""The strategies: one `adapt` followed by one `tune`."""
 
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
@@ -12,19 +12,8 @@ from pipeline.config.alignments import (
     AlignConfig,
 )
 from pipeline.config.base import Bridge, Config, LearningRate, Role, Weight
-from pipeline.config.baselines import Domains
+from pipeline.config.baseline import Domains
 from pipeline.config.models import TabularModel
-
-
-class Training(Config):
-    """How a model is fitted; early stopping looks at validation rows only."""
-
-    epochs: int = Field(default=20, ge=1, le=1000)
-    patience: int = Field(default=2, ge=1, le=100)
-    batch_size: int = Field(default=1024, ge=1, le=1 << 20)
-    negatives: int = Field(default=1024, ge=1, le=1 << 20)
-    learning_rate: LearningRate | None = None  # None: as the model has it
-    valid_users: int = Field(default=4000, ge=1)  # at most so many validation rows are ranked after each epoch
 
 
 class Scratch(Choice):

@@ -8,13 +8,15 @@ from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config.adaptations import AdaptConfig, Choice
 from pipeline.config.base import Bridge, Config, Draw, Duplicates, Kept, Name, Thinning
-from pipeline.config.baselines import Baseline, BaselineConfig, ExamplesBaseline
+from pipeline.config.baseline import Baseline
+from pipeline.config.baselines import BaselineConfig, ExamplesBaseline
 from pipeline.config.data import Embedded, Split, Tables
 from pipeline.config.encoders import refuse_two
-from pipeline.config.methods import Strategy, Training, TuneConfig, choices
+from pipeline.config.methods import Strategy, TuneConfig, choices
 from pipeline.config.models import MODELS, HistoryModel, Model, ModelConfig
 from pipeline.config.rankings import RankingTask
 from pipeline.config.tasks import ExamplesTask, Task, task_kind
+from pipeline.config.training import Training
 
 
 def _tellable(title: str) -> str:

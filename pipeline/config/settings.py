@@ -10,12 +10,13 @@ from pydantic import JsonValue, SerializeAsAny
 
 from pipeline.config.adaptations import Adaptation
 from pipeline.config.base import Bridge, Config, Duplicates, Name, Share, TaskConfig, Thinning
-from pipeline.config.baselines import Baseline
+from pipeline.config.baseline import Baseline
 from pipeline.config.data import Split
 from pipeline.config.mapping import Alike
-from pipeline.config.methods import Further, Strategy, Training
+from pipeline.config.methods import Further, Strategy
 from pipeline.config.models import ModelConfig
 from pipeline.config.scenario import Gate, Scenario
+from pipeline.config.training import Training
 from pipeline.results import Outcome
 
 

@@ -72,11 +72,6 @@ class ExamplesTask(TaskConfig):
         others = (_ALONE[one.kind](label=name, **dict(one), **shared) for name, one in self.also.items())
         return (self.model_copy(update={"also": {}}), *others)
 
-    def lacks_texts(self, tables: Collection[str]) -> str:
-        """Features of the type text."""
-        del tables
-        return "" if "text" in self.features.values() else "features of the type text, and task.features names none"
-
     @property
     def past(self) -> dict[str, FeatureType]:
         """Features that are counted for each entity: its rows before, in all domains, and hours since the last."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.config import TaskConfig
+from pipeline.config.base import TaskConfig
 from pipeline.tasks.prepared import read_prepared
 
 

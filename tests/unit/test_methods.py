@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Sparse invariant checks are impl
 DIM = 4
 ALIGNMENTS = ("coral", "mmd", "dann", "cdan")
 ADAPTATIONS = (*ALIGNMENTS, "reweight", "self_training")
-FURTHER = ("frozen", "fine_tune", "l2sp", "adapter", "lora", "distil")
+FURTHER = ("frozen", "fine_tune", "l2sp", "adapter", "lora", "distil", "mapping")
 UNIONS = {"adapt": cfg.AdaptConfig, "tune": cfg.TuneConfig, "baseline": cfg.BaselineConfig}
 HISTORIES = {
     "far": sparse.csr_matrix(np.random.default_rng(0).random((20, 8)) < 0.4, dtype=np.float32),
@@ -269,9 +269,12 @@ def test_frozen_trains_the_target_s_vectors_and_the_gates_only():
     assert {name for name, tensor in model.named_parameters() if not torch.equal(tensor, before[name])} == wanted
 
 
-@pytest.mark.parametrize("choice", [one for one in CHOICES if one.kind != "frozen"], ids=lambda one: one.name)
+WHOLE = [one for one in CHOICES if one.kind not in ("frozen", "mapping")]
+
+
+@pytest.mark.parametrize("choice", WHOLE, ids=lambda one: one.name)
 def test_all_others_train_everything(choice):
-    """Only `frozen` leaves weights out."""
+    """Only `frozen` and `mapping` leave weights out."""
     model = build()
     everything = names_that_train(model)
     method_of(choice).initialise(model, None)
