@@ -26,8 +26,8 @@ from pipeline.rows.behaviour.logs import Logs, kind_codes, kinds_of, seconds
 from pipeline.rows.behaviour.prepared import EventRows
 from pipeline.rows.behaviour.told import told
 from pipeline.rows.examples.explaining import explanations
-from pipeline.rows.examples.served import EXPLAIN, EXPLANATION, PROBABILITY, UNKNOWN
-from pipeline.rows.kind import PackageInfo
+from pipeline.rows.examples.served import PROBABILITY, UNKNOWN
+from pipeline.rows.kind import EXPLAIN, EXPLANATION, PackageInfo
 from pipeline.views import Features, IntArray, Mask, View
 
 EVENTS, ITEMS, TIMES = "events", "items", "times"

@@ -13,19 +13,22 @@ from pipeline import columns as c
 from pipeline.errors import DataError
 from pipeline.past import Past
 from pipeline.rows.asked import lists, user_ids, user_places
+from pipeline.rows.interactions import reasons
+from pipeline.rows.interactions.filters import CANDIDATES, CATEGORIES, allowed
+from pipeline.rows.kind import EXPLANATION
 
 if TYPE_CHECKING:
     from pipeline.rows.interactions.served import ServedInteractions
 
 HISTORY, SOURCE_HISTORY = "history", "source_history"
-REQUEST_COLUMNS = (c.USER, HISTORY, SOURCE_HISTORY)
+REQUEST_COLUMNS = (c.USER, HISTORY, SOURCE_HISTORY, CANDIDATES, CATEGORIES)
 SERVED_FROM = ("model", "history", "popularity")
 _BLOCK = 256  # requests that are scored at a time: 50 MB at 50,000 items
 
 IntArray = NDArray[np.int64]
 
 
-def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10) -> pd.DataFrame:
+def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explain: int = 0) -> pd.DataFrame:
     """Rank the k best items of the target for each request; items that are in the history are not among them.
 
     Args:
@@ -33,22 +36,25 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10) -> pd.
         frame: One request a row, of these columns, each of them optional: `user_id` (text or whole number); `history`
             (list of item ids of the target); `source_history` (list of item ids, each looked up in every source). A
             known user is served from what the model was evaluated with, plus the given history. A user id that is no
-            known pseudonym is hashed as ingest does, with the key in CROSSLIFT_KEY.
+            known pseudonym is hashed as ingest does, with the key in CROSSLIFT_KEY. `candidates` (list of item ids) and
+            `categories` (list) say what may be answered; a request without such a list may get anything.
         k: How many; at least 1.
+        explain: How many things of the history are named that speak most for an item; none: nothing is explained.
 
     Returns:
         Rows by request and rank: request (row number from 0), user_id (as text), rank (from 1), item_id, title (where
         the catalogue has titles), score (higher is better; where nothing is known: what its training rows count),
         served_from (why the item stands there, model: what is known of the user; history: the given one of an unknown
         user; popularity: neither, anybody would get this score), ignored (how many ids of the history are in no
-        catalogue).
+        catalogue), and `explanation` where one is asked for (of what stands there by popularity, empty).
 
     Raises:
         ConfigError: CROSSLIFT_KEY is too short.
-        DataError: k is below 1, no column is known, a user id is neither text nor whole number, a history is no list of
-            strings, or user ids must be hashed and CROSSLIFT_KEY is not the key that made the data.
+        DataError: k is below 1 or `explain` below 0, no column is known, a user id is neither text nor whole number, a
+            history is no list of strings, or user ids must be hashed and CROSSLIFT_KEY did not make the data.
     """
     _check(frame, k)
+    reasons.check(explain)
     items = model.items[model.info.target]
     ids = user_ids(frame)
     users, taken, ignored = _histories(model, frame, ids)
@@ -67,6 +73,8 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10) -> pd.
         scores_BI[~some[first : first + _BLOCK] | (same_BI.all(axis=1) & says_nothing)] = counts
         seen = taken[model.info.target][first : first + _BLOCK].tocoo()
         scores_BI[seen.row, seen.col] = -np.inf
+        if (may_BI := allowed(frame.iloc[first : first + _BLOCK], items, model.info.alike)) is not None:
+            scores_BI[~may_BI] = -np.inf
         rows, places, values = top_k(scores_BI[:, by_popularity], k)
         chosen_places = by_popularity[places]
         blocks.append((rows + first, chosen_places, values, same_BI[rows, chosen_places]))
@@ -82,7 +90,22 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10) -> pd.
     columns["score"] = values.astype(np.float64)
     columns["served_from"] = np.array(SERVED_FROM, dtype=object)[np.where(same, 2, source[requests])]
     columns["ignored"] = ignored[requests]
+    if explain:
+        columns[EXPLANATION] = _explanations(model, signs, requests, np.where(same, -1, chosen), explain)
     return pd.DataFrame(columns)
+
+
+def _explanations(
+    model: "ServedInteractions", past: Past, requests: IntArray, items: IntArray, most: int
+) -> NDArray[np.object_]:
+    """Why each item [n * k] stands there; an item -1 has no reason in the history."""
+    told = np.full(len(requests), "", dtype=object)
+    target = model.info.target
+    for request in np.unique(requests[items >= 0]):
+        own, rows = past.of([request]), np.flatnonzero((requests == request) & (items >= 0))
+        names = reasons.names_of(own, model.items, target)
+        told[rows] = reasons.in_words(reasons.parts(model.ranker, own, items[rows]), names, most)
+    return told
 
 
 def top_k(scores_BI: NDArray[np.float32], k: int) -> tuple[IntArray, IntArray, NDArray[np.float32]]:
