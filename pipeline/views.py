@@ -181,6 +181,16 @@ class View:
         return self.labels[0]
 
     @property
+    def known(self) -> Mask:
+        """Which rows [N] have a label, or one of several."""
+        found: Mask = np.logical_or.reduce([label.known for label in self.labels])
+        return found
+
+    def of_label(self, name: str) -> Self:
+        """The same rows with that label alone."""
+        return replace(self, labels=tuple(label for label in self.labels if label.name == name))
+
+    @property
     def units(self) -> IntArray:
         """[N] the unit of each row."""
         return self.rows[UNIT].to_numpy(dtype=np.int64)

@@ -1,6 +1,7 @@
 """Views of examples that tests make by hand."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -80,6 +81,21 @@ def tag_view(domain: str, rows: int, seed: int = 0, *, tags: Sequence[str] = TAG
     if rows >= 10:
         known[::10] = False
     return view_of(domain, features, TagLabel(value & known[:, None], known, tuple(tags), "marks"))
+
+
+def several_view(domain: str, rows: int, seed: int = 0) -> View:
+    """A number, a class and tags of the same rows, each missing in rows of its own."""
+    number, classes, tags = (make(domain, rows, seed) for make in (number_view, class_view, tag_view))
+    later = (np.arange(rows) + 3) % rows  # so that not the same rows are without
+    moved = replace(classes.label, value=np.where(np.arange(rows) % 10 == 3, -1, signal_class(number)))
+    known = tags.label.known[later]
+    marks = replace(tags.label, value=tags.label.value & known[:, None], known=known)
+    return replace(number, labels=(number.label, moved, marks))
+
+
+def signal_class(view: View) -> np.ndarray:
+    """Whether the number of a row is above 1000, also where it is missing: then it is not."""
+    return (np.nan_to_num(view.label.value) > 1000).astype(np.int64)
 
 
 def view_of(domain: str, features: Features, label: ClassLabel | TagLabel | NumberLabel) -> View:

@@ -57,6 +57,15 @@ from pipeline.config.files import (
     FileSource,
     Format,
 )
+from pipeline.config.labels import (
+    SEVERAL,
+    BinaryLabel,
+    Costs,
+    LabelConfig,
+    MulticlassLabel,
+    MultilabelLabel,
+    RegressionLabel,
+)
 from pipeline.config.mapping import (
     Alike,
     MappedColumn,
@@ -70,6 +79,7 @@ from pipeline.config.methods import (
     Coral,
     Dann,
     Direct,
+    Distil,
     FineTune,
     Frozen,
     Further,
@@ -126,7 +136,6 @@ from pipeline.config.settings import (
 )
 from pipeline.config.tasks import (
     BinaryTask,
-    Costs,
     ExamplesTask,
     FeatureType,
     MulticlassTask,
@@ -136,6 +145,7 @@ from pipeline.config.tasks import (
 )
 
 __all__ = [
+    "SEVERAL",
     "AdaptConfig",
     "AdaptSettings",
     "Adaptation",
@@ -148,6 +158,7 @@ __all__ = [
     "Baseline",
     "BaselineConfig",
     "BaselineSettings",
+    "BinaryLabel",
     "BinaryTask",
     "Blend",
     "Boosting",
@@ -166,6 +177,7 @@ __all__ = [
     "Dann",
     "DannTerm",
     "Direct",
+    "Distil",
     "DomainSettings",
     "Domains",
     "Duplicates",
@@ -195,6 +207,7 @@ __all__ = [
     "Joint",
     "JudgeSettings",
     "L2Sp",
+    "LabelConfig",
     "LearningRate",
     "LeaveLastOutSplit",
     "Linear",
@@ -209,7 +222,9 @@ __all__ = [
     "Model",
     "ModelConfig",
     "Msda",
+    "MulticlassLabel",
     "MulticlassTask",
+    "MultilabelLabel",
     "MultilabelTask",
     "Name",
     "NextEventTask",
@@ -222,6 +237,7 @@ __all__ = [
     "PretrainSettings",
     "QueryTable",
     "RankingTask",
+    "RegressionLabel",
     "RegressionTask",
     "RejudgeSettings",
     "Relevant",

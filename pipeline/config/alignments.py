@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.config.base import Config, Weight
+from pipeline.config.labels import SEVERAL
 
-LABELS = frozenset({"items", "classes", "tags", "numbers"})  # kinds of label
+LABELS = frozenset({"items", "classes", "tags", "numbers"}) | SEVERAL  # kinds of label
 CLASSES = frozenset({"classes"})
 OF_ROWS = LABELS - {"items"}  # of rows that stand for themselves
 

@@ -47,6 +47,16 @@ class TaskConfig(Config):
         """The columns of its rows, where each is told by features; None: they are told by something else."""
         return None
 
+    @property
+    def predicted(self) -> frozenset[str]:
+        """The kinds of label that what is learnt has to predict, all labels together."""
+        return self.labels
+
+    @property
+    def each(self) -> tuple["TaskConfig", ...]:
+        """The task of each label by itself, the gated one first."""
+        return (self,)
+
     def as_rows(self) -> Self:
         """What decides about the rows: how they are judged is asked when they are there."""
         return type(self)()

@@ -16,6 +16,7 @@ from pipeline.config.alignments import (
 )
 from pipeline.config.base import Bridge, Config, LearningRate, Role, Share, Weight
 from pipeline.config.baselines import Domains
+from pipeline.config.models import TabularModel
 
 
 class Training(Config):
@@ -40,6 +41,8 @@ class Choice(Config):
     bridges: ClassVar[frozenset[Bridge]] = frozenset(
         {"users", "items", "item_features", "features"}
     )  # one is enough; none: no need
+
+    taught: ClassVar[bool] = False  # its start is a teacher, and its own weights are drawn
 
     @property
     def inputs(self) -> bool:
@@ -199,6 +202,38 @@ class Lora(Further):
         return OF_ROWS
 
 
+class Distil(Choice):
+    """The target's labels, and what the start says of the target's inputs: a student that learns from a teacher.
+
+    `L_target + weight * divergence(teacher, student)` from random weights (Hinton, Vinyals and Dean, 2015).
+    """
+
+    starts: ClassVar[Start] = "adapted"
+    labels: ClassVar[frozenset[Role]] = frozenset({"target"})
+    taught: ClassVar[bool] = True
+
+    kind: Literal["distil"]
+    weight: Weight = 1.0
+    temperature: float = Field(default=2.0, gt=0, le=100)  # of classes and tags; more: what is improbable counts more
+    student: TabularModel | None = None  # what serves, in the place of the scenario's model; None: of the same shape
+
+    @property
+    def inputs(self) -> bool:
+        """Always: the teacher needs no labels."""
+        return True
+
+    @property
+    def predicts(self) -> frozenset[str]:
+        """Of rows that stand for themselves: of items a teacher would have to score all for every user."""
+        return OF_ROWS
+
+    @model_validator(mode="after")
+    def _reads_no_encoder(self) -> Self:
+        if self.student and self.student.encoder:
+            raise ValueError("student: expected none with an encoder of its own, which only the model's text has")
+        return self
+
+
 class Joint(Choice):
     """Both domains at once from random weights: `source_weight * L_source + target_weight * L_target`.
 
@@ -230,7 +265,7 @@ class Joint(Choice):
 
 
 TuneConfig = Annotated[
-    Scratch | Direct | Frozen | FineTune | L2Sp | Adapter | Lora | Joint, Field(discriminator="kind")
+    Scratch | Direct | Frozen | FineTune | L2Sp | Adapter | Lora | Distil | Joint, Field(discriminator="kind")
 ]
 
 

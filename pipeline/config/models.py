@@ -6,6 +6,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from pipeline.config.base import Config
 from pipeline.config.encoders import TextEncoder
+from pipeline.config.labels import SEVERAL
 
 PriorWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Field(min_length=1)]
 
@@ -87,7 +88,7 @@ class FeatureModel(ModelConfig):
     """Numbers by their quantiles, hashed categories by vectors of their own, and a small residual network on both."""
 
     reads: ClassVar[frozenset[str]] = frozenset({"features"})
-    predicts: ClassVar[frozenset[str]] = frozenset({"classes", "tags", "numbers"})
+    predicts: ClassVar[frozenset[str]] = frozenset({"classes", "tags", "numbers"}) | SEVERAL
     carried: ClassVar[bool] = True
     rate: ClassVar[float] = 0.001  # of AdamW
     further_rate: ClassVar[float] = 0.0003

@@ -233,11 +233,12 @@ class Scenario(Config):
                     f"{what} reads {', '.join(missing)}, which rows of the task {self.task.name} do not have, but "
                     f"{', '.join(sorted(self.task.fields)) or 'no field'}"
                 )
-            if not part.predicts & self.task.labels:
-                raise ValueError(
-                    f"{what} predicts {' or '.join(sorted(part.predicts))}, but the task {self.task.name} asks for "
-                    f"{' or '.join(sorted(self.task.labels))}"
-                )
+            for one in self.task.each:  # a baseline learns each label by itself
+                if not part.predicts & one.labels:
+                    raise ValueError(
+                        f"{what} predicts {' or '.join(sorted(part.predicts))}, but the task {one.name} asks for "
+                        f"{' or '.join(sorted(one.labels))}"
+                    )
             self._check_types(what, part)
         for strategy in self.strategies:
             self._check_choice(AdaptConfig, strategy.adapt)
@@ -251,7 +252,7 @@ class Scenario(Config):
 
     def _check_choice(self, union: Any, choice: Choice) -> None:
         """Refuse an adapt or a tune that can make nothing of the task's labels."""
-        labels = self.task.labels
+        labels = self.task.predicted
         if not choice.predicts & labels:
             known = choices(union).items()
             able = sorted(kind for kind, one in known if one.model_validate({"kind": kind}).predicts & labels)

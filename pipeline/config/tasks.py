@@ -5,7 +5,15 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from pipeline import columns as c
-from pipeline.config.base import Bridge, Config, TaskConfig
+from pipeline.config.base import Bridge, TaskConfig
+from pipeline.config.labels import (
+    SEVERAL,
+    BinaryLabel,
+    Label,
+    MulticlassLabel,
+    MultilabelLabel,
+    RegressionLabel,
+)
 from pipeline.config.rankings import RankingTask
 
 # Columns that stand beside the declared ones: in tables, prepared rows, judged rows, answers.
@@ -27,7 +35,10 @@ class ExamplesTask(TaskConfig):
     strata: ClassVar[bool] = True
     bridges: ClassVar[frozenset[Bridge]] = frozenset({"features"})
 
+    read_as: ClassVar[tuple[str, ...]]
+
     label: ColumnName  # what is predicted; a row without a value is unlabelled
+    also: dict[ColumnName, Label] = Field(default={})  # by the same model; the gate looks at the first alone
     features: dict[ColumnName, FeatureType] = Field(min_length=1)  # what it is predicted from
     groups: tuple[ColumnName, ...] = ()  # rows that share a value of one of them are never divided by a split
     entities: tuple[ColumnName, ...] = ()  # how many earlier rows share a value of one of them is a feature as well
@@ -39,14 +50,26 @@ class ExamplesTask(TaskConfig):
         return self
 
     def as_rows(self) -> Self:
-        """The columns; not the metric, nor how results are shown."""
-        kept = {name: getattr(self, name) for name in self.rows_are()}
-        return type(self)(**kept)
+        """The columns and how they are read; not the metric, nor how results are shown."""
+        names = ("kind", "label", "features", "groups", "entities", *self.read_as)
+        kept = {name: getattr(self, name) for name in names}
+        also = {
+            name: type(one)(**{key: getattr(one, key) for key in ("kind", *one.read_as)})
+            for name, one in self.also.items()
+        }
+        return type(self)(**kept, also=also)
 
-    @classmethod
-    def rows_are(cls) -> tuple[str, ...]:
-        """The settings that decide about rows."""
-        return ("kind", "label", "features", "groups", "entities")
+    @property
+    def predicted(self) -> frozenset[str]:
+        """Several labels are a kind of their own."""
+        return SEVERAL if self.also else self.labels
+
+    @property
+    def each(self) -> tuple["ExamplesTask", ...]:
+        """The task of each label by itself, on the same rows."""
+        shared = {name: getattr(self, name) for name in ("features", "groups", "entities", "slices")}
+        others = (_ALONE[one.kind](label=name, **dict(one), **shared) for name, one in self.also.items())
+        return (self.model_copy(update={"also": {}}), *others)
 
     @property
     def past(self) -> dict[str, FeatureType]:
@@ -56,7 +79,7 @@ class ExamplesTask(TaskConfig):
     @model_validator(mode="after")
     def _names_each_once(self) -> Self:
         ids = [*self.groups, *(name for name in self.entities if name not in self.groups)]  # one may be both
-        named = [*self.features, self.label, *ids, *self.past]
+        named = [*self.features, self.label, *self.also, *ids, *self.past]
         if own := sorted(TAKEN & set(named)):
             raise ValueError(f"{', '.join(own)} has a meaning of its own here; map the column to another name")
         if twice := sorted({name for name in named if named.count(name) > 1}):
@@ -73,66 +96,37 @@ class ExamplesTask(TaskConfig):
         return self
 
 
-class Costs(Config):
-    """What a mistake costs, in one unit; what is right costs nothing."""
-
-    false_positive: float = Field(gt=0, le=1_000_000)  # to say yes where it is not so
-    false_negative: float = Field(gt=0, le=1_000_000)  # to say no where it is so
-
-    @property
-    def threshold(self) -> float:
-        """From which probability on yes costs less in the mean, where probabilities are what they say (Elkan, 2001)."""
-        return self.false_positive / (self.false_positive + self.false_negative)
-
-
-class BinaryTask(ExamplesTask):
+class BinaryTask(BinaryLabel, ExamplesTask):
     """Predict whether something is so."""
 
-    labels: ClassVar[frozenset[str]] = frozenset({"classes", "one of two classes"})
-
-    kind: Literal["binary"]
-    positive: str | None = None  # the value of the label that is looked for; None: the label says yes or no
     metric: Literal["auprc", "auroc", "log_loss"] = "auprc"  # chooses and is gated
-    costs: Costs | None = None  # of mistakes; the threshold is then where they cost least; None: where F1 is highest
-
-    @classmethod
-    def rows_are(cls) -> tuple[str, ...]:
-        """What counts as positive, too."""
-        return (*super().rows_are(), "positive")
 
 
-class MulticlassTask(ExamplesTask):
+class MulticlassTask(MulticlassLabel, ExamplesTask):
     """Predict one of several classes."""
 
-    labels: ClassVar[frozenset[str]] = frozenset({"classes"})
-
-    kind: Literal["multiclass"]
     metric: Literal["balanced_accuracy", "log_loss", "macro_auprc"] = "balanced_accuracy"
 
 
-class MultilabelTask(ExamplesTask):
+class MultilabelTask(MultilabelLabel, ExamplesTask):
     """Predict which tags a row has: none, one or several of them."""
 
-    labels: ClassVar[frozenset[str]] = frozenset({"tags"})
-
-    kind: Literal["multilabel"]
-    separator: str = Field(min_length=1)  # what stands between the tags of a row; blanks around are none
-    none: str | None = Field(default=None, min_length=1)  # the label of a row of which it is known that it has no tag
     metric: Literal["macro_auprc", "macro_auroc", "log_loss"] = "macro_auprc"
 
-    @classmethod
-    def rows_are(cls) -> tuple[str, ...]:
-        """How tags are read, too."""
-        return (*super().rows_are(), "separator", "none")
 
-
-class RegressionTask(ExamplesTask):
+class RegressionTask(RegressionLabel, ExamplesTask):
     """Predict a number."""
 
-    labels: ClassVar[frozenset[str]] = frozenset({"numbers"})
-
-    kind: Literal["regression"]
     metric: Literal["mse", "mae"] = "mse"
+
+
+# kind of label -> the task that predicts it alone
+_ALONE: dict[str, type[ExamplesTask]] = {
+    "binary": BinaryTask,
+    "multiclass": MulticlassTask,
+    "multilabel": MultilabelTask,
+    "regression": RegressionTask,
+}
 
 
 EventName = Annotated[str, Field(pattern=r"^[^\W\d]\w{0,29}$")]

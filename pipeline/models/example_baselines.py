@@ -13,6 +13,7 @@ from pipeline.models.linear import LinearEstimator
 from pipeline.models.linear_transfer import fit_transfer
 from pipeline.models.msda import MsdaEstimator
 from pipeline.models.sample import Sample
+from pipeline.models.several import SeveralEstimator
 from pipeline.views import Views
 
 Fit = Callable[[Sample, Settings, int], Estimator]  # (sample, settings, seed)
@@ -46,8 +47,8 @@ def candidates(config: cfg.Baseline) -> Iterator[Settings]:
 
 def fit_baseline(
     config: cfg.Baseline, views: Views, target: str, settings: dict[str, Any], seed: int, *, shared: bool = False
-) -> Estimator:
-    """The baseline fitted with one combination of settings, on the rows that have a label.
+) -> Estimator | SeveralEstimator:
+    """The baseline fitted with one combination of settings, on the rows that have a label; each label by itself.
 
     Args:
         config: Which baseline, and on which domains' rows.
@@ -61,6 +62,20 @@ def fit_baseline(
         DataError: no row has a label.
     """
     del shared
+    labels = [label.name for label in views[target].labels]
+    if len(labels) > 1:
+        return SeveralEstimator(
+            {
+                name: _fit(
+                    config, {domain: view.of_label(name) for domain, view in views.items()}, target, settings, seed
+                )
+                for name in labels
+            }
+        )
+    return _fit(config, views, target, settings, seed)
+
+
+def _fit(config: cfg.Baseline, views: Views, target: str, settings: dict[str, Any], seed: int) -> Estimator:
     own = {} if config.domains == "source" else {target: 1.0}
     sources = {} if config.domains == "target" else {name: settings[WEIGHT] for name in views if name != target}
     sample = Sample.of(views, {**sources, **own}, target, config.reader)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.config import Role
+from pipeline.models.label_heads import SeveralLabels
 from pipeline.models.ragged import Ragged
 from pipeline.models.seeds import seeded
 from pipeline.models.sides import Side
@@ -29,7 +30,7 @@ class ExampleRows:
         domain: str,
         role: Role,
         inputs: Mapping[str, Tensor | Ragged],
-        labels: Tensor | None,
+        labels: Tensor | SeveralLabels | None,
         size: int,
         seed: int,
     ) -> None:
@@ -59,7 +60,7 @@ class ExampleRows:
             labels = None if self.labels is None else self.labels[rows]
             yield Side(self.domain, self.role, inputs, labels, self.weights[rows])
 
-    def chosen(self, rows: Tensor, labels: Tensor | None, weights: Tensor) -> "ExampleRows":
+    def chosen(self, rows: Tensor, labels: Tensor | SeveralLabels | None, weights: Tensor) -> "ExampleRows":
         """Some of the rows with labels and weights [len(rows)] in the place of their own; an epoch is as long."""
         inputs = {name: tensor[rows] for name, tensor in self.inputs.items()}
         made = ExampleRows(self.domain, self.role, inputs, labels, self.size, self.seed)

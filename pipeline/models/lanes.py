@@ -18,7 +18,7 @@ from pipeline.models.build import build_network
 from pipeline.models.cutting import INPUTS, LABELLED
 from pipeline.models.item_network import ItemNetwork
 from pipeline.models.items import Catalogue
-from pipeline.models.learner import Finish
+from pipeline.models.learner import Finish, State
 from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.sides import LabelledRows, Rows, UnlabelledRows
 from pipeline.past import Histories, Past
@@ -63,6 +63,11 @@ class ItemLearner:
         sides = [*(of.sources if "source" in labels else ()), *([of.target] if "target" in labels else ())]
         inputs = self._inputs(network, views, reads) if strategy.tune.inputs else None
         return network, Rows(tuple(self._labelled(views, name, reads) for name in sides), inputs)
+
+    def teach(self, rows: Rows, views: Views, teacher: State, classes: tuple[str, ...]) -> Rows:
+        """Nothing: a teacher would have to score all items for every user, and no strategy on items has one."""
+        del views, teacher, classes
+        return rows
 
     def carry(self, network: ItemNetwork, views: Views, strategy: Strategy) -> None:
         """Place the items that the target alone has by who took them, where users are shared."""

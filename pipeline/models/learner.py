@@ -1,12 +1,13 @@
 """What turns views into networks, batches and predictors: one for each kind of model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from pipeline.config import Strategy
 from pipeline.models.sides import Rows
 from pipeline.views import Predictor, View, Views
 
+State = Mapping[str, Any]  # weights by name
 Finish = dict[str, Any]  # what validation picks for a fitted network, such as how much a prior counts
 
 
@@ -33,6 +34,10 @@ class Learner(Protocol):
 
         `classes` are those that a registered model knows where the strategy begins with it.
         """
+        ...
+
+    def teach(self, rows: Rows, views: Views, teacher: State, classes: tuple[str, ...]) -> Rows:
+        """Put beside the target's inputs what the model with these weights, which knows these classes, says of them."""
         ...
 
     def carry(self, network: Any, views: Views, strategy: Strategy) -> None:

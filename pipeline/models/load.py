@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import StorageError
 from pipeline.models.anomaly import AutoEncoderEstimator, IsolationEstimator
@@ -15,7 +16,8 @@ from pipeline.models.linear import LinearEstimator
 from pipeline.models.markov import MarkovRanker
 from pipeline.models.msda import MsdaEstimator
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker
-from pipeline.models.ranker import Saved
+from pipeline.models.ranker import PARTS, Arrays, Saved
+from pipeline.models.several import SeveralEstimator
 
 
 def _network() -> type[Saved]:
@@ -50,6 +52,7 @@ RANKERS: dict[str, Callable[[], type[Saved]]] = {
     "isolation_forest": lambda: IsolationEstimator,
     "auto_encoder": lambda: AutoEncoderEstimator,
     "msda": lambda: MsdaEstimator,
+    "several": lambda: SeveralEstimator,
 }
 
 
@@ -64,8 +67,17 @@ def load_ranker(folder: Path) -> Saved:
 
     try:
         value = json.loads((folder / "ranker.json").read_text(encoding="utf-8"))
-        return RANKERS[value["kind"]]().from_state(value["settings"], load_file(folder / "weights.safetensors"))
+        return _made(value, load_file(folder / "weights.safetensors"))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise StorageError(
             f"{folder}: expected a saved ranker (ranker.json, weights.safetensors): {error!r}."
         ) from error
+
+
+def _made(value: dict[str, Any], arrays: Arrays) -> Saved:
+    """A predictor from its kind and settings; one that is made of others gets them made."""
+    settings = value["settings"]
+    if PARTS in settings:
+        own = [{key: arrays[name] for key, name in part["arrays"].items()} for part in settings[PARTS]]
+        settings = {**settings, PARTS: [_made(*one) for one in zip(settings[PARTS], own, strict=True)]}
+    return RANKERS[value["kind"]]().from_state(settings, arrays)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Scores = NDArray[np.float32]
 Arrays = dict[str, NDArray[Any]]
+PARTS = "parts"  # in the settings of a predictor that is made of others: the kind, settings and arrays of each
 
 
 class Saved(ABC):

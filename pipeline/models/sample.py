@@ -56,7 +56,7 @@ def _met(label: ClassLabel | TagLabel) -> IntArray:
 
 
 def answers(view: View, classes: tuple[str, ...], *, own: bool = True) -> FloatArray | IntArray:
-    """What each row [N] of a view has: its place among these classes, or its number; all labels are known.
+    """What each row [N] of a view has: its place among these classes, or its number; -1 or NaN where it is not known.
 
     Of tags [N, K] ones and zeros. A tag that no row of a source has (`own` is False) may not be known there at all, so
     that its rows say nothing of it: NaN.
@@ -69,9 +69,10 @@ def answers(view: View, classes: tuple[str, ...], *, own: bool = True) -> FloatA
         met = [(classes.index(label.classes[at]), at) for at in _met(label) if label.classes[at] in classes]
         for place, at in met:
             has[:, place] = label.value[:, at]
+        has[~label.known] = np.nan
         return has
     places = np.array([classes.index(name) if name in classes else -1 for name in label.classes], dtype=np.int64)
-    found: IntArray = places[label.value]
+    found: IntArray = np.where(label.known, places[label.value], -1)
     return found
 
 

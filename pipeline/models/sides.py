@@ -21,6 +21,7 @@ class Movable(Protocol):
         ...
 
 
+TAUGHT = "taught"  # among the inputs of a side: what a teacher says of its rows, [B, K], for the head alone
 Inputs = Mapping[str, Any]  # what an encoder reads, by name; each value is Movable
 
 

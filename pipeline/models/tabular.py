@@ -6,18 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pipeline.config import FeatureModel, Role, Strategy, TrainSettings
+from pipeline.config import Distil, FeatureModel, Role, Strategy, TrainSettings
 from pipeline.errors import DataError, UserError
 from pipeline.models.encoders.tabular import quantiles, rarity
 from pipeline.models.example_batches import ExampleRows
 from pipeline.models.feature_values import Values
-from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, TagHead
-from pipeline.models.learner import Finish
+from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, SeveralHead, SeveralLabels, TagHead
+from pipeline.models.learner import Finish, State
 from pipeline.models.sample import answers, known_classes
-from pipeline.models.sides import Rows
+from pipeline.models.several import SeveralEstimator
+from pipeline.models.sides import TAUGHT, Rows
 from pipeline.models.tabular_estimator import ENCODERS, TabularEstimator, TabularNetwork
 from pipeline.models.text_vectors import TextReader
-from pipeline.views import FEATURES, Label, NumberLabel, TagLabel, View, Views
+from pipeline.views import FEATURES, ClassLabel, NumberLabel, TagLabel, View, Views
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,22 @@ class TabularLearner:
         of, labels = self.settings, strategy.tune.labels
         known = {"target": (of.target,), "source": of.sources, "all": of.domains}[strategy.domains]
         sides = (*(of.sources if "source" in labels else ()), *((of.target,) if "target" in labels else ()))
-        network = self._network(views, known, classes)
+        model = strategy.tune.student if isinstance(strategy.tune, Distil) else None
+        network = self._network(views, known, classes, model)
         return network, self._rows(network, views, sides, inputs=strategy.tune.inputs)
+
+    def teach(self, rows: Rows, views: Views, teacher: State, classes: tuple[str, ...]) -> Rows:
+        """Put what the source's model says beside the target's inputs: NaN for a class that it does not know."""
+        of = self.settings
+        network, seen = self._network(views, of.domains, classes), rows.inputs
+        own = {name: teacher.get(name, torch.full_like(one, torch.nan)) for name, one in network.state_dict().items()}
+        network.load_state_dict(own)
+        still, features = network.merged().eval(), views[of.target].fields[FEATURES]
+        assert isinstance(seen, ExampleRows)
+        with torch.no_grad():
+            told = still.head(still.encode(still.encoder.read(features)))
+        seen.inputs = {**seen.inputs, TAUGHT: told}
+        return rows
 
     def carry(self, network: TabularNetwork, views: Views, strategy: Strategy) -> None:
         """Nothing: features mean the same in all domains, and classes were met by their names."""
@@ -63,47 +78,57 @@ class TabularLearner:
         """Nothing."""
         return dict(finish)
 
-    def predictor(self, network: TabularNetwork, finish: Finish) -> TabularEstimator:
+    def predictor(self, network: TabularNetwork, finish: Finish) -> TabularEstimator | SeveralEstimator:
         """What the network says of a row; a copy, which may be trained on."""
         del finish
         return TabularEstimator.of(network)
 
-    def as_trained(self, network: TabularNetwork, view: View) -> TabularEstimator:
+    def as_trained(self, network: TabularNetwork, view: View) -> TabularEstimator | SeveralEstimator:
         """The same in every domain."""
         del view
         return TabularEstimator.of(network)
 
-    def _network(self, views: Views, known: Sequence[str], taught: tuple[str, ...] = ()) -> TabularNetwork:
+    def _network(
+        self, views: Views, known: Sequence[str], taught: tuple[str, ...] = (), student: FeatureModel | None = None
+    ) -> TabularNetwork:
         """Random weights; bins and classes, or the spread of a number, come from the rows of these domains.
 
         Where a registered model stands for the source, what it knows takes their place; `taught` are its classes.
         """
-        chosen = [views[name] for name in known]
+        chosen, model = [views[name] for name in known], student or self.model
         features = [view.fields[FEATURES] for view in chosen or [views[self.settings.target]]]
         values = [Values.of(one) for one in features]
-        fitted = quantiles(values, self.model.bins), rarity(values, self.model.words)
+        fitted = quantiles(values, model.bins), rarity(values, model.words)
         torch.manual_seed(self.settings.seed)
-        reader = TextReader.of(self.model.reader, features)
-        encoder = ENCODERS[self.model.name](self.model, features[0].types, *fitted, reader)
-        label = next(iter(views.values())).label
+        reader = TextReader.of(model.reader, features)
+        encoder = ENCODERS[model.name](model, features[0].types, *fitted, reader)
+        labels = next(iter(views.values())).labels
+        label = labels[0]
         if taught and not set(taught) & set(label.classes):
             raise UserError(
                 f"source_model: it tells {', '.join(taught)} apart, and {label.name} is {', '.join(label.classes)}: no "
                 "class is in common; spell them alike."
             )
-        return TabularNetwork(encoder, self._head(label, chosen, taught), self.settings.target)
+        heads = {label.name: self._head(model.dim, label, [view.of_label(label.name) for view in chosen], taught)}
+        for one in labels[1:]:  # of these a domain may say nothing
+            alone = [view.of_label(one.name) for view in chosen]
+            heads[one.name] = self._head(model.dim, one, [view for view in alone if view.known.any()], ())
+        head = SeveralHead(heads) if len(heads) > 1 else heads[label.name]
+        return TabularNetwork(encoder, head, self.settings.target)
 
-    def _head(self, label: Label, views: Sequence[View], taught: tuple[str, ...]) -> LabelHead:
+    def _head(
+        self, dim: int, label: ClassLabel | TagLabel | NumberLabel, views: Sequence[View], taught: tuple[str, ...]
+    ) -> LabelHead:
         met = known_classes(views) if views else ()
         if not isinstance(label, NumberLabel):
-            classes = tuple(dict.fromkeys((*taught, *met)))
-            return (TagHead if isinstance(label, TagLabel) else ClassHead)(self.model.dim, classes)
+            classes = tuple(dict.fromkeys((*taught, *met))) or label.classes
+            return (TagHead if isinstance(label, TagLabel) else ClassHead)(dim, classes)
         numbers = np.concatenate([answers(view.take(view.label.known), ()) for view in views] or [np.zeros(1)])
-        return NumberHead(self.model.dim, float(numbers.mean()), float(numbers.std()) or 1.0)
+        return NumberHead(dim, float(numbers.mean()), float(numbers.std()) or 1.0)
 
     def _rows(self, network: TabularNetwork, views: Views, labelled: Sequence[str], *, inputs: bool) -> Rows:
         """The labelled rows of some domains, and all rows of the target as inputs; an epoch is as long for each."""
-        sides = [self._cut(network, views[name].take(views[name].label.known), labels=True) for name in labelled]
+        sides = [self._cut(network, views[name].take(views[name].known), labels=True) for name in labelled]
         seen = self._cut(network, views[self.settings.target], labels=False) if inputs else None
         steps = max((side.steps for side in sides), default=1)
         for side in [*sides, *([seen] if seen else [])]:
@@ -120,6 +145,12 @@ class TabularLearner:
         role: Role = ("target" if view.domain == of.target else "source") if labels else "inputs"
         read = network.encoder.read(view.fields[FEATURES])
         own = view.domain == of.target
-        known = torch.from_numpy(answers(view, network.head.classes, own=own)) if labels else None
+        known = self._labels(network.head, view, own=own) if labels else None
         seed = of.seed if labels else of.seed + 1  # not the draws of the labelled rows
         return ExampleRows(view.domain, role, read, known, of.training.batch_size, seed)
+
+    def _labels(self, head: LabelHead, view: View, *, own: bool) -> torch.Tensor | SeveralLabels:
+        """What the rows have, as the head is taught it."""
+        heads = head.each if isinstance(head, SeveralHead) else {view.label.name: head}
+        found = [torch.from_numpy(answers(view.of_label(name), one.classes, own=own)) for name, one in heads.items()]
+        return SeveralLabels(tuple(found)) if len(found) > 1 else found[0]

@@ -15,9 +15,10 @@ from pipeline.models.encoders.event_log import EventEncoder
 from pipeline.models.encoders.tabular import TabularEncoder
 from pipeline.models.estimators import TAGGED, Estimator, Parts
 from pipeline.models.feature_values import Values, by_feature, owners, text_owners, vector_owners
-from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, TagHead
+from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, SeveralHead, TagHead
 from pipeline.models.network import Network
 from pipeline.models.ranker import Arrays
+from pipeline.models.several import SeveralEstimator
 from pipeline.models.text_vectors import NEEDS, TextReader
 from pipeline.models.words import weighted
 from pipeline.views import Features, FloatArray
@@ -50,9 +51,14 @@ class TabularEstimator(Estimator):
         self.needs = NEEDS if network.encoder.reader else self.needs
 
     @classmethod
-    def of(cls, network: TabularNetwork) -> Self:
-        """A copy of a network, which may be trained on."""
-        return cls(network.merged())
+    def of(cls, network: TabularNetwork) -> Self | SeveralEstimator:
+        """A copy of a network, which may be trained on; of several labels one for each, with the same encoder."""
+        own = network.merged()
+        if not isinstance(own.head, SeveralHead):
+            return cls(own)
+        return SeveralEstimator(
+            {name: cls(TabularNetwork(own.encoder, head, own.target)) for name, head in own.head.each.items()}
+        )
 
     def raw(self, features: Features) -> FloatArray:
         """What the network says: [N, K]."""
@@ -115,7 +121,7 @@ class TabularEstimator(Estimator):
                 f"source_model: its features are not those of task.features; what differs: {', '.join(differ)}. It "
                 f"reads, in this order: {told}."
             )
-        if (predicted := self.network.head.predicts) not in task.labels:
+        if (predicted := self.network.head.predicts) not in task.predicted:
             raise UserError(f"source_model: it predicts {predicted}, and the task {task.name} something else.")
         own, other = model.as_built().model_dump(), theirs.model.as_built().model_dump()
         if unlike := [f"{key}: {other[key]}" for key in own if own[key] != other[key]]:

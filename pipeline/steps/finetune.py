@@ -91,6 +91,7 @@ class _Lane:
     learner: "Learner"
     dim: int
     start: Path | None
+    teacher: Path | None  # whose answers are learnt; no weight begins with it
     taught: tuple[str, ...]  # classes of a registered model that it begins with
 
     @classmethod
@@ -100,7 +101,8 @@ class _Lane:
         start = inputs["start"].path if "start" in inputs else None
         taught = tuple(read_json(start / CLASSES)) if start and (start / CLASSES).exists() else ()
         weights = start / "model.safetensors" if start else None
-        return cls(settings.strategy, build_learner(settings), settings.model.dim, weights, taught)
+        start, teacher = (None, weights) if settings.strategy.tune.taught else (weights, None)
+        return cls(settings.strategy, build_learner(settings), settings.model.dim, start, teacher, taught)
 
     def ready(self, views: "Views") -> tuple["Network", "Method", "Rows"]:
         """The model as the strategy initialises it, its method, and the rows that it is fitted on."""
@@ -113,6 +115,8 @@ class _Lane:
         method.initialise(model, None if self.start is None else load_file(self.start))
         if self.start is not None:
             self.learner.carry(model, views, self.strategy)
+        if self.teacher is not None:
+            rows = self.learner.teach(rows, views, load_file(self.teacher), self.taught)
         return model, method, rows
 
     def evidence(self, model: "Network", rows: "Rows") -> dict[str, float]:

@@ -275,7 +275,7 @@ def _night(run: Run, champion: "Champion") -> "Prepared | None":
 def _write(
     folder: Path, comparison: "Comparison", verdict: "Verdict", test: "HeldOut", predicted: dict[str, "FloatArray"]
 ) -> None:
-    rows = test.rows.rows.assign(**{label.name: as_column(label.value) for label in test.rows.labels[:1]})
+    rows = test.rows.rows.assign(**{label.name: as_column(label.value) for label in test.rows.labels})
     write_predictions(folder, rows, predicted)
     write_json(folder / "comparison.json", comparison.model_dump(mode="json"))
     write_json(folder / "verdict.json", verdict.model_dump(mode="json"))

@@ -6,6 +6,7 @@ from typing import Any
 from pipeline.config import (
     BinaryTask,
     Config,
+    ExamplesTask,
     MulticlassTask,
     MultilabelTask,
     NextEventTask,
@@ -17,6 +18,7 @@ from pipeline.labels.event_kind import NextEvents
 from pipeline.labels.items import Items
 from pipeline.labels.kind import LabelKind
 from pipeline.labels.number_kind import Numbers
+from pipeline.labels.several import Several
 from pipeline.labels.tag_kind import Tags
 
 # config class of a task -> builder
@@ -31,5 +33,7 @@ LABELS: dict[type[Config], Callable[[Any], LabelKind]] = {
 
 
 def build_label(task: Config) -> LabelKind:
-    """The kind of label that is gated, with the task's settings."""
+    """The kind of label that is judged, with the task's settings; of several the first is gated."""
+    if isinstance(task, ExamplesTask) and task.also:
+        return Several({one.label: LABELS[type(one)](one) for one in task.each})
     return LABELS[type(task)](task)

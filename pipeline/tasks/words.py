@@ -6,6 +6,7 @@ from typing import Any
 from pipeline.config import (
     BinaryTask,
     Config,
+    ExamplesTask,
     MulticlassTask,
     MultilabelTask,
     NextEventTask,
@@ -14,6 +15,7 @@ from pipeline.config import (
 )
 from pipeline.labels.example_words import class_words, event_words, number_words, tag_words, two_class_words
 from pipeline.labels.item_words import ITEMS
+from pipeline.labels.several_words import several_words
 from pipeline.labels.words import Words
 
 # config class of a task -> the words of its label
@@ -28,5 +30,7 @@ WORDS: dict[type[Config], Callable[[Any], Words]] = {
 
 
 def words_of(task: Config) -> Words:
-    """The words of the label that is gated."""
+    """The words of the label that is gated, and the names of the metrics of all."""
+    if isinstance(task, ExamplesTask) and task.also:
+        return several_words({one.label: WORDS[type(one)](one) for one in task.each})
     return WORDS[type(task)](task)

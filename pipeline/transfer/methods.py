@@ -10,6 +10,7 @@ from pipeline.transfer.conditional import Conditional
 from pipeline.transfer.distances import DomainClassifier, coral, mmd
 from pipeline.transfer.method import Align, Frozen, Held, Method
 from pipeline.transfer.self_training import SelfTrained
+from pipeline.transfer.taught import Taught
 from pipeline.transfer.weighting import Reweighted
 
 Aligned = Callable[[Any, int, float, float], Method]  # (config, feature dimensions, source's share, target's share)
@@ -48,6 +49,7 @@ TUNES: dict[type[cfg.Config], Callable[[Any, int], Method]] = {
     cfg.L2Sp: lambda config, dim: Held(config.weight),
     cfg.Adapter: lambda config, dim: Adapters(config.width),
     cfg.Lora: lambda config, dim: LowRank(config.rank),
+    cfg.Distil: lambda config, dim: Taught(config.weight, config.temperature),
     cfg.Joint: _joint,
 }
 

@@ -19,7 +19,7 @@ from pipeline.transfer.method import Method
 from pipeline.transfer.methods import ADAPTS, build_adapt, build_tune
 from tests.contract.test_tunes import ALL as CHOICES
 from tests.contract.test_tunes import KilledError, own_weights, same
-from tests.examples import class_view, number_view, tag_view
+from tests.examples import class_view, number_view, several_view, tag_view
 
 MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4, words=64, dropout=0.3)
 TRAINING = cfg.Training(epochs=3, batch_size=32, learning_rate=0.01)
@@ -28,6 +28,7 @@ LABELS = {
     "classes": {"far": class_view("far", 300), "near": class_view("near", 200, 1)},
     "tags": {"far": tag_view("far", 300), "near": tag_view("near", 200, 1)},
     "numbers": {"far": number_view("far", 300), "near": number_view("near", 200, 1)},
+    "several labels": {"far": several_view("far", 300), "near": several_view("near", 200, 1)},
 }
 
 
@@ -41,9 +42,11 @@ def ready(name: str, labels: str = "classes") -> tuple[Network, Method, Rows]:
         made = learner.tune(views, cfg.Strategy(tune=choice))
     else:
         made = learner.adapt(views) if choice.inputs else learner.pretrain({"far": views["far"]})
+    if choice.taught:
+        made = made[0], learner.teach(made[1], views, own_weights(made[0]), ())
     torch.manual_seed(1)
     method = (build_adapt if type(choice) in ADAPTS else build_tune)(choice, MODEL.dim)
-    method.initialise(made[0], own_weights(made[0]))
+    method.initialise(made[0], None if choice.taught else own_weights(made[0]))
     return made[0], method, method.choose(*made)
 
 
@@ -77,8 +80,21 @@ def test_training_lowers_the_loss_and_repeats(name, labels, tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["scratch", "joint+dann", "frozen", "coral", "mmd", "l2sp", "cdan", "reweight", "self_training", "adapter", "lora"],
-)
+    [
+        "scratch",
+        "joint+dann",
+        "frozen",
+        "coral",
+        "mmd",
+        "l2sp",
+        "cdan",
+        "reweight",
+        "self_training",
+        "adapter",
+        "lora",
+        "distil",
+    ],
+)  # fmt: skip
 def test_a_fit_goes_on_to_the_same_result(name, tmp_path, monkeypatch):
     """Ended in the middle of an epoch it ends with the undisturbed weights, dropout and AdamW's means among them."""
     whole, found = fitted(name, tmp_path / "whole")

@@ -215,7 +215,7 @@ def test_views_hold_what_was_declared() -> None:
     })  # fmt: skip
     other = frame.assign(kind=["rum", "tea"])
     examples = Examples(task, {"far": other, "near": frame}, "near")
-    assert examples.classes == ("ale", "rum", "tea")
+    assert examples.classes["kind"] == ("ale", "rum", "tea")
     view = examples.held_out("test")
     assert (view.label.value.tolist(), examples.named(view).tolist()) == ([0], ["b"])
     table = examples.training()["near"].fields[FEATURES].table
@@ -223,7 +223,7 @@ def test_views_hold_what_was_declared() -> None:
     assert table["w"][0] == pd.Timestamp("2026-01-01", tz="UTC")
     assert view.fields[FEATURES].table.isna().all(axis=None)
     assert [one.name for one in examples.each_placed()] == ["near", "far"]
-    assert examples.of_sources().classes == ("rum", "tea")
+    assert examples.of_sources().classes == {"kind": ("rum", "tea")}
 
 
 def test_a_target_without_labels_gives_inputs(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Sparse invariant checks are impl
 DIM = 4
 ALIGNMENTS = ("coral", "mmd", "dann", "cdan")
 ADAPTATIONS = (*ALIGNMENTS, "reweight", "self_training")
-FURTHER = ("frozen", "fine_tune", "l2sp", "adapter", "lora")
+FURTHER = ("frozen", "fine_tune", "l2sp", "adapter", "lora", "distil")
 UNIONS = {"adapt": cfg.AdaptConfig, "tune": cfg.TuneConfig, "baseline": cfg.BaselineConfig}
 HISTORIES = {
     "far": sparse.csr_matrix(np.random.default_rng(0).random((20, 8)) < 0.4, dtype=np.float32),
@@ -121,7 +121,7 @@ def test_a_strategy_says_where_it_starts_and_whose_rows_it_learns_from():
                 strategy = cfg.Strategy.model_validate(values)
                 found[strategy.name] = (strategy.start, strategy.domains)
             else:
-                with pytest.raises(ValueError, match=r"would have no effect.*tune with one of adapter, direct, fine_t"):
+                with pytest.raises(ValueError, match=r"would have no effect.*tune with one of adapter, direct, dist"):
                     cfg.Strategy.model_validate(values)
     assert found == {
         "target_only": ("random", "target"),

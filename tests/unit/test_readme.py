@@ -26,7 +26,7 @@ MODELS = {
     name: model
     for name, model in vars(config).items()
     if isinstance(model, type) and issubclass(model, config.Config)
-    if model not in {config.Config, config.TaskConfig, config.ModelConfig}  # which others build on
+    if model not in {config.Config, config.TaskConfig, config.ModelConfig, config.LabelConfig}  # which others build on
     if not issubclass(model, config.Settings)  # what a step gets of a scenario; no user writes it
 }
 
@@ -63,8 +63,8 @@ def value_text(schema: dict[str, Any]) -> str:
     words = schema.get("enum") or [schema[key].rpartition("/")[2] for key in ("$ref", "const") if key in schema]
     if words:
         return ", ".join(f"`{word}`" for word in words)
-    values = schema.get("additionalProperties") or {}
-    if "anyOf" in values or values.get("type") == "number":
+    values = schema.get("additionalProperties") or next(iter(schema.get("patternProperties", {}).values()), {})
+    if {"anyOf", "oneOf"} & values.keys() or values.get("type") == "number":
         return f"mapping of {value_text(values)}"
     bounds = [f"{sign} {schema[key]:,}" for key, sign in _SIGNS.items() if key in schema]
     return ", ".join(["name" if "pattern" in schema else _TYPES[schema["type"]], *bounds])

@@ -21,7 +21,7 @@ BUILT_IN = (
     "demo", "cross_category", "cross_category_phones", "cold_start", "new_shop", "next_item", "opening_day",
     "cross_platform", "cross_platform_de", "purchase_intent",
     "purchase_intent_new", "fraud", "fraud_later", "fraud_unlabelled", "fake_reviews", "product_classification",
-    "product_classification_hard", "product_quality", "product_quality_text",
+    "product_classification_hard", "product_quality", "product_quality_text", "product_quality_reviews",
     "next_behaviour", "next_behaviour_days", "next_behaviour_categories",
 )  # fmt: skip
 MINIMAL: dict[str, Any] = {
@@ -115,7 +115,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "tune for rows that stand alone": (
         {"strategies": [SCRATCH, {"tune": {"kind": "lora"}}]},
-        r"lora is for rows that are labelled with classes or numbers or tags, but .* one of direct, fine_tune, frozen",
+        r"lora is for rows that are labelled with classes or numbers or several labels or tags, but .* one of dir",
     ),
     "misspelt baseline": ({"baselines": [{"kind": "als"}]}, r"baselines\.0: input tag 'als'.*'ials'"),
     "no such bridge": ({"bridges": ["user"]}, r"bridges\.0: input should be 'users', 'items'.*got 'user'"),

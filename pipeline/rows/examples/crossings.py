@@ -37,20 +37,31 @@ def crossing_checks(
     )  # fmt: skip
     _spelt_alike(figures, settings, frames)
     for name, frame in frames.items():
-        needs = name != settings.target or settings.target_labels
-        figure, value, least = _labels(task, frame[task.label].dropna())
-        figures.expect(
-            f"{figure} of {name}", value, "critical" if needs else "info",
-            Told("labels", f"at least {least}, or there is nothing to learn",
-                 f"look at the column that is mapped to {task.label!r}, and deliver labels of every kind"),
-            min_value=least,
-        )  # fmt: skip
+        for one in task.each:
+            _expect_labels(figures, settings, name, one, frame[one.label].dropna())
         figures.expect_no_heavy(name, frame, tuple(dict.fromkeys((*task.groups, *task.entities))))
         used = {one: frame[one] for one in task.features if one in frame and len(frame)}
         figures.expect_values(name, used)
-    if isinstance(task, MultilabelTask):
-        _expect_tags(figures, task, pd.concat([frame[task.label].dropna() for frame in frames.values()]))
+    for one in task.each:
+        if isinstance(one, MultilabelTask):
+            _expect_tags(figures, one, pd.concat([frame[one.label].dropna() for frame in frames.values()]))
     return figures.table()
+
+
+def _expect_labels(
+    figures: Figures, settings: CheckSettings, domain: str, task: ExamplesTask, labels: "pd.Series[Any]"
+) -> None:
+    """Something to learn; of what is predicted beside the gated label a domain may say nothing, but that is told."""
+    assert isinstance(settings.task, ExamplesTask)
+    gated, needs = task.label == settings.task.label, domain != settings.target or settings.target_labels
+    figure, value, least = _labels(task, labels)
+    figures.expect(
+        f"{figure} of {domain}" if gated else f"{figure} of {task.label} of {domain}",
+        value, ("critical" if gated else "warning") if needs else "info",
+        Told("labels", f"at least {least}, or there is nothing to learn",
+             f"look at the column that is mapped to {task.label!r}, and deliver labels of every kind"),
+        min_value=least,
+    )  # fmt: skip
 
 
 def _spelt_alike(figures: Figures, settings: CheckSettings, frames: Mapping[str, pd.DataFrame]) -> None:

@@ -44,8 +44,9 @@ def _described(view: View, training: View) -> Described:
         return {"rows": 0, "components": 0}
     told, known = view.fields[FEATURES], training.fields[FEATURES]
     numbers = {name: (told.table[name], known.table[name]) for name in told.of("number")}
-    if isinstance(view.label, NumberLabel):
-        numbers[view.label.name] = pd.Series(view.label.value), pd.Series(training.label.value)
+    for own, known_ in zip(view.labels, training.labels, strict=True):
+        if isinstance(own, NumberLabel):
+            numbers[own.name] = pd.Series(own.value), pd.Series(known_.value)
     return {
         "rows": len(view),
         "components": int(view.rows[UNIT].nunique()),

@@ -85,8 +85,10 @@ class PartExamples:
                 f"{given.domain}: {NAME}: what came before a row ({', '.join(self.task.entities)}) needs its time, and "
                 "there is no column 'timestamp'; name it under `columns`, or leave out `entities`."
             )
-        rows = rows.assign(**{self.task.label: spelt_once(rows[self.task.label], self.task)})
-        named = rows.assign(**{c.ROW: names_of(rows)})
+        rows = rows.assign(**{one.label: spelt_once(rows[one.label], one) for one in self.task.each})
+        rows = rows.iloc[np.argsort(names_of(rows).to_numpy(), kind="stable")] if self.task.also else rows
+        # What else is predicted does not name a row: with or without further labels the same rows train and test.
+        named = rows.assign(**{c.ROW: names_of(rows.drop(columns=list(self.task.also)))})
         named = named.sort_values(c.ROW, ignore_index=True)
         named = named.assign(**{COMPONENT: components(named, self.task.groups)})
         return named.assign(**{name: hashed(named[name]) for name in self.task.entities if name in named})
@@ -135,12 +137,17 @@ class PartExamples:
         part = rows[PART].to_numpy()
         kept = (part == TEST) | self._kept(given, rows)
         columns = [c.ROW, COMPONENT, PART, KEPT, *(name for name in (c.TIMESTAMP,) if name in rows)]
-        declared = [name for name in (*self.task.entities, *self.task.features, self.task.label) if name in rows]
+        declared = [
+            name
+            for name in (*self.task.entities, *self.task.features, self.task.label, *self.task.also)
+            if name in rows
+        ]
         table = rows.assign(**{PART: part.astype(np.int8), KEPT: kept})[[*columns, *declared]]
         past = happened[[name for name in (c.TIMESTAMP, *self.task.entities) if name in happened]]
         counts = {name: int((part == code).sum()) for code, name in enumerate(c.PARTS)}
         labels = table.loc[kept & (part != TEST), self.task.label]
         known = {"components": int(table[COMPONENT].nunique()), "unlabelled": int(table[self.task.label].isna().sum())}
+        known |= {f"without {name}": int(table[name].isna().sum()) for name in self.task.also}
         if not isinstance(self.task, RegressionTask):
             every, found = (one_by_one(one, self.task).value_counts() for one in (table[self.task.label], labels))
             lost = every.index.difference(found.index, sort=True)[:_CLASSES]  # the rarest, which thinning took away

@@ -32,7 +32,7 @@ class Examples:
 
     Args:
         task: What the columns are.
-        frames: By domain, the target last: `row_id`, `component`, `part`, `kept`, the features and the label, and the
+        frames: By domain, the target last: `row_id`, `component`, `part`, `kept`, the features and the labels, and the
             `timestamp` where there are any.
         name: The target.
         events: When something happened to each value of each entity, in all domains, whichever are looked at.
@@ -130,12 +130,15 @@ class Examples:
         return self
 
     @cached_property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes or tags of all domains; of yes and no the second is the one that is looked for."""
-        if isinstance(self.task, BinaryTask):
-            return class_names(self.task)
-        labels = [frame[self.task.label].dropna().drop_duplicates() for frame in self.frames.values()]
-        return tag_names(pd.concat(labels), self.task)
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """By label the names of the classes or tags of all domains; of yes and no the second is looked for."""
+        return {one.label: self._classes(one) for one in self.task.each if not isinstance(one, RegressionTask)}
+
+    def _classes(self, task: ExamplesTask) -> tuple[str, ...]:
+        if isinstance(task, BinaryTask):
+            return class_names(task)
+        labels = [frame[task.label].dropna().drop_duplicates() for frame in self.frames.values()]
+        return tag_names(pd.concat(labels), task)
 
     def texts(self) -> list[str]:
         """The different texts of all features, but for empty ones, in the order of their letters."""
@@ -150,22 +153,24 @@ class Examples:
         frame = self.frames[domain]
         rows = frame[chosen]
         table = pd.DataFrame({ROW: np.flatnonzero(chosen), UNIT: rows[COMPONENT].to_numpy(dtype=np.int64)})
-        label = self._label(rows[self.task.label].mask(np.full(len(rows), hidden)))
+        hide = np.full(len(rows), hidden)
+        labels = tuple(self._label(rows[one.label].mask(hide), one) for one in self.task.each)
         features = replace(features_of(rows, self.task, past=True), embeddings=self.embeddings)
-        return View(domain, table, {FEATURES: features}, (label,))
+        return View(domain, table, {FEATURES: features}, labels)
 
-    def _label(self, values: "pd.Series[Any]") -> ClassLabel | TagLabel | NumberLabel:
-        name, missing = self.task.label, values.isna().to_numpy()
-        if isinstance(self.task, RegressionTask):
+    def _label(self, values: "pd.Series[Any]", task: ExamplesTask) -> ClassLabel | TagLabel | NumberLabel:
+        name, missing = task.label, values.isna().to_numpy()
+        if isinstance(task, RegressionTask):
             return NumberLabel(_floats(values), name)
-        if isinstance(self.task, MultilabelTask):
-            return tag_label(values, self.classes, self.task)
-        if isinstance(self.task, BinaryTask):
-            looked_for = True if self.task.positive is None else self.task.positive
+        classes = self.classes[name]
+        if isinstance(task, MultilabelTask):
+            return tag_label(values, classes, task)
+        if isinstance(task, BinaryTask):
+            looked_for = True if task.positive is None else task.positive
             found = (values == looked_for).to_numpy(dtype=np.int64, na_value=0)
         else:
-            found = pd.Index(self.classes).get_indexer(pd.Index(values.to_numpy(dtype=object))).astype(np.int64)
-        return ClassLabel(np.where(missing, -1, found), self.classes, name)
+            found = pd.Index(classes).get_indexer(pd.Index(values.to_numpy(dtype=object))).astype(np.int64)
+        return ClassLabel(np.where(missing, -1, found), classes, name)
 
 
 def class_names(task: BinaryTask) -> tuple[str, str]:

@@ -78,7 +78,8 @@ class ServedExamples:
             request (row number from 0), row_id where it was given, the label under its name, `probability` (of the
             class that is looked for; of several classes, of the one that is told, and one column for each; of tags one
             column for each), `threshold` (from which yes is told), `unknown` (how many categories have a value that no
-            row had when the model learnt), and `explanation` where one is asked for.
+            row had when the model learnt), and `explanation` where one is asked for. Of a further label the same
+            columns stand under its name, and under its name with `_probability` and so on.
 
         Raises:
             DataError: a feature is missing, or a value is not of its type; the message names column and row.
@@ -87,12 +88,22 @@ class ServedExamples:
         told: dict[str, Any] = {"request": np.arange(len(frame))}
         if c.ROW in frame:
             told[c.ROW] = [None if pd.isna(one) else str(one) for one in frame[c.ROW]]
-        told |= ANSWERS[type(self.task)](self.predictor, self.task, features)
+        most = int(params.get(EXPLAIN, 0))
+        told |= self._told(self.task.each[0], features, most)
+        for task in self.task.each[1:]:
+            own = self._told(task, features, most)
+            told |= {key if key == task.label else f"{task.label}_{key}": value for key, value in own.items()}
         told[UNKNOWN] = self._unknown(features)
-        if most := int(params.get(EXPLAIN, 0)):
-            parts = self.predictor.explained(features)
-            told[EXPLANATION] = explanations(features, parts.features, parts.words, most)
         return pd.DataFrame(told)
+
+    def _told(self, task: ExamplesTask, features: Features, most: int) -> dict[str, Any]:
+        """What is told of one label, and what made it."""
+        predictor = self.predictor.of_label(task.label) if self.task.also else self.predictor
+        told = ANSWERS[type(task)](predictor, task, features)
+        if most:
+            parts = predictor.explained(features)
+            told[EXPLANATION] = explanations(features, parts.features, parts.words, most)
+        return told
 
     def on(self, prepared: Examples) -> Any:
         """The model: what it reads of a row is the same every night.
@@ -173,7 +184,7 @@ class ServeExamples:
             "value": pa.array(np.concatenate([np.empty(0, dtype=np.uint64), *met.values()]), pa.uint64()),
         })  # fmt: skip
         pq.write_table(values, folder / "values.parquet", compression="zstd")
-        learnt = [stable_hash(prepared.names(name, view.take(view.label.known))) for name, view in views.items()]
+        learnt = [stable_hash(prepared.names(name, view.take(view.known))) for name, view in views.items()]
         write_events(prepared.events, folder / EVENTS)
         names = pa.table({"row": pa.array(np.unique(np.concatenate(learnt)), pa.uint64())})
         pq.write_table(names, folder / "learnt.parquet", compression="zstd")

@@ -22,7 +22,8 @@ def label_type(task: ExamplesTask) -> Type:
 def examples_kind(task: ExamplesTask) -> TableKind:
     """Examples with the columns that a task declares."""
     features = {name: TYPES[kind] for name, kind in task.features.items()}
-    numbers = [name for name, kind in {**features, task.label: label_type(task)}.items() if kind == "measure"]
+    labels = {one.label: label_type(one) for one in task.each}
+    numbers = [name for name, kind in {**features, **labels}.items() if kind == "measure"]
     times = [name for name, kind in features.items() if kind == "time"]
 
     def rules(expected: Times) -> tuple[Rule, ...]:
@@ -42,7 +43,7 @@ def examples_kind(task: ExamplesTask) -> TableKind:
             Column(c.TIMESTAMP, "time"),
             Column(c.SPLIT, "text"),
             *(Column(name, kind) for name, kind in features.items()),
-            Column(task.label, label_type(task), required=True),
+            *(Column(name, kind, required=True) for name, kind in labels.items()),
         ),
         key=Key((c.ROW,), "critical", "deliver each row once, or leave out row_id"),
         rules=rules,
