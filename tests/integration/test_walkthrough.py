@@ -24,6 +24,7 @@ NOT_RUN = {
     r"\.venv/bin/python benchmarks/": "measures for minutes or hours",
     r"crosslift (predict|run|audit|scenarios check) .*(purchase|car_loans|movielens|fraud|fake_reviews|product)": "its "
     "tables do not ship; test_examples and test_recipes have such",
+    r"crosslift run next_behaviour": "its tables do not ship; test_next_events has such",
     r"crosslift run books_from_films": "test_init runs what `init` wrote",
     r"crosslift run demo --(force|target-share|epochs|seed|strategies .* --epochs)": "further runs of the same, each "
     "of a minute; test_readme parses their options",
