@@ -33,6 +33,27 @@ class Timeline:
 
 
 @dataclass(frozen=True, eq=False)
+class Log:
+    """The last events before each of N rows, the newest first; where there are fewer than L, the rest is -1 or NaN.
+
+    Args:
+        kind: [N, L] places among the kinds of event, the same in all domains.
+        gap: [N, L] seconds since the event before, also where that is further back; NaN where it is not known.
+        item: [N, L] 1 where it is of the item of the newest one, else 0.
+        own: [N, L] 1 where it is of the row's own domain, else 0.
+    """
+
+    kind: NDArray[np.int8]
+    gap: NDArray[np.float32]
+    item: NDArray[np.int8]
+    own: NDArray[np.int8]
+
+    def take(self, places: IntArray) -> "Log":
+        """The same of some of the rows."""
+        return Log(self.kind[places], self.gap[places], self.item[places], self.own[places])
+
+
+@dataclass(frozen=True, eq=False)
 class Past(Mapping[str, sparse.csr_matrix]):
     """What each unit took, in all domains, as far as it may be known when its rows are predicted.
 

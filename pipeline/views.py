@@ -16,7 +16,7 @@ from scipy import sparse
 from pipeline import columns as c
 from pipeline.config import FeatureType
 from pipeline.data.embeddings import Embeddings
-from pipeline.past import Histories, Past
+from pipeline.past import Histories, Log, Past
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -44,15 +44,18 @@ class Features:
             float64, all else as texts, times in UTC; what is missing is NaN, None or NaT.
         types: What each feature is, in the same order.
         embeddings: What a pretrained encoder said of texts.
+        log: What came before each row, where rows are events of a log.
     """
 
     table: pd.DataFrame
     types: Mapping[str, FeatureType]
     embeddings: Embeddings | None = None
+    log: Log | None = None
 
     def take(self, places: IntArray) -> "Features":
         """The same of some of the rows."""
-        return replace(self, table=self.table.iloc[places].reset_index(drop=True))
+        log = self.log.take(places) if self.log else None
+        return replace(self, table=self.table.iloc[places].reset_index(drop=True), log=log)
 
     def of(self, *types: FeatureType) -> list[str]:
         """Names of the features of these types."""

@@ -94,7 +94,16 @@ def recommend(  # noqa: PLR0913, PLR0917  each is an option of the command
     user: Annotated[list[str] | None, typer.Option(help="A user id; may be given several times.")] = None,
     history: Annotated[str | None, typer.Option(help="Item ids of the target, as A,B.")] = None,
     source_history: Annotated[str | None, typer.Option(help="Item ids of the sources, as A,B.")] = None,
+    in_stock: Annotated[
+        Path | None, typer.Option(help="A file with a column item_id; nothing else is recommended.")
+    ] = None,
+    category: Annotated[
+        list[str] | None, typer.Option(help="Recommend items of this category alone; may be given several times.")
+    ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many items for each.")] = 10,
+    explain: Annotated[
+        int, typer.Option(min=0, help="How many things of the history to name that speak most for each item.")
+    ] = 0,
     alias: Annotated[str, typer.Option(help="champion, challenger or previous.")] = "champion",
     style: Annotated[Format, typer.Option("--format", help="How to print them.")] = Format.TABLE,
     as_json: AsJson = False,
@@ -107,10 +116,15 @@ def recommend(  # noqa: PLR0913, PLR0917  each is an option of the command
     with quiet(chosen != Format.TABLE):
         folder = model_folder(Home.from_env(), name, alias)
         from pipeline.cli.predicting import as_csv
+        from pipeline.cli.recommending import items_of
         from pipeline.cli.recommending import recommend as ask
+        from pipeline.rows.interactions.filters import CANDIDATES, CATEGORIES
         from pipeline.serving.package import rows_of
 
-        answers = ask(folder, user or [], _items(history), _items(source_history), k)
+        filters = {CANDIDATES: items_of(in_stock)} if in_stock is not None else {}
+        filters |= {CATEGORIES: category} if category else {}
+        params = {"k": k, **({"explain": explain} if explain else {})}
+        answers = ask(folder, user or [], _items(history), _items(source_history), filters, params)
         rows = rows_of(answers)
     if chosen == Format.JSON:
         print_json(rows)
@@ -130,7 +144,7 @@ def predict(
     ] = None,
     explain: Annotated[
         int | None,
-        typer.Option(min=1, help="How many features to name that say most of each answer, where a label is predicted."),
+        typer.Option(min=1, help="How many features, or things of the history, to name that say most of each answer."),
     ] = None,
     alias: Annotated[str, typer.Option(help="champion, challenger or previous.")] = "champion",
 ) -> None:

@@ -105,12 +105,13 @@ def _with_lists(model: Any, requests: pd.DataFrame) -> pd.DataFrame:
 def _listed(value: Any) -> Any:
     if isinstance(value, str):
         try:
-            return [one.strip() for one in next(csv.reader([value], skipinitialspace=True), []) if one.strip()]
+            listed = [one.strip() for one in next(csv.reader([value], skipinitialspace=True), []) if one.strip()]
+            return listed or None  # as a cell that is empty
         except csv.Error as error:
             raise DataError(f"request: expected ids with commas between them, got another text ({error}).") from None
     if isinstance(value, list | tuple | np.ndarray):
         return list(value)
-    return [] if value is None or value is pd.NA or value != value else value  # noqa: PLR0124  NaN alone is not itself
+    return None if value is pd.NA or value != value else value  # noqa: PLR0124  NaN alone is not itself
 
 
 WRITERS: dict[str, Callable[[pd.DataFrame, Any], Any]] = {

@@ -15,6 +15,7 @@ from pipeline.config.base import (
     Name,
     Role,
     Share,
+    TaskConfig,
     Weight,
 )
 from pipeline.config.baselines import (
@@ -26,6 +27,7 @@ from pipeline.config.baselines import (
     Constant,
     Domains,
     Ease,
+    Frequency,
     Ials,
     IsolationForest,
     ItemKnn,
@@ -95,6 +97,8 @@ from pipeline.config.methods import (
     choices,
 )
 from pipeline.config.models import (
+    EventModel,
+    FeatureModel,
     HistoryModel,
     ItemModel,
     Model,
@@ -103,6 +107,7 @@ from pipeline.config.models import (
     TabularModel,
 )
 from pipeline.config.options import Options
+from pipeline.config.rankings import AtLeast, MinRows, RankingTask, Relevant, RowWeight
 from pipeline.config.scenario import (
     Gate,
     Scenario,
@@ -130,18 +135,13 @@ from pipeline.config.settings import (
     TuneSettings,
 )
 from pipeline.config.tasks import (
-    AtLeast,
     BinaryTask,
     ExamplesTask,
     FeatureType,
-    MinRows,
     MulticlassTask,
     MultilabelTask,
-    RankingTask,
+    NextEventTask,
     RegressionTask,
-    Relevant,
-    RowWeight,
-    TaskConfig,
 )
 
 __all__ = [
@@ -184,13 +184,16 @@ __all__ = [
     "Ease",
     "EmbedSettings",
     "Embedded",
+    "EventModel",
     "ExamplesTask",
+    "FeatureModel",
     "FeatureType",
     "FileSource",
     "FileTable",
     "FineTune",
     "FitSettings",
     "Format",
+    "Frequency",
     "Frozen",
     "Further",
     "Gate",
@@ -224,6 +227,7 @@ __all__ = [
     "MultilabelLabel",
     "MultilabelTask",
     "Name",
+    "NextEventTask",
     "NoAdapt",
     "Options",
     "PackageSettings",

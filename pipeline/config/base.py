@@ -1,8 +1,11 @@
 """What all settings have in common: frozen values, and a key that is not known is an error."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from pipeline.config.tasks import ExamplesTask
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -21,3 +24,43 @@ class Config(BaseModel):
 
     # what was given is not repeated in pydantic's own words, because it may be a URL with a password
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class TaskConfig(Config):
+    """What is predicted of which rows; the kinds of both stand in `pipeline/tasks/`."""
+
+    fields: ClassVar[frozenset[str]]  # what its rows say, by name
+    labels: ClassVar[frozenset[str]]  # kinds of label that they have
+    tables: ClassVar[tuple[str, ...]]  # kinds of table that it reads, the one whose rows are learnt from first
+    splits: ClassVar[frozenset[str]]  # kinds of split that can part its rows
+    strata: ClassVar[bool] = False  # its rows are of classes, each of which can keep its share when rows are taken away
+    bridges: ClassVar[frozenset[Bridge]]  # what its domains can have in common
+    unlabelled: ClassVar[frozenset[Bridge]] = frozenset()  # of these an adaptation needs one where labels are missing
+
+    @property
+    def name(self) -> str:
+        """What a package calls it."""
+        return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
+
+    @property
+    def examples(self) -> "ExamplesTask | None":
+        """The columns of its rows, where each is told by features; None: they are told by something else."""
+        return None
+
+    @property
+    def predicted(self) -> frozenset[str]:
+        """The kinds of label that what is learnt has to predict, all labels together."""
+        return self.labels
+
+    @property
+    def each(self) -> tuple["TaskConfig", ...]:
+        """The task of each label by itself, the gated one first."""
+        return (self,)
+
+    def as_rows(self) -> Self:
+        """What decides about the rows: how they are judged is asked when they are there."""
+        return type(self)()
+
+    def as_tables(self) -> Self:
+        """What decides about the columns of its tables."""
+        return self.as_rows()

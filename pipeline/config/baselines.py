@@ -1,5 +1,6 @@
 """Simple strong methods, each with the settings that validation chooses from."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -125,6 +126,13 @@ class ExamplesBaseline(Baseline):
     predicts: ClassVar[frozenset[str]] = frozenset({"classes", "tags", "numbers"})
     types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES  # of features that it looks at
 
+    def unfit(self, features: Mapping[str, FeatureType]) -> str:
+        """Why it can make nothing of such features; empty where it can."""
+        if set(features.values()) & self.types:
+            return ""
+        kinds = " or ".join(sorted(set(features.values())))
+        return f"looks at no {kinds}, and there are no other features than {', '.join(features)}; leave it out"
+
     @property
     def bridges(self) -> frozenset[Bridge]:
         """Features, where rows of a source are learnt from."""
@@ -138,6 +146,24 @@ class Constant(ExamplesBaseline):
     """The share of each class or tag, or the mean: what can be said without looking."""
 
     kind: Literal["constant"]
+
+
+class Frequency(ExamplesBaseline):
+    """How often each class was met with each value of one category: of the last event a Markov chain."""
+
+    predicts: ClassVar[frozenset[str]] = frozenset({"classes"})
+    types: ClassVar[frozenset[FeatureType]] = frozenset({"category"})
+
+    kind: Literal["frequency"]
+    by: str | None = None  # the category; nothing: the first
+    prior: Grid = (1.0, 10.0, 100.0)  # rows of the mean that are added to those of each value
+
+    def unfit(self, features: Mapping[str, FeatureType]) -> str:
+        """There is no category, or it is none."""
+        there = [name for name, kind in features.items() if kind == "category"]
+        if self.by is None or self.by in there:
+            return super().unfit(features)
+        return f"by: expected one of {', '.join(there) or 'no category'}, got {self.by!r}"
 
 
 class Linear(ExamplesBaseline):
@@ -246,6 +272,7 @@ BaselineConfig = Annotated[
     | Markov
     | Blend
     | Constant
+    | Frequency
     | Linear
     | LinearTransfer
     | Boosting

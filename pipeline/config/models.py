@@ -80,12 +80,11 @@ class SequenceModel(ItemModel):
 
     @model_validator(mode="after")
     def _heads_divide_the_features(self) -> Self:
-        if self.dim % self.heads:
-            raise ValueError(f"expected `dim` to be a multiple of `heads`, got {self.dim} and {self.heads}")
+        _refuse_uneven(self.dim, self.heads)
         return self
 
 
-class TabularModel(ModelConfig):
+class FeatureModel(ModelConfig):
     """Numbers by their quantiles, hashed categories by vectors of their own, and a small residual network on both."""
 
     reads: ClassVar[frozenset[str]] = frozenset({"features"})
@@ -94,7 +93,6 @@ class TabularModel(ModelConfig):
     rate: ClassVar[float] = 0.001  # of AdamW
     further_rate: ClassVar[float] = 0.0003
 
-    kind: Literal["tabular"]
     dim: int = Field(default=64, ge=4, le=1024)
     buckets: int = Field(default=4096, ge=16, le=1 << 20)  # of hashed values, for all categories together
     words: int = Field(default=1 << 14, ge=16, le=1 << 20)  # the same for words of texts, where there are any
@@ -114,6 +112,32 @@ class TabularModel(ModelConfig):
         return self.model_copy(update={"dropout": 0.0, "weight_decay": 0.0})
 
 
+class TabularModel(FeatureModel):
+    """Features alone."""
+
+    kind: Literal["tabular"]
+
+
+class EventModel(FeatureModel):
+    """Features, and the last events of a log one by one, attended to from the newest."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"features", "log"})
+    predicts: ClassVar[frozenset[str]] = frozenset({"classes"})
+
+    kind: Literal["events"]
+    heads: int = Field(default=4, ge=1, le=64)
+
+    @model_validator(mode="after")
+    def _heads_divide_the_features(self) -> Self:
+        _refuse_uneven(self.dim, self.heads)
+        return self
+
+
+def _refuse_uneven(dim: int, heads: int) -> None:
+    if dim % heads:
+        raise ValueError(f"expected `dim` to be a multiple of `heads`, got {dim} and {heads}")
+
+
 def _kind(value: object) -> str:
     return str(value.get("kind", "history") if isinstance(value, dict) else getattr(value, "kind", "history"))
 
@@ -121,7 +145,8 @@ def _kind(value: object) -> str:
 Model = Annotated[
     Annotated[HistoryModel, Tag("history")]
     | Annotated[SequenceModel, Tag("sequence")]
-    | Annotated[TabularModel, Tag("tabular")],
+    | Annotated[TabularModel, Tag("tabular")]
+    | Annotated[EventModel, Tag("events")],
     Discriminator(_kind),
 ]
 
@@ -132,4 +157,5 @@ MODELS = {
     "multiclass": "tabular",
     "multilabel": "tabular",
     "regression": "tabular",
+    "next_event": "events",
 }

@@ -11,7 +11,8 @@ from pipeline.config.data import Embedded, Split, Tables
 from pipeline.config.encoders import refuse_unread
 from pipeline.config.methods import AdaptConfig, Choice, Strategy, Training, TuneConfig, choices
 from pipeline.config.models import MODELS, HistoryModel, Model, ModelConfig
-from pipeline.config.tasks import ExamplesTask, RankingTask, Task, task_kind
+from pipeline.config.rankings import RankingTask
+from pipeline.config.tasks import ExamplesTask, Task, task_kind
 
 
 def _tellable(title: str) -> str:
@@ -148,11 +149,11 @@ class Scenario(Config):
             raise ValueError(f"thinning: the rows of the task {task.name} are of no classes; expected proportional")
         if isinstance(task, ExamplesTask):
             self._check_slices(task)
-            if self.duplicates != "first":
-                raise ValueError(
-                    f"duplicates: rows of the task {task.name} are of no user and item, so {self.duplicates!r} says "
-                    "nothing; leave it out"
-                )
+        if task.examples and self.duplicates != "first":
+            raise ValueError(
+                f"duplicates: rows of the task {task.name} are of no user and item, so {self.duplicates!r} says "
+                "nothing; leave it out"
+            )
         told = {name for tables in (self.tables.named.values() if self.tables else ()) for one in tables
                 for name in one.domains}  # fmt: skip
         if strange := sorted(told - set(self.domains)):
@@ -224,7 +225,7 @@ class Scenario(Config):
         """Refuse what cannot read the rows of the task, or cannot predict what they are labelled with."""
         parts: list[tuple[str, ModelConfig | Baseline]] = [("model", self.model)]
         parts += [(f"baselines: {one.name}", one) for one in self.baselines]
-        types = self.task.features.values() if isinstance(self.task, ExamplesTask) else ()
+        types = self.task.examples.features.values() if self.task.examples else ()
         refuse_unread((part.reader for _, part in parts), types)
         for what, part in parts:
             if missing := sorted(part.reads - self.task.fields):
@@ -245,14 +246,9 @@ class Scenario(Config):
 
     def _check_types(self, what: str, part: ModelConfig | Baseline) -> None:
         """Refuse what would look at no feature at all."""
-        if not (isinstance(self.task, ExamplesTask) and isinstance(part, ExamplesBaseline)):
-            return
-        types = {*self.task.features.values(), *self.task.past.values()}
-        if not types & part.types:
-            raise ValueError(
-                f"{what} looks at no {' or '.join(sorted(types))}, and there are no other features than "
-                f"{', '.join(self.task.features)}; leave it out"
-            )
+        task = self.task.examples
+        if task and isinstance(part, ExamplesBaseline) and (why := part.unfit({**task.features, **task.past})):
+            raise ValueError(f"{what} {why}")
 
     def _check_choice(self, union: Any, choice: Choice) -> None:
         """Refuse an adapt or a tune that can make nothing of the task's labels."""

@@ -8,14 +8,13 @@ from typing import Any, Self
 
 from pydantic import JsonValue, SerializeAsAny
 
-from pipeline.config.base import Bridge, Config, Duplicates, Name, Share, Thinning
+from pipeline.config.base import Bridge, Config, Duplicates, Name, Share, TaskConfig, Thinning
 from pipeline.config.baselines import Baseline
 from pipeline.config.data import Split
 from pipeline.config.mapping import Alike
 from pipeline.config.methods import Adaptation, Further, Strategy, Training
 from pipeline.config.models import ModelConfig
 from pipeline.config.scenario import Gate, Scenario
-from pipeline.config.tasks import TaskConfig
 from pipeline.results import Outcome
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from pipeline import columns as c
-from pipeline.config.base import Bridge, Config
+from pipeline.config.base import Bridge, TaskConfig
 from pipeline.config.labels import (
     SEVERAL,
     BinaryLabel,
@@ -14,6 +14,7 @@ from pipeline.config.labels import (
     MultilabelLabel,
     RegressionLabel,
 )
+from pipeline.config.rankings import RankingTask
 
 # Columns that stand beside the declared ones: in tables, prepared rows, judged rows, answers.
 TAKEN = frozenset({
@@ -23,126 +24,6 @@ TAKEN = frozenset({
 ColumnName = Annotated[str, Field(pattern=r"^[^\W\d]\w{0,59}$")]
 FeatureType = Literal["number", "category", "flag", "time", "text", "bag"]
 FEATURE_TYPES: frozenset[FeatureType] = frozenset(get_args(FeatureType))
-
-
-class TaskConfig(Config):
-    """What is predicted of which rows; the kinds of both stand in `pipeline/tasks/`."""
-
-    fields: ClassVar[frozenset[str]]  # what its rows say, by name
-    labels: ClassVar[frozenset[str]]  # kinds of label that they have
-    tables: ClassVar[tuple[str, ...]]  # kinds of table that it reads, the one whose rows are learnt from first
-    splits: ClassVar[frozenset[str]]  # kinds of split that can part its rows
-    strata: ClassVar[bool] = False  # its rows are of classes, each of which can keep its share when rows are taken away
-    bridges: ClassVar[frozenset[Bridge]]  # what its domains can have in common
-    unlabelled: ClassVar[frozenset[Bridge]] = frozenset()  # of these an adaptation needs one where labels are missing
-
-    @property
-    def name(self) -> str:
-        """What a package calls it."""
-        return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
-
-    @property
-    def predicted(self) -> frozenset[str]:
-        """The kinds of label that what is learnt has to predict, all labels together."""
-        return self.labels
-
-    @property
-    def each(self) -> tuple["TaskConfig", ...]:
-        """The task of each label by itself, the gated one first."""
-        return (self,)
-
-    def as_rows(self) -> Self:
-        """What decides about the rows: how they are judged is asked when they are there."""
-        return type(self)()
-
-    def as_tables(self) -> Self:
-        """What decides about the columns of its tables."""
-        return self.as_rows()
-
-
-class MinRows(Config):
-    """How many training rows a user and an item must have, or theirs are left out; one: all stay."""
-
-    users: int = Field(default=1, ge=1, le=1000)
-    items: int = Field(default=1, ge=1, le=1000)
-
-
-Counts = Annotated[float, Field(ge=0, le=1_000_000)]  # what a row counts; 0: nothing is learnt from it
-
-
-class RowWeight(Config):
-    """What a row counts: the product of these parts; one that is left out, or that a row has no value for, is 1."""
-
-    event: dict[str, Counts] = Field(default={})  # every event that rows have, and what it counts
-    rating: dict[float, Counts] = Field(default={})  # of `value`: straight lines between these, then the nearest
-    half_life_days: float | None = Field(default=None, gt=0, le=1_000_000)  # 0.5 ** (age / half life); nothing: 1
-
-
-class AtLeast(Config):
-    """Numbers from here on."""
-
-    at_least: float
-
-
-class Relevant(Config):
-    """Which held-out rows are answers to be found: those that meet all that is named, without a value none does."""
-
-    event: tuple[str, ...] = ()  # one of these; none: any
-    rating: AtLeast | None = None  # of the column `value`; nothing: any
-
-
-class RankingTask(TaskConfig):
-    """Rank the target's catalogue for each user."""
-
-    fields: ClassVar[frozenset[str]] = frozenset({"past"})
-    labels: ClassVar[frozenset[str]] = frozenset({"items"})
-    tables: ClassVar[tuple[str, ...]] = ("interactions", "items")
-    splits: ClassVar[frozenset[str]] = frozenset({"shipped", "time", "leave_last_out", "cold_users", "hash"})
-    bridges: ClassVar[frozenset[Bridge]] = frozenset({"users", "items", "item_features"})
-    unlabelled: ClassVar[frozenset[Bridge]] = frozenset({"users"})
-
-    kind: Literal["ranking"] = "ranking"
-    cutoffs: tuple[int, ...] = (10, 20)
-    metric: Literal["ndcg", "recall", "hit_rate", "mrr"] = "ndcg"  # at the first cutoff; chooses and is gated
-    min_rows: MinRows = MinRows()
-    weight: RowWeight = RowWeight()
-    relevant: Relevant = Relevant()
-
-    def as_rows(self) -> Self:
-        """Which rows are left out, what they count and which are answers; not the metric."""
-        return type(self)(min_rows=self.min_rows, weight=self.weight, relevant=self.relevant)
-
-    def as_tables(self) -> Self:
-        """Which columns are looked at, and not what is made of their values."""
-        weight, relevant = self.weight, self.relevant
-        looked = RowWeight(
-            event={"": 1} if weight.event else {},
-            rating={0: 1} if weight.rating else {},
-            half_life_days=1 if weight.half_life_days else None,
-        )
-        asked = Relevant(event=("",) if relevant.event else (), rating=AtLeast(at_least=0) if relevant.rating else None)
-        return type(self)(weight=looked, relevant=asked)
-
-    @property
-    def weighs(self) -> bool:
-        """Whether rows may count differently."""
-        return self.weight != RowWeight()
-
-    @property
-    def judges_some(self) -> bool:
-        """Whether some held-out rows are no answers."""
-        return self.relevant != Relevant()
-
-    @property
-    def asks_for(self) -> dict[str, str]:
-        """Columns that its rows must have, and the setting that says so."""
-        said: dict[str, dict[str, object]] = {
-            c.EVENT: {"task.weight.event": self.weight.event, "task.relevant.event": self.relevant.event},
-            c.VALUE: {"task.weight.rating": self.weight.rating, "task.relevant.rating": self.relevant.rating},
-            c.TIMESTAMP: {"task.weight.half_life_days": self.weight.half_life_days},
-        }
-        named = {column: [name for name, value in ways.items() if value] for column, ways in said.items()}
-        return {column: names[0] for column, names in named.items() if names}
 
 
 class ExamplesTask(TaskConfig):
@@ -162,6 +43,11 @@ class ExamplesTask(TaskConfig):
     groups: tuple[ColumnName, ...] = ()  # rows that share a value of one of them are never divided by a split
     entities: tuple[ColumnName, ...] = ()  # how many earlier rows share a value of one of them is a feature as well
     slices: tuple[ColumnName, ...] = ()  # features by whose values results are shown; none: the first small ones
+
+    @property
+    def examples(self) -> "ExamplesTask":
+        """Itself."""
+        return self
 
     def as_rows(self) -> Self:
         """The columns and how they are read; not the metric, nor how results are shown."""
@@ -219,7 +105,7 @@ class BinaryTask(BinaryLabel, ExamplesTask):
 class MulticlassTask(MulticlassLabel, ExamplesTask):
     """Predict one of several classes."""
 
-    metric: Literal["balanced_accuracy", "log_loss"] = "balanced_accuracy"
+    metric: Literal["balanced_accuracy", "log_loss", "macro_auprc"] = "balanced_accuracy"
 
 
 class MultilabelTask(MultilabelLabel, ExamplesTask):
@@ -243,6 +129,52 @@ _ALONE: dict[str, type[ExamplesTask]] = {
 }
 
 
+EventName = Annotated[str, Field(pattern=r"^[^\W\d]\w{0,29}$")]
+OTHER = "other"  # what a kind of event is called that the scenario does not name
+
+
+class NextEventTask(TaskConfig):
+    """Predict which kind of event follows in the log of a user, from what came before it in all domains."""
+
+    fields: ClassVar[frozenset[str]] = frozenset({"features", "log"})
+    labels: ClassVar[frozenset[str]] = frozenset({"classes"})
+    tables: ClassVar[tuple[str, ...]] = ("interactions",)
+    splits: ClassVar[frozenset[str]] = frozenset({"shipped", "time", "hash"})
+    strata: ClassVar[bool] = True
+    bridges: ClassVar[frozenset[Bridge]] = frozenset({"users", "features"})
+
+    kind: Literal["next_event"]
+    events: tuple[EventName, ...] = Field(min_length=2, max_length=31)  # those told apart; another is past alone
+    metric: Literal["macro_auprc", "log_loss"] = "macro_auprc"  # chooses and is gated
+
+    def as_rows(self) -> Self:
+        """The kinds of event; not the metric."""
+        return type(self)(kind=self.kind, events=self.events)
+
+    @property
+    def examples(self) -> MulticlassTask:
+        """What is told of the past of an event: `pipeline/rows/behaviour/told.py` says how each is counted."""
+        kinds = (*self.events, OTHER)
+        lasts: dict[str, FeatureType] = dict.fromkeys(LASTS, "category")
+        counted = [f"{kind}_of_{what}" for what in ("5", "20", "item") for kind in kinds]
+        since = [f"since_{kind}" for kind in kinds]
+        told = ("before", "own_of_5", "item_before", "item_run", *counted, *since, *GAPS)
+        features = {**lasts, **dict.fromkeys(told, "number")}
+        return MulticlassTask(kind="multiclass", label=c.EVENT, features=features, slices=(LASTS[0], "before"))
+
+    @model_validator(mode="after")
+    def _kinds_differ(self) -> Self:
+        if twice := sorted({one for one in self.events if self.events.count(one) > 1}):
+            raise ValueError(f"events: {', '.join(twice)} stands there more than once; keep one")
+        if OTHER in self.events:
+            raise ValueError(f"events: {OTHER!r} is what all kinds are called that are not named; call it otherwise")
+        return self
+
+
+LASTS = ("last_1", "last_2", "last_3")  # kinds of the last events, the newest first
+GAPS = ("gap_1", "gap_2")  # seconds between the last two events, and between those before
+
+
 def task_kind(value: object) -> str:
     """Ranking, where a file says no kind: the first task that there was."""
     return str(value.get("kind", "ranking") if isinstance(value, dict) else getattr(value, "kind", "ranking"))
@@ -253,6 +185,7 @@ Task = Annotated[
     | Annotated[BinaryTask, Tag("binary")]
     | Annotated[MulticlassTask, Tag("multiclass")]
     | Annotated[MultilabelTask, Tag("multilabel")]
-    | Annotated[RegressionTask, Tag("regression")],
+    | Annotated[RegressionTask, Tag("regression")]
+    | Annotated[NextEventTask, Tag("next_event")],
     Discriminator(task_kind),
 ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.labels import classes as m
+from pipeline.labels.tags import macro_auprc
 from pipeline.views import FloatArray, IntArray, Mask
 
 
@@ -29,6 +30,17 @@ class Judged:
     def score(self) -> FloatArray:
         """The probability of that class: [N]."""
         return np.ascontiguousarray(self.probability_NK[:, 1])
+
+    @property
+    def is_of_NK(self) -> Mask:  # noqa: N802  the shape
+        """Which rows are of which class."""
+        return np.asarray(self.class_N[:, None] == np.arange(self.probability_NK.shape[1]))
+
+    @property
+    def said_N(self) -> FloatArray:  # noqa: N802  the shape
+        """The probability of the class that is told; 0 where the view has no such class."""
+        known = np.where(self.told_N >= 0, self.told_N, 0)
+        return np.where(self.told_N >= 0, self.probability_NK[np.arange(len(known)), known], 0.0)
 
     @property
     def found(self) -> Mask:
@@ -56,6 +68,8 @@ SEVERAL: Mapping[str, Metric] = {
     "log_loss": _log_loss,
     "accuracy": _accuracy,
     "f1": lambda counts, rows: m.macro_f1(counts, rows.class_N, rows.told_N),
+    "macro_auprc": lambda counts, rows: macro_auprc(counts, rows.is_of_NK, rows.probability_NK),
+    "ece": lambda counts, rows: m.ece(counts, rows.class_N == rows.told_N, rows.said_N),
 }
 TWO_CLASSES: Mapping[str, Metric] = {
     "auprc": lambda counts, rows: m.auprc(counts, rows.positive, rows.score),

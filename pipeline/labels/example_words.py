@@ -38,12 +38,33 @@ def class_words(task: MulticlassTask) -> Words:
         "log_loss": "log loss",
         "accuracy": "accuracy",
         "f1": "macro F1",
+        "macro_auprc": "macro AUPRC",
+        "ece": "ECE",
     }
     protocol = (
         "Each test row gets a probability of each class from its own features, and is told the most probable one. The "
         "temperature was chosen on validation rows."
     )
-    return _words(task, names, {"log_loss"}, "a scorer that gives all rows the same probabilities", protocol)
+    return _words(task, names, {"log_loss", "ece"}, "a scorer that gives all rows the same probabilities", protocol)
+
+
+def event_words() -> Words:
+    """Words of the kind of event that follows."""
+    names = {
+        "macro_auprc": "macro AUPRC",
+        "log_loss": "log loss",
+        "ece": "ECE",
+        "balanced_accuracy": "balanced accuracy",
+        "accuracy": "accuracy",
+        "f1": "macro F1",
+    }
+    return Words(
+        metrics=names, less=frozenset({"log_loss", "ece"}), units="users", percent=False, digits=_DIGITS,
+        chance="a scorer that gives all events the same probabilities",
+        protocol="Each test event gets a probability of each kind from what its user did before it, in all domains; of "
+        "the event itself nothing is known, not even when it comes. Macro is the mean over the kinds that test events "
+        "have. The temperature was chosen on validation rows. Events of a user are drawn together.",
+    )  # fmt: skip
 
 
 def tag_words(task: MultilabelTask) -> Words:

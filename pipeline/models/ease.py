@@ -2,9 +2,12 @@
 
 Shapes: U users, I items of the stacked domains, X [U, I] the stacked matrix. Steck, "Embarrassingly Shallow
 Autoencoders for Sparse Data", 2019 (arXiv 1905.03375): B = I - P / diag(P) with P = (X'X + reg I)^-1. By Woodbury,
-P = (I - X' (X X' + reg I)^-1 X) / reg, whose dense matrix has users for rows instead of items.
+P = (I - X' (X X' + reg I)^-1 X) / reg, whose dense matrix has users for rows instead of items. Where both sides are too
+long, only the most frequent items stand in it, the target's before those of sources; the others score 0, as an item
+does that goes with none.
 """
 
+import logging
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -18,6 +21,8 @@ from pipeline.models.stack import Stack, pack, unpack
 if TYPE_CHECKING:
     from pipeline.past import Histories
 
+log = logging.getLogger(__name__)
+
 Dense = NDArray[np.float32]
 _BLOCK = 2048
 _STRIP = 64
@@ -28,14 +33,26 @@ class EaseRanker(Ranker):
 
     kind = "ease"
 
-    def __init__(self, stack: Stack, regularization: float, inverse: Dense, taken: sparse.csr_matrix | None) -> None:
-        """`taken` is X where the inverse is over users (the dual), None where it is over items (the primal)."""
+    def __init__(
+        self,
+        stack: Stack,
+        regularization: float,
+        inverse: Dense,
+        taken: sparse.csr_matrix | None,
+        kept: NDArray[np.int64] | None = None,
+    ) -> None:
+        """`taken` is X where the inverse is over users (the dual), None where it is over items (the primal).
+
+        `kept` names the columns, in their order, that stand in a primal from which some were left out.
+        """
         self.stack = stack
         self.regularization = regularization
         self.inverse = inverse
-        self.taken = taken
+        self.taken, self.kept = taken, kept
         if taken is None:
-            self._weights = -inverse[:, : stack.targets] / np.diag(inverse)[: stack.targets]
+            self._targets = np.arange(stack.targets) if kept is None else kept[kept < stack.targets]
+            count = len(self._targets)
+            self._weights = -inverse[:, :count] / np.diag(inverse)[:count]
             np.fill_diagonal(self._weights, 0.0)
         else:
             self._target_T = sparse.csr_matrix(taken[:, : stack.targets].T)
@@ -45,21 +62,25 @@ class EaseRanker(Ranker):
 
     @classmethod
     def fit(cls, histories: "Histories", stack: Stack, *, regularization: float, max_side: int) -> Self:
-        """Invert the smaller Gram matrix.
+        """Invert the smaller Gram matrix; where both have more than `max_side` rows, that of so many items.
 
         Raises:
-            UserError: both sides are longer than `max_side`, so that the dense matrix would not fit, or weights are so
-                far apart that it cannot be inverted.
+            UserError: weights are so far apart that the matrix cannot be inverted.
         """
         taken = stack.matrix(histories)
         taken = sparse.csr_matrix(taken[np.diff(taken.indptr) > 0])
         users, items = taken.shape
         if min(users, items) > max_side:
-            raise UserError(
-                f"baselines.ease: needs a dense matrix of {min(users, items):,} rows "
-                f"({min(users, items) ** 2 * 4 / 2**30:.1f} GiB), more than max_side={max_side:,} allows; "
-                "raise max_side or leave this baseline out."
+            kept = _frequent(taken, stack.targets, max_side)
+            every, taken = taken.nnz, sparse.csr_matrix(taken[:, kept])
+            own = int((kept < stack.targets).sum())
+            log.warning(
+                "ease: %s items and %s users are more than max_side=%s allows; it knows the most frequent %s of the %s "
+                "items of the target and %s of others, with %.0f %% of the rows.",
+                *(f"{count:,}" for count in (items, users, max_side, own, stack.targets, len(kept) - own)),
+                100 * taken.nnz / every,
             )
+            return cls(stack, regularization, _inverse(sparse.csr_matrix(taken.T @ taken), regularization), None, kept)
         dual = users < items
         inverse = _inverse(sparse.csr_matrix(taken @ taken.T if dual else taken.T @ taken), regularization)
         return cls(stack, regularization, inverse, taken if dual else None)
@@ -68,7 +89,13 @@ class EaseRanker(Ranker):
         """X B; items of the history itself keep what the others say about them."""
         matrix = self.stack.matrix(histories)
         if self.taken is None:
-            return np.asarray(matrix @ self._weights, dtype=np.float32)
+            known = matrix if self.kept is None else sparse.csr_matrix(matrix[:, self.kept])
+            said = np.asarray(known @ self._weights, dtype=np.float32)
+            if self.kept is None:
+                return said
+            every = np.zeros((matrix.shape[0], self.stack.targets), dtype=np.float32)
+            every[:, self._targets] = said
+            return every
         # x - x P / diag P with x P = (x - x X' K^-1 X) / reg; items stand in rows until the end, as they do in X'.
         scale = 1 / (np.float32(self.regularization) * self._diagonal)
         projected_IB = np.asarray(self._target_T @ np.ascontiguousarray(self._solved(matrix).T), dtype=np.float32)
@@ -96,14 +123,22 @@ class EaseRanker(Ranker):
         stack, arrays = self.stack.state()
         settings = {"stack": stack, "regularization": self.regularization, "dual": self.taken is not None}
         taken = pack("taken", self.taken) if self.taken is not None else {}
-        return settings, {**arrays, "inverse": self.inverse, **taken}
+        kept = {"kept": self.kept} if self.kept is not None else {}
+        return settings, {**arrays, "inverse": self.inverse, **taken, **kept}
 
     @classmethod
     def from_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
         """From the inverse, and in the dual the training rows."""
         taken = unpack("taken", arrays) if settings["dual"] else None
         stack = Stack.from_state(settings["stack"], arrays)
-        return cls(stack, settings["regularization"], arrays["inverse"], taken)
+        return cls(stack, settings["regularization"], arrays["inverse"], taken, arrays.get("kept"))
+
+
+def _frequent(taken: sparse.csr_matrix, targets: int, most: int) -> NDArray[np.int64]:
+    """The columns [most] that most rows have, the target's before all others; in their order."""
+    counts = np.bincount(taken.indices, minlength=taken.shape[1])
+    order = np.lexsort((-counts, np.arange(len(counts)) >= targets))
+    return np.sort(order[:most])
 
 
 def _inverse(gram: sparse.csr_matrix, regularization: float) -> Dense:

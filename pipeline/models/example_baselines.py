@@ -8,6 +8,7 @@ from pipeline.models.anomaly import AutoEncoderEstimator, IsolationEstimator
 from pipeline.models.baselines import WEIGHT, Settings, combinations
 from pipeline.models.boosting import BoostingEstimator
 from pipeline.models.estimators import ConstantEstimator, Estimator
+from pipeline.models.frequency import FrequencyEstimator
 from pipeline.models.linear import LinearEstimator
 from pipeline.models.linear_transfer import fit_transfer
 from pipeline.models.msda import MsdaEstimator
@@ -20,6 +21,7 @@ Fit = Callable[[Sample, Settings, int], Estimator]  # (sample, settings, seed)
 # config class -> (fit, the fields that are tried in all combinations, the fields that are given)
 EXAMPLE_BASELINES: dict[type[cfg.Baseline], tuple[Fit, tuple[str, ...], tuple[str, ...]]] = {
     cfg.Constant: (lambda sample, settings, seed: ConstantEstimator.fit(sample), (), ()),
+    cfg.Frequency: (FrequencyEstimator.fit, ("prior",), ("by",)),
     cfg.Linear: (
         lambda sample, settings, seed: LinearEstimator.fit(sample, **settings),
         ("regularization",),

@@ -11,6 +11,7 @@ from pipeline.models.boosting import BoostingEstimator
 from pipeline.models.ease import EaseRanker
 from pipeline.models.estimators import ConstantEstimator
 from pipeline.models.factors import BlendRanker, IalsRanker
+from pipeline.models.frequency import FrequencyEstimator
 from pipeline.models.linear import LinearEstimator
 from pipeline.models.markov import MarkovRanker
 from pipeline.models.msda import MsdaEstimator
@@ -45,6 +46,7 @@ RANKERS: dict[str, Callable[[], type[Saved]]] = {
     "network": _network,
     "tabular": _tabular,
     "constant": lambda: ConstantEstimator,
+    "frequency": lambda: FrequencyEstimator,
     "linear": lambda: LinearEstimator,
     "boosting": lambda: BoostingEstimator,
     "isolation_forest": lambda: IsolationEstimator,

@@ -88,6 +88,7 @@ class Sample:
         own: [N] whether a row is the target's.
         others: What is known of rows without a label, and of a target's whose labels are not to be seen.
         reader: What read the texts, beside their words; None: nothing did.
+        categories: Names of the categories, in the order in which `values` has them.
     """
 
     values: Values
@@ -97,6 +98,7 @@ class Sample:
     own: Mask
     others: tuple[Features, ...] = ()
     reader: TextReader | None = None
+    categories: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, views: Views, weights: Mapping[str, float], target: str, encoder: str | None = None) -> Self:
@@ -121,6 +123,7 @@ class Sample:
             np.concatenate([np.full(len(view), name == target) for name, view in chosen.items()]),
             tuple(view.fields[FEATURES] for view in blind.values() if len(view)),
             reader,
+            tuple(next(iter(chosen.values())).fields[FEATURES].of("category")),
         )
 
     def take(self, rows: Mask) -> "Sample":

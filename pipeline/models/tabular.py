@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pipeline.config import Distil, Role, Strategy, TabularModel, TrainSettings
+from pipeline.config import Distil, FeatureModel, Role, Strategy, TrainSettings
 from pipeline.errors import DataError, UserError
-from pipeline.models.encoders.tabular import TabularEncoder, quantiles, rarity
+from pipeline.models.encoders.tabular import quantiles, rarity
 from pipeline.models.example_batches import ExampleRows
 from pipeline.models.feature_values import Values
 from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, SeveralHead, SeveralLabels, TagHead
@@ -16,7 +16,7 @@ from pipeline.models.learner import Finish, State
 from pipeline.models.sample import answers, known_classes
 from pipeline.models.several import SeveralEstimator
 from pipeline.models.sides import TAUGHT, Rows
-from pipeline.models.tabular_estimator import TabularEstimator, TabularNetwork
+from pipeline.models.tabular_estimator import ENCODERS, TabularEstimator, TabularNetwork
 from pipeline.models.text_vectors import TextReader
 from pipeline.views import FEATURES, ClassLabel, NumberLabel, TagLabel, View, Views
 
@@ -28,9 +28,9 @@ class TabularLearner:
     settings: TrainSettings
 
     @property
-    def model(self) -> TabularModel:
+    def model(self) -> FeatureModel:
         """The model's own settings."""
-        assert isinstance(self.settings.model, TabularModel)
+        assert isinstance(self.settings.model, FeatureModel)
         return self.settings.model
 
     def pretrain(self, views: Views) -> tuple[TabularNetwork, Rows]:
@@ -89,7 +89,7 @@ class TabularLearner:
         return TabularEstimator.of(network)
 
     def _network(
-        self, views: Views, known: Sequence[str], taught: tuple[str, ...] = (), student: TabularModel | None = None
+        self, views: Views, known: Sequence[str], taught: tuple[str, ...] = (), student: FeatureModel | None = None
     ) -> TabularNetwork:
         """Random weights; bins and classes, or the spread of a number, come from the rows of these domains.
 
@@ -101,7 +101,7 @@ class TabularLearner:
         fitted = quantiles(values, model.bins), rarity(values, model.words)
         torch.manual_seed(self.settings.seed)
         reader = TextReader.of(model.reader, features)
-        encoder = TabularEncoder(model, features[0].types, *fitted, reader)
+        encoder = ENCODERS[model.name](model, features[0].types, *fitted, reader)
         labels = next(iter(views.values())).labels
         label = labels[0]
         if taught and not set(taught) & set(label.classes):

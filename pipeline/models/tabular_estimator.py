@@ -4,12 +4,14 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 from scipy import sparse
 
-from pipeline.config import ExamplesTask, TabularModel, TrainSettings
+from pipeline.config import FeatureModel, Model, TrainSettings
 from pipeline.data.encoder_folders import fingerprint_of
 from pipeline.errors import UserError
 from pipeline.models.bottleneck import insert, width_of
+from pipeline.models.encoders.event_log import EventEncoder
 from pipeline.models.encoders.tabular import TabularEncoder
 from pipeline.models.estimators import TAGGED, Estimator, Parts
 from pipeline.models.feature_values import Values, by_feature, owners, text_owners, vector_owners
@@ -23,6 +25,10 @@ from pipeline.views import Features, FloatArray
 
 ADAPTERS = "adapters"  # the width of the bottlenecks behind blocks
 _STEPS = 256  # at which the gradient is taken: the sum is then right within about a hundredth
+
+
+# kind of model -> its encoder
+ENCODERS: dict[str, type[TabularEncoder]] = {"tabular": TabularEncoder, "events": EventEncoder}
 
 
 class TabularNetwork(Network):
@@ -69,7 +75,9 @@ class TabularEstimator(Estimator):
         steps, mean = self._way(features, told_NK)
         parts = torch.einsum("nxd,nd->nx", steps, mean).double().numpy()
         types, encoder = features.types, self.network.encoder
-        whose = np.concatenate([*owners(types), text_owners(types), vector_owners(types, encoder.reader)])
+        whose = np.concatenate(
+            [*owners(types), text_owners(types), vector_owners(types, encoder.reader), encoder.further(types)]
+        )
         found = by_feature(parts, whose, len(types))
         if encoder.words is None:
             return Parts(found)
@@ -102,9 +110,9 @@ class TabularEstimator(Estimator):
             UserError: it is another model; what differs is named.
         """
         task, model, theirs = settings.task, settings.model, self.network.encoder
-        assert isinstance(task, ExamplesTask)
-        wanted = {**task.features, **task.past}
-        assert isinstance(model, TabularModel)  # the one that is learnt by such tasks
+        assert task.examples  # as of all tasks that such a model learns
+        wanted = {**task.examples.features, **task.examples.past}
+        assert isinstance(model, FeatureModel)  # the one that is learnt by such tasks
         if list(theirs.types.items()) != list(wanted.items()):
             keys = sorted({*theirs.types, *wanted})
             differ = [one for one in keys if theirs.types.get(one) != wanted.get(one)] or ["their order"]
@@ -140,11 +148,13 @@ class TabularEstimator(Estimator):
     def from_own_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
         """The same modules with the same weights; from here on PyTorch has one thread, so that sums have one order."""
         torch.set_num_threads(1)
-        model, classes = TabularModel(**settings["model"]), tuple(settings["classes"])
+        model = TypeAdapter(Model).validate_python(settings["model"])
+        assert isinstance(model, FeatureModel)
+        classes = tuple(settings["classes"])
         with torch.device("meta"):  # nothing is drawn: the weights are there
             head = _head(model.dim, classes, tagged=bool(settings.get(TAGGED)))
             reader = TextReader(**settings["reader"]) if settings.get("reader") else None
-            encoder = TabularEncoder(model, dict(settings["types"]), None, reader=reader)
+            encoder = ENCODERS[model.name](model, dict(settings["types"]), None, reader=reader)
             network = TabularNetwork(encoder, head, settings["target"])
             insert(network.encoder, settings.get(ADAPTERS, 0))
         own = network.state_dict()

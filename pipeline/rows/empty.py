@@ -15,6 +15,9 @@ _LEFT_OUT = {  # reason of `Parts.dropped` -> what happened to so many of so man
     "repeated": "repeat a user and an item",
     "unlabelled_and_later": "have no label, and only labelled ones can be held out",
     "unlabelled_and_held_out": "have no label, and only labelled ones can be held out",
+    "other_kind": "are of a kind of event that the scenario does not name under task.events",
+    "nothing_before": "are the first event of a user, before which there is nothing to read",
+    "without_order": "have no time or position",
     "group_is_held_out": "share a group with a later row",
 }
 

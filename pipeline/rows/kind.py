@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from pipeline.config import Alike, Bridge, Duplicates
 from pipeline.views import Mask, View
 
+EXPLAIN, EXPLANATION = "explain", "explanation"  # a parameter of a request: how many reasons; a column of its answer
 PARTED_UNIT = "unit"  # a column of `Prepared.parted`
 NOT_RELEVANT = "not_relevant"  # of `Parts.dropped`: held out for the test, and no answer that is looked for
 VALID_NOT_RELEVANT = "valid_not_relevant"  # of `Parts.rows`: held out for validation, no answer, and trained on later

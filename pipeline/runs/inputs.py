@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.config import PreparedSettings, Strategy
-from pipeline.config.tasks import TaskConfig
+from pipeline.config.base import TaskConfig
 from pipeline.errors import MissingResultError
 from pipeline.results import ADAPT, EMBED, LANES, PREPARE, PRETRAIN, LaneFacts, Step, StepResult, TrainFacts
 from pipeline.runs.run import Folder, Run

@@ -185,7 +185,8 @@ class _Voice(logging.StreamHandler):  # type: ignore[type-arg]
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
         if record.levelno >= logging.WARNING:
-            self.notes.append(message)
+            if message not in self.notes:  # a fit that is tried with several settings says it each time
+                self.notes.append(message)
         else:
             epochs = {key: int(getattr(record, key)) for key in ("epoch", "epochs") if hasattr(record, key)}
             self.send(Progress(step=self.node[0], lane=self.node[1], message=message, **epochs))

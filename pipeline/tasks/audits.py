@@ -5,7 +5,16 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
+from pipeline.config import (
+    BinaryTask,
+    Config,
+    MulticlassTask,
+    MultilabelTask,
+    NextEventTask,
+    RankingTask,
+    RegressionTask,
+)
+from pipeline.rows.behaviour import leaks as event_leaks
 from pipeline.rows.examples import leaks as example_leaks
 from pipeline.rows.examples import likeness as example_likeness
 from pipeline.rows.interactions import leaks, likeness
@@ -23,6 +32,11 @@ def _examples(prepared: Any, cold_start: bool) -> tuple[pd.DataFrame, Report]:
     return marks, {**report, "likeness": example_likeness.likeness(prepared)}
 
 
+def _events(prepared: Any, cold_start: bool) -> tuple[pd.DataFrame, Report]:
+    marks, report = event_leaks.audit(prepared, cold_start)
+    return marks, {**report, "give_aways": [], "likeness": example_likeness.likeness(prepared)}
+
+
 # config class of a task -> audit(prepared domains, whether the test may hold what no training row has)
 AUDITS: dict[type[Config], Callable[[Any, bool], tuple[pd.DataFrame, Report]]] = {
     RankingTask: _interactions,
@@ -30,6 +44,7 @@ AUDITS: dict[type[Config], Callable[[Any, bool], tuple[pd.DataFrame, Report]]] =
     MulticlassTask: _examples,
     MultilabelTask: _examples,
     RegressionTask: _examples,
+    NextEventTask: _events,
 }
 
 

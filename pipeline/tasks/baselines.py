@@ -3,7 +3,16 @@
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from pipeline.config import Baseline, BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
+from pipeline.config import (
+    Baseline,
+    BinaryTask,
+    Config,
+    MulticlassTask,
+    MultilabelTask,
+    NextEventTask,
+    RankingTask,
+    RegressionTask,
+)
 from pipeline.models import baselines, example_baselines
 from pipeline.views import Predictor, Views
 
@@ -27,6 +36,7 @@ BASELINES: dict[type[Config], tuple[Fit, Callable[[Any], Iterator[dict[str, Any]
     MulticlassTask: _OF_EXAMPLES,
     MultilabelTask: _OF_EXAMPLES,
     RegressionTask: _OF_EXAMPLES,
+    NextEventTask: _OF_EXAMPLES,
 }
 
 

@@ -10,10 +10,12 @@ from pipeline.config import (
     Config,
     MulticlassTask,
     MultilabelTask,
+    NextEventTask,
     RankingTask,
     RegressionTask,
 )
 from pipeline.data.rules import Check
+from pipeline.rows.behaviour import crossings as behaviour
 from pipeline.rows.examples import crossings as examples
 from pipeline.rows.interactions import crossings as interactions
 from pipeline.rows.kind import CleanTables
@@ -28,6 +30,7 @@ CROSSINGS: dict[type[Config], Callable[[CheckSettings, Mapping[str, CleanTables]
     MulticlassTask: examples.crossing_checks,
     MultilabelTask: examples.crossing_checks,
     RegressionTask: examples.crossing_checks,
+    NextEventTask: behaviour.crossing_checks,
 }
 
 

@@ -9,10 +9,12 @@ from pipeline.config import (
     ExamplesTask,
     MulticlassTask,
     MultilabelTask,
+    NextEventTask,
     RankingTask,
     RegressionTask,
 )
 from pipeline.labels.class_kind import Classes, TwoClasses
+from pipeline.labels.event_kind import NextEvents
 from pipeline.labels.items import Items
 from pipeline.labels.kind import LabelKind
 from pipeline.labels.number_kind import Numbers
@@ -26,6 +28,7 @@ LABELS: dict[type[Config], Callable[[Any], LabelKind]] = {
     MulticlassTask: Classes,
     MultilabelTask: Tags,
     RegressionTask: Numbers,
+    NextEventTask: NextEvents,
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from pipeline.config import Config, HistoryModel, SequenceModel, TabularModel, TrainSettings
+from pipeline.config import Config, EventModel, HistoryModel, SequenceModel, TabularModel, TrainSettings
 from pipeline.models.lanes import ItemLearner
 from pipeline.models.learner import Learner
 from pipeline.models.tabular import TabularLearner
@@ -12,6 +12,7 @@ LEARNERS: dict[type[Config], Callable[[TrainSettings], Learner]] = {
     HistoryModel: ItemLearner,
     SequenceModel: ItemLearner,
     TabularModel: TabularLearner,
+    EventModel: TabularLearner,
 }
 
 

@@ -3,7 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
+from pipeline.config import (
+    BinaryTask,
+    Config,
+    MulticlassTask,
+    MultilabelTask,
+    NextEventTask,
+    RankingTask,
+    RegressionTask,
+)
+from pipeline.rows.behaviour.parting import PartEvents
 from pipeline.rows.examples.parting import PartExamples
 from pipeline.rows.interactions.parting import PartInteractions
 from pipeline.rows.kind import Parting
@@ -15,6 +24,7 @@ PARTINGS: dict[type[Config], Callable[[Any], Parting]] = {
     MulticlassTask: PartExamples,
     MultilabelTask: PartExamples,
     RegressionTask: PartExamples,
+    NextEventTask: PartEvents,
 }
 
 

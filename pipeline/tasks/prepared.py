@@ -4,8 +4,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
+from pipeline.config import (
+    BinaryTask,
+    Config,
+    MulticlassTask,
+    MultilabelTask,
+    NextEventTask,
+    RankingTask,
+    RegressionTask,
+)
 from pipeline.data.embeddings import Embeddings
+from pipeline.rows.behaviour.prepared import EventRows
 from pipeline.rows.examples.prepared import Examples
 from pipeline.rows.interactions.prepared import Domains
 from pipeline.rows.kind import Prepared
@@ -17,6 +26,7 @@ PREPARED: dict[type[Config], Callable[[Any, Mapping[str, Path], str, Embeddings 
     MulticlassTask: Examples.read,
     MultilabelTask: Examples.read,
     RegressionTask: Examples.read,
+    NextEventTask: lambda task, folders, target, embeddings: EventRows.of(task, folders, target),  # noqa: ARG005
 }
 
 

@@ -2,8 +2,17 @@
 
 from typing import get_args
 
-from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
+from pipeline.config import (
+    BinaryTask,
+    Config,
+    MulticlassTask,
+    MultilabelTask,
+    NextEventTask,
+    RankingTask,
+    RegressionTask,
+)
 from pipeline.errors import StorageError
+from pipeline.rows.behaviour.served import ServeEvents
 from pipeline.rows.examples.served import ServeExamples
 from pipeline.rows.interactions.served import ServeInteractions
 from pipeline.rows.kind import Serving
@@ -14,6 +23,7 @@ SERVING: dict[type[Config], Serving] = {
     MulticlassTask: ServeExamples(),
     MultilabelTask: ServeExamples(),
     RegressionTask: ServeExamples(),
+    NextEventTask: ServeEvents(),
 }
 
 

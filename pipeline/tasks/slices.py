@@ -3,7 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
+from pipeline.config import (
+    BinaryTask,
+    Config,
+    MulticlassTask,
+    MultilabelTask,
+    NextEventTask,
+    RankingTask,
+    RegressionTask,
+)
 from pipeline.rows.examples import slices as examples
 from pipeline.rows.interactions import slices as interactions
 from pipeline.views import Slice, View
@@ -15,6 +23,7 @@ SLICES: dict[type[Config], Callable[[Any, View], list[Slice]]] = {
     MulticlassTask: examples.make_slices,
     MultilabelTask: examples.make_slices,
     RegressionTask: examples.make_slices,
+    NextEventTask: lambda task, view: examples.make_slices(task.examples, view),
 }
 
 

@@ -3,8 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.config import BinaryTask, Config, MulticlassTask, MultilabelTask, RankingTask, RegressionTask
+from pipeline.config import (
+    BinaryTask,
+    Config,
+    MulticlassTask,
+    MultilabelTask,
+    NextEventTask,
+    RankingTask,
+    RegressionTask,
+)
 from pipeline.data.tables import TableKind
+from pipeline.rows.behaviour.tables import log_kinds
 from pipeline.rows.examples.tables import examples_kind
 from pipeline.rows.interactions.tables import ranking_kinds
 
@@ -21,6 +30,7 @@ TABLES: dict[type[Config], Callable[[Any], Mapping[str, TableKind]]] = {
     MulticlassTask: _examples,
     MultilabelTask: _examples,
     RegressionTask: _examples,
+    NextEventTask: log_kinds,
 }
 
 

@@ -9,10 +9,11 @@ from pipeline.config import (
     ExamplesTask,
     MulticlassTask,
     MultilabelTask,
+    NextEventTask,
     RankingTask,
     RegressionTask,
 )
-from pipeline.labels.example_words import class_words, number_words, tag_words, two_class_words
+from pipeline.labels.example_words import class_words, event_words, number_words, tag_words, two_class_words
 from pipeline.labels.item_words import ITEMS
 from pipeline.labels.several_words import several_words
 from pipeline.labels.words import Words
@@ -24,6 +25,7 @@ WORDS: dict[type[Config], Callable[[Any], Words]] = {
     MulticlassTask: class_words,
     MultilabelTask: tag_words,
     RegressionTask: number_words,
+    NextEventTask: lambda task: event_words(),  # noqa: ARG005
 }
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from scipy import sparse
 
-from pipeline.config import SequenceModel, TabularModel
+from pipeline.config import EventModel, SequenceModel, TabularModel
+from pipeline.models.encoders.event_log import EventEncoder
 from pipeline.models.encoders.history import HistoryEncoder
 from pipeline.models.encoders.sequence import SequenceEncoder
 from pipeline.models.encoders.tabular import TabularEncoder, quantiles
@@ -16,7 +17,8 @@ from pipeline.models.feature_values import Values
 from pipeline.models.items import Catalogue, ItemSpace
 from pipeline.models.network import Encoder
 from pipeline.models.sides import Inputs
-from pipeline.past import Past
+from pipeline.past import Log, Past
+from pipeline.views import Features
 from tests.examples import TYPES, make_features
 
 ROWS, DIM = 12, 6
@@ -56,11 +58,27 @@ def tabular() -> tuple[Encoder, Inputs]:
     return encoder, encoder.read(features)
 
 
+def events() -> tuple[Encoder, Inputs]:
+    """The same beside the last events of a log; of the first row there is none."""
+    random, features = np.random.default_rng(0), make_features(ROWS)
+    types = {"last_1": TYPES["colour"], **TYPES}
+    table = features.table.assign(last_1=features.table["colour"])[list(types)]
+    shown = np.arange(7) < random.integers(1, 8, ROWS)[:, None] * (np.arange(ROWS) > 0)[:, None]
+    kind, item, own = (np.where(shown, random.integers(0, most, shown.shape), -1) for most in (4, 2, 2))
+    gap = np.where(shown, random.exponential(1000.0, shown.shape), np.nan)
+    log = Log(kind.astype(np.int8), gap.astype(np.float32), item.astype(np.int8), own.astype(np.int8))
+    features = Features(table, types, log=log)
+    model = EventModel(kind="events", dim=DIM, heads=2, buckets=16, bins=4, words=64, dropout=0.5)
+    encoder = EventEncoder(model, types, quantiles([Values.of(features)], 4)).eval()
+    return encoder, encoder.read(features)
+
+
 # Encoder -> a small one with random weights, and inputs of ROWS rows, of which the first may say nothing.
 MAKERS: dict[type[Encoder], Callable[[], tuple[Encoder, Inputs]]] = {
     HistoryEncoder: history,
     SequenceEncoder: sequence,
     TabularEncoder: tabular,
+    EventEncoder: events,
 }
 SILENT: set[type[Encoder]] = {HistoryEncoder, SequenceEncoder}  # a row of theirs can say nothing
 

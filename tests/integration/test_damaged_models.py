@@ -134,7 +134,7 @@ def test_mlflow_loads_no_damaged_model(home: Home, pattern: str, monkeypatch: py
     [path] = folder.glob(pattern)
     with flipped(path), pytest.raises(StorageError, match=rf"is damaged and is not served: .*{path.name}: expected"):
         recommend(folder, users=["u01"])
-    assert list(recommend(folder, users=["u01"], k=3)["rank"]) == [1, 2, 3]
+    assert list(recommend(folder, users=["u01"], params={"k": 3})["rank"]) == [1, 2, 3]
 
 
 def test_no_alias_moves_to_a_damaged_model(home: Home) -> None:
@@ -182,7 +182,7 @@ def test_damaged_files_are_put_back(home: Home, caplog: pytest.LogCaptureFixture
     assert {path: path.read_bytes() for path in whole} == whole
     assert "weights.safetensors" in caplog.text
     assert "was put back from its package" in caplog.text
-    assert list(recommend(lookup.model_folder(home, NAME), users=["u01"], k=2)["rank"]) == [1, 2]
+    assert list(recommend(lookup.model_folder(home, NAME), users=["u01"], params={"k": 2})["rank"]) == [1, 2]
     caplog.clear()
     assert mend(tracking.connect(home), home, NAME, 2, save_predictor) == ""
     assert caplog.text == ""

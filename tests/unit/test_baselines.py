@@ -7,10 +7,10 @@ import pytest
 from scipy import sparse
 
 from pipeline import config as cfg
-from pipeline.errors import UserError
 from pipeline.models.baselines import BASELINES, candidates, fit_baseline
 from pipeline.models.ease import EaseRanker
 from pipeline.models.factors import BlendRanker, IalsRanker
+from pipeline.models.load import load_ranker
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker, largest_per_row
 from pipeline.models.stack import Stack, pack, unpack
 from pipeline.past import Past
@@ -103,10 +103,21 @@ def test_ease_folds_a_changed_history_in():
     np.testing.assert_allclose(ease(histories).scores(changed), expected[:, :TARGET], atol=2e-5)
 
 
-def test_ease_keeps_the_memory_that_it_was_given():
-    """A dense matrix longer than the limit is refused with the limit's name."""
-    with pytest.raises(UserError, match=r"needs a dense matrix of 11 rows \(0\.0 GiB\), more than max_side=10 allows"):
-        EaseRanker.fit(toy(12), Stack.of(toy(12), "near", WEIGHT), regularization=REG, max_side=10)
+@pytest.mark.parametrize(("most", "near"), [(12, TARGET), (TARGET - 2, TARGET - 2)])
+def test_ease_keeps_the_memory_that_it_was_given(most, near, caplog, tmp_path):
+    """Of more items than the limit it is EASE of the most frequent ones, the target's first, and says so."""
+    histories = toy(60)
+    X = stacked(histories)
+    often = sorted(range(TARGET), key=lambda place: -(X[:, place] > 0).sum())
+    others = sorted(range(TARGET, X.shape[1]), key=lambda place: -(X[:, place] > 0).sum())
+    kept = sorted((often + others)[:most])
+    ranker = EaseRanker.fit(histories, Stack.of(histories, "near", WEIGHT), regularization=REG, max_side=most)
+    expected = np.zeros((60, TARGET))
+    expected[:, kept[:near]] = (X[:, kept] @ ease_weights(X[:, kept]))[:, :near]
+    np.testing.assert_allclose(ranker.scores(histories), expected, atol=2e-5)
+    assert f"the most frequent {near} of the {TARGET} items of the target and {most - near} of others" in caplog.text
+    ranker.save(tmp_path)
+    assert np.array_equal(load_ranker(tmp_path).scores(histories), ranker.scores(histories))
 
 
 def test_ease_of_more_than_one_block_is_symmetric(monkeypatch):

@@ -119,7 +119,7 @@ def test_data_of_a_module_counts(tmp_path: Path) -> None:
 def test_the_words_of_a_task_are_those_of_its_label(task: type[TaskConfig]) -> None:
     """What is told without loading the metrics is what they are told by."""
     [kind] = get_args(task.model_fields["kind"].annotation)
-    needed = {"kind": kind, "label": "y", "separator": "|", "features": {"x": "number"}}
+    needed = {"kind": kind, "label": "y", "separator": "|", "features": {"x": "number"}, "events": ("a", "b")}
     made = task.model_validate({name: value for name, value in needed.items() if name in task.model_fields})
     assert words.words_of(made) == labels.build_label(made).words
     assert labels.LABELS.keys() == words.WORDS.keys()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,15 @@ def test_classes_are_matched_by_name() -> None:
     assert Classes(SEVERAL).told(view) == "4 rows of 3 classes are judged."
 
 
+def calibration_error(right: np.ndarray, sure: np.ndarray) -> float:
+    """Guo et al., 2017, equation 3, bin by bin: (0, 1/15], (1/15, 2/15] and so on."""
+    edges, gaps = np.linspace(0, 1, 16), []
+    for low, high in pairwise(edges):
+        mine = (sure > low) & (sure <= high)
+        gaps.append(abs(right[mine].mean() - sure[mine].mean()) * mine.mean() if mine.any() else 0.0)
+    return float(sum(gaps))
+
+
 def test_several_classes_are_judged_as_scikit_learn_does() -> None:
     """On all rows, of two views together."""
     random = np.random.default_rng(3)
@@ -136,6 +146,8 @@ def test_several_classes_are_judged_as_scikit_learn_does() -> None:
     assert found == pytest.approx({
         "balanced_accuracy": sk.balanced_accuracy_score(value, told), "log_loss": sk.log_loss(value, table),
         "accuracy": sk.accuracy_score(value, told), "f1": sk.f1_score(value, told, average="macro"),
+        "macro_auprc": np.mean([sk.average_precision_score(value == k, table[:, k]) for k in range(3)]),
+        "ece": calibration_error(value == told, table.max(axis=1)),
     })  # fmt: skip
 
 

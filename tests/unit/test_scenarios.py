@@ -22,6 +22,7 @@ BUILT_IN = (
     "cross_platform", "cross_platform_de", "purchase_intent",
     "purchase_intent_new", "fraud", "fraud_later", "fraud_unlabelled", "fake_reviews", "product_classification",
     "product_classification_hard", "product_quality", "product_quality_text", "product_quality_reviews",
+    "next_behaviour", "next_behaviour_days", "next_behaviour_categories",
 )  # fmt: skip
 MINIMAL: dict[str, Any] = {
     "name": "mine",

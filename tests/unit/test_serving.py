@@ -455,7 +455,7 @@ def test_a_package_is_its_manifest(
 @pytest.mark.parametrize(
     ("frame", "k", "message"),
     [
-        (pd.DataFrame({"user": ["ann"]}), 5, "expected one of the columns user_id, history, source_history, got user"),
+        (pd.DataFrame({"user": ["ann"]}), 5, "of the columns user_id, history, .*, candidates, categories, got user"),
         (pd.DataFrame({c.USER: ["ann"]}), 0, "expected at least 1 item to recommend, got 0"),
         (pd.DataFrame({c.USER: []}), 5, "expected at least one row, got none"),
         (pd.DataFrame({"history": ["f1"]}), 5, "history: expected a list of item ids in each row, got a string"),
@@ -497,3 +497,29 @@ def test_a_recommendation_needs_someone() -> None:
     """Neither a user nor a history: nothing to go by."""
     with pytest.raises(DataError, match="expected a user id or a history of item ids, got neither"):
         recommend(Path("nowhere"))
+
+
+def test_an_answer_names_the_things_of_the_history_that_made_it(package: Callable[..., ServedModel]) -> None:
+    """Of a known user also what was taken in the source; what anybody would get has no reason."""
+    served = package()
+    frame = pd.DataFrame({c.USER: ["ann", None, None], "history": [[], ["f3", "nowhere"], []]})
+    plain, told = served.answer(frame), served.answer(frame, {"explain": 2})
+    assert told.drop(columns="explanation").equals(plain)
+    by = told.set_index(["request", c.ITEM])["explanation"]
+    assert re.fullmatch(r'(f1 "One"|f2|books: b1) \+[\d.]+; (f1 "One"|f2|books: b1) \+[\d.]+', by[0, "f3"])
+    assert re.fullmatch(r'f3 "=SUM\(A1\)" \+[\d.]+', by[1, "f2"])
+    assert (told.loc[told["served_from"] == "popularity", "explanation"] == "").all()
+    assert (told["served_from"] == "popularity").any()
+    with pytest.raises(DataError, match="0 for none, got -1"):
+        served.answer(frame, {"explain": -1})
+
+
+def test_only_candidates_are_answered_and_never_what_was_taken(package: Callable[..., ServedModel]) -> None:
+    """The others keep their order and their scores."""
+    served = package()
+    frame = pd.DataFrame({c.USER: ["ann", "ann", "ann"], "candidates": [None, ["f5", "f4", "f1"], []]})
+    rows = served.answer(frame)
+    every, some = (rows[rows["request"] == place].set_index(c.ITEM)["score"] for place in (0, 1))
+    assert list(some.index) == [item for item in every.index if item in ("f4", "f5")]
+    assert some.to_dict() == every[some.index].to_dict()
+    assert not (rows["request"] == 2).any()

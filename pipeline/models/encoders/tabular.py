@@ -20,14 +20,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
-from pipeline.config import FeatureType, TabularModel
+from pipeline.config import FeatureModel, FeatureType
 from pipeline.models.bottleneck import Block
 from pipeline.models.feature_values import COLUMNS, Values
 from pipeline.models.network import Encoder
 from pipeline.models.ragged import Ragged
 from pipeline.models.text_vectors import TextReader
 from pipeline.models.words import idf, rows_with, weighted
-from pipeline.views import Features, FloatArray
+from pipeline.views import Features, FloatArray, IntArray
 
 NUMBERS, BUCKETS, WORDS, VECTORS = "numbers", "buckets", "words", "vectors"  # the names of what it reads
 _LARGEST = 1e18  # differences of such numbers, and their squares, still are numbers in single precision
@@ -42,7 +42,7 @@ class TabularEncoder(Encoder):
 
     def __init__(
         self,
-        model: TabularModel,
+        model: FeatureModel,
         types: Mapping[str, FeatureType],
         edges: FloatArray | None,
         rare: FloatArray | None = None,
@@ -89,10 +89,14 @@ class TabularEncoder(Encoder):
 
     def combine(self, inputs: Mapping[str, Any]) -> Tensor:
         """The network's last layer: [B, D]."""
+        return self.deepen(self.summed(inputs))
+
+    def summed(self, inputs: Mapping[str, Any]) -> Tensor:
+        """What all columns say together: [B, D]."""
         hidden: Tensor = self.numbers(piecewise(inputs[NUMBERS], self.edges).flatten(1))
         hidden = hidden + self.table(inputs[BUCKETS]).sum(dim=1)
         hidden = hidden if self.vectors is None else hidden + self.vectors(inputs[VECTORS])
-        return self.deepen(hidden if self.words is None else hidden + self._said(self.words, inputs[WORDS]))
+        return hidden if self.words is None else hidden + self._said(self.words, inputs[WORDS])
 
     def deepen(self, hidden: Tensor) -> Tensor:
         """The blocks on the sum of what all columns say: [B, D]."""
@@ -122,6 +126,11 @@ class TabularEncoder(Encoder):
             rest.append(torch.einsum("bte,dte->btd", given, by_text))
         others = torch.cat(rest, dim=1)
         return torch.cat([said, others], dim=1), torch.cat([usual[0], torch.zeros(others.shape[1:])])
+
+    def further(self, types: Mapping[str, FeatureType]) -> IntArray:
+        """Whose the columns are that stand behind numbers, categories, words and vectors, as places among features."""
+        del types
+        return np.empty(0, dtype=np.int64)
 
     def _said(self, words: nn.Embedding, read: Ragged) -> Tensor:
         """What the words of each row say together: [B, D]."""

@@ -74,7 +74,7 @@ class PartExamples:
             missing = int(rows[c.TIMESTAMP].isna().sum())
             dropped = {"without_time": missing, "later_than_target": int((~early).sum()) - missing}
             rows = rows[early].reset_index(drop=True)
-        part = _hashed(rows, self._strata(rows), "source", {VALID: SOURCE_VALID})
+        part = hashed_parts(rows, self._strata(rows), "source", {VALID: SOURCE_VALID})
         return self._published(given, _Parted(rows.assign(**{PART: part}), dropped), every)
 
     def _named(self, given: Given) -> pd.DataFrame:
@@ -165,7 +165,7 @@ class PartExamples:
 
 def _by_hash(rows: pd.DataFrame, strata: IntArray, given: Given) -> _Parted:
     split = given.split
-    part = _hashed(rows, strata, f"split {split.draw}", {TEST: split.test, VALID: split.valid})
+    part = hashed_parts(rows, strata, f"split {split.draw}", {TEST: split.test, VALID: split.valid})
     return _Parted(rows.assign(**{PART: part}))
 
 
@@ -209,7 +209,7 @@ def _shipped(rows: pd.DataFrame, strata: IntArray, given: Given) -> _Parted:
     dropped = {"split_not_used": int((part < 0).sum()), "unlabelled_and_held_out": int(useless.sum())}
     if not split.valid:
         trained = chosen & (part == TRAIN)
-        part[trained] = _hashed(rows[trained], strata[trained], "valid", {VALID: SOURCE_VALID})
+        part[trained] = hashed_parts(rows[trained], strata[trained], "valid", {VALID: SOURCE_VALID})
     return _Parted(rows.assign(**{PART: part})[chosen].reset_index(drop=True), dropped)
 
 
@@ -221,7 +221,7 @@ TARGETS: dict[type[Any], Callable[[pd.DataFrame, IntArray, Given], _Parted]] = {
 }
 
 
-def _hashed(rows: pd.DataFrame, strata: IntArray, purpose: str, shares: Mapping[int, float]) -> IntArray:
+def hashed_parts(rows: pd.DataFrame, strata: IntArray, purpose: str, shares: Mapping[int, float]) -> IntArray:
     """The part [N] of each row: components in the order of a hash, the first shares of each stratum held out.
 
     A component is of the rarest class among its rows; without any label it trains.

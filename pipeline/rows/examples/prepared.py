@@ -61,12 +61,12 @@ class Examples:
         """Rows, or groups of those that belong together."""
         return "groups of rows" if self.task.groups else "rows"
 
-    def of_sources(self) -> "Examples":
+    def of_sources(self) -> Self:
         """The sources alone, the first in the target's place."""
         first, *others = (name for name in self.frames if name != self.name)
         return self._placed(first, others)
 
-    def each_placed(self) -> tuple["Examples", ...]:
+    def each_placed(self) -> tuple[Self, ...]:
         """Each domain in the target's place, the others beside it; the target first."""
         every = (self.name, *(name for name in self.frames if name != self.name))
         placed = {one: [*(name for name in every if name != one), one] for one in every}
@@ -74,7 +74,7 @@ class Examples:
             replace(self, frames={n: self.frames[n] for n in names}, name=one) for one, names in placed.items()
         )
 
-    def with_all_rows(self) -> "Examples":
+    def with_all_rows(self) -> Self:
         """The same as before thinning."""
         return replace(self, frames={**self.frames, self.name: self.frames[self.name].assign(**{KEPT: True})})
 
@@ -124,7 +124,7 @@ class Examples:
         del most
         return [()] * len(view)
 
-    def as_served(self, bridges: Collection[Bridge], *, target_labels: bool) -> "Examples":
+    def as_served(self, bridges: Collection[Bridge], *, target_labels: bool) -> Self:
         """The same: nothing of the rows is served."""
         del bridges, target_labels
         return self
@@ -146,7 +146,7 @@ class Examples:
         every = pd.concat([frame[name] for frame in self.frames.values() for name in names])
         return sorted(every[~is_empty(every)].unique())
 
-    def _placed(self, target: str, others: Sequence[str]) -> "Examples":
+    def _placed(self, target: str, others: Sequence[str]) -> Self:
         return replace(self, frames={name: self.frames[name] for name in (*others, target)}, name=target)
 
     def _view(self, domain: str, chosen: Mask, *, hidden: bool = False) -> View:

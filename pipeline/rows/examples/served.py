@@ -28,11 +28,10 @@ from pipeline.rows.examples.past import EVENTS, Events, hashed, read_events, tol
 from pipeline.rows.examples.prepared import Examples, class_names, features_of
 from pipeline.rows.examples.tables import TYPES
 from pipeline.rows.examples.tags import joined
-from pipeline.rows.kind import PackageInfo
+from pipeline.rows.kind import EXPLAIN, EXPLANATION, PackageInfo
 from pipeline.views import FEATURES, Features, Mask, View
 
 UNKNOWN, THRESHOLD, PROBABILITY = "unknown", "threshold", "probability"
-EXPLAIN, EXPLANATION = "explain", "explanation"
 _SHARED = 10  # rows that must have a value before it is shown as typical
 _TABLES = ("values.parquet", "learnt.parquet")
 Hashes = NDArray[np.uint64]

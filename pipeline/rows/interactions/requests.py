@@ -3,36 +3,32 @@
 Shapes: n requests, B requests of one block, I items of the target, k items asked for.
 """
 
-import os
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline import columns as c
-from pipeline.config import Alike
-from pipeline.data.pseudonyms import KEY, LENGTH, key_id, pseudonymise, read_key
-from pipeline.data.values.spelling import one_spelling
 from pipeline.errors import DataError
 from pipeline.past import Past
+from pipeline.rows.asked import lists, user_ids, user_places
+from pipeline.rows.interactions import reasons
+from pipeline.rows.interactions.filters import CANDIDATES, CATEGORIES, allowed
+from pipeline.rows.kind import EXPLANATION
 
 if TYPE_CHECKING:
     from pipeline.rows.interactions.served import ServedInteractions
 
 HISTORY, SOURCE_HISTORY = "history", "source_history"
-REQUEST_COLUMNS = (c.USER, HISTORY, SOURCE_HISTORY)
+REQUEST_COLUMNS = (c.USER, HISTORY, SOURCE_HISTORY, CANDIDATES, CATEGORIES)
 SERVED_FROM = ("model", "history", "popularity")
-_PSEUDONYM = re.compile(f"[0-9a-f]{{{LENGTH}}}")
-_EXACT_FLOATS = 2**53  # beyond it a floating-point number does not hold each whole number
 _BLOCK = 256  # requests that are scored at a time: 50 MB at 50,000 items
 
 IntArray = NDArray[np.int64]
 
 
-def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10) -> pd.DataFrame:
+def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explain: int = 0) -> pd.DataFrame:
     """Rank the k best items of the target for each request; items that are in the history are not among them.
 
     Args:
@@ -40,24 +36,27 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10) -> pd.
         frame: One request a row, of these columns, each of them optional: `user_id` (text or whole number); `history`
             (list of item ids of the target); `source_history` (list of item ids, each looked up in every source). A
             known user is served from what the model was evaluated with, plus the given history. A user id that is no
-            known pseudonym is hashed as ingest does, with the key in CROSSLIFT_KEY.
+            known pseudonym is hashed as ingest does, with the key in CROSSLIFT_KEY. `candidates` (list of item ids) and
+            `categories` (list) say what may be answered; a request without such a list may get anything.
         k: How many; at least 1.
+        explain: How many things of the history are named that speak most for an item; none: nothing is explained.
 
     Returns:
         Rows by request and rank: request (row number from 0), user_id (as text), rank (from 1), item_id, title (where
         the catalogue has titles), score (higher is better; where nothing is known: what its training rows count),
         served_from (why the item stands there, model: what is known of the user; history: the given one of an unknown
         user; popularity: neither, anybody would get this score), ignored (how many ids of the history are in no
-        catalogue).
+        catalogue), and `explanation` where one is asked for (of what stands there by popularity, empty).
 
     Raises:
         ConfigError: CROSSLIFT_KEY is too short.
-        DataError: k is below 1, no column is known, a user id is neither text nor whole number, a history is no list of
-            strings, or user ids must be hashed and CROSSLIFT_KEY is not the key that made the data.
+        DataError: k is below 1 or `explain` below 0, no column is known, a user id is neither text nor whole number, a
+            history is no list of strings, or user ids must be hashed and CROSSLIFT_KEY did not make the data.
     """
     _check(frame, k)
+    reasons.check(explain)
     items = model.items[model.info.target]
-    ids = _user_ids(frame)
+    ids = user_ids(frame)
     users, taken, ignored = _histories(model, frame, ids)
     signs = taken.signs()
     some = np.sum([np.diff(matrix.indptr) for matrix in signs.values()], axis=0) > 0
@@ -74,6 +73,8 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10) -> pd.
         scores_BI[~some[first : first + _BLOCK] | (same_BI.all(axis=1) & says_nothing)] = counts
         seen = taken[model.info.target][first : first + _BLOCK].tocoo()
         scores_BI[seen.row, seen.col] = -np.inf
+        if (may_BI := allowed(frame.iloc[first : first + _BLOCK], items, model.info.alike)) is not None:
+            scores_BI[~may_BI] = -np.inf
         rows, places, values = top_k(scores_BI[:, by_popularity], k)
         chosen_places = by_popularity[places]
         blocks.append((rows + first, chosen_places, values, same_BI[rows, chosen_places]))
@@ -89,7 +90,22 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10) -> pd.
     columns["score"] = values.astype(np.float64)
     columns["served_from"] = np.array(SERVED_FROM, dtype=object)[np.where(same, 2, source[requests])]
     columns["ignored"] = ignored[requests]
+    if explain:
+        columns[EXPLANATION] = _explanations(model, signs, requests, np.where(same, -1, chosen), explain)
     return pd.DataFrame(columns)
+
+
+def _explanations(
+    model: "ServedInteractions", past: Past, requests: IntArray, items: IntArray, most: int
+) -> NDArray[np.object_]:
+    """Why each item [n * k] stands there; an item -1 has no reason in the history."""
+    told = np.full(len(requests), "", dtype=object)
+    target = model.info.target
+    for request in np.unique(requests[items >= 0]):
+        own, rows = past.of([request]), np.flatnonzero((requests == request) & (items >= 0))
+        names = reasons.names_of(own, model.items, target)
+        told[rows] = reasons.in_words(reasons.parts(model.ranker, own, items[rows]), names, most)
+    return told
 
 
 def top_k(scores_BI: NDArray[np.float32], k: int) -> tuple[IntArray, IntArray, NDArray[np.float32]]:
@@ -122,20 +138,20 @@ def _check(frame: pd.DataFrame, k: int) -> None:
 
 
 def _histories(
-    model: "ServedInteractions", frame: pd.DataFrame, user_ids: "pd.Series[Any]"
+    model: "ServedInteractions", frame: pd.DataFrame, given: "pd.Series[Any]"
 ) -> tuple[IntArray, Past, IntArray]:
     """Place of each user (-1: unknown), what each request's user took in each domain, and ids that were ignored.
 
     What a request names counts 1, unless it is known to count more; an entry of 0 is known, and no sign. It came after
     all that is known, in the order of its list, that of the target after those of the sources.
     """
-    users = _user_places(model, user_ids)
+    users = user_places(model.users, model.info, given)
     past = model.histories.of(users)
     ignored = np.zeros(len(frame), dtype=np.int64)
     for column, domains in ((SOURCE_HISTORY, model.info.sources), (HISTORY, (model.info.target,))):
         if column not in frame:
             continue
-        rows, ids = _lists(frame[column], column, model.info.alike.get(c.ITEM, ()))
+        rows, ids = lists(frame[column], column, model.info.alike.get(c.ITEM, ()))
         known, after = np.zeros(len(ids), dtype=bool), past.latest()
         for name in domains:
             places = pd.Index(model.items[name][c.ITEM]).get_indexer(ids)
@@ -145,66 +161,3 @@ def _histories(
             known |= found
         ignored += np.bincount(rows[~known], minlength=len(frame))
     return users, past, ignored
-
-
-def _lists(column: "pd.Series[Any]", name: str, alike: tuple[Alike, ...]) -> tuple[IntArray, pd.Index]:
-    """Row and id of each entry of a column of lists, in the spelling of the package; None is an empty list."""
-    if any(isinstance(value, str) for value in column):
-        raise DataError(f"{name}: expected a list of item ids in each row, got a string; write ['B01', 'B02'].")
-    try:
-        lists = pa.array(column.tolist(), type=pa.list_(pa.string()), from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"{name}: expected a list of item ids (strings) or nothing in each row ({error}).") from error
-    lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    ids = one_spelling(lists.flatten(), alike).to_numpy(zero_copy_only=False)
-    return np.repeat(np.arange(len(lists)), lengths), pd.Index(ids, dtype=object)
-
-
-def _user_ids(frame: pd.DataFrame) -> "pd.Series[Any]":
-    """Read the user ids as texts, as they stand in the tables; None where there is none."""
-    given = frame[c.USER].tolist() if c.USER in frame else [None] * len(frame)
-    return pd.Series([_user_id(value) for value in given], dtype=object)
-
-
-def _user_id(value: Any) -> str | None:
-    """A text, or a whole number, also of a column that holds 17.0 because other rows have none."""
-    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
-        return None
-    if isinstance(value, str):
-        return value or None
-    whole = isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_FLOATS
-    if whole or (isinstance(value, int | np.integer) and not isinstance(value, bool)):
-        return str(int(value))
-    raise DataError(
-        f"{c.USER}: expected a text or a whole number, got {type(value).__name__}; write it as it stands in the tables."
-    )
-
-
-def _user_places(model: "ServedInteractions", ids: "pd.Series[Any]") -> IntArray:
-    """Place of each request's user in the package; -1 where unknown."""
-    spelt = one_spelling(pa.array(ids.tolist(), pa.string()), model.info.alike.get(c.USER, ()))
-    ids = pd.Series(spelt.to_pylist(), dtype=object)
-    places = model.users.get_indexer(pd.Index(ids.to_numpy(dtype=object), dtype=object)).astype(np.int64)
-    unknown = (places < 0) & ids.notna().to_numpy()
-    if model.info.pseudonymous or not unknown.any():
-        return places
-    problem = _problem_of_key(model.info.key)
-    if not problem:
-        plain = pa.chunked_array([pa.array(ids[unknown].tolist(), pa.string())])
-        hashed = pseudonymise(plain, read_key()).to_pylist()
-        places[unknown] = model.users.get_indexer(pd.Index(hashed, dtype=object))
-    elif not all(_PSEUDONYM.fullmatch(one) for one in ids[unknown]):  # who asks by a pseudonym may be a stranger
-        raise DataError(
-            f"{c.USER}: the users of {model.info.scenario} are known by pseudonyms that were made with the key of the "
-            f"id {model.info.key or 'unknown'}, and {KEY} {problem}. Set it to that key, or ask by pseudonyms or by "
-            "histories alone."
-        )
-    return places
-
-
-def _problem_of_key(wanted: str | None) -> str:
-    """What is wrong with the key in the environment; a package of 0.1 does not say which one it wants."""
-    if not os.environ.get(KEY):
-        return "is not set"
-    found = key_id(read_key())
-    return "" if wanted in (None, found) else f"has the id {found}"

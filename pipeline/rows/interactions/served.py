@@ -18,9 +18,10 @@ from scipy import sparse
 from pipeline import columns as c
 from pipeline.errors import ConfigError, StorageError
 from pipeline.past import Histories, Past
+from pipeline.rows.interactions.filters import CANDIDATES, CATEGORIES
 from pipeline.rows.interactions.prepared import Domains
 from pipeline.rows.interactions.requests import HISTORY, SOURCE_HISTORY, answer
-from pipeline.rows.kind import PackageInfo
+from pipeline.rows.kind import EXPLAIN, PackageInfo
 from pipeline.views import WEIGHT, IntArray, ItemScorer, Mask, View
 
 
@@ -63,7 +64,8 @@ class ServedInteractions:
     Args:
         info: What the package is.
         ranker: The evaluated model.
-        items: Items of each domain in dense order: item_id, train_count and, where there are any, title.
+        items: Items of each domain in dense order: item_id, train_count and, where there are any, title and
+            category.
         users: [U] user ids, sorted.
         histories: Of U + 1 users: what each thing counts, 0 if it is known and no sign; the last row is empty, so that
             place -1 is a user without history.
@@ -77,12 +79,12 @@ class ServedInteractions:
 
     @property
     def requests(self) -> dict[str, str]:
-        """A user, and what somebody took; each may be left out."""
-        return {c.USER: "any", HISTORY: "texts", SOURCE_HISTORY: "texts"}
+        """A user, what somebody took, and what may be answered; each may be left out."""
+        return {c.USER: "any", **dict.fromkeys((HISTORY, SOURCE_HISTORY, CANDIDATES, CATEGORIES), "texts")}
 
     def answer(self, frame: pd.DataFrame, params: Mapping[str, Any]) -> pd.DataFrame:
         """Rank the k best target items for each request; see `pipeline.rows.interactions.requests.answer`."""
-        return answer(self, frame, int(params["k"]))
+        return answer(self, frame, int(params["k"]), int(params.get(EXPLAIN, 0)))
 
     def on(self, prepared: Domains) -> OtherNight:
         """Make the model rank another night's catalogue from that night's histories.
@@ -125,13 +127,13 @@ class ServedInteractions:
 class ServeInteractions:
     """Packages that rank items."""
 
-    params: ClassVar[Mapping[str, int]] = {"k": 10}  # how many items
+    params: ClassVar[Mapping[str, int]] = {"k": 10, EXPLAIN: 0}  # how many items, and how many reasons of each
     example_params: ClassVar[Mapping[str, int]] = {"k": 5}
 
     def write(self, folder: Path, prepared: Domains) -> None:
         """Write the items of each domain and what users took; equal domains give equal bytes."""
         for domain in prepared.all:
-            columns = [c.ITEM, "train_count", *([c.TITLE] if domain.has_text else [])]
+            columns = [c.ITEM, "train_count", *(name for name in (c.TITLE, c.CATEGORY) if name in domain.items)]
             items = domain.items[columns]
             items.to_parquet(folder / f"items.{domain.name}.parquet", index=False, compression="zstd")
         _write_histories(folder, prepared)

@@ -1,0 +1,96 @@
+"""What requests name: users, and lists of what they did."""
+
+import os
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline import columns as c
+from pipeline.config import Alike
+from pipeline.data.pseudonyms import KEY, LENGTH, key_id, pseudonymise, read_key
+from pipeline.data.values.spelling import one_spelling
+from pipeline.errors import DataError
+from pipeline.rows.kind import PackageInfo
+
+_PSEUDONYM = re.compile(f"[0-9a-f]{{{LENGTH}}}")
+_EXACT_FLOATS = 2**53  # beyond it a floating-point number does not hold each whole number
+
+IntArray = NDArray[np.int64]
+
+
+def lists(
+    column: "pd.Series[Any]", name: str, alike: tuple[Alike, ...], what: str = "item ids"
+) -> tuple[IntArray, pd.Index]:
+    """Row and text of each entry of a column of lists, in the spelling of the package; None is an empty list.
+
+    Raises:
+        DataError: a row holds something else; `what` says what its texts are.
+    """
+    if any(isinstance(value, str) for value in column):
+        raise DataError(f"{name}: expected a list of {what} in each row, got a string; write ['B01', 'B02'].")
+    try:
+        found = pa.array(column.tolist(), type=pa.list_(pa.string()), from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise DataError(f"{name}: expected a list of {what} (strings) or nothing in each row ({error}).") from error
+    lengths = found.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    texts = one_spelling(found.flatten(), alike).to_numpy(zero_copy_only=False)
+    return np.repeat(np.arange(len(found)), lengths), pd.Index(texts, dtype=object)
+
+
+def user_ids(frame: pd.DataFrame) -> "pd.Series[Any]":
+    """Read the user ids as texts, as they stand in the tables; None where there is none."""
+    given = frame[c.USER].tolist() if c.USER in frame else [None] * len(frame)
+    return pd.Series([_user_id(value) for value in given], dtype=object)
+
+
+def _user_id(value: Any) -> str | None:
+    """A text, or a whole number, also of a column that holds 17.0 because other rows have none."""
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
+        return None
+    if isinstance(value, str):
+        return value or None
+    whole = isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_FLOATS
+    if whole or (isinstance(value, int | np.integer) and not isinstance(value, bool)):
+        return str(int(value))
+    raise DataError(
+        f"{c.USER}: expected a text or a whole number, got {type(value).__name__}; write it as it stands in the tables."
+    )
+
+
+def user_places(users: pd.Index, info: PackageInfo, ids: "pd.Series[Any]") -> IntArray:
+    """Place of each request's user among those of a package; -1 where unknown.
+
+    Raises:
+        ConfigError: CROSSLIFT_KEY is too short.
+        DataError: ids must be hashed, and CROSSLIFT_KEY is not the key that made the data.
+    """
+    spelt = one_spelling(pa.array(ids.tolist(), pa.string()), info.alike.get(c.USER, ()))
+    ids = pd.Series(spelt.to_pylist(), dtype=object)
+    places = users.get_indexer(pd.Index(ids.to_numpy(dtype=object), dtype=object)).astype(np.int64)
+    unknown = (places < 0) & ids.notna().to_numpy()
+    if info.pseudonymous or not unknown.any():
+        return places
+    problem = _problem_of_key(info.key)
+    if not problem:
+        plain = pa.chunked_array([pa.array(ids[unknown].tolist(), pa.string())])
+        hashed = pseudonymise(plain, read_key()).to_pylist()
+        places[unknown] = users.get_indexer(pd.Index(hashed, dtype=object))
+    elif not all(_PSEUDONYM.fullmatch(one) for one in ids[unknown]):  # who asks by a pseudonym may be a stranger
+        raise DataError(
+            f"{c.USER}: the users of {info.scenario} are known by pseudonyms that were made with the key of the "
+            f"id {info.key or 'unknown'}, and {KEY} {problem}. Set it to that key, or ask by pseudonyms or by "
+            "histories alone."
+        )
+    return places
+
+
+def _problem_of_key(wanted: str | None) -> str:
+    """What is wrong with the key in the environment; a package of 0.1 does not say which one it wants."""
+    if not os.environ.get(KEY):
+        return "is not set"
+    found = key_id(read_key())
+    return "" if wanted in (None, found) else f"has the id {found}"

@@ -1,0 +1,1 @@
+"""Rows that are events of a user's log: which kind of event follows."""
