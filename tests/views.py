@@ -1,6 +1,7 @@
 """Views of matrices that tests make by hand."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -23,3 +24,13 @@ def labelled_view(domain: str, histories: Histories, ids: Sequence[object] | Non
 def labelled_views(histories: Histories, ids: Mapping[str, Sequence[object]] | None = None) -> dict[str, View]:
     """The same of all domains."""
     return {name: labelled_view(name, histories, (ids or {}).get(name)) for name in histories}
+
+
+def titled(views: dict[str, View]) -> dict[str, View]:
+    """Items whose title says their kind, and which domain they are of."""
+    titles = {name: [f"kind{place % 3} {name}" for place in range(len(one.label.catalogue))]
+              for name, one in views.items()}  # fmt: skip
+    return {
+        name: replace(one, labels=(replace(one.label, catalogue=one.label.catalogue.assign(title=titles[name])),))
+        for name, one in views.items()
+    }

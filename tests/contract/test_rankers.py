@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -21,8 +20,7 @@ from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.ranker import Ranker
 from pipeline.past import Past
 from pipeline.transfer.methods import build_tune
-from pipeline.views import View
-from tests.views import labelled_views
+from tests.views import labelled_views, titled
 
 USERS, NEAR, FAR = 24, 15, 11  # fewer users than items of both, more than of the target: EASE in both forms
 FILES = {"ranker.json", "weights.safetensors"}
@@ -71,16 +69,6 @@ def build(kind: str, domains: str = "all") -> Ranker:
     values = {name: value for name, value in small.items() if name in configs[kind].model_fields}
     config = configs[kind](kind=kind, domains="target" if kind == "popularity" else domains, **values)
     return fit_baseline(config, titled(labelled_views(histories())), "near", next(candidates(config)), 0)
-
-
-def titled(views: dict[str, View]) -> dict[str, View]:
-    """Items whose title says their kind, and which domain they are of."""
-    titles = {name: [f"kind{place % 3} {name}" for place in range(len(one.label.catalogue))]
-              for name, one in views.items()}  # fmt: skip
-    return {
-        name: replace(one, labels=(replace(one.label, catalogue=one.label.catalogue.assign(title=titles[name])),))
-        for name, one in views.items()
-    }
 
 
 # the others: test_estimators

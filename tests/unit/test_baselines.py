@@ -14,7 +14,7 @@ from pipeline.models.load import load_ranker
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker, largest_per_row
 from pipeline.models.stack import Stack, pack, unpack
 from pipeline.past import Past
-from tests.views import labelled_views
+from tests.views import labelled_views, titled
 
 TARGET, SOURCE, WEIGHT, REG = 9, 7, 0.4, 3.0
 
@@ -367,7 +367,7 @@ def test_every_candidate_of_a_baseline_fits(config):
     settings = list(candidates(value))
     assert len({str(one) for one in settings}) == len(settings)
     histories = Past(toy(30), toy(30))  # all in one instant, for those that read an order
-    scores = fit_baseline(value, labelled_views(histories), "near", settings[0], 0).scores(histories)
+    scores = fit_baseline(value, titled(labelled_views(histories)), "near", settings[0], 0).scores(histories)
     assert scores.shape == (30, TARGET)
     assert np.isfinite(scores).all()
 
