@@ -59,9 +59,10 @@ def scenario() -> Scenario:
     """The demo, small, with batches so small that an epoch has many."""
     value = load_scenario("demo").model_dump(mode="json")
     value["embedded"] |= {"users": 200, "items": 100}
-    value["training"] |= {"epochs": 5, "patience": 2, "batch_size": 128, "negatives": 64}
-    value["model"] |= {"dim": 32, "temperature": 0.2}  # learns fast and overfits: the choice stops early
-    value["strategies"] = [{"tune": {"kind": "scratch"}}, {"tune": {"kind": "fine_tune", "learning_rate": 0.02}}]
+    value["training"] |= {"epochs": 8, "patience": 2, "batch_size": 128, "negatives": 64}
+    value["model"] |= {"dim": 32, "temperature": 0.2}
+    # it learns fast and overfits, so that the choice stops early on processors whose sums end in other digits, too
+    value["strategies"] = [{"tune": {"kind": "scratch"}}, {"tune": {"kind": "fine_tune", "learning_rate": 0.3}}]
     value["baselines"] = [{"kind": "popularity"}, {"kind": "ials_knn", "factors": 4}]
     return Scenario.model_validate(value)
 
@@ -127,7 +128,7 @@ def test_a_killed_step_ends_with_the_undisturbed_manifest(homes, tmp_path, phase
 def test_the_choice_stops_early(homes):
     """What the kill in the last fit is about: the choice had ended before its epochs were over."""
     facts = Run.load(Home(homes[1]), NIGHT).result(TUNE, "fine_tune").facts
-    assert facts.settings["epochs"] == 2  # so that a kill between the epochs of the last fit finds one behind it
+    assert 2 <= facts.settings["epochs"] < 6  # so that a kill between the epochs of the last fit finds one behind it
 
 
 def test_baselines_repeat_with_equal_hashes(homes, tmp_path):
