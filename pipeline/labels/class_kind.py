@@ -94,7 +94,7 @@ class Classes:
         """The share of each class among the rows, for all of them, and the most frequent class."""
         label = _label(view)
         shares = np.bincount(label.value, minlength=len(label.classes)) / max(len(view), 1)
-        return np.tile(np.append(shares, shares.argmax()), (len(view), 1))
+        return np.tile(np.append(shares, shares.argmax() if len(shares) else -1), (len(view), 1))
 
     def settle(self, predictor: ClassEstimator, view: View) -> dict[str, float]:
         """A temperature, by the log loss of rows whose class the predictor knows."""
