@@ -168,7 +168,9 @@ def _by_hash(rows: pd.DataFrame, strata: IntArray, given: Given) -> _Parted:
     split = given.split
     part = hashed_parts(rows, strata, f"split {split.draw}", {TEST: split.test, VALID: split.valid})
     held = np.isin(rows[COMPONENT], rows.loc[part != TRAIN, COMPONENT]) & (part == TRAIN)  # those without the label
-    return _Parted(rows.assign(**{PART: part})[~held].reset_index(drop=True), {"unlabelled_and_held_out": int(held.sum())})
+    return _Parted(
+        rows.assign(**{PART: part})[~held].reset_index(drop=True), {"unlabelled_and_held_out": int(held.sum())}
+    )
 
 
 def _by_time(rows: pd.DataFrame, strata: IntArray, given: Given) -> _Parted:
