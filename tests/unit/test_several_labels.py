@@ -234,7 +234,7 @@ def test_an_answer_has_the_columns_of_each_label(tmp_path) -> None:
     asked = features.table.assign(seen=features.table["seen"].astype(str))
     told = package.answer(asked, {"explain": 1})
     assert [*told] == [
-        "request", "price", "explanation", "sold", "sold_probability", "sold_threshold", "sold_explanation", "unknown",
+        "request", "price", "sold", "sold_probability", "sold_threshold", "unknown", "explanation", "sold_explanation",
     ]  # fmt: skip
     np.testing.assert_allclose(told["price"], package.predictor.of_label("price").values(package._read(asked)))
 
