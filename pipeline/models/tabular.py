@@ -115,9 +115,9 @@ class TabularLearner:
         untaught = set()
         for one in labels[1:]:  # of these a domain may say nothing
             alone = [view.of_label(one.name) for view in chosen]
-            known = [view for view in alone if view.known.any()]
-            heads[one.name] = self._head(model.dim, one, known, ())
-            untaught |= set() if known else {one.name}
+            teaching = [view for view in alone if view.known.any()]
+            heads[one.name] = self._head(model.dim, one, teaching, ())
+            untaught |= set() if teaching else {one.name}
         head = SeveralHead(heads, untaught) if len(heads) > 1 else heads[label.name]
         return TabularNetwork(encoder, head, self.settings.target)
 

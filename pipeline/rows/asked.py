@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline import columns as c
@@ -28,7 +29,7 @@ def lists(
     """Row and text of each entry of a column of lists, in the spelling of the package; None is an empty list.
 
     Raises:
-        DataError: a row holds something else; `what` says what its texts are.
+        DataError: a row holds something else, or an entry is missing; `what` says what its texts are.
     """
     if any(isinstance(value, str) for value in column):
         raise DataError(f"{name}: expected a list of {what} in each row, got a string; write ['B01', 'B02'].")
@@ -36,6 +37,11 @@ def lists(
         found = pa.array(column.tolist(), type=pa.list_(pa.string()), from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         raise DataError(f"{name}: expected a list of {what} (strings) or nothing in each row ({error}).") from error
+    empty = pc.list_parent_indices(found).to_numpy()[np.asarray(found.flatten().is_null())]
+    if len(empty):
+        raise DataError(
+            f"{name}, row {empty[0] + 1}: expected a list of {what}, and one of its entries is missing; leave it out."
+        )
     lengths = found.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
     texts = one_spelling(found.flatten(), alike).to_numpy(zero_copy_only=False)
     return np.repeat(np.arange(len(found)), lengths), pd.Index(texts, dtype=object)

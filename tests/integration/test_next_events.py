@@ -86,6 +86,10 @@ def test_a_log_and_a_known_customer_are_answered(crosslift: Crosslift, told: dic
     assert answered["probability_purchase"].iloc[0] > 0.45
     assert answered["served_from"].tolist() == ["log", "log", "known"]
     assert answered["explanation"].str.contains("last_1").any()
+    (folder / "gap.jsonl").write_text(json.dumps({"events": ["view", "cart", None]}))
+    done = crosslift("predict", "basket", "gap.jsonl")
+    assert done.returncode != 0
+    assert "events: expected a text or a number at each place of a list, got nothing" in done.stderr
     report = next((folder / "home").glob("steps/report/*/unhashed/report.html")).read_text()
     assert "last_1" in report
     assert "macro AUPRC" in report

@@ -122,6 +122,10 @@ def test_logs_of_any_length_are_answered(served: ServedEvents) -> None:
         ({"items": ["a"]}, r"items, row 1: .* \(0\), or none, got 1"),
         ({"events": ["view"], "times": ["soon"]}, "times: expected times such as 2026-01-31T20:15:00, got 'soon'"),
         ({"events": "view"}, r"events: expected a list of kinds of event in each row, got a string"),
+        (
+            {"events": ["view", None]},
+            "events, row 1: expected a list of kinds of event, and one of its entries is missing",
+        ),
         ({"who": "u1"}, "expected one of the columns user_id, events, items, times, got who"),
         ({"user_id": 1.5}, "user_id: expected a text or a whole number"),
     ],

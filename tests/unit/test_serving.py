@@ -544,3 +544,15 @@ def test_only_candidates_are_answered_and_never_what_was_taken(package: Callable
     assert list(some.index) == [item for item in every.index if item in ("f4", "f5")]
     assert some.to_dict() == every[some.index].to_dict()
     assert not (rows["request"] == 2).any()
+
+
+@pytest.mark.filterwarnings("ignore:.*Any type hint:UserWarning")  # MLflow of its own, while it is imported
+def test_mlflow_leaves_a_list_with_a_gap_as_it_is() -> None:
+    """An array of texts, one of them missing, it would cut to first letters; so what reads the list can refuse it."""
+    from mlflow.models.utils import _enforce_schema
+
+    from pipeline.serving.save import signature
+
+    given = pd.DataFrame({"history": [["first", None], ["second"], None]})
+    known = signature({"history": "texts"}, {}, [{"item_id": "a"}]).inputs
+    assert _enforce_schema(given, known)["history"].tolist() == given["history"].tolist()
