@@ -1,17 +1,20 @@
 """Curves of what lanes say of the test rows: values that a report draws without knowing what they are about.
 
-Shapes: N rows.
+Shapes: N rows, K classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.labels.classes import told_costs
+
 Point = tuple[float, float]
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _POINTS = 60  # of a line, at most
@@ -68,6 +71,33 @@ def by_cost(positive_N: Mask, scores: Mapping[str, FloatArray], costs: tuple[flo
     )  # fmt: skip
 
 
+def by_expected_cost(
+    class_N: IntArray, said: Mapping[str, FloatArray], classes: Sequence[str], cost_KK: FloatArray
+) -> Curve:
+    """What a row costs in the mean over the rows of least expected cost, from few of them to all.
+
+    Args:
+        class_N: The class of each row.
+        said: By lane [N, K + 1], the probabilities and the place of the class that is told.
+        classes: Their names.
+        cost_KK: What it costs [that is so, that is told].
+
+    References:
+        El-Yaniv and Wiener, On the foundations of noise-free selective classification, JMLR 2010: risk and coverage.
+    """
+    always_K = np.bincount(class_N, minlength=len(classes)) @ cost_KK / len(class_N)
+    best = int(always_K.argmin())
+    return Curve(
+        title="Cost of a row, the surest first",
+        note=f"Always to say {classes[best]} costs {always_K[best]:.4g} a row, less than any other class; "
+             "a mistake whose cost is not stated costs 1. Rows stand in the order of what the lane expects them to "
+             "cost: a point is the mean of all up to there, and the end of each line what the lane costs.",
+        axes=("share of rows, the surest first", "cost of a row"),
+        lines={name: _surest(class_N, said_N, cost_KK) for name, said_N in said.items()},
+        diagonal=False,
+    )  # fmt: skip
+
+
 def actual_by_predicted(value_N: FloatArray, predicted: Mapping[str, FloatArray]) -> Curve:
     """What rows have against what is said of them, over ten groups of rows by the latter."""
     return Curve(
@@ -98,6 +128,19 @@ def _costs(positive_N: Mask, score_N: FloatArray, costs: tuple[float, float]) ->
     share = told / len(positive_N)
     wanted = np.searchsorted(share, np.linspace(0, 1, _POINTS))
     return _points(share, cost, np.unique(np.minimum(wanted, len(share) - 1)))
+
+
+def _surest(class_N: IntArray, said: FloatArray, cost_KK: FloatArray) -> tuple[Point, ...]:
+    """Share of rows and mean cost at some of the distinct expected costs, evenly spaced by share."""
+    told_N = said[:, -1].astype(np.int64)
+    most_KK = np.column_stack([cost_KK, cost_KK.max(axis=1)])  # the last, at -1: a class that is not among these
+    expected_N = (said[:, :-1] * most_KK.T[told_N]).sum(axis=1)
+    costs, place_N = np.unique(expected_N, return_inverse=True)
+    rows = np.cumsum(np.bincount(place_N))
+    summed = np.cumsum(np.bincount(place_N, told_costs(class_N, told_N, cost_KK), minlength=len(costs)))
+    share = rows / len(class_N)
+    wanted = np.searchsorted(share, np.linspace(0, 1, _POINTS))
+    return _points(share, summed / rows, np.unique(np.minimum(wanted, len(share) - 1)))
 
 
 def _by_tenths(along_N: FloatArray, up_N: FloatArray) -> tuple[Point, ...]:
