@@ -82,6 +82,12 @@ def told_costs(class_N: IntArray, told_N: IntArray, cost_KK: FloatArray) -> Floa
     return np.asarray(np.column_stack([cost_KK, cost_KK.max(axis=1)])[class_N, told_N])
 
 
+def expected_costs(probability_NK: FloatArray, told_N: IntArray, cost_KK: FloatArray) -> FloatArray:
+    """What each row costs by its probabilities and the class that is told, [N]; -1 as in `told_costs`."""
+    most_KK = np.column_stack([cost_KK, cost_KK.max(axis=1)])
+    return np.asarray((probability_NK * most_KK.T[told_N]).sum(axis=1))
+
+
 def cost_of_classes(counts_RN: FloatArray, class_N: IntArray, told_N: IntArray, cost_KK: FloatArray) -> FloatArray:
     """Mean of what each row costs, [R], by what it costs [K that is so, K that is told]."""
     return _mean(counts_RN, told_costs(class_N, told_N, cost_KK))

@@ -1,20 +1,17 @@
 """Curves of what lanes say of the test rows: values that a report draws without knowing what they are about.
 
-Shapes: N rows, K classes.
+Shapes: N rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.labels.classes import told_costs
-
 Point = tuple[float, float]
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _POINTS = 60  # of a line, at most
@@ -71,29 +68,23 @@ def by_cost(positive_N: Mask, scores: Mapping[str, FloatArray], costs: tuple[flo
     )  # fmt: skip
 
 
-def by_expected_cost(
-    class_N: IntArray, said: Mapping[str, FloatArray], classes: Sequence[str], cost_KK: FloatArray
-) -> Curve:
+def by_expected_cost(lanes: Mapping[str, tuple[FloatArray, FloatArray]], always: tuple[str, float]) -> Curve:
     """What a row costs in the mean over the rows of least expected cost, from few of them to all.
 
     Args:
-        class_N: The class of each row.
-        said: By lane [N, K + 1], the probabilities and the place of the class that is told.
-        classes: Their names.
-        cost_KK: What it costs [that is so, that is told].
+        lanes: What each row is expected to cost, and what it does, [N] both.
+        always: The one class that is cheapest for all rows, and what a row costs then.
 
     References:
         El-Yaniv and Wiener, On the foundations of noise-free selective classification, JMLR 2010: risk and coverage.
     """
-    always_K = np.bincount(class_N, minlength=len(classes)) @ cost_KK / len(class_N)
-    best = int(always_K.argmin())
     return Curve(
         title="Cost of a row, the surest first",
-        note=f"Always to say {classes[best]} costs {always_K[best]:.4g} a row, less than any other class; "
-             "a mistake whose cost is not stated costs 1. Rows stand in the order of what the lane expects them to "
-             "cost: a point is the mean of all up to there, and the end of each line what the lane costs.",
+        note=f"Always to say {always[0]} costs {always[1]:.4g} a row, less than any other class; a mistake whose cost "
+             "is not stated costs 1. Rows stand in the order of what the lane expects them to cost: a point is the "
+             "mean of all up to there, and the end of each line what the lane costs.",
         axes=("share of rows, the surest first", "cost of a row"),
-        lines={name: _surest(class_N, said_N, cost_KK) for name, said_N in said.items()},
+        lines={name: _surest(expected_N, cost_N) for name, (expected_N, cost_N) in lanes.items()},
         diagonal=False,
     )  # fmt: skip
 
@@ -130,17 +121,13 @@ def _costs(positive_N: Mask, score_N: FloatArray, costs: tuple[float, float]) ->
     return _points(share, cost, np.unique(np.minimum(wanted, len(share) - 1)))
 
 
-def _surest(class_N: IntArray, said: FloatArray, cost_KK: FloatArray) -> tuple[Point, ...]:
+def _surest(expected_N: FloatArray, cost_N: FloatArray) -> tuple[Point, ...]:
     """Share of rows and mean cost at some of the distinct expected costs, evenly spaced by share."""
-    told_N = said[:, -1].astype(np.int64)
-    most_KK = np.column_stack([cost_KK, cost_KK.max(axis=1)])  # the last, at -1: a class that is not among these
-    expected_N = (said[:, :-1] * most_KK.T[told_N]).sum(axis=1)
-    costs, place_N = np.unique(expected_N, return_inverse=True)
+    _, place_N = np.unique(expected_N, return_inverse=True)
     rows = np.cumsum(np.bincount(place_N))
-    summed = np.cumsum(np.bincount(place_N, told_costs(class_N, told_N, cost_KK), minlength=len(costs)))
-    share = rows / len(class_N)
+    mean, share = np.cumsum(np.bincount(place_N, cost_N)) / rows, rows / len(cost_N)
     wanted = np.searchsorted(share, np.linspace(0, 1, _POINTS))
-    return _points(share, summed / rows, np.unique(np.minimum(wanted, len(share) - 1)))
+    return _points(share, mean, np.unique(np.minimum(wanted, len(share) - 1)))
 
 
 def _by_tenths(along_N: FloatArray, up_N: FloatArray) -> tuple[Point, ...]:
