@@ -13,6 +13,7 @@ from pipeline.config.files import PACKED
 from pipeline.data.readers.files import data_format
 from pipeline.errors import CrossliftError, DataError
 from pipeline.folders import storage_errors
+from pipeline.rows.asked import as_id
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet may run when a cell begins with it
 
@@ -37,6 +38,7 @@ def predict(model: Path, requests: pd.DataFrame, params: Mapping[str, Any] | Non
         if unknown := sorted(given.keys() - _params(loaded)):
             known = ", ".join(_params(loaded)) or "none"
             raise DataError(f"{', '.join(unknown)}: expected a parameter of the model, which has {known}.")
+        _refuse_unread(loaded, requests)
         try:
             return pd.DataFrame(loaded.predict(_with_lists(loaded, requests), params=given))
         except MlflowException as error:  # it holds the columns against the signature first
@@ -94,24 +96,40 @@ def _params(model: Any) -> list[str]:
     return [] if known is None else [one.name for one in known.params]
 
 
+def _refuse_unread(model: Any, requests: pd.DataFrame) -> None:
+    """MLflow leaves out columns that a signature lacks; one of a version of before may lack a filter."""
+    read, known = model.metadata.get_input_schema().input_names(), model.unwrap_python_model().model.served.requests
+    if lost := sorted(set(known) & set(requests.columns) - set(read)):
+        raise DataError(
+            f"request: this version of the model was registered before it could be asked for {', '.join(lost)}; run "
+            "its scenario again for one that can, or leave the column out."
+        )
+
+
 def _with_lists(model: Any, requests: pd.DataFrame) -> pd.DataFrame:
     """The same with a list wherever the model wants one; a file of texts cannot hold any."""
     from mlflow.types.schema import Array
 
     wanted = [one.name for one in model.metadata.get_input_schema().inputs if isinstance(one.type, Array)]
-    return requests.assign(**{name: requests[name].map(_listed) for name in wanted if name in requests})
+    listed = {name: [_listed(value, name) for value in requests[name]] for name in wanted if name in requests}
+    return requests.assign(**{name: pd.Series(every, requests.index, object) for name, every in listed.items()})
 
 
-def _listed(value: Any) -> Any:
+def _listed(value: Any, name: str) -> list[str] | None:
+    """A list of texts; a number stands for its digits, as it does in tables."""
     if isinstance(value, str):
         try:
             listed = [one.strip() for one in next(csv.reader([value], skipinitialspace=True), []) if one.strip()]
             return listed or None  # as a cell that is empty
         except csv.Error as error:
-            raise DataError(f"request: expected ids with commas between them, got another text ({error}).") from None
+            raise DataError(f"{name}: expected ids with commas between them, got another text ({error}).") from None
     if isinstance(value, list | tuple | np.ndarray):
-        return list(value)
-    return None if value is pd.NA or value != value else value  # noqa: PLR0124  NaN alone is not itself
+        texts = [as_id(part, name) for part in value]
+        if None in texts:
+            raise DataError(f"{name}: expected a text or a number at each place of a list, got nothing; leave it out.")
+        return [one for one in texts if one is not None]
+    one = as_id(value, name)
+    return None if one is None else [one]
 
 
 WRITERS: dict[str, Callable[[pd.DataFrame, Any], Any]] = {

@@ -8,6 +8,7 @@ import pandas as pd
 from pipeline import columns as c
 from pipeline.cli.predicting import predict, read_requests
 from pipeline.errors import DataError
+from pipeline.rows.asked import as_id
 from pipeline.rows.interactions.requests import HISTORY, SOURCE_HISTORY
 
 
@@ -53,4 +54,5 @@ def items_of(path: Path) -> list[str]:
     table = read_requests(path)
     if c.ITEM not in table:
         raise DataError(f"{path}: expected a column {c.ITEM}, got {', '.join(map(str, table.columns))}.")
-    return [str(item) for item in table[c.ITEM].dropna()]
+    found = (as_id(item, c.ITEM) for item in table[c.ITEM])
+    return [item.strip() for item in found if item is not None and item.strip()]

@@ -16,6 +16,7 @@ class Baseline(Config):
     reads: ClassVar[frozenset[str]]  # fields that it needs
     predicts: ClassVar[frozenset[str]]  # kinds of label that it can predict
     draws: ClassVar[bool] = False  # whether the seed matters
+    ordered: ClassVar[bool] = False  # whether it reads what users did in its order
     inputs: ClassVar[bool] = False  # whether rows of the target without their labels say something to it
 
     domains: Domains = "target"

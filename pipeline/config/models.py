@@ -17,6 +17,7 @@ class ModelConfig(Config):
     reads: ClassVar[frozenset[str]]  # fields that it needs
     predicts: ClassVar[frozenset[str]]  # kinds of label that it can have for its first
 
+    ordered: ClassVar[bool] = False  # whether it reads what users did in its order
     apart: ClassVar[bool] = False  # what each domain says of a unit can be told by itself
     carried: ClassVar[bool] = False  # whether it can begin with weights of a registered model, without rows of a source
 
@@ -81,6 +82,8 @@ class HistoryModel(ItemModel):
 
 class SequenceModel(ItemModel):
     """A user is what a causal transformer makes of the last items of the history, of all domains, in their order."""
+
+    ordered: ClassVar[bool] = True
 
     kind: Literal["sequence"]
     dim: int = Field(default=64, ge=4, le=1024)

@@ -66,6 +66,8 @@ class Ease(RankingBaseline):
 class Markov(RankingBaseline):
     """What came after the last items of the history, in the order of all domains, the older the less it counts."""
 
+    ordered: ClassVar[bool] = True
+
     kind: Literal["markov"]
     decay: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.8, 0.5)
 

@@ -66,13 +66,14 @@ class CleanSettings(Settings):
 
 
 class CheckSettings(DomainSettings):
-    """`reference_...`: the snapshot that volumes are held against, and its rows by domain."""
+    """`ordered`: what reads an order; `reference_...`: what volumes are held against, and its rows by domain."""
 
     name: Name
     title: str
     task: SerializeAsAny[TaskConfig]
     bridges: tuple[Bridge, ...]
     personal: tuple[str, ...]
+    ordered: tuple[str, ...]
     quarantine_limit: float
     split: Split
     as_of: str | None

@@ -101,7 +101,8 @@ class Classes:
         """The share of each class among the rows, for all of them, and the most frequent class, or the cheapest."""
         label = _label(view)
         shares = np.bincount(label.value, minlength=len(label.classes)) / max(len(view), 1)
-        told = (shares @ cost_matrix(label.classes, self.costs)).argmin() if self.costs else shares.argmax()
+        worth = -shares @ cost_matrix(label.classes, self.costs) if self.costs else shares
+        told = worth.argmax() if len(shares) else -1
         return np.tile(np.append(shares, told), (len(view), 1))
 
     def settle(self, predictor: ClassEstimator, view: View) -> Chosen:

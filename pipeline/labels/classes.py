@@ -79,12 +79,12 @@ def cost(counts_RN: FloatArray, positive_N: BoolArray, told_N: BoolArray, costs:
 
 def told_costs(class_N: IntArray, told_N: IntArray, cost_KK: FloatArray) -> FloatArray:
     """What each row costs by its class and the one that is told, [N]; -1, a class that is not among these, the most."""
-    return np.asarray(np.column_stack([cost_KK, cost_KK.max(axis=1)])[class_N, told_N])
+    return np.asarray(np.column_stack([cost_KK, cost_KK.max(axis=1, initial=0.0)])[class_N, told_N])
 
 
 def expected_costs(probability_NK: FloatArray, told_N: IntArray, cost_KK: FloatArray) -> FloatArray:
     """What each row costs by its probabilities and the class that is told, [N]; -1 as in `told_costs`."""
-    most_KK = np.column_stack([cost_KK, cost_KK.max(axis=1)])
+    most_KK = np.column_stack([cost_KK, cost_KK.max(axis=1, initial=0.0)])
     return np.asarray((probability_NK * most_KK.T[told_N]).sum(axis=1))
 
 

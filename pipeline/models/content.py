@@ -42,14 +42,15 @@ class ContentKnnRanker(Ranker):
 
     @classmethod
     def fit(cls, stack: Stack, labels: "Mapping[str, ItemLabel]", *, encoder: str | None) -> Self:
-        """Describe the items of all stacked domains; an id that stands in several is described as the first says.
+        """Describe the items of all stacked domains; an id that stands in several by the first that says anything.
 
         Raises:
             UserError: no item of the target has a text.
         """
         texts = pd.Series(np.full(stack.width, "", dtype=object))
         for name, columns in reversed([*zip(stack.names, stack.columns, strict=True)]):
-            texts[columns] = item_texts(labels[name].catalogue).to_numpy(dtype=object)
+            own = item_texts(labels[name].catalogue).to_numpy(dtype=object)
+            texts[columns[own != ""]] = own[own != ""]
         if (texts[: stack.targets] == "").all():
             raise UserError(
                 f"baselines: content_knn compares titles, but no item of {stack.names[0]} has one; name the column "

@@ -5,7 +5,7 @@ Shapes: B rows of a side, D dimensions, K classes or tags.
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -108,6 +108,8 @@ class TagHead(ClassHead):
     def divergence(self, features_BD: Tensor, told_BK: Tensor, temperature: float) -> Tensor:
         """The mean of T^2 KL(teacher | student) over the tags that the teacher knows, each there or not."""
         known_K = ~told_BK.isnan().any(dim=0)
+        if not known_K.any():
+            return features_BD.new_zeros(len(features_BD))
         said, told = self(features_BD)[:, known_K] / temperature, told_BK[:, known_K] / temperature
         odds = told.to(said.dtype).sigmoid()
         cross = functional.binary_cross_entropy_with_logits(said, odds, reduction="none")
@@ -145,10 +147,10 @@ class NumberHead(LabelHead):
         return (self._standard(output.features_BD) - wanted).square() * ~labels.isnan()
 
     def divergence(self, features_BD: Tensor, told_BK: Tensor, temperature: float) -> Tensor:
-        """The squared distance in units of the spread; there is no temperature."""
+        """The squared distance in units of the spread, zero where it is not known; there is no temperature."""
         del temperature
-        told_B = ((told_BK[:, 0] - self.mean) / self.scale).to(features_BD.dtype)
-        return (self._standard(features_BD) - told_B).square()
+        told_B = ((told_BK[:, 0].nan_to_num() - self.mean) / self.scale).to(features_BD.dtype)
+        return (self._standard(features_BD) - told_B).square() * ~told_BK[:, 0].isnan()
 
     def wanted(self, labels: Tensor) -> Tensor:
         """The number in units of the spread."""
@@ -164,10 +166,11 @@ class SeveralHead(LabelHead):
     predicts = next(iter(SEVERAL))
     linear = False
 
-    def __init__(self, heads: Mapping[str, LabelHead]) -> None:
-        """`heads`: by the label's name, in the order of the labels."""
+    def __init__(self, heads: Mapping[str, LabelHead], untaught: Collection[str] = ()) -> None:
+        """`heads`: by the label's name, in the order of the labels; `untaught` are those that no row has."""
         super().__init__()
         self.names = tuple(heads)
+        self.untaught = tuple(f"heads.{place}." for place, name in enumerate(heads) if name in untaught)
         self.heads = nn.ModuleList(heads.values())
 
     @property

@@ -72,7 +72,7 @@ def answers(view: View, classes: tuple[str, ...], *, own: bool = True) -> FloatA
         has[~label.known] = np.nan
         return has
     places = np.array([classes.index(name) if name in classes else -1 for name in label.classes], dtype=np.int64)
-    found: IntArray = np.where(label.known, places[label.value], -1)
+    found: IntArray = np.append(places, -1)[label.value]  # what is not known is -1, the last
     return found
 
 

@@ -20,6 +20,8 @@ from pipeline.models.tabular_estimator import ENCODERS, TabularEstimator, Tabula
 from pipeline.models.text_vectors import TextReader
 from pipeline.views import FEATURES, ClassLabel, NumberLabel, TagLabel, View, Views
 
+NOBODYS = ("",)  # the class of a further label of which no row says anything: it is never told
+
 
 @dataclass(frozen=True)
 class TabularLearner:
@@ -110,10 +112,13 @@ class TabularLearner:
                 "class is in common; spell them alike."
             )
         heads = {label.name: self._head(model.dim, label, [view.of_label(label.name) for view in chosen], taught)}
+        untaught = set()
         for one in labels[1:]:  # of these a domain may say nothing
             alone = [view.of_label(one.name) for view in chosen]
-            heads[one.name] = self._head(model.dim, one, [view for view in alone if view.known.any()], ())
-        head = SeveralHead(heads) if len(heads) > 1 else heads[label.name]
+            known = [view for view in alone if view.known.any()]
+            heads[one.name] = self._head(model.dim, one, known, ())
+            untaught |= set() if known else {one.name}
+        head = SeveralHead(heads, untaught) if len(heads) > 1 else heads[label.name]
         return TabularNetwork(encoder, head, self.settings.target)
 
     def _head(
@@ -121,7 +126,7 @@ class TabularLearner:
     ) -> LabelHead:
         met = known_classes(views) if views else ()
         if not isinstance(label, NumberLabel):
-            classes = tuple(dict.fromkeys((*taught, *met))) or label.classes
+            classes = tuple(dict.fromkeys((*taught, *met))) or label.classes or NOBODYS
             return (TagHead if isinstance(label, TagLabel) else ClassHead)(dim, classes)
         numbers = np.concatenate([answers(view.take(view.label.known), ()) for view in views] or [np.zeros(1)])
         return NumberHead(dim, float(numbers.mean()), float(numbers.std()) or 1.0)

@@ -37,6 +37,12 @@ class TabularNetwork(Network):
     encoder: TabularEncoder
     head: LabelHead
 
+    def shared_state(self) -> dict[str, torch.Tensor]:
+        """All weights by name, but those of heads that no row taught: what starts from here has its own."""
+        untaught = self.head.untaught if isinstance(self.head, SeveralHead) else ()
+        every = super().shared_state()
+        return {name: one for name, one in every.items() if not name.removeprefix("head.").startswith(untaught)}
+
 
 class TabularEstimator(Estimator):
     """What the head says of the encoder's features."""

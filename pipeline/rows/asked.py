@@ -44,11 +44,15 @@ def lists(
 def user_ids(frame: pd.DataFrame) -> "pd.Series[Any]":
     """Read the user ids as texts, as they stand in the tables; None where there is none."""
     given = frame[c.USER].tolist() if c.USER in frame else [None] * len(frame)
-    return pd.Series([_user_id(value) for value in given], dtype=object)
+    return pd.Series([as_id(value, c.USER) for value in given], dtype=object)
 
 
-def _user_id(value: Any) -> str | None:
-    """A text, or a whole number, also of a column that holds 17.0 because other rows have none."""
+def as_id(value: Any, name: str) -> str | None:
+    """A text, or a whole number, also of a column that holds 17.0 because other rows have none; None: nothing.
+
+    Raises:
+        DataError: it is neither; `name` says of which column.
+    """
     if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
         return None
     if isinstance(value, str):
@@ -57,7 +61,7 @@ def _user_id(value: Any) -> str | None:
     if whole or (isinstance(value, int | np.integer) and not isinstance(value, bool)):
         return str(int(value))
     raise DataError(
-        f"{c.USER}: expected a text or a whole number, got {type(value).__name__}; write it as it stands in the tables."
+        f"{name}: expected a text or a whole number, got {type(value).__name__}; write it as it stands in the tables."
     )
 
 

@@ -49,9 +49,11 @@ def validate(run: Run, as_of: datetime | None = None) -> StepResult[ValidateFact
     snapshots = {name: run.input(INGEST, name) for name in scenario.domains}
     cleaned = {name: transact(run, CLEAN, clean, settings, {"ingest": one}, name) for name, one in snapshots.items()}
     reference = _reference(run, cleaned)
+    readers = (("model", scenario.model), *(("baseline", one) for one in scenario.baselines))
+    ordered = tuple(f"{what} {one.name}" for what, one in readers if one.ordered)
     checks = CheckSettings.of(
         scenario, task=scenario.task.as_tables(), as_of=until, reference_content=reference.content,
-        reference_rows=dict(reference.rows),
+        reference_rows=dict(reference.rows), ordered=ordered,
     )  # fmt: skip
     inputs = {f"ingest.{name}": one for name, one in snapshots.items()}
     inputs |= {f"clean.{name}": run.input(CLEAN, name) for name in cleaned}

@@ -82,10 +82,10 @@ def test_parsing_loads_nothing_heavy(loaded: dict[str, Any]) -> None:
 
 
 def test_parsing_costs_little(loaded: dict[str, Any]) -> None:
-    """Less than half of the CPU seconds of Airflow's own import, on whatever machine, with some four hundred tasks."""
+    """A thousand tasks less than the CPU seconds of Airflow's own import, on whatever machine."""
     tasks = sum(len(one["tasks"]) for one in loaded["dags"].values())
-    assert 300 < tasks < 600, tasks  # most of the time is Airflow's, of which each copies the parameters of its DAG
-    assert loaded["seconds"]["retrain"] < loaded["seconds"]["airflow"] / 2
+    assert tasks > 300  # most of the time is Airflow's, of which each copies the parameters of its DAG
+    assert loaded["seconds"]["retrain"] / tasks < loaded["seconds"]["airflow"] / 1000
 
 
 def test_every_scenario_has_a_dag(loaded: dict[str, Any]) -> None:

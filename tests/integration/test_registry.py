@@ -125,6 +125,25 @@ print(json.dumps([json.loads(rows.to_json(orient="records")), sys.modules["pipel
     assert Path(origin).is_relative_to(home.mlflow)
 
 
+def test_a_filter_that_a_version_of_before_cannot_read_is_refused(
+    home: Home, first: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow leaves out a column that the signature lacks: goods that are not to be had would be recommended."""
+    from mlflow.models import Model
+    from mlflow.types import ColSpec, Schema
+
+    from pipeline.cli.predicting import predict
+
+    del first
+    folder = lookup.model_folder(home, NAME)
+    asked = pd.DataFrame({"user_id": [None], "candidates": [["f001", "f002"]]})
+    assert set(predict(folder, asked)[c.ITEM]) == {"f001", "f002"}
+    before = Schema([ColSpec("string", "user_id", required=False)])
+    monkeypatch.setattr(Model, "get_input_schema", lambda _: before)
+    with pytest.raises(DataError, match="registered before it could be asked for candidates; run its scenario again"):
+        predict(folder, asked)
+
+
 def test_user_ids_may_be_whole_numbers(tmp_path: Path) -> None:
     """17 is the user of that name, in a frame, as JSON, and where another row has none: MLflow lets it through."""
     with warnings.catch_warnings():

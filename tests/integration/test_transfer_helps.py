@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from tests.commands import commands
@@ -60,3 +61,43 @@ def test_an_unrelated_source_hurts_and_is_kept_out(tmp_path: Path) -> None:
     assert lanes["frozen"]["word"] == "hurts"
     assert summary["lane"] == "target_only"
     assert summary["outcome"] == "promoted"
+
+
+DEVICES = """\
+name: devices
+title: One generated shop on two devices
+sources: [pc]
+target: mobile
+bridges: [users, items, item_features]
+embedded: {variant: devices, users: 1000, items: 400}
+cold_start: true
+split: {kind: time}
+model: {dim: 32, text_buckets: 2048, temperature: 0.33}
+training: {epochs: 2, patience: 1}
+strategies:
+  - tune: {kind: scratch}
+  - tune: {kind: direct}
+baselines:
+  - {kind: popularity}
+gate: {delta: 0.1}
+"""
+
+
+def test_on_two_devices_the_first_serves_the_second(tmp_path: Path) -> None:
+    """Users and items are the same: the source's model, unchanged, ranks better than one of the target alone.
+
+    What it says has its reasons on the first device, which stand beside it by their domain.
+    """
+    scenarios = tmp_path / "scenarios"
+    scenarios.mkdir()
+    (scenarios / "devices.yaml").write_text(DEVICES, encoding="utf-8")
+    command = commands(tmp_path / "home", tmp_path, CROSSLIFT_SCENARIOS=str(scenarios))
+    summary = json.loads(command("run", "devices", "--json").stdout)
+    lanes = {lane["name"]: lane for lane in summary["lanes"]}
+    assert lanes["direct"]["gain"]["low"] > 0
+    assert (summary["lane"], summary["outcome"]) == ("direct", "promoted")
+    items = pd.read_parquet(next((tmp_path / "home").glob("steps/package/*/items.pc.parquet")))
+    taken = ",".join(items.nlargest(5, "train_count")["item_id"])
+    told = json.loads(command("recommend", "devices", "--source-history", taken, "--explain", "2", "--json").stdout)
+    assert len(told) == 10
+    assert all(row["explanation"].startswith("pc: ") for row in told)

@@ -85,6 +85,17 @@ def test_meanings_take_the_place_of_words() -> None:
     np.testing.assert_allclose(scores, cosines(vectors), atol=1e-5)
 
 
+def test_a_source_describes_what_the_target_does_not() -> None:
+    """Of an item that both have: the target's text where it has one, else the source's."""
+    near, far = catalogue(["Oak table", None, "Wool hat"]), catalogue(["Red hat", "Oak chair"])
+    views = labelled_views({"near": sparse.eye(3, dtype=np.float32, format="csr")})
+    labels = {name: ItemLabel(np.zeros(0, int), one, views["near"].label.seen) for name, one in
+              (("near", near), ("far", far))}  # fmt: skip
+    stack = Stack(("near", "far"), (1.0, 1.0), (np.arange(3), np.arange(2)))
+    scores = ContentKnnRanker.fit(stack, labels, encoder=None).scores({"near": views["near"].label.seen[:1]})
+    assert scores[0, 1] > 0 == scores[0, 2]  # oak, and not a hat
+
+
 def test_a_catalogue_without_titles_is_refused() -> None:
     """When it is fitted, with what to do: the table is there, and its titles are empty."""
     with pytest.raises(UserError, match="no item of near has one; name the column `title`"):

@@ -94,6 +94,8 @@ def test_rows_cost_what_was_told() -> None:
     said[:, -1] = -1
     worst = [max(cost(NAMES[so], told) for told in NAMES) for so in view.label.value]
     assert kind.values([(view, said)])["cost"] == pytest.approx(np.mean(worst))
+    nothing = kind.statistic(view, said, np.zeros(len(view), dtype=np.bool_), ("cost",))
+    assert np.isnan(nothing(np.ones((2, 0)))).all()
 
 
 def test_the_curve_ends_at_what_the_lane_costs() -> None:

@@ -248,3 +248,16 @@ def test_numbers_are_labels_too(tmp_path: Path) -> None:
     view = Examples(task, {"shop": found}, "shop").held_out("test")
     assert view.label.value.dtype == np.float64
     assert view.label.known.all()
+
+
+def test_a_group_that_is_held_out_teaches_nothing_by_its_rows_without_the_label(tmp_path: Path) -> None:
+    """Also not by a further label that they have; all of such a group is in one part, or left out."""
+    task = BinaryTask(kind="binary", label="bought", features={"pages": "number"}, groups=("shop",),
+                          also={"stars": {"kind": "regression"}})  # fmt: skip
+    frame = rows(200, positives=0.3).assign(stars=np.arange(200.0), shop=[f"s{row // 4}" for row in range(200)])
+    frame["bought"] = frame["bought"].astype(object).where(frame.index % 4 > 0, None)
+    found, parts, _ = parted(frame, tmp_path / "a", task)
+    assert len(found[["component", "part"]].drop_duplicates()) == len(found["component"].unique())
+    assert found.loc[found["part"] > 0, "bought"].notna().all()
+    assert parts.dropped == {"unlabelled_and_held_out": 200 - len(found)}
+    assert parts.dropped["unlabelled_and_held_out"] == found.loc[found["part"] > 0, "component"].nunique()

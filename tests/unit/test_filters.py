@@ -5,13 +5,15 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.rows.interactions.filters import allowed
+from pipeline.rows.interactions.filters import filters
 
 ITEMS = pd.DataFrame({"item_id": ["a", "b", "c", "d"], "category": ["x", "y", None, "x"]})
 
 
 def may(items: pd.DataFrame = ITEMS, **columns: list[object]) -> np.ndarray | None:
-    return allowed(pd.DataFrame({name: pd.Series(value, dtype=object) for name, value in columns.items()}), items, {})
+    frame = pd.DataFrame({name: pd.Series(value, dtype=object) for name, value in columns.items()})
+    found = [one.allows(slice(None)) for one in filters(frame, items, {})]
+    return np.logical_and.reduce(found) if found else None
 
 
 def test_a_request_may_get_what_it_names() -> None:
@@ -42,3 +44,10 @@ def test_what_cannot_be_meant_is_refused(columns: dict[str, list[object]], messa
 def test_a_catalogue_without_categories_says_so() -> None:
     with pytest.raises(DataError, match="categories: the catalogue of this model tells no category of its items"):
         may(ITEMS[["item_id"]], categories=[["x"]])
+
+
+def test_many_requests_are_asked_together() -> None:
+    """A request of which no candidate is known gets nothing, wherever in a file it stands."""
+    named: list[object] = [["b"]] * 300 + [["gone"], None]
+    [one] = filters(pd.DataFrame({"candidates": pd.Series(named, dtype=object)}), ITEMS, {})
+    assert one.allows(slice(298, 556)).astype(int).tolist() == [[0, 1, 0, 0]] * 2 + [[0] * 4, [1] * 4]

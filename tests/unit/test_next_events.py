@@ -205,6 +205,15 @@ def test_positions_order_a_log_as_well(tmp_path: Path) -> None:
         prepare(tmp_path / "time", placed, split=TimeSplit(kind="time"))
 
 
+def test_a_row_without_the_order_that_domains_share_is_refused(tmp_path: Path) -> None:
+    """A time is no help where the other table has positions: such a row would know the whole log."""
+    near, far = log(40), log(40, seed=1).drop(columns="timestamp")
+    near["position"], far["position"] = pd.array(range(len(near)), dtype="Int64"), range(len(far))
+    near.loc[::3, "position"] = pd.NA
+    with pytest.raises(DataError, match=f"near: interactions: {near['position'].isna().sum()} rows have a timestamp"):
+        prepare(tmp_path, near, far)
+
+
 def test_one_kind_alone_cannot_be_judged(tmp_path: Path) -> None:
     """The message says of which part and what to do."""
     with pytest.raises(DataError, match=r"events for validation are all 'view', so that nothing .* bring more rows"):

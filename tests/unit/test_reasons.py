@@ -3,15 +3,20 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
 from pipeline import columns as c
+from pipeline.config import HistoryModel
 from pipeline.errors import DataError
+from pipeline.models.build import build_network
 from pipeline.models.ease import EaseRanker
+from pipeline.models.items import Catalogue
 from pipeline.models.markov import MarkovRanker
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker
+from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.stack import Stack
 from pipeline.past import Past
 from pipeline.rows.interactions import reasons
@@ -83,6 +88,18 @@ def test_each_thing_is_left_out_once_and_alone(user: int, block: int) -> None:
     assert len(missing) == size
     assert (missing.sum(axis=1) == 1).all()
     assert (missing.sum(axis=0) == whole[0]).all()
+
+
+def test_what_a_model_does_not_read_is_no_reason() -> None:
+    """Its sums differ in the last digits from one block to another; those of a network did."""
+    torch.manual_seed(0)
+    counts = RNG.integers(0, 100, 3000).astype(np.float32)
+    network = build_network(HistoryModel(dim=64, text_buckets=16), {"films": Catalogue(counts)}, "films")
+    films = sparse.csr_matrix((RNG.random((1, 3000)) < 0.01).astype(np.float32))
+    past = Past({"books": sparse.csr_matrix(np.ones((1, 20), np.float32)), "films": films})
+    own = reasons.parts(NetworkRanker.of(network, "films"), past, np.arange(3000))
+    assert not own[:20].any()
+    assert (np.abs(own[20:]) > 1e-4).mean() > 0.99
 
 
 def test_what_is_the_same_for_all_has_no_reason() -> None:

@@ -18,11 +18,11 @@ from pipeline.runs.run import Run
 from pipeline.scenarios import apply_options, check_file, find_scenarios, json_schema, load_scenario, loader
 
 BUILT_IN = (
-    "demo", "cross_category", "cross_category_phones", "cold_start", "new_shop", "next_item", "opening_day",
-    "cross_platform", "cross_platform_de", "no_common_users", "two_devices", "purchase_intent",
-    "purchase_intent_new", "fraud", "fraud_later", "fraud_unlabelled", "fake_reviews", "fake_reviews_hotels",
-    "product_classification", "product_classification_hard", "product_quality", "product_quality_text",
-    "product_quality_reviews", "next_behaviour", "next_behaviour_days", "next_behaviour_categories",
+    "demo", "cross_category", "cross_category_phones", "cold_start", "new_shop", "next_item",
+    "next_item_games", "opening_day", "cross_platform", "cross_platform_de", "no_common_users", "two_devices",
+    "purchase_intent", "purchase_intent_new", "fraud", "fraud_later", "fraud_unlabelled", "fake_reviews",
+    "fake_reviews_hotels", "product_classification", "product_classification_hard", "product_quality", "product_quality_text", "product_quality_reviews",
+    "next_behaviour", "next_behaviour_days", "next_behaviour_categories",
 )  # fmt: skip
 MINIMAL: dict[str, Any] = {
     "name": "mine",

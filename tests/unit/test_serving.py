@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 
 from pipeline import columns as c
 from pipeline.cli.predicting import _listed, as_csv
-from pipeline.cli.recommending import recommend
+from pipeline.cli.recommending import items_of, recommend
 from pipeline.config import HistoryModel
 from pipeline.data.pseudonyms import key_id, pseudonym
 from pipeline.errors import ConfigError, DataError, StorageError
@@ -100,10 +100,31 @@ def package(domains: Domains, tmp_path: Path) -> Callable[..., ServedModel]:
 
 def test_lists_of_ids_in_a_file_are_texts() -> None:
     """With commas between, in quotes where an id has one; what is no such list is refused, without a stack trace."""
-    assert _listed('B01, "B,02" ,,B03') == ["B01", "B,02", "B03"]
+    assert _listed('B01, "B,02" ,,B03', "history") == ["B01", "B,02", "B03"]
     for text in ("B01\nB02", "x" * 200_000):
-        with pytest.raises(DataError, match="expected ids with commas between them"):
-            _listed(text)
+        with pytest.raises(DataError, match="history: expected ids with commas between them"):
+            _listed(text, "history")
+
+
+def test_numbers_in_lists_are_ids() -> None:
+    """Of Parquet, JSON lines and Excel they come as such; MLflow wants texts and would cut ids beside a missing one."""
+    wanted = ["101", "12"]
+    for value in ([101, 12], (101.0, "12"), np.array([101, 12]), np.array([101.0, 12.0])):
+        assert _listed(value, "history") == wanted
+    assert [_listed(value, "history") for value in (101, 101.0, "", " , ", None, float("nan"), [])] == [
+        ["101"], ["101"], None, None, None, None, []]  # fmt: skip
+    for value, message in (([1.5], "history: expected a text or a whole number, got float"),
+                           (["101", None], "history: expected a text or a number at each place")):  # fmt: skip
+        with pytest.raises(DataError, match=message):
+            _listed(value, "history")
+
+
+def test_what_is_in_stock_is_told_in_any_file(tmp_path: Path) -> None:
+    """Numbers beside empty cells, and texts with blanks around them, are the ids that they are in tables."""
+    pd.DataFrame({c.ITEM: [105, None, 103]}).to_parquet(tmp_path / "stock.parquet")
+    (tmp_path / "stock.csv").write_text("item_id\n105\n\n 103 \n", encoding="utf-8")
+    for name in ("stock.parquet", "stock.csv"):
+        assert items_of(tmp_path / name) == ["105", "103"]
 
 
 def test_a_known_user_gets_what_the_ranker_says_but_for_what_was_taken(

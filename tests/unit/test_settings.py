@@ -89,7 +89,7 @@ MORE: dict[str, Any] = {  # what is not the scenario's
     "strategy": Strategy(tune=Direct(kind="direct")), "oracle": False, "baseline": Ease(kind="ease"), "oracles": (),
     "champion": None, "unreadable": None, "points": (), "splits": (),
     "outcome": None, "lane": "ease", "code": "1", "by_time": True, "began": None, "ignored": {}, "forgotten": "",
-    "spellings": (), "rows": (), "links": {}, "nights": (), "taught_by": "crosslift.demo version 2",
+    "spellings": (), "ordered": (), "rows": (), "links": {}, "nights": (), "taught_by": "crosslift.demo version 2",
     "encoder": "minilm", "fingerprint": "f", "way": "w",
 }  # fmt: skip
 OUTCOME = Outcome(
@@ -98,6 +98,7 @@ OUTCOME = Outcome(
 OTHER: dict[str, tuple[Any, ...]] = {  # other values of each field, also deep inside
     "sources": (("baker",),), "target": ("baker",), "target_labels": (False,), "domain": ("grocer",),
     "domains": (("florist",),), "key": (None,), "without_rows": ("florist",), "as_of": ("2026-01-01",),
+    "ordered": (("model sequence",),),
     "needs_time": (True,), "name": ("other",), "title": ("Other",), "bridges": ((),), "personal": ((),),
     "quarantine_limit": (0.3,), "duplicates": ("last",),
     "split": (LeaveLastOutSplit(kind="leave_last_out"),), "reference_content": ("d",),

@@ -15,13 +15,13 @@ from pipeline.evaluation.statistics import draws
 from pipeline.models.example_baselines import fit_baseline
 from pipeline.models.label_heads import ClassHead, NumberHead, SeveralHead, SeveralLabels, TagHead
 from pipeline.models.load import load_ranker
-from pipeline.models.sides import Outputs, Side
+from pipeline.models.sides import TAUGHT, Outputs, Side
 from pipeline.models.tabular import TabularLearner
 from pipeline.rows.examples.prepared import Examples
 from pipeline.rows.examples.served import ServedExamples, ServeExamples
 from pipeline.tasks.labels import build_label
 from pipeline.tasks.words import words_of
-from pipeline.views import FEATURES
+from pipeline.views import FEATURES, ClassLabel
 from tests.examples import make_features, several_view
 from tests.unit.test_examples_parting import parted, rows
 from tests.unit.test_examples_served import INFO
@@ -31,6 +31,12 @@ TASK = cfg.RegressionTask(
     also={"sold": {"kind": "binary"}, "marks": {"kind": "multilabel", "separator": "|"}},
 )  # fmt: skip
 NAN = float("nan")
+SILENT = cfg.BinaryTask(
+    kind="binary", label="sold", features={"size": "number"},
+    also={"price": {"kind": "regression"}, "marks": {"kind": "multilabel", "separator": "|"},
+          "brand": {"kind": "multiclass"}},
+)  # fmt: skip
+DISTIL = cfg.Strategy(tune={"kind": "distil"})
 
 
 def settings() -> Any:
@@ -93,6 +99,39 @@ def test_a_source_may_say_nothing_of_a_further_label() -> None:
     silent = replace(far, labels=(far.labels[0], replace(far.labels[1], value=np.full(60, -1)), *far.labels[2:]))
     network, _ = TabularLearner(settings()).pretrain({"far": silent})
     assert network.head.each["sold"].classes == ("no", "yes")
+
+
+def silent(view: Any) -> Any:
+    """The same rows as of a domain that says nothing of price, marks and brand, and has met no mark and no brand."""
+    price, sold, marks = view.labels
+    nothing = replace(marks, value=np.zeros((len(view), 0), dtype=bool), known=np.zeros(len(view), bool), classes=())
+    bare = replace(price, value=np.full(len(view), np.nan))
+    return replace(view, labels=(sold, bare, nothing, ClassLabel(np.full(len(view), -1), (), "brand")))
+
+
+def test_what_a_source_says_nothing_of_is_the_targets_alone() -> None:
+    """The start has no weights of it, nor its mean and spread; a teacher says nothing of it."""
+    near, far = several_view("near", 80), silent(several_view("far", 60))
+    brand = ClassLabel(np.arange(80) % 3, ("a", "b", "c"), "brand")
+    near = replace(near, labels=(near.labels[1], near.labels[0], near.labels[2], brand))
+    source, _ = TabularLearner(settings()).pretrain({"far": far})
+    start = source.shared_state()
+    assert any(name.startswith("head.heads.0.") for name in start)
+    judge = build_label(SILENT)
+    said = judge.predict(TabularLearner(settings()).as_trained(source, far), far)  # as it is watched while it learns
+    values = judge.values([(far, said)])
+    assert np.isnan([values["marks.macro_auprc"], values["brand.macro_auprc"], values["price.mse"]]).all()
+    assert judge.chance(far).shape == said.shape
+    tuned, rows_of = TabularLearner(settings()).tune({"far": far, "near": near}, DISTIL)
+    price = near.labels[1].value
+    tuned.load_known(start)
+    own = tuned.head.each["price"]
+    assert (float(own.mean), float(own.scale)) == pytest.approx((np.nanmean(price), np.nanstd(price)))
+    told = TabularLearner(settings()).teach(rows_of, {"far": far, "near": near}, start, ()).inputs.inputs[TAUGHT]
+    assert told.isnan().any(dim=0).tolist() == [False] * 2 + [True] * 7
+    features = torch.randn(len(told), 8)
+    alone = tuned.head.each["sold"].divergence(features, told[:, :2], 2.0)
+    torch.testing.assert_close(tuned.head.divergence(features, told, 2.0), alone)
 
 
 def test_a_predictor_of_several_labels_comes_back_from_its_folder(tmp_path) -> None:
@@ -195,7 +234,7 @@ def test_an_answer_has_the_columns_of_each_label(tmp_path) -> None:
     asked = features.table.assign(seen=features.table["seen"].astype(str))
     told = package.answer(asked, {"explain": 1})
     assert [*told] == [
-        "request", "price", "explanation", "sold", "sold_probability", "sold_threshold", "sold_explanation", "unknown",
+        "request", "price", "sold", "sold_probability", "sold_threshold", "unknown", "explanation", "sold_explanation",
     ]  # fmt: skip
     np.testing.assert_allclose(told["price"], package.predictor.of_label("price").values(package._read(asked)))
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from pipeline.config import Scenario
+from pipeline.config import CheckSettings, Scenario
 from pipeline.data.rules import Check, Times
 from pipeline.data.tables import INTERACTIONS, ITEMS
 from pipeline.errors import StorageError
@@ -63,9 +63,13 @@ def with_rows(domain: CleanTables, rows: pd.DataFrame) -> CleanTables:
     return replace(domain, tables={**domain.tables, "interactions": rows})
 
 
+def asked(what: Scenario) -> CheckSettings:
+    return CheckSettings.of(what, as_of=None, ordered=(), reference_content="", reference_rows={})
+
+
 def failed_rules(what: Scenario, domains: dict[str, CleanTables]) -> dict[str, str]:
     """Rule -> severity of the crossing checks whose figure is out of bounds, compared here without a library."""
-    figures, checks = crossing_checks(what, domains)
+    figures, checks = crossing_checks(asked(what), domains)
     failed = {}
     for check in checks:
         value = float(figures[check.arguments["column"]].iloc[0])
@@ -162,7 +166,7 @@ def test_a_market_that_shares_no_item_is_refused():
     """Where items alone are the bridge each source has to have some, and what lacks them is named."""
     domains = {"a": tables(["u", "z"]), "b": tables(["w", "x"]), "t": tables(["y", "z"], split=["train", "test"])}
     only, both = scenario(bridges=["items"]), scenario(bridges=["users", "items"])
-    _, checks = crossing_checks(only, domains)
+    _, checks = crossing_checks(asked(only), domains)
     [told] = [one for one in checks if one.arguments["column"].endswith("items of t that are in b")]
     assert failed_rules(only, domains) == {"bridge_items": "critical"}
     assert told.remedy == "look whether b writes its ids like t, or take it out of the sources"
@@ -213,7 +217,7 @@ def test_leave_last_out_tests_users_with_two_rows():
     """One user with two rows gives one test row."""
     domains = {"a": tables(["y", "v"]), "b": tables(["w", "x"]), "t": tables(["y", "y"], position=[1, 2])}
 
-    figures, _ = crossing_checks(scenario(split={"kind": "leave_last_out"}), domains)
+    figures, _ = crossing_checks(asked(scenario(split={"kind": "leave_last_out"})), domains)
 
     assert figures["test rows of t"].tolist() == [1]
     assert figures["train rows of t"].tolist() == [1]

@@ -38,10 +38,10 @@ def examples_scenario():
     )  # fmt: skip
 
 
-def failed(what, tables):
+def failed(what, tables, ordered=()):
     """Rule -> (severity, name of the figure, value) of the checks that fail, held against their bounds here."""
     domains = {name: CleanTables(frames, 0.0) for name, frames in tables.items()}
-    asked = CheckSettings.of(what, as_of=None, reference_content="", reference_rows={})
+    asked = CheckSettings.of(what, as_of=None, ordered=ordered, reference_content="", reference_rows={})
     figures, checks = check_crossings(asked, domains)
     found = {}
     for check in checks:
@@ -111,7 +111,7 @@ def test_the_shares_are_told_both_ways():
         "books": CleanTables(shop(people(100, 350), "b"), 0.0),
     }
     figures, _ = check_crossings(
-        CheckSettings.of(scenario(), as_of=None, reference_content="", reference_rows={}), domains
+        CheckSettings.of(scenario(), as_of=None, ordered=(), reference_content="", reference_rows={}), domains
     )
     told = {name: figures[name].iloc[0] for name in figures if name.startswith("share of ")}
     assert told == {
@@ -122,6 +122,17 @@ def test_the_shares_are_told_both_ways():
         "share of the 97 items with rows of books that are in its items table": 1.0,
         "share of the 97 items of the items table of books that have rows": 1.0,
     }
+
+
+@pytest.mark.parametrize(("films", "books", "wrong"), [(True, True, False), (True, False, True), (False, False, True)])
+def test_what_reads_an_order_is_refused_before_it_is_trained(films, books, wrong):
+    """Where the domains do not all say which row came first; who reads none does not ask."""
+    tables = {"films": shop(people(200), "f", times=films), "books": shop(people(200), "b", times=books)}
+    found = failed(scenario(), tables, ("model sequence", "baseline markov"))
+    assert found.get("order") == (
+        ("critical", "columns that say in all domains which row came first", 0) if wrong else None
+    )
+    assert "order" not in failed(scenario(), tables)
 
 
 def test_one_id_that_stands_for_many():

@@ -104,7 +104,7 @@ def joint(logs: Mapping[str, pd.DataFrame], kinds: tuple[str, ...]) -> tuple[Log
         (the logs, the ids of the users in their order, of each domain where its events were before sorting).
 
     Raises:
-        DataError: the domains share neither a time nor a position.
+        DataError: the domains share neither a time nor a position, or a row has none of what they share.
     """
     order = next((one for one in (c.TIMESTAMP, c.POSITION) if all(one in log for log in logs.values())), None)
     if order is None:
@@ -112,6 +112,12 @@ def joint(logs: Mapping[str, pd.DataFrame], kinds: tuple[str, ...]) -> tuple[Log
             f"interactions: what follows in a log needs its order, but the tables of {', '.join(logs)} do not all have "
             f"the column {c.TIMESTAMP}, or all the column {c.POSITION}; name it under `columns`."
         )
+    for name, log in logs.items():
+        if missing := int(log[order].isna().sum()):  # it would stand after all others, and know them
+            raise DataError(
+                f"{name}: interactions: {missing:,} rows have a {c.TIMESTAMP} and no {order}, which is the only order "
+                f"that all domains share; give each row its {order}, or all domains the column {c.TIMESTAMP}."
+            )
     every = pd.concat([log[[c.USER, c.ITEM, c.EVENT, order]] for log in logs.values()], ignore_index=True)
     codes, users = pd.factorize(every[c.USER], sort=True)
     sizes = np.cumsum([0, *(len(log) for log in logs.values())])

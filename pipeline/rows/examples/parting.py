@@ -164,9 +164,13 @@ class PartExamples:
 
 
 def _by_hash(rows: pd.DataFrame, strata: IntArray, given: Given) -> _Parted:
+    """A component is whole in its part; those of its rows that have no label to be judged by are left out."""
     split = given.split
     part = hashed_parts(rows, strata, f"split {split.draw}", {TEST: split.test, VALID: split.valid})
-    return _Parted(rows.assign(**{PART: part}))
+    held = np.isin(rows[COMPONENT], rows.loc[part != TRAIN, COMPONENT]) & (part == TRAIN)  # those without the label
+    return _Parted(
+        rows.assign(**{PART: part})[~held].reset_index(drop=True), {"unlabelled_and_held_out": int(held.sum())}
+    )
 
 
 def _by_time(rows: pd.DataFrame, strata: IntArray, given: Given) -> _Parted:

@@ -79,7 +79,7 @@ class ServedExamples:
             class that is looked for; of several classes, of the one that is told, and one column for each; of tags one
             column for each), `threshold` (from which yes is told), `unknown` (how many categories have a value that no
             row had when the model learnt), and `explanation` where one is asked for. Of a further label the same
-            columns stand under its name, and under its name with `_probability` and so on.
+            stand under its name, and under its name with `_probability` and so on.
 
         Raises:
             DataError: a feature is missing, or a value is not of its type; the message names column and row.
@@ -88,22 +88,20 @@ class ServedExamples:
         told: dict[str, Any] = {"request": np.arange(len(frame))}
         if c.ROW in frame:
             told[c.ROW] = [None if pd.isna(one) else str(one) for one in frame[c.ROW]]
-        most = int(params.get(EXPLAIN, 0))
-        told |= self._told(self.task.each[0], features, most)
-        for task in self.task.each[1:]:
-            own = self._told(task, features, most)
-            told |= {key if key == task.label else f"{task.label}_{key}": value for key, value in own.items()}
+        labels = {"" if task.label == self.task.label else f"{task.label}_": task for task in self.task.each}
+        for prefix, task in labels.items():
+            own = ANSWERS[type(task)](self._of(task), task, features)
+            told |= {key if key == task.label else f"{prefix}{key}": value for key, value in own.items()}
         told[UNKNOWN] = self._unknown(features)
+        if most := int(params.get(EXPLAIN, 0)):
+            for prefix, task in labels.items():
+                parts = self._of(task).explained(features)
+                told[f"{prefix}{EXPLANATION}"] = explanations(features, parts.features, parts.words, most)
         return pd.DataFrame(told)
 
-    def _told(self, task: ExamplesTask, features: Features, most: int) -> dict[str, Any]:
-        """What is told of one label, and what made it."""
-        predictor = self.predictor.of_label(task.label) if self.task.also else self.predictor
-        told = ANSWERS[type(task)](predictor, task, features)
-        if most:
-            parts = predictor.explained(features)
-            told[EXPLANATION] = explanations(features, parts.features, parts.words, most)
-        return told
+    def _of(self, task: ExamplesTask) -> Any:
+        """What predicts one label."""
+        return self.predictor.of_label(task.label) if self.task.also else self.predictor
 
     def on(self, prepared: Examples) -> Any:
         """The model: what it reads of a row is the same every night.

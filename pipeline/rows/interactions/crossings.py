@@ -44,6 +44,8 @@ def crossing_checks(
                          found.both / max(found.sources, 1), f"bridge_{name}")  # fmt: skip
     if settings.bridges == ("items",):
         _each_source(figures, settings, items)
+    if settings.ordered:
+        _in_order(figures, settings, domains)
     for name, domain in domains.items():
         _described(figures, name, domain)
         figures.expect_no_heavy(name, domain.tables["interactions"], (c.USER, c.ITEM))
@@ -105,6 +107,15 @@ def _each_source(figures: Figures, settings: CheckSettings, items: _Common) -> N
         told = Told("bridge_items", f"because items alone connect {source} with {settings.target}", remedy)
         what = f"{SHARE}the {items.target:,} items of {settings.target} that are in {source}"
         figures.expect_bridge(what, both, items.target, told)
+
+
+def _in_order(figures: Figures, settings: CheckSettings, domains: Mapping[str, CleanTables]) -> None:
+    """Ask for an order that all domains share, before anything is trained that reads one."""
+    tables = [domain.tables["interactions"] for domain in domains.values()]
+    shared = sum(all(column in table for table in tables) for column in (c.TIMESTAMP, c.POSITION))
+    told = Told("order", f"{c.TIMESTAMP} in all domains, or {c.POSITION} in all, because {', '.join(settings.ordered)} "
+                "reads what users did in its order", "name the column under `columns`, or do without it")  # fmt: skip
+    figures.expect("columns that say in all domains which row came first", shared, "critical", told, min_value=1)
 
 
 def _described(figures: Figures, name: str, domain: CleanTables) -> None:

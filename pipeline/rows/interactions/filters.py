@@ -4,28 +4,48 @@ Shapes: n requests, I items of the target.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from scipy import sparse
 
 from pipeline import columns as c
 from pipeline.config import Alike
 from pipeline.errors import DataError
 from pipeline.near import near
 from pipeline.rows.asked import lists
+from pipeline.views import IntArray, Mask
 
 CANDIDATES, CATEGORIES = "candidates", "categories"
 _WHAT = {c.ITEM: "item ids", c.CATEGORY: "categories"}
 
 
-def allowed(
-    frame: pd.DataFrame, items: pd.DataFrame, alike: Mapping[str, tuple[Alike, ...]]
-) -> NDArray[np.bool_] | None:
-    """Which items each request may be answered with: [n, I]; None: all.
+@dataclass(frozen=True, eq=False)
+class Filter:
+    """What one column of all requests allows.
+
+    Args:
+        named: CSR [n, K + 1] which of K values each request names; none the last, of items of which it is not known.
+        free: [n] requests that name no list, and may get any item.
+        values: [I] which value each item has, -1 where it is not known.
+    """
+
+    named: sparse.csr_matrix
+    free: Mask
+    values: IntArray
+
+    def allows(self, requests: slice) -> Mask:
+        """Which items some requests may be answered with: [b, I]."""
+        named = self.named[requests].toarray() | self.free[requests, None]
+        return np.asarray(named[:, self.values], dtype=np.bool_)
+
+
+def filters(frame: pd.DataFrame, items: pd.DataFrame, alike: Mapping[str, tuple[Alike, ...]]) -> list[Filter]:
+    """Which items each request may be answered with; no filter: all.
 
     An empty list allows nothing; where a request has none, that filter is not there. Candidates that are not in the
-    catalogue are left out, but that all of them are not is a mistake.
+    catalogue are left out, but that all of them are not, of all requests together, is a mistake.
 
     Args:
         frame: The requests.
@@ -35,7 +55,7 @@ def allowed(
     Raises:
         DataError: a column holds no lists, or a category that no item has, or no candidate is an item.
     """
-    result = None
+    found = []
     for column, own in ((CANDIDATES, c.ITEM), (CATEGORIES, c.CATEGORY)):
         if column not in frame or frame[column].isna().all():
             continue
@@ -52,9 +72,8 @@ def allowed(
                 f"{column}: none of the {len(names):,} ids, such as {names[0]!r}, is in the catalogue; expected them "
                 f"as they stand in the tables, such as {known[0]!r}."
             )
-        named = np.zeros((len(frame), len(known) + 1), dtype=bool)  # the last: an item of which it is not known
-        named[rows[places >= 0], places[places >= 0]] = True
-        named[frame[column].isna().to_numpy()] = True
-        may = named[:, known.get_indexer(pd.Index(items[own]))]
-        result = may if result is None else result & may
-    return result
+        there, shape = places >= 0, (len(frame), len(known) + 1)
+        named = sparse.csr_matrix((there[there], (rows[there], places[there])), shape=shape)
+        values = known.get_indexer(pd.Index(items[own])).astype(np.int64)
+        found.append(Filter(named, frame[column].isna().to_numpy(), values))
+    return found

@@ -16,6 +16,7 @@ from pipeline.views import FloatArray, IntArray, ItemScorer
 _BLOCK = 256  # histories that are scored at a time, if they are short
 _ENTRIES = 1 << 21  # things in all histories of a block
 _LONGEST = 40  # letters of a title that are shown
+_ROUNDING = 16 * np.finfo(np.float32).eps  # of the largest score: what its sums differ by from one block to another
 
 
 def without_each(past: Past) -> Iterator[Past]:
@@ -39,16 +40,18 @@ def parts(scorer: ItemScorer, past: Past, items: IntArray) -> FloatArray:
     """What the score of some items loses without each thing of a history: [E, k].
 
     Of a sum over the history, as neighbours and EASE have it, these are its summands, exactly. Of other models each is
-    what would be without that one thing, and they need not add up.
+    what would be without that one thing, and they need not add up. What is no more than rounding is 0, or a model would
+    be said to read what it does not.
 
     Args:
         scorer: What ranks.
         past: Of one unit, without what counts nothing.
         items: [k] places in the target's catalogue.
     """
-    whole = scorer.scores(past)[0, items].astype(np.float64)
+    every = scorer.scores(past)[0].astype(np.float64)
     blocks = [scorer.scores(other)[:, items].astype(np.float64) for other in without_each(past)]
-    return np.asarray(whole - np.concatenate([np.empty((0, len(items))), *blocks]))
+    lost = every[items] - np.concatenate([np.empty((0, len(items))), *blocks])
+    return np.where(np.abs(lost) > _ROUNDING * np.abs(every).max(), lost, 0.0)
 
 
 def in_words(parts_Ek: FloatArray, names: list[str], most: int) -> list[str]:

@@ -14,7 +14,7 @@ from pipeline.errors import DataError
 from pipeline.past import Past
 from pipeline.rows.asked import lists, user_ids, user_places
 from pipeline.rows.interactions import reasons
-from pipeline.rows.interactions.filters import CANDIDATES, CATEGORIES, allowed
+from pipeline.rows.interactions.filters import CANDIDATES, CATEGORIES, filters
 from pipeline.rows.kind import EXPLANATION
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explai
     reasons.check(explain)
     items = model.items[model.info.target]
     ids = user_ids(frame)
+    asked = filters(frame, items, model.info.alike)
     users, taken, ignored = _histories(model, frame, ids)
     signs = taken.signs()
     some = np.sum([np.diff(matrix.indptr) for matrix in signs.values()], axis=0) > 0
@@ -73,8 +74,8 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explai
         scores_BI[~some[first : first + _BLOCK] | (same_BI.all(axis=1) & says_nothing)] = counts
         seen = taken[model.info.target][first : first + _BLOCK].tocoo()
         scores_BI[seen.row, seen.col] = -np.inf
-        if (may_BI := allowed(frame.iloc[first : first + _BLOCK], items, model.info.alike)) is not None:
-            scores_BI[~may_BI] = -np.inf
+        for one in asked:
+            scores_BI[~one.allows(slice(first, first + _BLOCK))] = -np.inf
         rows, places, values = top_k(scores_BI[:, by_popularity], k)
         chosen_places = by_popularity[places]
         blocks.append((rows + first, chosen_places, values, same_BI[rows, chosen_places]))
