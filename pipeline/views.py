@@ -16,6 +16,7 @@ from scipy import sparse
 from pipeline import columns as c
 from pipeline.config import FeatureType
 from pipeline.data.embeddings import Embeddings
+from pipeline.data.mistakes import Costs
 from pipeline.past import Histories, Log, Past
 
 IntArray = NDArray[np.int64]
@@ -214,7 +215,7 @@ class View:
 
 
 Views = Mapping[str, View]  # by domain, the sources before the target
-Chosen = Mapping[str, float | list[float]]  # what validation chooses last, by name
+Chosen = Mapping[str, float | list[float] | Costs]  # what is settled last, mostly by validation, by name
 
 
 class Predictor(Protocol):

@@ -1,8 +1,8 @@
 """What a label of examples is, and how it is read: what a task predicts first, and what it predicts beside that."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.config.base import Config
 
@@ -28,6 +28,9 @@ class Costs(Config):
         return self.false_positive / (self.false_positive + self.false_negative)
 
 
+MistakeCost = Annotated[float, Field(ge=0, le=1_000_000)]
+
+
 class BinaryLabel(LabelConfig):
     """Whether something is so."""
 
@@ -45,6 +48,16 @@ class MulticlassLabel(LabelConfig):
     labels: ClassVar[frozenset[str]] = frozenset({"classes"})
 
     kind: Literal["multiclass"]
+    costs: dict[str, dict[str, MistakeCost]] = Field(default={})  # what is so -> what is told -> cost; others cost 1
+
+    @model_validator(mode="after")
+    def _right_costs_nothing(self) -> Self:
+        if wrong := [name for name, told in self.costs.items() if told.get(name)]:
+            raise ValueError(
+                f"costs: {wrong[0]!r} told where it is so is no mistake and costs nothing, got "
+                f"{self.costs[wrong[0]][wrong[0]]:g}; leave it out"
+            )
+        return self
 
 
 class MultilabelLabel(LabelConfig):

@@ -12,20 +12,22 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import BinaryTask, Costs, MulticlassTask
+from pipeline.data.mistakes import Costs as MistakeCosts
+from pipeline.data.mistakes import cost_matrix
 from pipeline.errors import CrossliftError
 from pipeline.labels import classes as m
 from pipeline.labels.answers import Answer, Answers
 from pipeline.labels.class_metrics import SEVERAL, TWO_CLASSES, Judged, Metric, judged_of
-from pipeline.labels.curves import Curve, by_cost, precision_and_recall, reliability
+from pipeline.labels.curves import Curve, by_cost, by_expected_cost, precision_and_recall, reliability
 from pipeline.labels.effects import mean_effects
 from pipeline.labels.example_words import class_words, two_class_words
 from pipeline.labels.settling import HALF, cheapest, temperature, threshold
 from pipeline.labels.statistic import Recomputed
 from pipeline.labels.timing import one_by_one
 from pipeline.labels.words import Words
-from pipeline.views import FEATURES, ClassEstimator, ClassLabel, FloatArray, Mask, View
+from pipeline.views import FEATURES, Chosen, ClassEstimator, ClassLabel, FloatArray, Mask, View
 
-TEMPERATURE, THRESHOLD = "temperature", "threshold"  # what `settle` chooses
+TEMPERATURE, THRESHOLD, COSTS = "temperature", "threshold", "costs"  # what `settle` says
 FEWEST = 20  # with fewer rows one of them decides the log loss
 _ROUNDING = 1e-6  # by which a probability may leave its range
 
@@ -37,9 +39,14 @@ class Classes:
     task: BinaryTask | MulticlassTask
 
     @property
+    def costs(self) -> MistakeCosts:
+        """Of mistakes between several classes; none: the most probable one is told."""
+        return self.task.costs if isinstance(self.task, MulticlassTask) else {}
+
+    @property
     def made(self) -> Mapping[str, Metric]:
-        """Metrics by name."""
-        return SEVERAL
+        """Metrics by name; what a row costs where mistakes have a cost."""
+        return {**SEVERAL, "cost": self._cost} if self.costs else SEVERAL
 
     @property
     def words(self) -> Words:
@@ -91,26 +98,29 @@ class Classes:
         return said
 
     def chance(self, view: View) -> FloatArray:
-        """The share of each class among the rows, for all of them, and the most frequent class."""
+        """The share of each class among the rows, for all of them, and the most frequent class, or the cheapest."""
         label = _label(view)
         shares = np.bincount(label.value, minlength=len(label.classes)) / max(len(view), 1)
-        return np.tile(np.append(shares, shares.argmax() if len(shares) else -1), (len(view), 1))
+        worth = -shares @ cost_matrix(label.classes, self.costs) if self.costs else shares
+        told = worth.argmax() if len(shares) else -1
+        return np.tile(np.append(shares, told), (len(view), 1))
 
-    def settle(self, predictor: ClassEstimator, view: View) -> dict[str, float]:
-        """A temperature, by the log loss of rows whose class the predictor knows."""
-        return {TEMPERATURE: self._temperature(predictor, view)}
+    def settle(self, predictor: ClassEstimator, view: View) -> Chosen:
+        """A temperature, by the log loss of rows whose class the predictor knows; beside it the costs, if any."""
+        found = {TEMPERATURE: self._temperature(predictor, view)}
+        return {**found, COSTS: self.costs} if self.costs else found
 
     def statistic(self, view: View, predicted: FloatArray, chosen: Mask, metrics: Sequence[str]) -> Recomputed:
         """Metrics of the chosen rows; those of a unit are drawn together."""
         units, unit_of_row = np.unique(view.units[chosen], return_inverse=True)
-        rows = judged_of(_label(view).value[chosen], predicted[chosen])
+        rows = judged_of(_label(view).value[chosen], predicted[chosen], _label(view).classes)
         made = [partial(_of, self.made[name], rows) for name in metrics]
         return Recomputed(made, unit_of_row.astype(np.int64), len(units))
 
     def values(self, judged: Sequence[tuple[View, FloatArray]]) -> dict[str, float]:
         """Every metric over the rows of all views together; they have the same classes."""
         value = np.concatenate([_label(view).value for view, _ in judged])
-        rows = judged_of(value, np.concatenate([said for _, said in judged]))
+        rows = judged_of(value, np.concatenate([said for _, said in judged]), _label(judged[0][0]).classes)
         once = np.ones((1, len(value)))
         return {name: float(metric(once, rows)[0]) for name, metric in self.made.items()}
 
@@ -120,9 +130,22 @@ class Classes:
         return None
 
     def curves(self, view: View, predicted: Mapping[str, FloatArray]) -> tuple[Curve, ...]:
-        """None."""
-        del view, predicted
-        return ()
+        """What the surest rows cost; none where mistakes have no cost."""
+        label = _label(view)
+        if not self.costs or not len(view):
+            return ()
+        cost_KK = cost_matrix(label.classes, self.costs)
+        judged = {name: judged_of(label.value, said, label.classes) for name, said in predicted.items()}
+        lanes = {
+            name: (
+                m.expected_costs(rows.probability_NK, rows.told_N, cost_KK),
+                m.told_costs(rows.class_N, rows.told_N, cost_KK),
+            )
+            for name, rows in judged.items()
+        }
+        always_K = cost_KK[label.value].mean(axis=0)
+        best = int(always_K.argmin())
+        return (by_expected_cost(lanes, (label.classes[best], float(always_K[best]))),)
 
     def truth(self, view: View) -> list[Answers]:
         """The class of each row."""
@@ -148,6 +171,10 @@ class Classes:
     def latency(self, predictor: ClassEstimator, view: View) -> float | None:
         """Seconds for one row: the median over a few, after a first try."""
         return one_by_one(predictor.probabilities, view)
+
+    def _cost(self, counts_RN: FloatArray, rows: Judged) -> FloatArray:
+        cost_KK = cost_matrix(rows.classes, self.costs)
+        return m.cost_of_classes(counts_RN, rows.class_N, rows.told_N, cost_KK)
 
     def _temperature(self, predictor: ClassEstimator, view: View) -> float:
         label = _label(view)

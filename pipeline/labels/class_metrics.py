@@ -20,6 +20,7 @@ class Judged:
     class_N: IntArray
     probability_NK: FloatArray
     told_N: IntArray
+    classes: tuple[str, ...] = ()
 
     @property
     def positive(self) -> Mask:
@@ -85,9 +86,9 @@ TWO_CLASSES: Mapping[str, Metric] = {
 }
 
 
-def judged_of(class_N: IntArray, said: FloatArray) -> Judged:
+def judged_of(class_N: IntArray, said: FloatArray, classes: tuple[str, ...]) -> Judged:
     """Rows with what was said of them, [N, K + 1]: the probabilities, and the place of the class that is told."""
-    return Judged(class_N, said[:, :-1], said[:, -1].astype(np.int64)) if len(said) else _NOTHING
+    return Judged(class_N, said[:, :-1], said[:, -1].astype(np.int64), classes) if len(said) else _NOTHING
 
 
 _NOTHING = Judged(np.empty(0, np.int64), np.empty((0, 2)), np.empty(0, np.int64))

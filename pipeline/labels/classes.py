@@ -77,6 +77,22 @@ def cost(counts_RN: FloatArray, positive_N: BoolArray, told_N: BoolArray, costs:
     return _mean(counts_RN, np.where(told_N, ~positive_N * costs[0], positive_N * costs[1]))
 
 
+def told_costs(class_N: IntArray, told_N: IntArray, cost_KK: FloatArray) -> FloatArray:
+    """What each row costs by its class and the one that is told, [N]; -1, a class that is not among these, the most."""
+    return np.asarray(np.column_stack([cost_KK, cost_KK.max(axis=1, initial=0.0)])[class_N, told_N])
+
+
+def expected_costs(probability_NK: FloatArray, told_N: IntArray, cost_KK: FloatArray) -> FloatArray:
+    """What each row costs by its probabilities and the class that is told, [N]; -1 as in `told_costs`."""
+    most_KK = np.column_stack([cost_KK, cost_KK.max(axis=1, initial=0.0)])
+    return np.asarray((probability_NK * most_KK.T[told_N]).sum(axis=1))
+
+
+def cost_of_classes(counts_RN: FloatArray, class_N: IntArray, told_N: IntArray, cost_KK: FloatArray) -> FloatArray:
+    """Mean of what each row costs, [R], by what it costs [K that is so, K that is told]."""
+    return _mean(counts_RN, told_costs(class_N, told_N, cost_KK))
+
+
 def accuracy(counts_RN: FloatArray, class_N: IntArray, predicted_N: IntArray) -> FloatArray:
     """Share of the rows whose class was predicted, [R]."""
     return _mean(counts_RN, (class_N == predicted_N).astype(np.float64))

@@ -68,6 +68,27 @@ def by_cost(positive_N: Mask, scores: Mapping[str, FloatArray], costs: tuple[flo
     )  # fmt: skip
 
 
+def by_expected_cost(lanes: Mapping[str, tuple[FloatArray, FloatArray]], always: tuple[str, float]) -> Curve:
+    """What a row costs in the mean over the rows of least expected cost, from few of them to all.
+
+    Args:
+        lanes: What each row is expected to cost, and what it does, [N] both.
+        always: The one class that is cheapest for all rows, and what a row costs then.
+
+    References:
+        El-Yaniv and Wiener, On the foundations of noise-free selective classification, JMLR 2010: risk and coverage.
+    """
+    return Curve(
+        title="Cost of a row, the surest first",
+        note=f"Always to say {always[0]} costs {always[1]:.4g} a row, less than any other class; a mistake whose cost "
+             "is not stated costs 1. Rows stand in the order of what the lane expects them to cost: a point is the "
+             "mean of all up to there, and the end of each line what the lane costs.",
+        axes=("share of rows, the surest first", "cost of a row"),
+        lines={name: _surest(expected_N, cost_N) for name, (expected_N, cost_N) in lanes.items()},
+        diagonal=False,
+    )  # fmt: skip
+
+
 def actual_by_predicted(value_N: FloatArray, predicted: Mapping[str, FloatArray]) -> Curve:
     """What rows have against what is said of them, over ten groups of rows by the latter."""
     return Curve(
@@ -98,6 +119,15 @@ def _costs(positive_N: Mask, score_N: FloatArray, costs: tuple[float, float]) ->
     share = told / len(positive_N)
     wanted = np.searchsorted(share, np.linspace(0, 1, _POINTS))
     return _points(share, cost, np.unique(np.minimum(wanted, len(share) - 1)))
+
+
+def _surest(expected_N: FloatArray, cost_N: FloatArray) -> tuple[Point, ...]:
+    """Share of rows and mean cost at some of the distinct expected costs, evenly spaced by share."""
+    _, place_N = np.unique(expected_N, return_inverse=True)
+    rows = np.cumsum(np.bincount(place_N))
+    mean, share = np.cumsum(np.bincount(place_N, cost_N)) / rows, rows / len(cost_N)
+    wanted = np.searchsorted(share, np.linspace(0, 1, _POINTS))
+    return _points(share, mean, np.unique(np.minimum(wanted, len(share) - 1)))
 
 
 def _by_tenths(along_N: FloatArray, up_N: FloatArray) -> tuple[Point, ...]:

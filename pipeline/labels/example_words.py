@@ -41,11 +41,15 @@ def class_words(task: MulticlassTask) -> Words:
         "macro_auprc": "macro AUPRC",
         "ece": "ECE",
     }
+    if task.costs:
+        names["cost"] = "cost of a row"
+    told = "the one of least expected cost" if task.costs else "the most probable one"
     protocol = (
-        "Each test row gets a probability of each class from its own features, and is told the most probable one. The "
-        "temperature was chosen on validation rows."
+        f"Each test row gets a probability of each class from its own features, and is told {told}. The temperature "
+        "was chosen on validation rows."
     )
-    return _words(task, names, {"log_loss", "ece"}, "a scorer that gives all rows the same probabilities", protocol)
+    less = {"log_loss", "ece", "cost"}
+    return _words(task, names, less, "a scorer that gives all rows the same probabilities", protocol)
 
 
 def event_words() -> Words:

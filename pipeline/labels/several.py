@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.data.mistakes import Costs
 from pipeline.labels.answers import Answer, Answers
 from pipeline.labels.curves import Curve
 from pipeline.labels.kind import LabelKind
@@ -85,9 +86,9 @@ class Several:
             found.append(np.tile(said[:1], (len(view), 1)) if len(known) else np.zeros((len(view), said.shape[1])))
         return np.hstack(found)
 
-    def settle(self, predictor: Any, view: View) -> dict[str, float | list[float]]:
+    def settle(self, predictor: Any, view: View) -> dict[str, float | list[float] | Costs]:
         """What is chosen last for each label that a row has, under `label.what`."""
-        found: dict[str, float | list[float]] = {}
+        found: dict[str, float | list[float] | Costs] = {}
         for name, kind in self.kinds.items():
             known = _known(view, name)
             last = kind.settle(predictor.of_label(name), known) if len(known) else {}

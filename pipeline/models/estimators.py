@@ -13,11 +13,12 @@ import numpy as np
 from scipy import sparse
 from scipy.special import expit
 
+from pipeline.data.mistakes import Costs, cost_matrix
 from pipeline.models.ranker import Arrays, Saved
 from pipeline.models.sample import Sample
 from pipeline.views import Chosen, Features, FloatArray, IntArray
 
-TEMPERATURE, THRESHOLD = "temperature", "threshold"  # what validation chooses last
+TEMPERATURE, THRESHOLD, COSTS = "temperature", "threshold", "costs"  # what is settled last
 TAGGED = "tagged"
 
 
@@ -38,13 +39,18 @@ class Estimator(Saved):
     """Predicts one of some classes, or which of some tags, or a number where it has none.
 
     p = softmax(raw / temperature); of two classes the second is told where its p is at least the threshold, of more the
-    most probable. Of tags p = sigmoid(raw / temperature), and each is told where its p is at least its own threshold.
+    most probable, or the one of least expected cost where mistakes have costs. Of tags p = sigmoid(raw / temperature),
+    and each is told where its p is at least its own threshold.
+
+    References:
+        Elkan, The foundations of cost-sensitive learning, IJCAI 2001, equation 1: the least expected cost.
     """
 
     classes: tuple[str, ...]
     tagged: bool = False  # whether a row may have any number of them at once
     temperature: float = 1.0
     threshold: float | list[float] = 0.5  # of tags a list, once they are chosen
+    costs: Costs | None = None  # of mistakes between several classes
 
     @abstractmethod
     def raw(self, features: Features) -> FloatArray:
@@ -52,7 +58,9 @@ class Estimator(Saved):
 
     def probabilities(self, features: Features) -> FloatArray:
         """[N, K] of each class or tag that it knows; of classes rows sum to one."""
-        raw_NK = self.raw(features) / self.temperature
+        return self._probabilities(self.raw(features) / self.temperature)
+
+    def _probabilities(self, raw_NK: FloatArray) -> FloatArray:
         if self.tagged:
             return np.asarray(expit(raw_NK), dtype=np.float64)
         odds_NK = np.exp(raw_NK - raw_NK.max(axis=1, keepdims=True))
@@ -62,6 +70,8 @@ class Estimator(Saved):
         """Which class is told: [N] places among those that it knows; of tags [N, K] ones and zeros."""
         if self.tagged:
             return (probabilities_NK >= np.asarray(self.threshold)).astype(np.int64)
+        if self.costs:
+            return np.asarray((probabilities_NK @ cost_matrix(self.classes, self.costs)).argmin(axis=1), dtype=np.int64)
         told = probabilities_NK[:, 1] >= self.threshold if len(self.classes) == 2 else probabilities_NK.argmax(axis=1)
         return np.asarray(told, dtype=np.int64)
 
@@ -82,9 +92,13 @@ class Estimator(Saved):
         raw_NK = self.raw(features)
         rows, kinds = raw_NK.shape
         told_NK = np.zeros((rows, kinds))
-        told_NK[np.arange(rows), raw_NK.argmax(axis=1)] = 1.0
-        if self.classes and not self.tagged:
-            return np.tile([-1.0, 1.0], (rows, 1)) if kinds == 2 else told_NK - 1 / kinds
+        if not self.classes or self.tagged:
+            told_NK[np.arange(rows), raw_NK.argmax(axis=1)] = 1.0
+            return told_NK
+        if kinds == 2:
+            return np.tile([-1.0, 1.0], (rows, 1))
+        told_NK[np.arange(rows), self.decided(self._probabilities(raw_NK / self.temperature))] = 1.0
+        told_NK -= 1 / kinds
         return told_NK
 
     @abstractmethod
@@ -92,20 +106,21 @@ class Estimator(Saved):
         """What each feature, and word, adds to the sum of `raw` times `told_NK`."""
 
     def settled(self, chosen: Chosen) -> Self:
-        """A copy with a temperature and a threshold, or one for each tag, as far as they were chosen."""
+        """A copy with a temperature, a threshold, or one for each tag, and costs, as far as they are given."""
         settled = copy.copy(self)
         settled._settle({**self._last, **chosen})
         return settled
 
     @property
-    def _last(self) -> dict[str, float | list[float]]:
-        return {TEMPERATURE: self.temperature, THRESHOLD: self.threshold}
+    def _last(self) -> dict[str, float | list[float] | Costs | None]:
+        return {TEMPERATURE: self.temperature, THRESHOLD: self.threshold, COSTS: self.costs}
 
     def _settle(self, last: Mapping[str, Any]) -> None:
         self.temperature, threshold = float(last[TEMPERATURE]), last[THRESHOLD]
         if isinstance(threshold, list) and len(threshold) != len(self.classes):
             raise ValueError(f"expected {len(self.classes)} thresholds, got {len(threshold)}")
         self.threshold = [float(one) for one in threshold] if isinstance(threshold, list) else float(threshold)
+        self.costs = last.get(COSTS)  # models of earlier versions have none
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """What all have, and what a kind adds."""

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from pipeline.data.mistakes import Costs
 from pipeline.models.estimators import Estimator
 from pipeline.models.ranker import PARTS, Arrays, Saved
 from pipeline.views import Chosen
@@ -26,7 +27,7 @@ class SeveralEstimator(Saved):
 
     def settled(self, chosen: Chosen) -> Self:
         """A copy with what was chosen for each label, under `label.what`."""
-        own: dict[str, dict[str, float | list[float]]] = {name: {} for name in self.parts}
+        own: dict[str, dict[str, float | list[float] | Costs]] = {name: {} for name in self.parts}
         for key, value in chosen.items():
             name, _, what = key.rpartition(".")
             own[name][what] = value

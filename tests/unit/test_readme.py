@@ -64,7 +64,7 @@ def value_text(schema: dict[str, Any]) -> str:
     if words:
         return ", ".join(f"`{word}`" for word in words)
     values = schema.get("additionalProperties") or next(iter(schema.get("patternProperties", {}).values()), {})
-    if {"anyOf", "oneOf"} & values.keys() or values.get("type") == "number":
+    if {"anyOf", "oneOf"} & values.keys() or values.get("type") in ("number", "object"):
         return f"mapping of {value_text(values)}"
     bounds = [f"{sign} {schema[key]:,}" for key, sign in _SIGNS.items() if key in schema]
     return ", ".join(["name" if "pattern" in schema else _TYPES[schema["type"]], *bounds])

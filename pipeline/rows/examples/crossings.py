@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.config import BinaryTask, CheckSettings, ExamplesTask, MultilabelTask, RegressionTask
+from pipeline.config import BinaryTask, CheckSettings, ExamplesTask, MulticlassTask, MultilabelTask, RegressionTask
 from pipeline.data.rules import Check
 from pipeline.data.tokens import WORDS_OF
 from pipeline.rows.examples.tables import NAME
@@ -45,6 +45,8 @@ def crossing_checks(
     for one in task.each:
         if isinstance(one, MultilabelTask):
             _expect_tags(figures, one, pd.concat([frame[one.label].dropna() for frame in frames.values()]))
+        if isinstance(one, MulticlassTask) and one.costs:
+            _expect_classes(figures, one, pd.concat([frame[one.label].dropna() for frame in frames.values()]))
     return figures.table()
 
 
@@ -107,6 +109,19 @@ def _expect_tags(figures: Figures, task: MultilabelTask, labels: "pd.Series[Any]
         Told("fewer_tags", f"at most {MOST_TAGS} different tags",
              "leave out the rare ones, or look whether the column is a text and no list of tags"),
         max_value=MOST_TAGS,
+    )  # fmt: skip
+
+
+def _expect_classes(figures: Figures, task: MulticlassTask, labels: "pd.Series[Any]") -> None:
+    """Costs of classes that there are: a name that is misspelt would say nothing."""
+    stated = {*task.costs, *(name for told in task.costs.values() for name in told)}
+    unknown = sorted(stated - set(labels.unique()))
+    figures.expect(
+        f"classes that task.costs names and no row has{': ' if unknown else ''}{', '.join(unknown)}", len(unknown),
+        "critical",
+        Told("costs_of_unknown_classes", "costs of mistakes between classes that a row has",
+             f"write the names as {task.label!r} has them, or leave these out"),
+        max_value=0,
     )  # fmt: skip
 
 
