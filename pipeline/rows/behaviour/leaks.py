@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline import columns as c
-from pipeline.data.splits import PART, TEST, VALID
+from pipeline.data.splits import PART, TEST
 from pipeline.rows.behaviour.prepared import AT, EventRows
 from pipeline.rows.examples.naming import COMPONENT
+from pipeline.rows.held import audited
 from pipeline.views import FloatArray, IntArray, Mask
 
 KINDS = ("repeated", "later", "unseen")
@@ -115,24 +115,7 @@ def audit(prepared: EventRows, cold_start: bool = False) -> tuple[pd.DataFrame, 
         (marks: domain, row (place in the domain's prepared rows), kind, sorted; report: JSON values with exact counts).
     """
     rows = _Rows.of(prepared)
-    marks, report = [], {}
-    for name in prepared.frames:
-        held = {part: _Held.of(rows, name, part) for part in (TEST, VALID)}
-        found = {part: one.marks(cold_start) for part, one in held.items()}
-        marks += [
-            pd.DataFrame({c.DOMAIN: rows.domain[mask], "row": rows.place[mask], "kind": kind})
-            for masks in found.values()
-            for kind, mask in masks.items()
-        ]
-        report[name] = {
-            "test_rows": int(held[TEST].out.sum()),
-            "training_rows": int(held[TEST].own.sum()),
-            "marked": int(np.logical_or.reduce([*found[TEST].values()]).sum()),
-            "kinds": {kind: int(mask.sum()) for kind, mask in found[TEST].items()},
-            "details": held[TEST].details(),
-            "valid_rows": int(held[VALID].out.sum()),
-            "valid": {kind: int(mask.sum()) for kind, mask in found[VALID].items()},
-        }
-    table = pd.concat(marks, ignore_index=True).astype({c.DOMAIN: "str", "row": "int64", "kind": "str"})
-    table = table.sort_values([c.DOMAIN, "row", "kind"], kind="stable", ignore_index=True)
+    table, report = audited(
+        prepared.frames, lambda name, part: _Held.of(rows, name, part), rows.domain, rows.place, cold_start=cold_start
+    )
     return table, {"domains": report, "cold_start": cold_start}

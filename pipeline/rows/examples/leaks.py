@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from pipeline import columns as c
 from pipeline.config import RegressionTask
-from pipeline.data.splits import PART, TEST, VALID
+from pipeline.data.splits import PART, TEST
 from pipeline.rows.examples.cliffs import Cliff, cliffs
 from pipeline.rows.examples.contents import Contents, IntArray, Mask
 from pipeline.rows.examples.give_aways import TELLING, apart, give_aways
 from pipeline.rows.examples.naming import COMPONENT
 from pipeline.rows.examples.prepared import Examples, as_classes, features_of
 from pipeline.rows.examples.tags import one_by_one
+from pipeline.rows.held import audited
 
 KINDS = ("copy", "near_copy", "component", "give_away", "later", "unseen")
 _BY_TIME = 0.05  # share of training rows after the middle of what is held out, up to which a split goes by time
@@ -164,22 +165,9 @@ def audit(examples: Examples, cold_start: bool = False) -> tuple[pd.DataFrame, d
     """
     steps = cliffs(examples.with_all_rows().training(set(examples.frames)))
     rows = _Rows.of(examples, steps)
-    marks, report = [], {}
-    for name in examples.frames:
-        held = {part: _Held.of(rows, name, part) for part in (TEST, VALID)}
-        found = {part: one.marks(cold_start) for part, one in held.items()}
-        marks += [_marked(rows, kind, mask) for masks in found.values() for kind, mask in masks.items()]
-        report[name] = {
-            "test_rows": int(held[TEST].out.sum()),
-            "training_rows": int(held[TEST].own.sum()),
-            "marked": int(np.logical_or.reduce([*found[TEST].values()]).sum()),
-            "kinds": {kind: int(mask.sum()) for kind, mask in found[TEST].items()},
-            "details": held[TEST].details(),
-            "valid_rows": int(held[VALID].out.sum()),
-            "valid": {kind: int(mask.sum()) for kind, mask in found[VALID].items()},
-        }
-    table = pd.concat(marks, ignore_index=True).astype({c.DOMAIN: "str", "row": "int64", "kind": "str"})
-    table = table.sort_values([c.DOMAIN, "row", "kind"], kind="stable", ignore_index=True)
+    table, report = audited(
+        examples.frames, lambda name, part: _Held.of(rows, name, part), rows.domain, rows.place, cold_start=cold_start
+    )
     return table, {"domains": report, "cold_start": cold_start, "give_aways": [*_told(examples, steps)]}
 
 
@@ -194,10 +182,6 @@ def _told(examples: Examples, steps: Sequence[Cliff]) -> Iterator[str]:
                     f"{domain}: {feature} tells {told} by itself ({measure} {value:.4f} on training rows, {TELLING} or "
                     "more)"
                 )
-
-
-def _marked(rows: _Rows, kind: str, mask: Mask) -> pd.DataFrame:
-    return pd.DataFrame({c.DOMAIN: rows.domain[mask], "row": rows.place[mask], "kind": kind})
 
 
 def _times(rows: pd.DataFrame) -> NDArray[np.float64]:
