@@ -210,6 +210,7 @@ class VerdictFacts(Facts):
     reason: str
     failed: tuple[str, ...]
     unreadable: int | None = None  # the version of a champion that had to be left out
+    shows: str = ""  # what the test rows can show; an earlier version noted nothing
 
 
 class ReportFacts(VerdictFacts):
