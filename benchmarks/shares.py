@@ -65,26 +65,25 @@ class Draw:
         return f"`{verdict.candidate}` {verdict.verdict}, serves `{verdict.lane or 'nothing'}`"
 
 
-def run_of(scenario: str, share: float, draw: int, home: Path) -> Run | str:
-    """The run of one draw, or why it is refused; what was run before is not run again."""
+def run_of(key: str, options: Sequence[str], home: Path) -> Run | str:
+    """The run with these options, or why it is refused; what was run before is not run again."""
     kept = read_json(home / KEPT) if (home / KEPT).exists() else {}
-    key = f"{scenario} {share:g} {draw}"
     if key not in kept:
         program = str(Path(sys.executable).with_name("crosslift"))
-        command = [program, "run", scenario, "--target-share", str(share), "--share-draw", str(draw), "--json"]
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "CROSSLIFT_HOME": str(home)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command, environment = [program, "run", *options, "--json"], {**os.environ, "CROSSLIFT_HOME": str(home)}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         told = json.loads(done.stdout) if done.returncode in DONE else {}
         reason = (done.stderr.strip() or "no reason").splitlines()[-1]
         kept[key] = {"run": told["run_id"]} if told else {"refused": reason, "code": done.returncode}
         write_json(home / KEPT, kept)
-    return Run.load(Home(home), kept[key]["run"]) if "run" in kept[key] else f"draw {draw}: {kept[key]['refused']}"
+    return Run.load(Home(home), kept[key]["run"]) if "run" in kept[key] else str(kept[key]["refused"])
+
+
+def drawn_of(scenario: str, share: float, draw: int, home: Path) -> Run | str:
+    """The run of one draw, or why it is refused."""
+    options = [scenario, "--target-share", str(share), "--share-draw", str(draw)]
+    found = run_of(f"{scenario} {share:g} {draw}", options, home)
+    return f"draw {draw}: {found}" if isinstance(found, str) else found
 
 
 def over_draws(draws: Sequence[Draw]) -> dict[str, FloatArray]:
@@ -136,7 +135,7 @@ def tell(scenario: str, shares: Sequence[float], draws: Sequence[int], home: Pat
     rows, notes = [], []
     for share in shares:
         different = draws if share < 1 else draws[:1]  # all rows are all rows
-        found = [run_of(scenario, share, draw, home) for draw in different]
+        found = [drawn_of(scenario, share, draw, home) for draw in different]
         notes += [f"{share:.0%}, {why}" for why in found if isinstance(why, str)]
         if runs := [Draw(*judged(run), every) for run in found if isinstance(run, Run)]:
             rows += rows_of(share, runs)
