@@ -55,6 +55,17 @@ def test_files_are_joined_filtered_and_mapped(root: Path) -> None:
     assert ask(root, "SELECT number AS user_id, more.x AS item_id FROM people")["item_id"] == [None, "1"]
 
 
+@pytest.mark.parametrize("note", ["email", "'from ' || upper(email)", "{'who': email}::VARCHAR"])
+def test_a_query_shows_no_person_by_another_name(root: Path, note: str) -> None:
+    """It may call the people as it likes; what holds them under a second name is refused before it is written."""
+    people, columns = "FROM people WHERE email IS NOT NULL", {"user_id": "buyer", "event": "note"}
+    with pytest.raises(DataError, match="'buyer' is user_id, which is personal, and stands in column 'note'") as caught:
+        ask(root, f"SELECT email AS buyer, {note} AS note, number AS item_id {people}", columns=columns)
+    assert "ann@" not in str(caught.value).lower()
+    told = ask(root, f"SELECT email AS buyer, 'x' AS note, number AS item_id {people}", columns=columns)
+    assert told["user_id"] == ["ann@example.com"]
+
+
 HOSTILE = (
     "COPY (SELECT 1) TO '{out}'",
     "WITH x AS (COPY (SELECT 1) TO '{out}') SELECT * FROM x",
