@@ -145,6 +145,13 @@ def test_what_is_not_used_refuses_nothing(root: Path) -> None:
     one = {"user_id": ["1"], "item_id": ["2"]}
     assert read(root, "a.parquet", table) == one
     assert read(root, "a.csv", b"user_id,item_id,x,x\n1,2,\xff,\0\n") == one
+    latin = b'{"user_id": 1, "item_id": 2, "x": "caf\xe9", "y": {"z": ["\xff\xfe"]}}'
+    assert read(root, "a.jsonl", latin) == one
+    assert read(root, "a.json", b"[%b]" % latin) == one
+    for column, told in {"x": "column 'x'", "y.z": "column 'y.z'"}.items():
+        with pytest.raises(DataError, match=rf"line 1: {told}: expected UTF-8, got bytes that are none"):
+            read(root, "a.jsonl", latin, columns={"event": column})
+    assert read(root, "a.jsonl", latin, columns={"event": "x"}, encoding="latin-1")["event"] == ["café"]
     assert read(root, "a.jsonl", '{"user_id": 1, "item_id": 2, "x": {"x": 1}}\n{"x": 1}\n{"x": [1]}\n')["item_id"] == [
         "2", None, None,
     ]  # fmt: skip
