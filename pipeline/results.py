@@ -252,6 +252,7 @@ class PromoteFacts(Outcome):
     verdict: str
     logged: str = ""  # id of the run's parent run in MLflow; an earlier version noted none
     experiment: str = ""  # id of its experiment
+    store: str = ""  # which MLflow, `local` or its address; an earlier version noted none
     repeats: str = ""  # the earlier run that was logged there, where nothing has changed since; empty: this one was
 
 
