@@ -97,7 +97,7 @@ def promote(run: Run) -> StepResult[PromoteFacts]:
 
 def _facts(final: StepResult[VerdictFacts], logged: "Logged", repeats: str, outcome: Outcome) -> PromoteFacts:
     told = {"verdict": final.facts.verdict, "logged": logged.parent, "experiment": logged.experiment}
-    return PromoteFacts(**told, repeats=repeats, **outcome.model_dump())
+    return PromoteFacts(**told, fitted=dict(logged.steps), repeats=repeats, **outcome.model_dump())
 
 
 def _lanes(judged: StepResult[VerdictFacts]) -> list[str]:
