@@ -73,9 +73,7 @@ def tell_summary() -> None:
 def fail_if_one_did() -> None:
     """Nothing, where every task of the run left its result; else fail with the names of those that did not."""
     if failed := told(lambda: ending_of(this_run())).of("failed"):
-        give_up(
-            f"Failed: {', '.join(failed)}; their logs say why. The report and what serves are there all the same."
-        )
+        give_up(f"Failed: {', '.join(failed)}; their logs say why. The report and what serves are there all the same.")
 
 
 def skip_unless(needed: bool, message: str) -> None:

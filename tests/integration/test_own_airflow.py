@@ -16,8 +16,11 @@ import yaml
 
 from pipeline.folders import Home, read_json
 from pipeline.local.api import answers
-from pipeline.results import BASELINE, PROMOTE, TUNE
+from pipeline.registry.pages import KIND, pages
+from pipeline.results import BASELINE, PROMOTE, TUNE, PromoteFacts
 from pipeline.runs.run import Run
+from tests.browser import chromium
+from tests.looking import look_at_mlflow
 from tests.tiny import TINY
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +85,25 @@ def figures(run: Run) -> dict[str, dict[str, float]]:
     return {name: lane.facts.valid for step in (TUNE, BASELINE) for name, lane in run.results(step).items()}
 
 
-def test_the_wheel_and_the_dag_file_are_enough(python: Path, mlflow_server: str, tmp_path: Path) -> None:
+def see(server: str, promoted: PromoteFacts) -> None:
+    """Look at the pages of a night: by the addresses that buttons have, each tells what it is called for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CROSSLIFT_MLFLOW_URL", server)
+        addresses = pages(promoted.experiment, promoted.logged, promoted.model, promoted.version)
+    nights = f"{server}/#/experiments/{promoted.experiment}/runs?{KIND}"
+    with chromium() as browser:
+        night, run, report, docs, version = look_at_mlflow(browser, nights, addresses).values()
+    assert "tiny " in night
+    for told in (f"Outcome: {promoted.outcome}", "ndcg_at_10/candidate", "gain/over_target_only_low"):
+        assert told in run
+    assert (report, docs) == (SMALL["title"], "Data Docs: tiny")
+    for told in (f"Verdict: {promoted.verdict}", f"Model card: {promoted.lane}", "@ champion", "Source Run"):
+        assert told in version
+
+
+def test_the_wheel_and_the_dag_file_are_enough(
+    python: Path, mlflow_server: str, tmp_path: Path, subtests: pytest.Subtests
+) -> None:
     """A night there registers in the other MLflow what a run of the shell here finds, to the last digit."""
     scenarios, dags = tmp_path / "scenarios", tmp_path / "airflow" / "dags"
     scenarios.mkdir()
@@ -114,6 +135,8 @@ def test_the_wheel_and_the_dag_file_are_enough(python: Path, mlflow_server: str,
     assert figures(there) == figures(here) != {}
     assert promoted.outcome == json.loads(done.stdout)["outcome"]
     assert not (tmp_path / "theirs" / "mlflow" / "mlflow.db").exists()
+    with subtests.test("what MLflow shows"):
+        see(mlflow_server, promoted)
 
     look = [python, "-c", CROSSLIFT, "models", "list", "--json"]
     listed = subprocess.run(look, env=theirs, cwd=tmp_path, capture_output=True, text=True, check=True)
