@@ -94,7 +94,7 @@ def see(server: str, promoted: PromoteFacts) -> None:
     with chromium() as browser:
         night, run, report, docs, version = look_at_mlflow(browser, nights, addresses).values()
     assert "tiny " in night
-    for told in (f"Outcome: {promoted.outcome}", "ndcg_at_10/candidate", "gain/over_target_only_low"):
+    for told in (f"Outcome: {promoted.outcome}", "ndcg_at_10/candidate", "gain/over_best_baseline_low"):
         assert told in run
     assert (report, docs) == (SMALL["title"], "Data Docs: tiny")
     for told in (f"Verdict: {promoted.verdict}", f"Model card: {promoted.lane}", "@ champion", "Source Run"):
