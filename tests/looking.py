@@ -1,10 +1,9 @@
 """What a person sees who opens Airflow and MLflow after a run: each function walks through one of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from pipeline.registry.pages import DATA_DOCS, MLFLOW_RUN, REPORT, VERSION
 from tests.browser import page
 
 COLOUR = "mark => getComputedStyle(mark.closest('[data-testid=state-badge]')).backgroundColor"
@@ -48,23 +47,16 @@ def look_at_airflow(browser: Any, url: str, login: tuple[str, str], run: tuple[s
     return seen
 
 
-def look_at_mlflow(browser: Any, nights: str, addresses: Mapping[str, str]) -> dict[str, str]:
-    """Open the runs of an experiment, and by the addresses of buttons one run, its report, Data Docs, and a version.
+def look_at_mlflow(browser: Any, wanted: Mapping[str, Sequence[str]]) -> None:
+    """Open pages by their addresses, and wait for what each has to say, in a page that it shows or beside it.
 
-    Returns:
-        What each page says: nights, and by title of a button.
+    Raises:
+        playwright.sync_api.TimeoutError: it does not; the message names what is missing.
     """
-    waits = {MLFLOW_RUN: "Child runs", VERSION: "Model card:"}
-    seen: dict[str, str] = {}
     with page(browser) as opened:
-        for title, address in {"nights": nights, **addresses}.items():
+        for address, texts in wanted.items():
             opened.goto(address)
             opened.reload()  # another address after the hash alone is no other page for the browser
-            if title in (REPORT, DATA_DOCS):
-                shown = opened.frame_locator("iframe").locator("h1")
-                shown.wait_for()
-            else:
-                opened.get_by_text(waits.get(title, "Run Name")).first.wait_for()
-                shown = opened.locator("body")
-            seen[title] = shown.inner_text()
-    return seen
+            shown = opened.frame_locator("iframe") if "/artifacts/" in address else opened
+            for text in texts:
+                shown.get_by_text(text).first.wait_for(state="attached")
