@@ -99,7 +99,8 @@ def _facts(final: StepResult[VerdictFacts], logged: "Logged", repeats: str, outc
     from pipeline.registry.tracking import store_name
 
     told = {"verdict": final.facts.verdict, "logged": logged.parent, "experiment": logged.experiment}
-    return PromoteFacts(**told, repeats=repeats, store=store_name(), **outcome.model_dump())
+    own = {"fitted": dict(logged.steps), "repeats": repeats, "store": store_name()}
+    return PromoteFacts(**told, **own, **outcome.model_dump())
 
 
 def _lanes(judged: StepResult[VerdictFacts]) -> list[str]:

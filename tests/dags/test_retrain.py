@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -109,8 +110,7 @@ def test_a_broken_file_never_takes_the_name_of_a_sound_one(loaded: dict[str, Any
 TOLD = """
 import logging, os, sys
 from pathlib import Path
-from airflow.sdk.exceptions import AirflowFailException
-from pipeline.errors import ConfigError, StorageError
+from pipeline.errors import ConfigError, RefusedError, StorageError
 from pipeline.airflow import calling
 
 def fail(how):
@@ -120,10 +120,10 @@ def fail(how):
         raise how("of ann@example.com" if how is ValueError else "told") from error
 
 logging.basicConfig(stream=sys.stdout)
-for how in (ValueError, ConfigError, StorageError):
+for how in (ValueError, ConfigError, RefusedError, StorageError):
     try:
         calling.told(lambda: fail(how))
-    except Exception as error:
+    except BaseException as error:
         print("raised", type(error).__name__, error, error.__cause__, error.__suppress_context__)
 Path(os.environ["CROSSLIFT_HOME"], "made").write_text("x")
 print("mode", oct(Path(os.environ["CROSSLIFT_HOME"], "made").stat().st_mode & 0o777),
@@ -144,7 +144,8 @@ def test_an_unexpected_error_tells_no_value(run_python: Callable[..., str], tmp_
     assert "raised RuntimeError ValueError, which nobody expected; the lines above say where None True" in told
     assert "in fail" in told
     assert "KeyError (message not kept)" in told
-    assert "raised AirflowFailException told None True" in told
+    assert re.search(r"error *\] told .*\nraised SystemExit 2\b", told)
+    assert re.search(r"error *\] told .*\nraised SystemExit 3\b", told)
     assert "raised StorageError told None True" in told
     assert "mode 0o600 0o700" in told
 
@@ -186,12 +187,22 @@ def test_lanes_have_names_before_they_run(demo: dict[str, Any]) -> None:
 
 
 def test_tasks_link_to_what_they_left(demo: dict[str, Any]) -> None:
-    """Each step to the run that it reuses; the last two to the pages in MLflow too."""
-    pages = ["MLflow run", "Report", "Data Docs", "Registered version"]
+    """Each step to the run that it reuses, and to what MLflow was told of it; the last two to all pages."""
+    reused, pages = "Reused: the run that computed it", ["MLflow run", "Report", "Data Docs", "Registered version"]
     links = {name: task["links"] for name, task in demo["tasks"].items()}
     assert links["summary"] == pages
-    assert links["promote"] == ["Reused: the run that computed it", *pages]
-    assert links["fit_baseline.ease"] == links["ingest"] == ["Reused: the run that computed it"]
+    assert links["promote"] == [reused, *pages]
+    assert links["ingest"] == [reused]
+    assert links["validate"] == [reused, "Data Docs"]
+    assert links["evaluate"] == [reused, "Report"]
+    for name in ("pretrain_source", "adapt_domain.coral", "finetune_target.fine_tune", "fit_baseline.ease"):
+        assert links[name] == [reused, "MLflow run"]
+
+
+def test_what_cannot_be_mended_is_not_tried_again(demo: dict[str, Any]) -> None:
+    """An exit, as a foreseen error ends, fails each task of several tries at once; anything else is tried again."""
+    tried = {name: task["again"] for name, task in demo["tasks"].items() if task["retries"]}
+    assert {tuple(again) for again in tried.values()} == {("fail", "default")}
 
 
 def test_every_step_is_documented_and_limited(demo: dict[str, Any]) -> None:
