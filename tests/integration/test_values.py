@@ -120,7 +120,7 @@ def test_more_than_the_limit_stops_the_run_with_the_worst_reason(data, tmp_path)
 
 
 def test_a_personal_value_is_nowhere(data, tmp_path):
-    """Neither in quarantine nor in a page, also where it could not be read, or is no id and would get a pseudonym."""
+    """Neither in quarantine nor in a page, also where it could not be read, or is no id at all."""
     table("books").to_csv(data / "books.csv", index=False)
     table("films", user_id={3: "ann@example.com\0", 4: "ann@\nexample.com", 5: "ann@example" * 30}).to_parquet(
         data / "films.parquet"
