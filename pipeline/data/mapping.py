@@ -124,6 +124,8 @@ class Mapper:
         for name, own in chosen.items():
             how = self.spec.columns.get(name, MappedColumn())
             found = read(raw[own], types[name], Place(file, own, own in hidden, how, self.spec.null))
+            if name in self.personal and types[name] == "id":  # a pseudonym would hide what is wrong with it
+                found = self._without_broken(name, found)
             arrays[name] = found.values
             if found.faults:
                 broken[name] = found
@@ -169,7 +171,7 @@ class Mapper:
         """A column without the values for which a rule of the table would take their rows."""
         for rule in self.kind.rules(Times()):
             if rule.column == name and rule.applies(found.values.type):
-                bad = pc.fill_null(rule.breaks(found.values), False)
+                bad = pc.and_(pc.is_valid(found.values), pc.fill_null(rule.breaks(found.values), False))
                 faults = (*found.faults, *faults_of((bad, rule.checks[0].expected)))
                 found = Read(pc.if_else(bad, None, found.values), faults)
         return found
