@@ -17,6 +17,7 @@ from pipeline.evaluation.gate import Verdict
 from pipeline.evaluation.learning import Learning
 from pipeline.evaluation.spread import SplitPoint, incomplete, spread
 from pipeline.evaluation.terms import TARGET_ONLY
+from pipeline.evaluation.validators import validators
 from pipeline.labels.words import Words
 from pipeline.results import Cost, Finding, Outcome
 
@@ -231,6 +232,7 @@ def _context(report: Report, words: Words) -> dict[str, object]:
         "failed_gains": [gain for gain in clean.gains if gain.negative] if clean else [],
         "target_only": TARGET_ONLY,
         "curves": comparison.curves,
+        "validators": validators(comparison, words),
         "began": _day(report.began),
         "links": [(name, address) for name, address in _addresses(report.links) if address],
         "nights": [(_day(_utc(night.ended)), night) for night in report.nights],

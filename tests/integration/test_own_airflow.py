@@ -3,19 +3,15 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from pipeline.folders import Home, read_json
-from pipeline.local.api import answers
 from pipeline.registry.pages import DATA_DOCS, KIND, MLFLOW_RUN, REPORT, VERSION, pages
 from pipeline.results import BASELINE, PROMOTE, TUNE, PromoteFacts
 from pipeline.runs.run import Run
@@ -56,28 +52,6 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (site / "borrowed.pth").write_text("\n".join(map(str, borrowed)), encoding="utf-8")
     shutil.rmtree(source)
     return folder / "venv" / "bin" / "python"
-
-
-@pytest.fixture
-def mlflow_server(tmp_path: Path, until: Callable[..., Any]) -> Iterator[str]:
-    """Start an MLflow server with a store of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    store = tmp_path / "mlflow"
-    store.mkdir()
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port),
-               "--backend-store-uri", f"sqlite:///{store / 'mlflow.db'}",
-               "--artifacts-destination", str(store / "artifacts")]  # fmt: skip
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (tmp_path / "mlflow.log").open("wb") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        until(lambda: answers(f"http://127.0.0.1:{port}/health"), "the start of the MLflow server")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, 9)
-        server.wait()
 
 
 def figures(run: Run) -> dict[str, dict[str, float]]:
