@@ -44,6 +44,9 @@ LOOK = """() => {
   return {width: document.documentElement.scrollWidth, over, outside: outside.map(one => one.said), broken,
           smallest: Math.min(...texts.flat().map(one => one.size))};
 }"""
+# Where the columns of the table of lanes end.
+CELLS = """() => Object.fromEntries([...document.querySelector('table').querySelectorAll('th')].map(
+  head => [head.innerText.replace(/\\s+/g, ' '), head.getBoundingClientRect().right]))"""
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +56,14 @@ def browser() -> Iterator[Any]:
         yield opened
 
 
-def look(browser: Any, path: Path, width: int) -> dict[str, Any]:
+def look(browser: Any, path: Path, width: int, script: str = LOOK) -> dict[str, Any]:
     """Open a file that wide, and measure what is seen; a message in its console is a fault."""
     said: list[str] = []
     with page(browser, width) as opened:
         opened.on("console", lambda message: said.append(message.text))
         opened.on("dialog", lambda dialog: said.append(dialog.message))
         opened.goto(path.as_uri())
-        found: dict[str, Any] = opened.evaluate(LOOK)
+        found: dict[str, Any] = opened.evaluate(script)
     assert said == []
     return found
 
@@ -75,6 +78,8 @@ def test_a_report_fits_and_can_be_read(browser: Any, tmp_path: Path, width: int)
     assert found["smallest"] >= 9
     assert (found["over"], found["outside"]) == ([], [])
     assert {word for word in found["broken"] if len(word) < 30} == set()
+    seen = look(browser, path, width, CELLS)
+    assert seen["lane"] < seen["without marked rows"] <= width  # the others may be further right in a box of their own
 
 
 @pytest.mark.parametrize("width", [390, 1200])
