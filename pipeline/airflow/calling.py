@@ -12,7 +12,7 @@ from pipeline.airflow.names import run_name, run_of
 from pipeline.errors import CrossliftError, ExitCode, StorageError
 from pipeline.folders import Home
 from pipeline.privacy import keep_private, trace
-from pipeline.results import StepResult
+from pipeline.results import REPORT, StepResult
 from pipeline.runs.ending import ending_of
 from pipeline.runs.run import Run
 from pipeline.runs.summary import summary_lines
@@ -65,15 +65,16 @@ def give_up(message: str, code: ExitCode = ExitCode.FAILURE) -> NoReturn:
 
 
 def tell_summary() -> None:
-    """Say in short what the report says, and once the outcome is known, how each task ended."""
-    for line in told(lambda: list(summary_lines(this_run()))):
+    """Say in short what the report says, if there is one, and once the outcome is known, how each task ended."""
+    for line in told(lambda: list(summary_lines(this_run())) if this_run().results(REPORT) else []):
         log.info("%s", line)
 
 
 def fail_if_one_did() -> None:
     """Nothing, where every task of the run left its result; else fail with the names of those that did not."""
     if failed := told(lambda: ending_of(this_run())).of("failed"):
-        give_up(f"Failed: {', '.join(failed)}; their logs say why. The report and what serves are there all the same.")
+        there = "The report and what serves are there" if this_run().results(REPORT) else "What serves is there"
+        give_up(f"Failed, or not run: {', '.join(failed)}; their logs say why. {there} all the same.")
 
 
 def skip_unless(needed: bool, message: str) -> None:

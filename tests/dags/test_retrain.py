@@ -150,6 +150,36 @@ def test_an_unexpected_error_tells_no_value(run_python: Callable[..., str], tmp_
     assert "mode 0o600 0o700" in told
 
 
+ENDED = """
+import logging, sys
+from types import SimpleNamespace as Made
+from pipeline.airflow import calling
+logging.basicConfig(stream=sys.stdout)
+calling.keep_private = lambda root: None
+calling.ending_of = lambda run: Made(of=lambda state: ["fit_baseline ials", "evaluate"])
+calling.summary_lines = lambda run: iter(["what the report says"])
+for found in ({}, {"": "a report"}):
+    calling.this_run = lambda: Made(results=lambda step: found)
+    calling.tell_summary()
+    try:
+        calling.fail_if_one_did()
+    except SystemExit as ended:
+        print("code", ended.code)
+"""
+
+
+def test_a_run_without_a_report_names_what_failed(run_python: Callable[..., str], tmp_path: Path) -> None:
+    """Where every lane failed there is nothing to sum up, and it is the lanes that are named, not the report."""
+    told = run_python(ENDED, AIRFLOW_HOME=str(tmp_path))
+    without, with_report, _ = told.split("code 1\n")
+    for one in (without, with_report):
+        assert "Failed, or not run: fit_baseline ials, evaluate; their logs say why." in one
+    assert "what the report says" not in without
+    assert "What serves is there all the same." in without
+    assert "what the report says" in with_report
+    assert "The report and what serves are there all the same." in with_report
+
+
 def test_a_broken_file_gets_one_task(loaded: dict[str, Any]) -> None:
     """Its DAG is red by itself, has nothing but the task that fails with the message, and says it in its docs."""
     broken = loaded["dags"]["broken__my_shop_"]
