@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from pipeline import columns as c
 from pipeline.config import MappedColumn, Table
+from pipeline.data.pictures import Pictures
 from pipeline.data.rules import Times
 from pipeline.data.tables import TableKind
 from pipeline.data.values.casting import Place, Read, cast, read
@@ -36,6 +37,7 @@ class Mapper:
     kind: TableKind
     spec: Table
     personal: frozenset[str] = frozenset()  # canonical columns whose values must not appear in a message
+    pictures: Pictures | None = None  # where the pictures of a table that has any go
 
     def __post_init__(self) -> None:
         for part in ("columns", "constants"):
@@ -121,7 +123,7 @@ class Mapper:
         arrays, broken = dict[str, pa.Array](), dict[str, Read]()
         for name, own in chosen.items():
             how = self.spec.columns.get(name, MappedColumn())
-            found = read(raw[own], types[name], Place(file, own, own in hidden, how, self.spec.null))
+            found = read(raw[own], types[name], Place(file, own, own in hidden, how, self.spec.null, self.pictures))
             arrays[name] = found.values
             if found.faults:
                 broken[name] = found
