@@ -133,12 +133,13 @@ class PrepareFacts(Facts):
 
 
 class EmbedFacts(Facts):
-    """Different texts of a domain, how many of them are longer than the encoder reads, and what it does not know.
+    """Different texts or pictures of a domain; of texts how many are longer than is read, and what is not known.
 
     `unknown`: the share of the parts of texts that stand for any letter that the encoder never met, in [0, 1].
     """
 
-    texts: int
+    reads: str  # the type of feature
+    contents: int
     cut: int
     unknown: float
 

@@ -55,6 +55,8 @@ from pipeline.config.data import (
     Tables,
     TimeSplit,
 )
+from pipeline.config.encoders import Encoded, Encoders
+from pipeline.config.features import FeatureType
 from pipeline.config.files import (
     FileSource,
     Format,
@@ -131,7 +133,6 @@ from pipeline.config.settings import (
 from pipeline.config.tasks import (
     BinaryTask,
     ExamplesTask,
-    FeatureType,
     MulticlassTask,
     MultilabelTask,
     NextEventTask,
@@ -180,6 +181,8 @@ __all__ = [
     "Ease",
     "EmbedSettings",
     "Embedded",
+    "Encoded",
+    "Encoders",
     "EventModel",
     "ExamplesTask",
     "FeatureModel",

@@ -66,9 +66,9 @@ class TaskConfig(Config):
         """What decides about the columns of its tables."""
         return self.as_rows()
 
-    def lacks_texts(self, tables: Collection[str]) -> str:
-        """Which texts its rows do not have where there are only these kinds of table; nothing: they have some."""
+    def lacks(self, kind: str, tables: Collection[str]) -> str:
+        """What its rows do not have of a type of feature where there are only these kinds of table; nothing: some."""
         if self.examples is None:
             return "" if "items" in tables else "titles of items, and tables name no items"
-        texts = "text" in self.examples.features.values()
-        return "" if texts else "features of the type text, and the task names none"
+        there = kind in self.examples.features.values()
+        return "" if there else f"features of the type {kind}, and the task names none"

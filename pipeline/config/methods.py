@@ -137,7 +137,7 @@ class Distil(Choice):
 
     @model_validator(mode="after")
     def _reads_no_encoder(self) -> Self:
-        if self.student and self.student.encoder:
+        if self.student and self.student.encoders:
             raise ValueError("student: expected none with an encoder of its own, which only the model's text has")
         return self
 

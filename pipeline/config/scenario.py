@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field, model_validator
 from pipeline.config.adaptations import AdaptConfig, Choice
 from pipeline.config.base import Bridge, Config, Draw, Duplicates, Kept, Name, Thinning
 from pipeline.config.baseline import Baseline
-from pipeline.config.baselines import BaselineConfig, ExamplesBaseline
+from pipeline.config.baselines import BaselineConfig
 from pipeline.config.data import Embedded, Split, Tables
-from pipeline.config.encoders import refuse_two
+from pipeline.config.encoders import Encoders, under_one
 from pipeline.config.methods import Strategy, TuneConfig, choices
 from pipeline.config.models import MODELS, HistoryModel, Model, ModelConfig
 from pipeline.config.rankings import RankingTask
@@ -94,9 +94,9 @@ class Scenario(Config):
         return (self.source_model,) if self.source_model else self.sources
 
     @property
-    def encoder(self) -> str | None:
-        """The pretrained encoder of texts that a part reads; all that do read the same one."""
-        return next((one.reader for one in (self.model, *self.baselines) if one.reader), None)
+    def encoders(self) -> Encoders:
+        """The pretrained encoders that parts read; of one type of feature all read the same one."""
+        return under_one(one.encoders for one in (self.model, *self.baselines))
 
     @property
     def oracles(self) -> frozenset[str]:
@@ -223,7 +223,7 @@ class Scenario(Config):
         """Refuse what cannot read the rows of the task, or cannot predict what they are labelled with."""
         parts: list[tuple[str, ModelConfig | Baseline]] = [("model", self.model)]
         parts += [(f"baselines: {one.name}", one) for one in self.baselines]
-        refuse_two(part.reader for _, part in parts)
+        under_one(part.encoders for _, part in parts)
         for what, part in parts:
             if missing := sorted(part.reads - self.task.fields):
                 raise ValueError(
@@ -236,8 +236,10 @@ class Scenario(Config):
                         f"{what} predicts {' or '.join(sorted(part.predicts))}, but the task {one.name} asks for "
                         f"{' or '.join(sorted(one.labels))}"
                     )
-            if part.asks_for_texts and (missing_texts := self.task.lacks_texts(self._named)):
-                raise ValueError(f"{what}{f': encoder: {part.reader}' if part.reader else ''} reads {missing_texts}")
+            for asked in sorted(part.asks_for):
+                if lacking := self.task.lacks(asked, self._named):
+                    own = part.encoders.get(asked)
+                    raise ValueError(f"{what}{f': encoder: {own}' if own else ''} reads {lacking}")
             self._check_types(what, part)
         for strategy in self.strategies:
             self._check_choice(AdaptConfig, strategy.adapt)
@@ -251,7 +253,7 @@ class Scenario(Config):
     def _check_types(self, what: str, part: ModelConfig | Baseline) -> None:
         """Refuse what would look at no feature at all."""
         task = self.task.examples
-        if task and isinstance(part, ExamplesBaseline) and (why := part.unfit({**task.features, **task.past})):
+        if task and (why := part.unfit({**task.features, **task.past})):
             raise ValueError(f"{what} {why}")
 
     def _check_choice(self, union: Any, choice: Choice) -> None:

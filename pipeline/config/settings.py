@@ -12,6 +12,7 @@ from pipeline.config.adaptations import Adaptation
 from pipeline.config.base import Bridge, Config, Duplicates, Name, Share, TaskConfig, Thinning
 from pipeline.config.baseline import Baseline
 from pipeline.config.data import Split
+from pipeline.config.encoders import Encoded
 from pipeline.config.mapping import Alike
 from pipeline.config.methods import Further, Strategy
 from pipeline.config.models import ModelConfig
@@ -115,10 +116,11 @@ class AuditSettings(PreparedSettings):
 
 
 class EmbedSettings(Settings):
-    """The texts of one domain; `fingerprint` is the encoder's, `way` names the code that reads them by it."""
+    """Texts or pictures of one domain; `fingerprint` is the encoder's, `way` names the code that reads them by it."""
 
     domain: Name
     task: SerializeAsAny[TaskConfig]
+    reads: Encoded
     encoder: str
     fingerprint: str
     way: str

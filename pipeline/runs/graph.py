@@ -52,10 +52,10 @@ def graph_of(scenario: Scenario) -> Graph:
         graph[name, ""] = before
         before = ((name, ""),)
     plain, read = before, before
-    if scenario.encoder:
+    if scenario.encoders:
         graph[EMBED.name, ""] = before
         read = ((EMBED.name, ""),)
-    before = read if scenario.model.reader else plain
+    before = read if scenario.model.encoders else plain
     pretrain = (PRETRAIN.name, "")
     graph[pretrain] = before
     for strategy in scenario.strategies:
@@ -63,7 +63,7 @@ def graph_of(scenario: Scenario) -> Graph:
         start = ((begins[0].name, begins[1]),) if begins else before
         graph.setdefault(start[0], (pretrain,))  # an adaptation
         graph[TUNE.name, strategy.name] = start
-    graph |= {(BASELINE.name, one.name): read if one.reader else plain for one in scenario.baselines}
+    graph |= {(BASELINE.name, one.name): read if one.encoders else plain for one in scenario.baselines}
     graph[EVALUATE, ""] = tuple(node for node in graph if node[0] in TRAINING)
     graph[PROMOTE.name, ""] = ((EVALUATE, ""),)
     return graph

@@ -45,6 +45,8 @@ WIDTH = 115  # of a line: pages of logs break none
 
 log = logging.getLogger(__name__)
 
+_ENCODED = {"text": "texts", "image": "pictures"}
+
 
 def tell(run: Run, result: StepResult[Any]) -> None:
     """Write to the log what a step did, and as warnings what a person should know before believing it."""
@@ -118,7 +120,7 @@ def _audit(_run: Run, facts: AuditFacts) -> Iterator[str]:
 
 def _embed(_run: Run, facts: EmbedFacts) -> Iterator[str]:
     cut = f"; of {facts.cut:,} the end was not read, as they are longer than the encoder reads" if facts.cut else ""
-    yield f"{facts.texts:,} different texts{cut}"
+    yield f"{facts.contents:,} different {_ENCODED[facts.reads]}{cut}"
 
 
 def _train(_run: Run, facts: TrainFacts) -> Iterator[str]:

@@ -29,7 +29,7 @@ def fit_baseline(run: Run, baseline: str) -> StepResult[LaneFacts]:
     config = next(item for item in scenario.baselines if item.name == baseline)
     seed = scenario.seed if config.draws else 0  # so that another seed fits nothing again that draws nothing
     settings = BaselineSettings.of(scenario, baseline=config, oracle=baseline in scenario.oracles, seed=seed)
-    inputs = {**run.prepared(reader=config.reader), "marks": run.input(AUDIT, artifact=MARKS)}
+    inputs = {**run.prepared(encoders=config.encoders), "marks": run.input(AUDIT, artifact=MARKS)}
     return transact(run, BASELINE, build, settings, inputs, baseline)
 
 
@@ -37,7 +37,7 @@ def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path
     """Write the predictor that validation picked, fitted on all training rows."""
     from pipeline.evaluation.choosing import Chooser
     from pipeline.tasks.baselines import candidates_of, fit_of
-    from pipeline.transfer.evidence import evidence_of_texts
+    from pipeline.transfer.evidence import evidence_of_vectors
 
     config, fit = settings.baseline, fit_of(settings.task)
     prepared = load_prepared(settings, inputs, oracle=settings.oracle)
@@ -61,7 +61,7 @@ def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path
     every = prepared.training()
     fitted = fit(config, every, settings.target, best, settings.seed, shared=shared)
     fitted.settled(last).save(folder)
-    evidence = evidence_of_texts(every[settings.target], config.reader) if config.reader else {}
+    evidence = evidence_of_vectors(every[settings.target], config.encoders) if config.encoders else {}
     return LaneFacts(
         lane=config.name, valid=valid, valid_domain=chooser.domain, settings={**best, **last}, evidence=evidence
     )

@@ -35,7 +35,7 @@ def finetune_target(run: Run, strategy: str) -> StepResult[LaneFacts]:
     run.forget(TUNE, strategy)  # a try that fails leaves no earlier result
     scenario = run.scenario
     config = next(item for item in scenario.strategies if item.name == strategy)
-    inputs = {**run.prepared(reader=scenario.model.reader), "marks": run.input(AUDIT, artifact=MARKS)}
+    inputs = {**run.prepared(encoders=scenario.model.encoders), "marks": run.input(AUDIT, artifact=MARKS)}
     if start := start_of(config):
         inputs["start"] = run.input(*start)
     settings = TuneSettings.of(scenario, strategy=config, oracle=strategy in scenario.oracles)

@@ -82,7 +82,7 @@ def _candidates(run: Run) -> dict[str, StepResult[LaneFacts]]:
 
 
 def _held_out_inputs(run: Run) -> dict[str, Folder]:
-    return {**run.prepared(reader=run.scenario.encoder), "marks": run.input(AUDIT, artifact=MARKS)}
+    return {**run.prepared(encoders=run.scenario.encoders), "marks": run.input(AUDIT, artifact=MARKS)}
 
 
 def _judge(

@@ -90,7 +90,7 @@ MORE: dict[str, Any] = {  # what is not the scenario's
     "champion": None, "unreadable": None, "points": (), "splits": (),
     "outcome": None, "lane": "ease", "code": "1", "by_time": True, "began": None, "ignored": {}, "forgotten": "",
     "spellings": (), "ordered": (), "rows": (), "links": {}, "nights": (), "taught_by": "crosslift.demo version 2",
-    "encoder": "minilm", "fingerprint": "f", "way": "w",
+    "reads": "text", "encoder": "minilm", "fingerprint": "f", "way": "w",
 }  # fmt: skip
 OUTCOME = Outcome(
     outcome="promoted", reason="Why.", model="m", version=1, lane="ease", alias="champion", serving=1, trial=""
@@ -121,7 +121,7 @@ OTHER: dict[str, tuple[Any, ...]] = {  # other values of each field, also deep i
     "rows": (({},),), "links": ({"data_docs": "elsewhere"},), "nights": (({},),),
     "source_model": ("models:/crosslift.demo/1",), "taught_by": ("crosslift.demo version 1",),
     "pseudonymous": (True,), "alike": ({"user_id": ("case",)},),
-    "encoder": ("/other",), "fingerprint": ("g",), "way": ("v",),
+    "reads": ("image",), "encoder": ("/other",), "fingerprint": ("g",), "way": ("v",),
 }  # fmt: skip
 
 
