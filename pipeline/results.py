@@ -194,6 +194,13 @@ class LaneFacts(Facts):
     evidence: dict[str, float] = {}  # LogME of the features that it begins with, or of texts, on the target's rows
     moved: dict[str, float] = {}  # how far each layer is from its start, relative to the start's length
     watch: str = ""  # what the metric that watched the epochs could not tell
+    by: str = ""  # of a blend: what divides the units, as slices are called
+    shares: dict[str, dict[str, float]] = {}  # of a blend: group of units -> lane -> how much it counts, in [0, 1]
+
+    @property
+    def chosen(self) -> dict[str, JsonValue]:
+        """The settings, and of a blend how much the first lane counts."""
+        return {**self.settings, **{f"share/{group}": next(iter(of.values())) for group, of in self.shares.items()}}
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -264,9 +271,10 @@ PRETRAIN = Step("pretrain_source", TrainFacts)
 ADAPT = Step("adapt_domain", TrainFacts)
 TUNE = Step("finetune_target", LaneFacts)
 BASELINE = Step("fit_baseline", LaneFacts)
+BLEND = Step("blend_lanes", LaneFacts)
 VERDICT = Step("verdict", VerdictFacts)
 REJUDGED = Step("rejudged", VerdictFacts)  # against what served later, from the ranks of the verdict
 REPORT = Step("report", ReportFacts)
 PACKAGE = Step("package", PackageFacts)
 PROMOTE = Step("promote", PromoteFacts)
-LANES: tuple[Step[LaneFacts], ...] = (TUNE, BASELINE)
+LANES: tuple[Step[LaneFacts], ...] = (TUNE, BASELINE, BLEND)

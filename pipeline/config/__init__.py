@@ -41,6 +41,7 @@ from pipeline.config.baselines import (
     LinearTransfer,
     Msda,
 )
+from pipeline.config.blends import LaneBlend, Lanes, alone_of, domains_of, names_of
 from pipeline.config.data import (
     ColdUsersSplit,
     Embedded,
@@ -59,6 +60,7 @@ from pipeline.config.files import (
     FileSource,
     Format,
 )
+from pipeline.config.gate import Gate
 from pipeline.config.labels import (
     SEVERAL,
     BinaryLabel,
@@ -102,14 +104,12 @@ from pipeline.config.models import (
 from pipeline.config.options import Options
 from pipeline.config.ranking_baselines import Blend, ContentKnn, Ease, Ials, ItemKnn, Markov, Popularity, UserKnn
 from pipeline.config.rankings import AtLeast, MinRows, RankingTask, Relevant, RowWeight
-from pipeline.config.scenario import (
-    Gate,
-    Scenario,
-)
+from pipeline.config.scenario import Scenario
 from pipeline.config.settings import (
     AdaptSettings,
     AuditSettings,
     BaselineSettings,
+    BlendSettings,
     CarrySettings,
     CheckSettings,
     CleanSettings,
@@ -156,6 +156,7 @@ __all__ = [
     "BinaryLabel",
     "BinaryTask",
     "Blend",
+    "BlendSettings",
     "Boosting",
     "Bridge",
     "CarrySettings",
@@ -204,6 +205,8 @@ __all__ = [
     "JudgeSettings",
     "L2Sp",
     "LabelConfig",
+    "LaneBlend",
+    "Lanes",
     "LearningRate",
     "LeaveLastOutSplit",
     "Linear",
@@ -264,5 +267,8 @@ __all__ = [
     "TuneSettings",
     "UserKnn",
     "Weight",
+    "alone_of",
     "choices",
+    "domains_of",
+    "names_of",
 ]

@@ -33,6 +33,11 @@ class Baseline(Config):
         return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
 
     @property
+    def alone(self) -> str:
+        """The lane that is the same without a source."""
+        return self.method
+
+    @property
     def reader(self) -> str | None:
         """The pretrained encoder whose vectors of texts it reads; nothing: it reads none."""
         return None

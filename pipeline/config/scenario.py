@@ -10,8 +10,10 @@ from pipeline.config.adaptations import AdaptConfig, Choice
 from pipeline.config.base import Bridge, Config, Draw, Duplicates, Kept, Name, Thinning
 from pipeline.config.baseline import Baseline
 from pipeline.config.baselines import BaselineConfig, ExamplesBaseline
+from pipeline.config.blends import LaneBlend, refuse_blends
 from pipeline.config.data import Embedded, Split, Tables
 from pipeline.config.encoders import refuse_two
+from pipeline.config.gate import Gate
 from pipeline.config.methods import Strategy, TuneConfig, choices
 from pipeline.config.models import MODELS, HistoryModel, Model, ModelConfig
 from pipeline.config.rankings import RankingTask
@@ -40,16 +42,6 @@ def _comes(schedule: str) -> str:
     return schedule
 
 
-class Gate(Config):
-    """When a candidate becomes the champion."""
-
-    delta: float = Field(default=0.05, gt=0, lt=1)  # "not worse" allows this share of the best reference's skill
-    floor: float = Field(default=0.0005, ge=0)  # and at least this difference in the metric
-    alpha: float = Field(default=0.05, gt=0, lt=0.5)  # two-sided; what a scenario spends each night
-    resamples: int = Field(default=2000, ge=1000, le=100_000)
-    max_age_days: int = Field(default=30, ge=1)  # an older champion gives way to a candidate that is not worse
-
-
 class Scenario(Config):
     """One transfer: source domains, the one target, tables, task, model, strategies, gate, schedule."""
 
@@ -73,6 +65,7 @@ class Scenario(Config):
     training: Training = Training()
     strategies: tuple[Strategy, ...] = Field(min_length=1)
     baselines: tuple[BaselineConfig, ...]
+    blends: tuple[LaneBlend, ...] = ()
     gate: Gate = Gate()
     schedule: Annotated[str, AfterValidator(_comes)] | None = None  # cron, UTC; None: only by hand
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
@@ -105,6 +98,11 @@ class Scenario(Config):
             return frozenset()
         return frozenset(lane.name for lane in (*self.strategies, *self.baselines) if lane.domains != "source")
 
+    @property
+    def blended(self) -> frozenset[str]:
+        """Lanes that a blend names."""
+        return frozenset(member for blend in self.blends for member in blend.of)
+
     @model_validator(mode="before")
     @classmethod
     def _has_the_model_of_its_task(cls, given: Any) -> Any:
@@ -131,6 +129,7 @@ class Scenario(Config):
         self._check_labels()
         self._check_fields()
         self._check_bridges()
+        refuse_blends(self, self.task, target_labels=self.target_labels)
         return self
 
     @property

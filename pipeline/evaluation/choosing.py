@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import columns as c
-from pipeline.config import BaselineSettings, FitSettings, TuneSettings
+from pipeline.config import BaselineSettings, BlendSettings, FitSettings, TuneSettings
 from pipeline.errors import DataError
 from pipeline.labels.kind import LabelKind
 from pipeline.rows.kind import Prepared
@@ -26,7 +26,7 @@ class Chooser:
     view: View
 
     @classmethod
-    def of(cls, settings: TuneSettings | BaselineSettings, prepared: Prepared, marks: Path) -> Self:
+    def of(cls, settings: TuneSettings | BaselineSettings | BlendSettings, prepared: Prepared, marks: Path) -> Self:
         """The target's validation rows; the first source's where the target has no labels that the lane may see.
 
         Raises:
@@ -34,6 +34,7 @@ class Chooser:
         """
         if settings.target_labels or settings.oracle:
             return cls(build_label(settings.task), prepared, _unmarked(prepared, marks))
+        assert not isinstance(settings, BlendSettings)  # which ask for labels of the target
         found = cls.of_source(settings, prepared.of_sources())
         return replace(found, view=found.prepared.stand_in(settings.bridges))
 
@@ -93,12 +94,16 @@ class Chooser:
         return self.view, self.label.predict(predictor, self.view)
 
     def metrics(self, predictor: Predictor) -> dict[str, float]:
-        """Every metric that the rows define.
+        """Every metric that the rows define; see `judged`."""
+        return self.judged(self.predict(predictor)[1])
+
+    def judged(self, said: FloatArray) -> dict[str, float]:
+        """Every metric of what was said of the rows, of those that they define.
 
         Raises:
             DataError: the gated one is none of them.
         """
-        found = self.label.values([self.predict(predictor)])
+        found = self.label.values([(self.view, said)])
         if np.isnan(found[self.label.gated]):
             raise DataError(
                 f"{self.domain}: {self.label.words.name(self.label.gated)} of the {len(self.view)} validation rows "

@@ -13,6 +13,7 @@ from pipeline.folders import UNHASHED, read_json, write_json
 from pipeline.results import (
     ADAPT,
     AUDIT,
+    BLEND,
     CLEAN,
     EMBED,
     INGEST,
@@ -37,6 +38,7 @@ from pipeline.runs.transaction import cost_of, facts_of, transact
 
 if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Comparison
+    from pipeline.evaluation.gains import Shares
     from pipeline.evaluation.learning import Learning
     from pipeline.evaluation.report import StepCost, Told
     from pipeline.labels.words import Words
@@ -147,6 +149,7 @@ def build(
         adapted=_numbers(ADAPT, inputs, lambda facts: facts.told),
         moved=_numbers(TUNE, inputs, lambda facts: facts.moved),
         evidence=tuple(one for step in LANES for one in _numbers(step, inputs, lambda facts: facts.evidence)),
+        blends=_blends(inputs),
         cases=Cases.model_validate(read_json(judged / CASES)),
         rows=tuple(Rows.model_validate(rows) for rows in settings.rows),
         ignored=settings.ignored,
@@ -188,15 +191,26 @@ def _numbers(
     return tuple(Told(name=name, values=values(one)) for name, one in facts.items() if values(one))
 
 
+def _blends(inputs: Mapping[str, Folder]) -> "tuple[Shares, ...]":
+    """How much each lane counts in each blend."""
+    from pipeline.evaluation.gains import Shares
+
+    told = [facts_of(BLEND, one.path) for key, one in inputs.items() if key.startswith(f"{BLEND.name}.")]
+    return tuple(Shares(lane=one.lane, by=one.by, groups=one.shares) for one in told)
+
+
 def _costs(settings: ReportSettings, inputs: Mapping[str, Folder]) -> "tuple[StepCost, ...]":
     """Cost of each step's folder when it was computed; a lane also names the shared steps that it needed."""
     from pipeline.evaluation.report import StepCost
 
-    needs = {
+    needs: dict[str, tuple[tuple[str, str], ...]] = {
         strategy.name: tuple(dict.fromkeys(((PRETRAIN.name, ""), (start[0].name, start[1]))))
         for strategy in settings.strategies
         if (start := start_of(strategy))
     }
+    for blend in settings.blends:
+        own = [(step.name, one) for one in blend.of for step in LANES if f"{step.name}.{one}" in inputs]
+        needs[blend.name] = (*own, *(need for one in blend.of for need in needs.get(one, ())))
     costs = []
     for key, one in inputs.items():
         step, there, name = key.partition(".")
