@@ -184,6 +184,21 @@ class TrainFacts(Facts):
         return (self.watch,) if self.watch else ()
 
 
+class Mixture(BaseModel):
+    """How much each of two lanes counts in a blend, by group of units."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lane: str  # the blend
+    of: tuple[str, str]
+    by: str  # what divides the units, as slices are called
+    groups: tuple[tuple[str, float], ...]  # name, and how much the first of the two counts, in [0, 1]
+
+    def told(self, share: float) -> str:
+        """A share in words: `joint 60 %, ease 40 %`."""
+        return f"{self.of[0]} {100 * share:.0f} %, {self.of[1]} {100 - 100 * share:.0f} %"
+
+
 class LaneFacts(Facts):
     """What validation says of a lane, on whose rows, and the settings that it chose."""
 
@@ -194,13 +209,13 @@ class LaneFacts(Facts):
     evidence: dict[str, float] = {}  # LogME of the features that it begins with, or of texts, on the target's rows
     moved: dict[str, float] = {}  # how far each layer is from its start, relative to the start's length
     watch: str = ""  # what the metric that watched the epochs could not tell
-    by: str = ""  # of a blend: what divides the units, as slices are called
-    shares: dict[str, dict[str, float]] = {}  # of a blend: group of units -> lane -> how much it counts, in [0, 1]
+    mixture: Mixture | None = None  # of a blend
 
     @property
     def chosen(self) -> dict[str, JsonValue]:
         """The settings, and of a blend how much the first lane counts."""
-        return {**self.settings, **{f"share/{group}": next(iter(of.values())) for group, of in self.shares.items()}}
+        groups = self.mixture.groups if self.mixture else ()
+        return {**self.settings, **{f"share/{name}": share for name, share in groups}}
 
     @property
     def warnings(self) -> tuple[str, ...]:

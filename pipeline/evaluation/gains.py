@@ -3,20 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict
-
 from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.comparison import LaneInfo, SliceView, View
-
-
-class Shares(BaseModel):
-    """How much each of two lanes counts in a blend, by group of units; `by`: what divides them, as slices say it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    lane: str
-    by: str
-    groups: dict[str, dict[str, float]]
+from pipeline.results import Mixture
 
 
 @dataclass(frozen=True)
@@ -33,23 +22,18 @@ class GroupGain:
 
 
 @dataclass(frozen=True)
-class GroupShare:
-    """How much each lane counts in a group, and how many units of the test are in it; None: too few to be shown."""
-
-    label: str
-    shares: dict[str, float]
-    units: int | None
-
-
-@dataclass(frozen=True)
 class BlendTold:
-    """One blend: its groups, and how many of the units that are shown are served without any source."""
+    """One blend beside the test.
 
-    lane: str
-    by: str
-    groups: tuple[GroupShare, ...]
-    units: int
-    without: int | None  # None: it uses no source
+    Args:
+        mixture: How much each lane counts in each group.
+        units: Of the test, by group; groups that are too small to be shown are left out.
+        without: How many of these are served without any source; None: the blend uses none.
+    """
+
+    mixture: Mixture
+    units: dict[str, int]
+    without: int | None
 
 
 def lane_of_gains(lanes: Sequence[LaneInfo], candidate: str) -> LaneInfo | None:
@@ -66,19 +50,16 @@ def gains_of(view: View | None, lane: LaneInfo | None) -> tuple[GroupGain, ...]:
 
 
 def blends_told(
-    blends: Sequence[Shares], lanes: Sequence[LaneInfo], view: View | None, target: str
+    mixtures: Sequence[Mixture], lanes: Sequence[LaneInfo], view: View | None, target: str
 ) -> tuple[BlendTold, ...]:
     """Put each blend's shares beside the test units of each group."""
     alone = {lane.name for lane in lanes if lane.domains == (target,)}
-    return tuple(_told(blend, alone, view) for blend in blends)
+    return tuple(_told(mixture, alone, view) for mixture in mixtures)
 
 
-def _told(blend: Shares, alone: set[str], view: View | None) -> BlendTold:
-    units = {part.label: part.units for part in (view.slices if view else ()) if part.by == blend.by}
-    groups = tuple(GroupShare(label, shares, units.get(label)) for label, shares in blend.groups.items())
-    without = sum(
-        group.units or 0
-        for group in groups
-        if all(lane in alone for lane, share in group.shares.items() if share)
-    )  # fmt: skip
-    return BlendTold(blend.lane, blend.by, groups, sum(units.values()), None if blend.lane in alone else without)
+def _told(mixture: Mixture, alone: set[str], view: View | None) -> BlendTold:
+    units = {part.label: part.units for part in (view.slices if view else ()) if part.by == mixture.by}
+    first, second = (lane in alone for lane in mixture.of)
+    without = [name for name, share in mixture.groups if (first or not share) and (second or share == 1)]
+    served = sum(units.get(name, 0) for name in without)
+    return BlendTold(mixture, units, None if first and second else served)

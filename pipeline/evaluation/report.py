@@ -13,13 +13,13 @@ from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.cases import Cases
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, Gain, LaneInfo
 from pipeline.evaluation.curve import CurvePoint
-from pipeline.evaluation.gains import Shares, blends_told, gains_of, lane_of_gains
+from pipeline.evaluation.gains import blends_told, gains_of, lane_of_gains
 from pipeline.evaluation.gate import Verdict
 from pipeline.evaluation.learning import Learning
 from pipeline.evaluation.spread import SplitPoint, incomplete, spread
 from pipeline.evaluation.terms import TARGET_ONLY
 from pipeline.labels.words import Words
-from pipeline.results import LANES, Cost, Finding, Outcome
+from pipeline.results import LANES, Cost, Finding, Mixture, Outcome
 
 
 class StepCost(BaseModel):
@@ -100,7 +100,7 @@ class Report(BaseModel):
     adapted: tuple[Told, ...] = ()  # how far apart the domains were, and what became of rows
     moved: tuple[Told, ...] = ()  # how far each layer of a strategy is from its start
     evidence: tuple[Told, ...] = ()  # LogME of what a lane begins with
-    blends: tuple[Shares, ...] = ()
+    mixtures: tuple[Mixture, ...] = ()  # of blends
     cases: Cases = Cases()
     rows: tuple[Rows, ...] = ()
     ignored: dict[str, dict[str, int]] = {}  # rows of no domain of the scenario, by table and domain
@@ -237,7 +237,7 @@ def _context(report: Report, words: Words) -> dict[str, object]:
         "target_only": TARGET_ONLY,
         "gaining": gaining,
         "group_gains": gains_of(clean, gaining),
-        "blends": blends_told(report.blends, comparison.lanes, clean, comparison.target),
+        "blends": blends_told(report.mixtures, comparison.lanes, clean, comparison.target),
         "curves": comparison.curves,
         "began": _day(report.began),
         "links": [(name, address) for name, address in _addresses(report.links) if address],

@@ -141,8 +141,9 @@ def _lane(run: Run, facts: LaneFacts) -> Iterator[str]:
     yield f"on the validation rows of {facts.valid_domain}: {', '.join(values)}"
     if facts.settings:
         yield f"chosen by them: {', '.join(f'{key} {_short(value)}' for key, value in facts.settings.items())}"
-    for group, of in facts.shares.items():
-        yield f"{facts.by} {group}: {', '.join(f'{lane} {share:.0%}' for lane, share in of.items())}"
+    if facts.mixture:
+        for group, share in facts.mixture.groups:
+            yield f"{facts.mixture.by}, {group}: {facts.mixture.told(share)}"
     for what, value in facts.evidence.items():
         yield f"LogME on the target's labelled rows, before anything is tuned ({what}): {value:.4g}"
     if facts.moved:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.config import BlendSettings, domains_of
-from pipeline.results import AUDIT, BLEND, LaneFacts, StepResult
+from pipeline.results import AUDIT, BLEND, LaneFacts, Mixture, StepResult
 from pipeline.runs.inputs import HELD_BACK, MARKS, lane_of, load_prepared
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import transact
@@ -47,10 +47,7 @@ def build(settings: BlendSettings, inputs: Mapping[str, Folder], folder: Path, _
     mixed = mix(chooser, blended, blender.band_of(chooser.view), len(blender.bands), settings.prefer)
     final = [load_ranker(member) for member in members]
     blender.blend(final[0], final[1], settings.target, mixed.shares).save(folder)
-    told = zip(blender.bands, mixed.shares, strict=True)
-    one, other = settings.blend.of
-    shares = {band: {one: share, other: round(1 - share, 10)} for band, share in told}
-    return LaneFacts(
-        lane=settings.blend.name, valid=mixed.metrics, valid_domain=chooser.domain, settings={}, by=blender.by,
-        shares=shares,
-    )  # fmt: skip
+    groups = tuple(zip(blender.bands, mixed.shares, strict=True))
+    name = settings.blend.name
+    mixture = Mixture(lane=name, of=settings.blend.of, by=blender.by, groups=groups)
+    return LaneFacts(lane=name, valid=mixed.metrics, valid_domain=chooser.domain, settings={}, mixture=mixture)

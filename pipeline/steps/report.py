@@ -25,6 +25,7 @@ from pipeline.results import (
     VALIDATE,
     VERDICT,
     F,
+    Mixture,
     ReportFacts,
     Step,
     StepResult,
@@ -38,7 +39,6 @@ from pipeline.runs.transaction import cost_of, facts_of, transact
 
 if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Comparison
-    from pipeline.evaluation.gains import Shares
     from pipeline.evaluation.learning import Learning
     from pipeline.evaluation.report import StepCost, Told
     from pipeline.labels.words import Words
@@ -149,7 +149,7 @@ def build(
         adapted=_numbers(ADAPT, inputs, lambda facts: facts.told),
         moved=_numbers(TUNE, inputs, lambda facts: facts.moved),
         evidence=tuple(one for step in LANES for one in _numbers(step, inputs, lambda facts: facts.evidence)),
-        blends=_blends(inputs),
+        mixtures=_mixtures(inputs),
         cases=Cases.model_validate(read_json(judged / CASES)),
         rows=tuple(Rows.model_validate(rows) for rows in settings.rows),
         ignored=settings.ignored,
@@ -191,12 +191,10 @@ def _numbers(
     return tuple(Told(name=name, values=values(one)) for name, one in facts.items() if values(one))
 
 
-def _blends(inputs: Mapping[str, Folder]) -> "tuple[Shares, ...]":
+def _mixtures(inputs: Mapping[str, Folder]) -> tuple[Mixture, ...]:
     """How much each lane counts in each blend."""
-    from pipeline.evaluation.gains import Shares
-
-    told = [facts_of(BLEND, one.path) for key, one in inputs.items() if key.startswith(f"{BLEND.name}.")]
-    return tuple(Shares(lane=one.lane, by=one.by, groups=one.shares) for one in told)
+    told = [facts_of(BLEND, one.path).mixture for key, one in inputs.items() if key.startswith(f"{BLEND.name}.")]
+    return tuple(one for one in told if one)
 
 
 def _costs(settings: ReportSettings, inputs: Mapping[str, Folder]) -> "tuple[StepCost, ...]":
