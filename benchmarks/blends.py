@@ -66,7 +66,7 @@ def main(run_id: str, names: Sequence[str], rows: int) -> None:
         prefer = 0 if domains_of(run.scenario)[blend.of[0]] == "target" else 1
         settings = BlendSettings.of(run.scenario, blend=blend, prefer=prefer)
         prepared = load_prepared(settings, run.prepared())
-        chooser = Remembering.of(settings, prepared, run.input(AUDIT, artifact=MARKS).path)
+        chooser = Remembering.of_target(settings, prepared, run.input(AUDIT, artifact=MARKS).path)
         blender, label = blender_of(run.scenario.task), chooser.label.gated
         members = [load_ranker(run.path(lane_of(run, lane)) / HELD_BACK) for lane in blend.of]
 

@@ -20,12 +20,13 @@ from airflow.sdk import (
     get_parsing_context,
     task,
 )
-from airflow.sdk.exceptions import AirflowFailException
 
 from pipeline.airflow.calling import (
+    MENDS_NOTHING,
     Record,
     call,
     fail_if_one_did,
+    give_up,
     planned,
     skip_unless,
     tell_summary,
@@ -34,9 +35,10 @@ from pipeline.airflow.calling import (
     told,
 )
 from pipeline.airflow.form import form
-from pipeline.airflow.links import PAGES, Reused
+from pipeline.airflow.links import SUMMARY, buttons, tell_addresses
 from pipeline.airflow.names import broken_name, dag_name, lane_name, scenario_name
 from pipeline.config import Scenario
+from pipeline.errors import ExitCode
 from pipeline.results import PROMOTE
 from pipeline.runs.graph import Node, direct, graph_of, lanes_of
 from pipeline.scenarios import Found, about, find_scenarios, load_scenario, read_options
@@ -44,6 +46,7 @@ from pipeline.scenarios import Found, about, find_scenarios, load_scenario, read
 DEFAULTS: dict[str, Any] = {
     "retries": 2,  # a killed training goes on from its last checkpoint
     "retry_delay": timedelta(seconds=5),
+    "retry_policy": MENDS_NOTHING,
     "execution_timeout": timedelta(hours=3),
     "show_return_value_in_logs": False,  # what a task did stands there in words
 }
@@ -156,6 +159,7 @@ def champion_moved() -> None:
 def summary() -> None:
     """Tell how the run ended, and fail where a lane did: report and champion are there, but the run is not green."""
     tell_summary()
+    tell_addresses()
     fail_if_one_did()
 
 
@@ -211,8 +215,7 @@ def retrain_dag(scenario: Scenario) -> DAG:
         last = made[PROMOTE.name, ""]
         last >> champion_moved.override(outlets=[champion(scenario.name)])()
         [last, *(one for (_, lane), one in made.items() if lane)] >> end
-        for one in (last, end):
-            one.operator.operator_extra_links = (*one.operator.operator_extra_links, *PAGES)
+        end.operator.operator_extra_links = buttons(SUMMARY)
 
     return retrain()
 
@@ -228,7 +231,7 @@ def broken_dag(found: Found) -> DAG:
     @task(retries=0)
     def read_scenario() -> None:
         """Fail with what is wrong in the file."""
-        raise AirflowFailException(found.error)
+        give_up(found.error, ExitCode.USER_ERROR)
 
     @dag(
         dag_id=broken_name(found.name),
@@ -254,7 +257,7 @@ def _task(node: Node, groups: dict[str, TaskGroup]) -> Any:
             made = TASKS[name].override(task_id=lane_name(lane), task_display_name=lane)(lane)
     else:
         made = TASKS[name]()
-    made.operator.operator_extra_links = (Reused(node),)
+    made.operator.operator_extra_links = buttons(node)
     return made
 
 

@@ -232,6 +232,7 @@ class VerdictFacts(Facts):
     reason: str
     failed: tuple[str, ...]
     unreadable: int | None = None  # the version of a champion that had to be left out
+    shows: str = ""  # what the test rows can show; an earlier version noted nothing
 
 
 class ReportFacts(VerdictFacts):
@@ -273,6 +274,8 @@ class PromoteFacts(Outcome):
     verdict: str
     logged: str = ""  # id of the run's parent run in MLflow; an earlier version noted none
     experiment: str = ""  # id of its experiment
+    store: str = ""  # which MLflow, `local` or its address; an earlier version noted none
+    fitted: dict[str, str] = {}  # by lane, or `adapt_domain coral`: id of the run in MLflow that tells of it
     repeats: str = ""  # the earlier run that was logged there, where nothing has changed since; empty: this one was
 
 

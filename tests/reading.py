@@ -54,8 +54,8 @@ _LINKS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 
 
-def workbook(**sheets: list[list[Any]]) -> bytes:
-    """Write a workbook: texts, numbers, None, and times as tuples of the days since 1900."""
+def workbook(since_1904: bool = False, **sheets: list[list[Any]]) -> bytes:
+    """Write a workbook: texts, numbers, None, and times as tuples of the days since 1900, or since 1904."""
     links = [f'<Relationship Id="s{n}" Type="{_LINKS}/worksheet" Target="s{n}.xml"/>' for n in range(len(sheets))]
     links.append(f'<Relationship Id="styles" Type="{_LINKS}/styles" Target="styles.xml"/>')
     named = "".join(f'<sheet name="{name}" sheetId="{n + 1}" r:id="s{n}"/>' for n, name in enumerate(sheets))
@@ -63,7 +63,8 @@ def workbook(**sheets: list[list[Any]]) -> bytes:
         "[Content_Types].xml": f'<Types xmlns="{_PACKAGE}/content-types"/>',
         "_rels/.rels": f'<Relationships xmlns="{_PACKAGE}/relationships"><Relationship Id="b" '
         f'Type="{_LINKS}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{_MAIN}" xmlns:r="{_LINKS}"><sheets>{named}</sheets></workbook>',
+        "xl/workbook.xml": f'<workbook xmlns="{_MAIN}" xmlns:r="{_LINKS}">'
+        f'<workbookPr date1904="{int(since_1904)}"/><sheets>{named}</sheets></workbook>',
         "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{_PACKAGE}/relationships">{"".join(links)}'
         "</Relationships>",
         "xl/styles.xml": f'<styleSheet xmlns="{_MAIN}"><cellXfs><xf numFmtId="0"/><xf numFmtId="22"/></cellXfs>'

@@ -23,6 +23,7 @@ def forget(
     repeat. Your own tables are never changed. Aggregates stay: metrics in MLflow, curves, reference passports.
     """
     from pipeline.data.forgotten import forget as remember
+    from pipeline.registry.tracking import store_name
     from pipeline.runs.forget import find_held, ids_of, remove_held
 
     home = Home.from_env()
@@ -33,7 +34,9 @@ def forget(
         rows += [(kind, path.relative_to(home.root).as_posix()) for path in paths]
     if not as_json:
         print_table(("kind", "holds the user, or was made of the rows"), rows)
-        print(f"{len(rows)} to be removed, in {home.root}.")
+        print(f"{len(rows)} to be removed, in {home.root} and in MLflow ({store_name()}).")
+        for run, store in held.elsewhere:
+            print(f"{run} was registered in another MLflow, {store}, which was not looked at.")
         if not rows:
             print("Nothing has the id as user_id or in a column that a scenario names as `personal`; is it spelt so?")
     if not dry_run:
@@ -45,4 +48,11 @@ def forget(
         if not as_json:
             print("Forgotten: no later run reads rows with this id as user_id or in a column of `personal`.")
     if as_json:
-        print_json({"home": str(home.root), "removed": not dry_run, "found": [{"kind": k, "what": w} for k, w in rows]})
+        print_json(
+            {
+                "home": str(home.root),
+                "mlflow": store_name(),
+                "removed": not dry_run,
+                "found": [{"kind": k, "what": w} for k, w in rows],
+            }
+        )

@@ -1,6 +1,7 @@
 """`crosslift predict` and `recommend`: requests in, answers out, by the model that serves a scenario."""
 
 import csv
+import logging
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,8 +14,14 @@ from pipeline.config.files import PACKED
 from pipeline.data.readers.files import data_format
 from pipeline.errors import CrossliftError, DataError
 from pipeline.folders import storage_errors
+from pipeline.near import nearest
 from pipeline.rows.asked import as_id
+from pipeline.rows.interactions.filters import CANDIDATES, CATEGORIES
 
+log = logging.getLogger(__name__)
+
+REQUEST = "request"  # column of all answers: the row of the request, from 0
+_NAMED = 20  # columns that a message lists
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet may run when a cell begins with it
 
 
@@ -39,12 +46,15 @@ def predict(model: Path, requests: pd.DataFrame, params: Mapping[str, Any] | Non
             known = ", ".join(_params(loaded)) or "none"
             raise DataError(f"{', '.join(unknown)}: expected a parameter of the model, which has {known}.")
         _refuse_unread(loaded, requests)
+        _tell_unread(loaded, requests)
         try:
-            return pd.DataFrame(loaded.predict(_with_lists(loaded, requests), params=given))
+            answers = pd.DataFrame(loaded.predict(_with_lists(loaded, requests), params=given))
         except MlflowException as error:  # it holds the columns against the signature first
             if isinstance(error.__cause__, CrossliftError):
                 raise error.__cause__ from None
             raise DataError(f"request: {str(error).splitlines()[0]}") from None
+    _tell_unanswered(answers, requests)
+    return answers
 
 
 def read_requests(path: Path) -> pd.DataFrame:
@@ -104,6 +114,31 @@ def _refuse_unread(model: Any, requests: pd.DataFrame) -> None:
             f"request: this version of the model was registered before it could be asked for {', '.join(lost)}; run "
             "its scenario again for one that can, or leave the column out."
         )
+
+
+def _tell_unread(model: Any, requests: pd.DataFrame) -> None:
+    """Name columns that the model does not look at, and what each may be the misspelling of."""
+    read = list(model.metadata.get_input_schema().input_names())
+    unread = [str(name) for name in requests.columns if name not in read]
+    if not unread:
+        return
+    free = [name for name in read if name not in requests]
+    near = {name: found for name in unread if (found := nearest(name, free))}
+    listed = [f"{name} (is it {near[name]}?)" if name in near else name for name in unread]
+    listed.sort(key=lambda one: "(is it " not in one)  # what may be a mistake is not lost among many
+    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
+    log.warning("request: the model does not read the columns %s%s", ", ".join(listed[:_NAMED]), more)
+
+
+def _tell_unanswered(answers: pd.DataFrame, requests: pd.DataFrame) -> None:
+    """Say why a request got no row, which rankings alone can do."""
+    if left := len(requests) - answers[REQUEST].nunique():
+        asked = [name for name in (CANDIDATES, CATEGORIES) if name in requests and requests[name].notna().any()]
+        among = f", among those that {' and '.join(asked)} name," if asked else ""
+        log.warning(
+            "request: %s of %s got no answer: the model knows no item%s that the user has not taken already",
+            f"{left:,}", f"{len(requests):,}", among,
+        )  # fmt: skip
 
 
 def _with_lists(model: Any, requests: pd.DataFrame) -> pd.DataFrame:

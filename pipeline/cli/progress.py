@@ -13,7 +13,8 @@ from rich.progress import Task as Bar
 from rich.table import Column
 from rich.text import Text
 
-from pipeline.runs.graph import TRAINING
+from pipeline.runs.graph import EVALUATE, TRAINING
+from pipeline.runs.history import last_shown
 from pipeline.runs.progress import Progress, seconds_before, seconds_left
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ class Shown:
         )
 
     def __enter__(self) -> Self:
+        judged, shows = last_shown(self.run.home, self.run.scenario.name)
+        if judged and (EVALUATE, "") in self.graph:
+            self._print(f"The test rows of run {judged}: {shows}.")
         self.bars.start()
         return self
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from pipeline import columns as c
 from pipeline.config.base import Config, Draw, Name, Share
 from pipeline.config.files import FileSource, refuse_secrets
 from pipeline.config.mapping import Alike, MappedTable
@@ -80,6 +81,11 @@ class Tables(Config):
         return {kind: tables for kind, tables in every.items() if tables}
 
     @property
+    def events(self) -> tuple[str, ...]:
+        """The events that rows are known to have before a table is read."""
+        return tuple(one.constants[c.EVENT] for one in self.interactions if c.EVENT in one.constants)
+
+    @property
     def alike(self) -> dict[str, tuple[Alike, ...]]:
         """Which spellings are one id, by canonical column: what one table says holds in all, or ids would not meet."""
         found: dict[str, set[Alike]] = {}
@@ -101,6 +107,7 @@ class Embedded(Config):
     """The built-in generator: two shops whose customers share tastes, or one shop on two devices."""
 
     tables: ClassVar[frozenset[str]] = frozenset({"interactions", "items"})  # that it makes
+    events: ClassVar[tuple[str, ...]] = ("view", "cart", "purchase")  # that its rows have
 
     variant: Literal["shops", "devices"] = "shops"
     related: bool = True  # False: the source's tastes say nothing about the target's, so that transfer must not help

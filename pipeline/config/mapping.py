@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from pipeline.config.base import Config, Name
 
-Unit = Literal["s", "ms", "us", "ns"]
+Unit = Literal["s", "ms", "us", "ns", "excel", "excel_1904"]
 Alike = Literal["zeros", "decimals", "case", "blanks"]
 
 
@@ -39,7 +39,7 @@ class MappedColumn(Config):
     """
 
     column: str = ""  # name in the file; empty: the canonical name
-    unit: Unit | None = None  # of numbers since 1970; None: by their size
+    unit: Unit | None = None  # of numbers since 1970, or of days as workbooks count them; None: by their size
     format: Annotated[str, AfterValidator(_strptime)] | None = None  # of texts, or of numbers such as 20240131
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"  # of times that do not say one
     trim: bool = True  # blanks around an id are no part of it
@@ -48,7 +48,7 @@ class MappedColumn(Config):
     @model_validator(mode="after")
     def _has_one_reading(self) -> Self:
         if self.unit and self.format:
-            raise ValueError("expected unit (numbers since 1970) or format (dates), not both")
+            raise ValueError("expected unit (of numbers) or format (dates), not both")
         return self
 
 

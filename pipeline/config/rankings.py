@@ -1,5 +1,6 @@
 """What is asked of those who rank items, and what a row counts."""
 
+from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
@@ -70,6 +71,19 @@ class RankingTask(TaskConfig):
         )
         asked = Relevant(event=("",) if relevant.event else (), rating=AtLeast(at_least=0) if relevant.rating else None)
         return type(self)(weight=looked, relevant=asked)
+
+    def refuse_events(self, there: Iterable[str]) -> None:
+        """Refuse a weight by event that does not say what each event counts that rows are known to have.
+
+        Raises:
+            ValueError: it leaves one out, which would stop the run when its rows are read.
+        """
+        for event in there if self.weight.event else ():
+            if event not in self.weight.event:
+                raise ValueError(
+                    f"task.weight.event: rows have the event {event!r}, which it does not name; say what each event "
+                    "counts (0: nothing is learnt from it)"
+                )
 
     @property
     def weighs(self) -> bool:

@@ -157,6 +157,8 @@ class Scenario(Config):
             raise ValueError(f"thinning: the rows of the task {task.name} are of no classes; expected proportional")
         if isinstance(task, ExamplesTask):
             task.refuse_shown(self.personal)
+        if isinstance(task, RankingTask):
+            task.refuse_events(self.embedded.events if self.embedded else self.tables.events if self.tables else ())
         if task.examples and self.duplicates != "first":
             raise ValueError(
                 f"duplicates: rows of the task {task.name} are of no user and item, so {self.duplicates!r} says "

@@ -4,7 +4,7 @@ What computes a step gets its settings and its inputs, and never the scenario: n
 unseen when the result is looked up again.
 """
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import JsonValue, SerializeAsAny
 
@@ -196,8 +196,6 @@ class BaselineSettings(FitSettings):
 
 class BlendSettings(FitSettings):
     """One blend; `prefer`: which of the two lanes serves alone where neither is better."""
-
-    oracle: ClassVar[bool] = False  # blends ask for labels of the target
 
     blend: LaneBlend
     prefer: Literal[0, 1]

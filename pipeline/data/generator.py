@@ -45,7 +45,7 @@ TASTE_WORDS: Words = np.array(
 PLAIN_WORDS: Words = np.array(["new", "classic", "set", "mini", "large", "deluxe", "gift", "daily", "family", "choice"])
 SOURCE_CATEGORIES: Words = np.array(["Bakery", "Cheese", "Coffee", "Fruit", "Noodles", "Pantry", "Snacks", "Tea"])
 TARGET_CATEGORIES: Words = np.array(["Bouquets", "Bulbs", "Ferns", "Garlands", "Orchids", "Planters", "Roses", "Vases"])
-EVENTS: Words = np.array(["view", "cart", "purchase"])
+EVENTS: Words = np.array(Embedded.events)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from pipeline import columns as c
 from pipeline.config import MappedColumn, Table
+from pipeline.data.copies import holds
 from pipeline.data.rules import Times
 from pipeline.data.tables import TableKind
 from pipeline.data.values.casting import Place, Read, cast, read
@@ -117,15 +118,17 @@ class Mapper:
         """
         chosen = self.choose(raw.column_names, file)
         hidden = {chosen[name] for name in self.personal & set(chosen)}  # also where it is taken for another one
+        self._refuse_copies(chosen, raw, file)  # first, because other messages show values
         types = {column.name: column.type for column in self.kind.columns}
         arrays, broken = dict[str, pa.Array](), dict[str, Read]()
         for name, own in chosen.items():
             how = self.spec.columns.get(name, MappedColumn())
             found = read(raw[own], types[name], Place(file, own, own in hidden, how, self.spec.null))
+            if name in self.personal and types[name] == "id":  # a pseudonym would hide what is wrong with it
+                found = self._without_broken(name, found)
             arrays[name] = found.values
             if found.faults:
                 broken[name] = found
-        self._refuse_copies(chosen, file)
         if (again := _header_again(raw, chosen)) is not None:
             name = next(iter(chosen))
             fault = (again, "a row, and not the columns' names again")
@@ -149,20 +152,26 @@ class Mapper:
             table = table.append_column(name, column)
         return table
 
-    def _refuse_copies(self, chosen: dict[str, str], file: str) -> None:
+    def _refuse_copies(self, chosen: dict[str, str], raw: pa.Table, file: str) -> None:
         """Refuse to write what is personal, and may be replaced by a pseudonym, under another name as well."""
-        for name in self.personal & set(chosen):
-            if copies := [other for other, own in chosen.items() if own == chosen[name] and other not in self.personal]:
+        for name in sorted(self.personal & set(chosen)):
+            for other in (other for other in chosen if other not in self.personal):
+                if chosen[other] == chosen[name]:
+                    problem = f"is {name}, which is personal, and {other} too"
+                elif holds(raw[chosen[name]], raw[chosen[other]]):
+                    problem = f"is {name}, which is personal, and stands in column {chosen[other]!r}, {other}, too"
+                else:
+                    continue
                 raise DataError(
-                    f"{file}: column {chosen[name]!r} is {name}, which is personal, and {', '.join(copies)} too, so "
-                    f"that its values would be written in plain; name another column for {', '.join(copies)}."
+                    f"{file}: column {chosen[name]!r} {problem}, so that its values would be written in plain; name "
+                    f"another column for {other}, or leave it out. Where that may be, add {other} to `personal`."
                 )
 
     def _without_broken(self, name: str, found: Read) -> Read:
         """A column without the values for which a rule of the table would take their rows."""
         for rule in self.kind.rules(Times()):
             if rule.column == name and rule.applies(found.values.type):
-                bad = pc.fill_null(rule.breaks(found.values), False)
+                bad = pc.and_(pc.is_valid(found.values), pc.fill_null(rule.breaks(found.values), False))
                 faults = (*found.faults, *faults_of((bad, rule.checks[0].expected)))
                 found = Read(pc.if_else(bad, None, found.values), faults)
         return found

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import columns as c
-from pipeline.config import BaselineSettings, BlendSettings, FitSettings, TuneSettings
+from pipeline.config import BaselineSettings, FitSettings, PreparedSettings, TuneSettings
 from pipeline.errors import DataError
 from pipeline.labels.kind import LabelKind
 from pipeline.rows.kind import Prepared
@@ -26,15 +26,23 @@ class Chooser:
     view: View
 
     @classmethod
-    def of(cls, settings: TuneSettings | BaselineSettings | BlendSettings, prepared: Prepared, marks: Path) -> Self:
+    def of_target(cls, settings: PreparedSettings, prepared: Prepared, marks: Path) -> Self:
+        """The target's validation rows that the audit did not mark.
+
+        Raises:
+            DataError: no row is left.
+        """
+        return cls(build_label(settings.task), prepared, _unmarked(prepared, marks))
+
+    @classmethod
+    def of(cls, settings: TuneSettings | BaselineSettings, prepared: Prepared, marks: Path) -> Self:
         """The target's validation rows; the first source's where the target has no labels that the lane may see.
 
         Raises:
             DataError: no row is left that the audit did not mark.
         """
         if settings.target_labels or settings.oracle:
-            return cls(build_label(settings.task), prepared, _unmarked(prepared, marks))
-        assert not isinstance(settings, BlendSettings)  # which ask for labels of the target
+            return cls.of_target(settings, prepared, marks)
         found = cls.of_source(settings, prepared.of_sources())
         return replace(found, view=found.prepared.stand_in(settings.bridges))
 
@@ -103,13 +111,27 @@ class Chooser:
         Raises:
             DataError: the gated one is none of them.
         """
+        found = self._defined(said)
+        return {name: value for name, value in found.items() if not np.isnan(value)}
+
+    def refuse_undefined(self) -> None:
+        """Refuse rows by which no lane could be chosen, before any is fitted.
+
+        Raises:
+            DataError: the gated metric is not defined on them.
+        """
+        self._defined(self.label.chance(self.view))
+
+    def _defined(self, said: FloatArray) -> dict[str, float]:
+        """Every metric of what was said of the rows; the gated one is defined."""
         found = self.label.values([(self.view, said)])
         if np.isnan(found[self.label.gated]):
             raise DataError(
                 f"{self.domain}: {self.label.words.name(self.label.gated)} of the {len(self.view)} validation rows "
-                "is not defined, so nothing can be chosen by it: all may be of one class, or too few; bring more rows."
+                "without marks is not defined, so nothing can be chosen by it: all may be of one class, or too few; "
+                "bring more rows of the target, take a larger share or another draw, or state another split."
             )
-        return {name: value for name, value in found.items() if not np.isnan(value)}
+        return found
 
     def score(self, predictor: Predictor) -> float:
         """The worth of what a predictor says."""

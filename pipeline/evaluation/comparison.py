@@ -105,6 +105,7 @@ class Comparison(_Frozen):
     failed: tuple[str, ...]
     views: dict[str, View]  # ALL, and UNMARKED where enough rows are left to tell
     watched: str = ""  # the metric by epoch; empty in what an older version wrote
+    information: dict[str, float] = {}  # lane -> how much its answers tell the rows apart; no label says it
     effects: dict[str, dict[str, float]] = {}  # lane -> feature -> by how much it moves what is told, in the mean
     curves: tuple[Curve, ...] = ()  # of all lanes, on rows without marks where enough are left
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.evaluation.bootstrap import Estimate
-from pipeline.evaluation.comparison import LaneInfo, SliceView, View
+from pipeline.evaluation.comparison import Comparison, LaneInfo, SliceView, View
 from pipeline.results import Mixture
 
 
@@ -34,6 +34,15 @@ class BlendTold:
     mixture: Mixture
     units: dict[str, int]
     without: int | None
+
+
+def told_of_gains(
+    comparison: Comparison, view: View | None, candidate: str, mixtures: Sequence[Mixture]
+) -> dict[str, object]:
+    """What the pages tell of gains and blends: the lane, its gains, and each blend."""
+    lane = lane_of_gains(comparison.lanes, candidate)
+    blends = blends_told(mixtures, comparison.lanes, view, comparison.target)
+    return {"gaining": lane, "group_gains": gains_of(view, lane), "blends": blends}
 
 
 def lane_of_gains(lanes: Sequence[LaneInfo], candidate: str) -> LaneInfo | None:

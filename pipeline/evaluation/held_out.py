@@ -117,8 +117,15 @@ class HeldOut:
             marks={name: _by_kind(self.marks[self.marks["domain"] == name]) for name in scenario.domains},
             test_marks=_by_kind(tested), lanes=lanes,
             failed=tuple(name for name in names_of(scenario) if name in failed),
-            target_labels=scenario.target_labels, views=self._views(predicted, lanes), curves=self._curves(predicted),
+            target_labels=scenario.target_labels, views=self._views(predicted, lanes),
+            curves=self._curves(predicted), information=self._information(predicted),
         )  # fmt: skip
+
+    def _information(self, predicted: Mapping[str, FloatArray]) -> dict[str, float]:
+        """What each lane's answers tell of the rows without marks, where its kind of label can say so."""
+        rows = self.rows.take(self.unmarked)
+        found = {name: self.label.information(rows, said[self.unmarked]) for name, said in predicted.items()}
+        return {name: round(told, 10) for name, told in found.items() if told is not None}
 
     def _views(self, predicted: Mapping[str, FloatArray], lanes: tuple[LaneInfo, ...]) -> dict[str, View]:
         """All rows and the unmarked ones, as far as the gated metric is defined on them.

@@ -7,6 +7,7 @@ from pipeline.evaluation.contrast import Compared, Drawn, Rule
 from pipeline.evaluation.hearing import FEWEST_POSITIVES, FEWEST_UNITS, Hearing
 from pipeline.evaluation.statistics import Scores
 from pipeline.evaluation.terms import CHANCE, TARGET_ONLY, Terms
+from pipeline.labels.words import Words
 
 
 def why(terms: Terms, heard: Hearing, renewed: Hearing | None, lane: str | None) -> str:
@@ -30,6 +31,21 @@ def why(terms: Terms, heard: Hearing, renewed: Hearing | None, lane: str | None)
         )
     against = ", ".join(f"{_name(one)} ({_interval(terms, one)})" for one in heard.comparisons)
     return f"{best} and, on test rows without marks, holds against {against}.{_weak(terms, heard)}"
+
+
+def shown(words: Words, comparisons: Sequence[Compared]) -> str:
+    """Say what the test rows can show, whoever the candidate is; nothing where they tell nothing.
+
+    Args:
+        words: Of the label.
+        comparisons: Of one candidate; all on the same rows say the same of them.
+    """
+    told = next((one for one in comparisons if one.enough), None)
+    if told is None:
+        return ""
+    least, margin = (f"{words.number(one)}{words.points}" for one in (told.visible, told.margin))
+    seen = f"{told.units:,} {words.units}, on whom a difference below {least} cannot be seen"
+    return f"{seen}; 'not worse' allows {margin}"
 
 
 def stood_in(baselines: Sequence[Baseline], failed: Sequence[str], lane: str | None) -> str:

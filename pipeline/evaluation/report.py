@@ -13,11 +13,12 @@ from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.cases import Cases
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, Gain, LaneInfo
 from pipeline.evaluation.curve import CurvePoint
-from pipeline.evaluation.gains import blends_told, gains_of, lane_of_gains
+from pipeline.evaluation.gains import told_of_gains
 from pipeline.evaluation.gate import Verdict
 from pipeline.evaluation.learning import Learning
 from pipeline.evaluation.spread import SplitPoint, incomplete, spread
 from pipeline.evaluation.terms import TARGET_ONLY
+from pipeline.evaluation.validators import validators
 from pipeline.labels.words import Words
 from pipeline.results import LANES, Cost, Finding, Mixture, Outcome
 
@@ -219,7 +220,6 @@ def _context(report: Report, words: Words) -> dict[str, object]:
     comparison = report.comparison
     clean = comparison.views.get(UNMARKED)
     done = [point.share for point in report.curve]
-    gaining = lane_of_gains(comparison.lanes, report.verdict.candidate)
     return {
         "report": report,
         "comparison": comparison,
@@ -235,10 +235,9 @@ def _context(report: Report, words: Words) -> dict[str, object]:
         "metric_names": {metric: words.name(metric) for metric in comparison.metrics},
         "failed_gains": [gain for gain in clean.gains if gain.negative] if clean else [],
         "target_only": TARGET_ONLY,
-        "gaining": gaining,
-        "group_gains": gains_of(clean, gaining),
-        "blends": blends_told(report.mixtures, comparison.lanes, clean, comparison.target),
+        **told_of_gains(comparison, clean, report.verdict.candidate, report.mixtures),
         "curves": comparison.curves,
+        "validators": validators(comparison, words),
         "began": _day(report.began),
         "links": [(name, address) for name, address in _addresses(report.links) if address],
         "nights": [(_day(_utc(night.ended)), night) for night in report.nights],

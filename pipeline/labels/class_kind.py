@@ -168,6 +168,11 @@ class Classes:
         """The mean absolute part of each feature."""
         return mean_effects(predictor, view)
 
+    def information(self, view: View, predicted: FloatArray) -> float | None:
+        """Between a row and its class."""
+        del view
+        return m.information(predicted[:, :-1]) if len(predicted) else None
+
     def latency(self, predictor: ClassEstimator, view: View) -> float | None:
         """Seconds for one row: the median over a few, after a first try."""
         return one_by_one(predictor.probabilities, view)

@@ -112,6 +112,10 @@ class Items:
         del predictor, view
         return {}
 
+    def information(self, view: View, predicted: FloatArray) -> None:
+        """None: what is said has no probability."""
+        del view, predicted
+
     def latency(self, predictor: ItemScorer, view: View) -> float:
         """Seconds to score the catalogue for one user: of those with a row, else of any."""
         past = _past(view)

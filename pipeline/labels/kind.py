@@ -90,6 +90,10 @@ class LabelKind(Protocol):
         """By how much each feature moves what is told of the rows, in the mean; empty where rows have no features."""
         ...
 
+    def information(self, view: View, predicted: FloatArray) -> float | None:
+        """How much the answers tell the rows apart, in nats, which no label says; None where nothing can be said."""
+        ...
+
     def latency(self, predictor: Any, view: View) -> float | None:
         """Time one prediction, in seconds; None where there is nothing to predict."""
         ...

@@ -128,6 +128,10 @@ class Numbers:
         """The mean absolute part of each feature."""
         return mean_effects(predictor, view)
 
+    def information(self, view: View, predicted: FloatArray) -> None:
+        """None: what is said has no probability."""
+        del view, predicted
+
     def latency(self, predictor: NumberEstimator, view: View) -> float | None:
         """Seconds for one row: the median over a few, after a first try."""
         return one_by_one(predictor.values, view)

@@ -151,6 +151,11 @@ class Several:
         name, kind = next(iter(self.kinds.items()))
         return kind.effects(predictor.of_label(name), view)
 
+    def information(self, view: View, predicted: FloatArray) -> float | None:
+        """That of the first label."""
+        name = next(iter(self.kinds))
+        return self.first.information(view.of_label(name), self._parts(view, predicted)[name])
+
     def latency(self, predictor: Any, view: View) -> float | None:
         """Seconds for all labels of one row."""
         found = [kind.latency(predictor.of_label(name), view) for name, kind in self.kinds.items()]

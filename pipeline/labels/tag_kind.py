@@ -15,6 +15,7 @@ from pipeline.config import MultilabelTask
 from pipeline.labels import tags as m
 from pipeline.labels.answers import Answer, Answers
 from pipeline.labels.class_kind import FEWEST, TEMPERATURE, THRESHOLD, checked
+from pipeline.labels.classes import information
 from pipeline.labels.curves import Curve, precision_and_recall, reliability
 from pipeline.labels.effects import mean_effects
 from pipeline.labels.example_words import tag_words
@@ -143,6 +144,12 @@ class Tags:
     def effects(self, predictor: Any, view: View) -> dict[str, float]:
         """The mean absolute part of each feature."""
         return mean_effects(predictor, view)
+
+    def information(self, view: View, predicted: FloatArray) -> float | None:
+        """Between a row and whether it has a tag, the mean over the tags."""
+        said_NK = predicted[:, : len(_label(view).classes)]
+        each = [information(np.stack([1 - said_N, said_N], axis=1)) for said_N in said_NK.T]
+        return float(np.mean(each)) if len(view) and each else None
 
     def latency(self, predictor: ClassEstimator, view: View) -> float | None:
         """Seconds for one row: the median over a few, after a first try."""

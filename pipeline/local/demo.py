@@ -74,7 +74,7 @@ def demo(home: Home, console: Console) -> None:
         StartError: Airflow did not become healthy.
         RunFailedError: a task failed; the message names it and its log.
     """
-    with console.status("starting Airflow (scheduler, API server, DAG processor) ...") as status:
+    with console.status("starting Airflow ...") as status:
         began = time.monotonic()
         with demo_stack(home) as stack:
             console.print(f"Airflow is healthy after {time.monotonic() - began:.1f} s: {stack.ports.airflow_url}")

@@ -20,9 +20,9 @@ from pipeline.local import processes, supervisor
 from pipeline.local.database import make_database
 from pipeline.local.processes import Process
 from pipeline.local.settings import USUAL, Ports, choose_ports, environment, holder_of, is_free, named_ports
-from pipeline.local.stack import AIRFLOW, MLFLOW, TRIGGERER, Stack, StartError, log_file
+from pipeline.local.stack import AIRFLOW, MLFLOW, Stack, StartError, log_file
 
-SERVICES = (*AIRFLOW, TRIGGERER, MLFLOW)
+SERVICES = (*AIRFLOW, MLFLOW)
 START_SECONDS = 600.0  # of a machine with much else to do; what dies is told at once
 _STACK = TypeAdapter(Stack)
 # Of the variables that services and tasks get, those that say what they do.

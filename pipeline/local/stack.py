@@ -17,8 +17,8 @@ from pipeline.local.processes import Process
 from pipeline.local.settings import HOST, Ports, environment, listener, local_secrets, mlflow_environment
 from pipeline.local.supervisor import State
 
-AIRFLOW = ("scheduler", "api-server", "dag-processor")
-TRIGGERER = "triggerer"  # no task of ours defers; without it Airflow's home page has a red sign
+_BEATING = ("scheduler", "dag-processor", "triggerer")  # no task needs the last one: without it the home page is red
+AIRFLOW = (*_BEATING, "api-server")
 MLFLOW = "mlflow"
 
 
@@ -55,7 +55,7 @@ class Stack:
             "scheduler": ["pipeline.local.preload", "scheduler", "--skip-serve-logs"],
             "api-server": ["airflow", "api-server", "--workers", "1"],
             "dag-processor": ["airflow", "dag-processor"],
-            TRIGGERER: ["airflow", "triggerer", "--skip-serve-logs", "--capacity", "1"],
+            "triggerer": ["airflow", "triggerer", "--skip-serve-logs", "--capacity", "1"],
         }
         return [sys.executable, "-m", *programs[service]]
 
@@ -98,11 +98,8 @@ class Stack:
         if not self._answers(self.ports.airflow, "execution/health"):
             return False
         parts = get_json(f"{self.ports.airflow_url}/api/v2/monitor/health") or {}
-        return bool(
-            parts.get("metadatabase", {}).get("status") == "healthy"
-            and _beats(parts, "scheduler", states["scheduler"].since)
-            and _beats(parts, "dag_processor", states["dag-processor"].since)
-            and (TRIGGERER not in states or _beats(parts, "triggerer", states[TRIGGERER].since))
+        return parts.get("metadatabase", {}).get("status") == "healthy" and all(
+            _beats(parts, name.replace("-", "_"), states[name].since) for name in _BEATING
         )
 
     def _answers(self, port: int, path: str) -> bool:

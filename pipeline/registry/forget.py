@@ -5,10 +5,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.errors import StorageError
 from pipeline.folders import Home, vanish
 from pipeline.registry.files import model_files
 from pipeline.registry.lookup import list_models, made_of, shortened, show_model
 from pipeline.registry.promote import CHAMPION
+from pipeline.registry.store import first_words
 from pipeline.registry.tracking import connect, reached, store_exists
 
 
@@ -57,17 +59,15 @@ def delete_version(home: Home, held: HeldVersion) -> None:
     """Delete a version with its files, here and in the store; what a crash left half done can be repeated.
 
     Raises:
-        StorageError: the store cannot be reached.
+        StorageError: the store cannot be reached, or keeps files of it.
     """
     from mlflow.exceptions import MlflowException
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     client = connect(home)
     with reached(client.tracking_uri):
         version = client.get_model_version(held.name, str(held.version))
         place = client.get_model_version_download_uri(held.name, str(held.version))
-        files = get_artifact_repository(place, tracking_uri=client.tracking_uri)
-        files.delete_artifacts()  # type: ignore[no-untyped-call]
+        _delete_files(client.tracking_uri, place, held)
         client.delete_model_version(held.name, str(held.version))
         if version.model_id:
             with suppress(MlflowException):  # a repeat finds it deleted
@@ -75,3 +75,22 @@ def delete_version(home: Home, held: HeldVersion) -> None:
     copy = home.root / "cache" / "models" / held.name / str(held.version)
     if copy.exists():
         vanish(copy)
+
+
+def _delete_files(uri: str, place: str, held: HeldVersion) -> None:
+    """Delete a version's files in the store, and look whether they are gone."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    problem = "the store has them still"
+    try:
+        files = get_artifact_repository(place, tracking_uri=uri)
+        files.delete_artifacts()  # type: ignore[no-untyped-call]
+        left = bool(files.list_artifacts())
+    except Exception as error:  # each kind of store has errors of its own
+        left, problem = True, first_words(error) or type(error).__name__
+    if left:
+        raise StorageError(
+            f"{held.name} version {held.version}: its files at {place} could not be deleted ({problem}), and the "
+            "version stays with them. Delete them there, or let this machine do it (the server's artifacts, or the "
+            "keys of the store that it keeps them in), and repeat."
+        )

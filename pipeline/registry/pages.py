@@ -19,13 +19,20 @@ def mlflow_address() -> str:
     return ""
 
 
+def run_page(experiment: str, run_id: str) -> str:
+    """Address of a run in MLflow; empty where MLflow has no address, or no such run."""
+    if not (server := mlflow_address()) or not experiment or not run_id:
+        return ""
+    return f"{server}/#/experiments/{experiment}/runs/{run_id}?{KIND}"
+
+
 def pages(experiment: str, run_id: str, model: str, version: int) -> dict[str, str]:
     """Addresses by title of a run in MLflow, of its pages, and of a version; none where MLflow has no address."""
     if not (server := mlflow_address()) or not experiment:
         return {}
     run = f"{server}/#/experiments/{experiment}/runs/{run_id}"
     return {
-        MLFLOW_RUN: f"{run}?{KIND}",
+        MLFLOW_RUN: run_page(experiment, run_id),
         REPORT: f"{run}/artifacts/report.html?{KIND}",
         DATA_DOCS: f"{run}/artifacts/data_docs/index.html?{KIND}",
         VERSION: f"{server}/#/models/{quote(model, safe='')}/versions/{version}?{KIND}",

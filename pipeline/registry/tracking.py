@@ -24,6 +24,11 @@ def store_uri(home: Home) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home.mlflow / 'mlflow.db'}"
 
 
+def store_name() -> str:
+    """Tell stores apart by what may be written down: `local`, or the address of `MLFLOW_TRACKING_URI`."""
+    return _without_password(os.environ.get("MLFLOW_TRACKING_URI", "")) or "local"
+
+
 def store_exists(home: Home) -> bool:
     """Whether anything can have been registered yet; cheap, unlike making the store."""
     return bool(os.environ.get("MLFLOW_TRACKING_URI")) or (home.mlflow / "mlflow.db").exists()

@@ -14,7 +14,8 @@ from pipeline.data.pseudonyms import KEY, key_id, pseudonym, read_key
 from pipeline.errors import ConfigError, StorageError, UserError
 from pipeline.folders import MANIFEST, META, Home, exclusive, hidden, manifest_hash, read_json, storage_errors, vanish
 from pipeline.registry.forget import HeldVersion, delete_version, held_versions
-from pipeline.results import CLEAN, INGEST, PREPARE, Step
+from pipeline.registry.tracking import store_name
+from pipeline.results import CLEAN, INGEST, PREPARE, PROMOTE, Step
 from pipeline.runs.run import alone, planned
 from pipeline.runs.transaction import facts_of
 from pipeline.scenarios import load_scenario
@@ -33,6 +34,7 @@ class Held:
     holders: tuple[Path, ...]  # folders with the id; by these all else is found
     made: tuple[Path, ...]  # folders that were made of its rows
     versions: tuple[HeldVersion, ...]
+    elsewhere: tuple[tuple[str, str], ...] = ()  # runs that were registered in another MLflow, and in which
 
     @property
     def serving(self) -> tuple[HeldVersion, ...]:
@@ -135,17 +137,28 @@ def find_held(home: Home, ids: Collection[str], scenario: str | None) -> Held:
     manifests = {manifest_hash(folder) for folder in holders if (folder / MANIFEST).exists()}
     names = {str(own[run].get("run_id", "")) for run in runs}
     versions = held_versions(home, manifests, names, lambda folder: _holds(folder, columns, ids), scenario)
+    stores = {run.name: _store(run) for run in runs}
+    elsewhere = tuple((run, store) for run, store in stores.items() if store not in ("", store_name()))
     foreign = {folder for run in plans if run not in own for folder in _named(home, run)}  # scenarios share snapshots
-    return Held(tuple(ids), runs, tuple(sorted(holders - foreign)), tuple(sorted(made)), tuple(versions))
+    return Held(tuple(ids), runs, tuple(sorted(holders - foreign)), tuple(sorted(made)), tuple(versions), elsewhere)
 
 
 def remove_held(home: Home, held: Held) -> None:
     """Remove what was found; what all else is found by goes last, so that a repeat finds what is left.
 
     Raises:
-        UserError: one of the versions serves, or one of the runs is running; nothing is removed.
-        StorageError: a folder or the store cannot be written.
+        UserError: one of the versions serves, one of the runs is running or was registered in another MLflow than the
+            one that is looked at; nothing is removed.
+        StorageError: a folder or the store cannot be written; what is still there is named.
     """
+    if held.elsewhere:
+        which, store = held.elsewhere[0]
+        raise UserError(
+            f"Run {which} was registered in MLflow at {store}, and this command looked at {store_name()}, so nothing "
+            "was removed yet: versions there may hold the user. No run reads the rows from now on. "
+            + ("Unset MLFLOW_TRACKING_URI" if store == "local" else f"Set MLFLOW_TRACKING_URI to {store}")
+            + " and repeat this command."
+        )
     with exclusive(home.lock("promote")), ExitStack() as stack:
         if held.serving:
             which = ", ".join(f"{one.name} version {one.version}" for one in held.serving)
@@ -157,8 +170,15 @@ def remove_held(home: Home, held: Held) -> None:
             )
         for run in held.runs:
             stack.enter_context(alone(home, str((planned(run) or {}).get("run_id", run.name))))
-        for version in held.versions:
-            delete_version(home, version)
+        for number, version in enumerate(held.versions):
+            try:
+                delete_version(home, version)
+            except StorageError as error:
+                left = ", ".join(f"{one.name} version {one.version}" for one in held.versions[number:])
+                raise StorageError(
+                    f"{error} Not removed, and holding the user or made of the rows: {left}; {len(held.runs)} runs and "
+                    f"{len(held.folders)} folders below {home.root}. Versions removed: {number}."
+                ) from error
         for path in (*held.made, *held.runs, *held.holders):
             with storage_errors(path.parent):
                 if path.exists():
@@ -187,6 +207,12 @@ def _holds(folder: Path, columns: Iterable[str], ids: Collection[str]) -> bool:
                 f"{path}: cannot be read, so that nobody knows whom it holds; remove {folder} and repeat."
             ) from error
     return False
+
+
+def _store(run: Path) -> str:
+    """The MLflow in which a run was registered; empty: in none, or nobody noted it."""
+    records = [read_json(path) for path in (run / "results").glob(f"{PROMOTE.name}.*json")]
+    return str(records[0].get("facts", {}).get("store", "")) if records else ""
 
 
 def _scenario(plan: Mapping[str, Any]) -> Mapping[str, Any]:

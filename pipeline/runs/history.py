@@ -1,5 +1,6 @@
 """How the last run of each scenario ended, as its records tell."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,15 +26,31 @@ class LastRun:
 
 def last_runs(home: Home) -> list[LastRun]:
     """The last run of each scenario of which one is kept, by the scenario's name."""
-    newest: dict[str, tuple[str, dict[str, Any]]] = {}
-    for path in home.root.glob("runs/*/plan.json"):
+    newest = {name: plan for name, _, plan in _plans(home)}
+    return [_ended(home, name, str(plan.get("began", "")), plan) for name, plan in sorted(newest.items())]
+
+
+def last_shown(home: Home, scenario: str) -> tuple[str, str]:
+    """The last run of a scenario that judged test rows, and what they can show; empty where there is none."""
+    for name, _, plan in reversed(_plans(home)):
+        if name == scenario:
+            with suppress(CrossliftError):
+                run = Run.load(home, str(plan.get("run_id")))
+                judged = run.results(VERDICT).get("")
+                if judged is not None and judged.facts.shows:
+                    return run.run_id, judged.facts.shows
+    return "", ""
+
+
+def _plans(home: Home) -> list[tuple[str, str, dict[str, Any]]]:
+    """Scenario, beginning and plan of each run, the oldest first."""
+    found = []
+    for path in sorted(home.root.glob("runs/*/plan.json")):
         plan = planned(path.parent)
         scenario = plan.get("scenario") if isinstance(plan, dict) else None
         if isinstance(scenario, dict):
-            name, began = str(scenario.get("name")), str(plan.get("began", ""))
-            if name not in newest or began >= newest[name][0]:
-                newest[name] = began, plan
-    return [_ended(home, name, began, plan) for name, (began, plan) in sorted(newest.items())]
+            found.append((str(scenario.get("name")), str(plan.get("began", "")), plan))
+    return sorted(found, key=lambda one: one[1])
 
 
 def _ended(home: Home, scenario: str, began: str, plan: dict[str, Any]) -> LastRun:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from io import StringIO
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from pipeline.folders import read_json
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pipeline.labels.words import Words
 
 _ANY = 10_000  # columns, more than any table needs
+_LOG = 95  # columns
 _ORACLES = "No labels of the target were used, but by oracles, which are never promoted."
 _ELSEWHERE = "All rows and costs stand in the report."
 
@@ -109,7 +111,7 @@ def print_summary(run: Run, console: "Console") -> None:
 
 
 def summary_lines(run: Run) -> Iterator[str]:
-    """The same as lines of a log.
+    """The same as lines of a log, sentences as wide as a page of Airflow shows beside its grid.
 
     Raises:
         MissingResultError: the run has no report.
@@ -118,7 +120,11 @@ def summary_lines(run: Run) -> Iterator[str]:
 
     text = StringIO()
     print_summary(run, Console(file=text, soft_wrap=True))
-    yield from (line.rstrip() for line in text.getvalue().splitlines() if line.strip())
+    for line in text.getvalue().splitlines():
+        if "─" <= line[:1] <= "╿":  # of the table
+            yield line
+        else:
+            yield from wrap(line, _LOG, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _print_table(report: "Report", words: "Words", console: "Console") -> None:

@@ -26,6 +26,7 @@ def audit(run: Run) -> StepResult[AuditFacts]:
 
     Raises:
         MissingResultError: `prepare` or `validate` did not succeed.
+        DataError: the validation rows without marks could choose nothing.
     """
     run.forget(AUDIT)
     scenario = run.scenario
@@ -48,6 +49,7 @@ def _began(run: Run) -> str | None:
 
 def build(settings: AuditSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> AuditFacts:
     """Write the marks, what they count, and the closed passport."""
+    from pipeline.evaluation.choosing import Chooser
     from pipeline.tasks.audits import audit_rows
     from pipeline.validation.passport import PASSPORT
 
@@ -56,6 +58,8 @@ def build(settings: AuditSettings, inputs: Mapping[str, Folder], folder: Path, _
     found = _findings(settings, inputs, prepared, report)
     report["findings"] = [one.model_dump() for one in found]
     marks.to_parquet(folder / MARKS, index=False, compression="zstd")
+    if settings.target_labels:
+        Chooser.of_target(settings, prepared, folder / MARKS).refuse_undefined()
     (folder / "audit.json").write_text(json.dumps(report, indent=1, sort_keys=True), encoding="utf-8")
     closed = {
         **read_json(inputs["validate"].path / PASSPORT),

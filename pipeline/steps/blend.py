@@ -37,7 +37,7 @@ def build(settings: BlendSettings, inputs: Mapping[str, Folder], folder: Path, _
     from pipeline.models.load import load_ranker
     from pipeline.tasks.blends import blender_of
 
-    chooser = Chooser.of(settings, load_prepared(settings, inputs), inputs["marks"].path)
+    chooser = Chooser.of_target(settings, load_prepared(settings, inputs), inputs["marks"].path)
     blender, members = blender_of(settings.task), [inputs[name].path for name in ("first", "second")]
     first, second = (load_ranker(member / HELD_BACK) for member in members)
 

@@ -110,7 +110,7 @@ def _judge(
     if settings.target_labels:
         write_json(folder / POINT, make_point(comparison).model_dump(mode="json"))
     write_json(folder / UNHASHED / "latency.json", latencies)
-    return _told(verdict, comparison, champion)
+    return _told(settings, verdict, comparison, champion)
 
 
 def _judge_again(
@@ -126,7 +126,7 @@ def _judge_again(
     verdict = _ask(settings, test, comparison, predicted, champion, night)
     write_json(folder / CASES, show_cases_again(test, kept, champion).model_dump(mode="json"))
     write_json(folder / "verdict.json", verdict.model_dump(mode="json"))
-    return _told(verdict, comparison, champion)
+    return _told(settings, verdict, comparison, champion)
 
 
 def _ask(
@@ -184,7 +184,12 @@ def _unproved(settings: JudgeSettings, lane: "LaneInfo") -> bool:
     return lane.kind == "blend" and lane.domains != (settings.target,) and lane.counterpart is None
 
 
-def _told(verdict: "Verdict", comparison: "Comparison", champion: "Champion | None") -> VerdictFacts:
+def _told(
+    settings: JudgeSettings, verdict: "Verdict", comparison: "Comparison", champion: "Champion | None"
+) -> VerdictFacts:
+    from pipeline.evaluation.reasons import shown
+    from pipeline.tasks.words import words_of
+
     return VerdictFacts(
         verdict=verdict.verdict,
         lane=verdict.lane,
@@ -192,6 +197,7 @@ def _told(verdict: "Verdict", comparison: "Comparison", champion: "Champion | No
         reason=verdict.reason,
         failed=comparison.failed,
         unreadable=champion.version if champion and champion.damage else None,
+        shows=shown(words_of(settings.task), verdict.comparisons),
     )
 
 

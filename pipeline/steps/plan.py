@@ -5,6 +5,7 @@ import logging
 from pipeline.config import Options, Scenario
 from pipeline.folders import Home
 from pipeline.runs.graph import graph_of, lanes_of
+from pipeline.runs.history import last_shown
 from pipeline.runs.run import Run, alone
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,9 @@ def plan(run_id: str, scenario: Scenario, options: Options) -> dict[str, list[st
     log.info("run %s of %s: %s to %s", run_id, scenario.name, " and ".join(scenario.teachers), scenario.target)
     for task, names in lanes.items():
         log.info("  %s: %s", task, ", ".join(names))
+    judged, shows = last_shown(home, scenario.name)
+    if judged:
+        log.info("  the test rows of run %s: %s", judged, shows)
     if run.trial:
         serves = "serves if the gate passes it" if run.promote else "is registered and does not serve"
         log.info("  a trial, whose model %s: %s", serves, run.trial)

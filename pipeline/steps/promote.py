@@ -96,8 +96,11 @@ def promote(run: Run) -> StepResult[PromoteFacts]:
 
 
 def _facts(final: StepResult[VerdictFacts], logged: "Logged", repeats: str, outcome: Outcome) -> PromoteFacts:
+    from pipeline.registry.tracking import store_name
+
     told = {"verdict": final.facts.verdict, "logged": logged.parent, "experiment": logged.experiment}
-    return PromoteFacts(**told, repeats=repeats, **outcome.model_dump())
+    own = {"fitted": dict(logged.steps), "repeats": repeats, "store": store_name()}
+    return PromoteFacts(**told, **own, **outcome.model_dump())
 
 
 def _lanes(judged: StepResult[VerdictFacts]) -> list[str]:

@@ -47,6 +47,9 @@ def describe_task(each: object) -> dict[str, object]:
         "upstream": sorted(each.upstream_task_ids),
         "rule": str(each.trigger_rule),
         "retries": each.retries,
+        "again": [each.retry_policy.evaluate(error, 1, 3).action.value for error in (SystemExit(2), KeyError())]
+        if each.retry_policy
+        else [],
         "timeout": each.execution_timeout.total_seconds() if each.execution_timeout else None,
         "doc": each.doc_md,
         "shown": each.task_display_name,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -109,8 +110,7 @@ def test_a_broken_file_never_takes_the_name_of_a_sound_one(loaded: dict[str, Any
 TOLD = """
 import logging, os, sys
 from pathlib import Path
-from airflow.sdk.exceptions import AirflowFailException
-from pipeline.errors import ConfigError, StorageError
+from pipeline.errors import ConfigError, RefusedError, StorageError
 from pipeline.airflow import calling
 
 def fail(how):
@@ -120,10 +120,10 @@ def fail(how):
         raise how("of ann@example.com" if how is ValueError else "told") from error
 
 logging.basicConfig(stream=sys.stdout)
-for how in (ValueError, ConfigError, StorageError):
+for how in (ValueError, ConfigError, RefusedError, StorageError):
     try:
         calling.told(lambda: fail(how))
-    except Exception as error:
+    except BaseException as error:
         print("raised", type(error).__name__, error, error.__cause__, error.__suppress_context__)
 Path(os.environ["CROSSLIFT_HOME"], "made").write_text("x")
 print("mode", oct(Path(os.environ["CROSSLIFT_HOME"], "made").stat().st_mode & 0o777),
@@ -144,9 +144,40 @@ def test_an_unexpected_error_tells_no_value(run_python: Callable[..., str], tmp_
     assert "raised RuntimeError ValueError, which nobody expected; the lines above say where None True" in told
     assert "in fail" in told
     assert "KeyError (message not kept)" in told
-    assert "raised AirflowFailException told None True" in told
+    assert re.search(r"error *\] told .*\nraised SystemExit 2\b", told)
+    assert re.search(r"error *\] told .*\nraised SystemExit 3\b", told)
     assert "raised StorageError told None True" in told
     assert "mode 0o600 0o700" in told
+
+
+ENDED = """
+import logging, sys
+from types import SimpleNamespace as Made
+from pipeline.airflow import calling
+logging.basicConfig(stream=sys.stdout)
+calling.keep_private = lambda root: None
+calling.ending_of = lambda run: Made(of=lambda state: ["fit_baseline ials", "evaluate"])
+calling.summary_lines = lambda run: iter(["what the report says"])
+for found in ({}, {"": "a report"}):
+    calling.this_run = lambda: Made(results=lambda step: found)
+    calling.tell_summary()
+    try:
+        calling.fail_if_one_did()
+    except SystemExit as ended:
+        print("code", ended.code)
+"""
+
+
+def test_a_run_without_a_report_names_what_failed(run_python: Callable[..., str], tmp_path: Path) -> None:
+    """Where every lane failed there is nothing to sum up, and it is the lanes that are named, not the report."""
+    told = run_python(ENDED, AIRFLOW_HOME=str(tmp_path))
+    without, with_report, _ = told.split("code 1\n")
+    for one in (without, with_report):
+        assert "Failed, or not run: fit_baseline ials, evaluate; their logs say why." in one
+    assert "what the report says" not in without
+    assert "What serves is there all the same." in without
+    assert "what the report says" in with_report
+    assert "The report and what serves are there all the same." in with_report
 
 
 def test_a_broken_file_gets_one_task(loaded: dict[str, Any]) -> None:
@@ -186,12 +217,22 @@ def test_lanes_have_names_before_they_run(demo: dict[str, Any]) -> None:
 
 
 def test_tasks_link_to_what_they_left(demo: dict[str, Any]) -> None:
-    """Each step to the run that it reuses; the last two to the pages in MLflow too."""
-    pages = ["MLflow run", "Report", "Data Docs", "Registered version"]
+    """Each step to the run that it reuses, and to what MLflow was told of it; the last two to all pages."""
+    reused, pages = "Reused: the run that computed it", ["MLflow run", "Report", "Data Docs", "Registered version"]
     links = {name: task["links"] for name, task in demo["tasks"].items()}
     assert links["summary"] == pages
-    assert links["promote"] == ["Reused: the run that computed it", *pages]
-    assert links["fit_baseline.ease"] == links["ingest"] == ["Reused: the run that computed it"]
+    assert links["promote"] == [reused, *pages]
+    assert links["ingest"] == [reused]
+    assert links["validate"] == [reused, "Data Docs"]
+    assert links["evaluate"] == [reused, "Report"]
+    for name in ("pretrain_source", "adapt_domain.coral", "finetune_target.fine_tune", "fit_baseline.ease"):
+        assert links[name] == [reused, "MLflow run"]
+
+
+def test_what_cannot_be_mended_is_not_tried_again(demo: dict[str, Any]) -> None:
+    """An exit, as a foreseen error ends, fails each task of several tries at once; anything else is tried again."""
+    tried = {name: task["again"] for name, task in demo["tasks"].items() if task["retries"]}
+    assert {tuple(again) for again in tried.values()} == {("fail", "default")}
 
 
 def test_every_step_is_documented_and_limited(demo: dict[str, Any]) -> None:

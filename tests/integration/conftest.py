@@ -1,6 +1,10 @@
 """Nights that run up to the verdict on small tables, for what comes after it: registry, promotion, rollback."""
 
+import os
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +20,7 @@ from pipeline.config import Options, Scenario
 from pipeline.evaluation import gate
 from pipeline.evaluation.gate import Verdict
 from pipeline.folders import Home, write_json
+from pipeline.local.api import answers
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker
 from pipeline.models.stack import Stack
 from pipeline.results import AUDIT, BASELINE, CLEAN, INGEST, PREPARE, TUNE, VALIDATE, LaneFacts, Step
@@ -154,3 +159,25 @@ def deciding_fixture() -> Callable[..., Any]:
 def night() -> type[Night]:
     """Give `Night` to the tests."""
     return Night
+
+
+@pytest.fixture
+def mlflow_server(tmp_path: Path, until: Callable[..., Any]) -> Iterator[str]:
+    """Start an MLflow server with a store of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    store = tmp_path / "mlflow"
+    store.mkdir()
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port),
+               "--backend-store-uri", f"sqlite:///{store / 'mlflow.db'}",
+               "--artifacts-destination", str(store / "artifacts")]  # fmt: skip
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (tmp_path / "mlflow.log").open("wb") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        until(lambda: answers(f"http://127.0.0.1:{port}/health"), "the start of the MLflow server")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, 9)
+        server.wait()

@@ -11,9 +11,10 @@ import pytest
 from pipeline.config import Options, Scenario
 from pipeline.errors import DataError, RefusedError
 from pipeline.folders import Home
-from pipeline.results import CLEAN, INGEST, PREPARE
+from pipeline.results import AUDIT, CLEAN, INGEST, PREPARE
 from pipeline.runs.account import accounts
 from pipeline.runs.run import Run
+from pipeline.steps.audit import audit
 from pipeline.steps.ingest import ingest
 from pipeline.steps.prepare import prepare
 from pipeline.steps.validate import validate
@@ -144,6 +145,21 @@ def test_one_class_is_refused(deliver: Deliver, changed: dict[str, Any], task: d
     run = deliver(rows, task=usual | task)
     with pytest.raises(RefusedError, match=told):
         validate(run)
+
+
+def test_marks_that_leave_one_class_to_choose_by_are_told_at_once(deliver: Deliver) -> None:
+    """All that came back of the rows that choose has a value that gives it away; no lane is fitted for that."""
+    rows = table(1200)
+    rows["split"] = np.random.default_rng(1).choice(["train", "valid", "test"], len(rows), p=[0.6, 0.2, 0.2])
+    few = rows["returned"] & (rows["split"] == "train") & (np.arange(len(rows)) % 4 == 0)
+    rows["total"] = rows["total"].where(~rows["returned"] | few, 100_000.0)
+    run = deliver(rows, split={"kind": "shipped", "valid": ["valid"]})
+    validate(run)
+    prepare(run)
+    told = r"near: AUPRC of the \d+ validation rows without marks is not defined, .* all may be of one class"
+    with pytest.raises(DataError, match=told):
+        audit(run)
+    assert not run.results(AUDIT)
 
 
 def test_ten_rows_are_too_few_to_tell_anything(deliver: Deliver) -> None:

@@ -199,6 +199,9 @@ class Mean:
     def effects(self, predictor: Any, view: View) -> dict[str, float]:
         return {"a word": 0.5}
 
+    def information(self, view: View, predicted: np.ndarray) -> None:
+        return None
+
     def latency(self, predictor: Any, view: View) -> float:
         return 0.001
 

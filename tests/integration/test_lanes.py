@@ -238,7 +238,7 @@ def test_only_lanes_of_a_blend_keep_what_validation_judged(run):
         assert (folder / HELD_BACK / FILES[0]).exists() == kept
     members(run, BLEND)
     judged = load_ranker(run.path(run.result(TUNE, "target_only")) / HELD_BACK)
-    chooser = Chooser.of(
+    chooser = Chooser.of_target(
         BlendSettings.of(run.scenario, blend=run.scenario.blends[2], prefer=1), domains_of(run),
         run.input(AUDIT, artifact="marks.parquet").path,
     )  # fmt: skip

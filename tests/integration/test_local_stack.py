@@ -29,10 +29,13 @@ from pipeline.runs.graph import graph_of
 from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
 from pipeline.steps import call_task
+from tests.browser import chromium
+from tests.looking import look_at_airflow
 from tests.tiny import TINY
 
 Found = TypeVar("Found")
 ROOT = Path(__file__).parents[2]
+MLFLOW = "http://mlflow.example"  # whatever it is, buttons lead there
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")]
 
 
@@ -43,7 +46,8 @@ def tiny(tmp_path: Path) -> dict[str, str]:
     folder.mkdir()
     (folder / "demo.yaml").write_text(TINY, encoding="utf-8")
     (folder / "broken.yaml").write_text("name: broken\nsorces: [a]\n", encoding="utf-8")
-    return {**os.environ, "CROSSLIFT_SCENARIOS": str(folder), "PYTHONUNBUFFERED": "1"}
+    more = {"CROSSLIFT_SCENARIOS": str(folder), "CROSSLIFT_MLFLOW_URL": MLFLOW, "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, **more}
 
 
 @pytest.fixture
@@ -134,8 +138,35 @@ def undisturbed(home: Home) -> dict[str, str]:
     return manifests(run.folder)
 
 
+def look(api: AirflowApi, stack: Stack, run_id: str) -> None:
+    """Look at the pages of the finished run: each lane by its name, what it did, its button, and the form."""
+    until(lambda: True if api.state(DAG, run_id) == "success" else None, "the end of the run")
+    with chromium() as browser:
+        login, lane = (USER, stack.password), "finetune_target.coral_and_fine_tune"
+        seen = look_at_airflow(browser, stack.ports.airflow_url, login, (DAG, run_id), lane)
+    assert len(set(seen["health"].values())) == 1  # none is red, or no page would be there
+    for told in (
+        "target_only",
+        "coral+fine_tune",
+        "popularity",
+        "epoch 1 of at most 1",
+        "finetune_target coral+fine_tune: ",
+    ):
+        assert told in seen["grid"]
+    [button] = seen["buttons"]
+    assert button.startswith(f"{MLFLOW}/#/experiments/1/runs/")
+    for title in ("Strategies", "Seed", "Epochs", "Share of the target's rows", "Compute again", "Let a trial serve"):
+        assert title in seen["form"]
+    assert "30 is greater than" in seen["answer"]
+
+
 def test_the_demo_comes_home_whatever_is_killed(
-    demo: "subprocess.Popen[str]", own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: dict[str, str]
+    demo: "subprocess.Popen[str]",
+    own_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tiny: dict[str, str],
+    subtests: pytest.Subtests,
 ) -> None:
     """Tasks, scheduler and server get SIGKILL on the way: all is published as undisturbed, and no process is left."""
     assert demo.stdout
@@ -151,6 +182,12 @@ def test_the_demo_comes_home_whatever_is_killed(
     until(partial(service, stack, "scheduler"), "a scheduler").kill()
     until(partial(gone, evaluating), "the end of what the scheduler left")
     until(partial(at_work, api, run_id, "promote"), "promote at work").kill()
+    with subtests.test("what Airflow shows"):
+        demo.send_signal(signal.SIGSTOP)  # else it would end the services with the run
+        try:
+            look(api, stack, run_id)
+        finally:
+            demo.send_signal(signal.SIGCONT)
 
     output, _ = demo.communicate(timeout=600)
     assert demo.returncode == 0, output

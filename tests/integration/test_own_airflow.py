@@ -3,21 +3,20 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from pipeline.folders import Home, read_json
-from pipeline.local.api import answers
-from pipeline.results import BASELINE, PROMOTE, TUNE
+from pipeline.registry.pages import DATA_DOCS, KIND, MLFLOW_RUN, REPORT, VERSION, pages
+from pipeline.results import BASELINE, PROMOTE, TUNE, PromoteFacts
 from pipeline.runs.run import Run
+from tests.browser import chromium
+from tests.looking import look_at_mlflow
 from tests.tiny import TINY
 
 ROOT = Path(__file__).parents[2]
@@ -55,34 +54,32 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "venv" / "bin" / "python"
 
 
-@pytest.fixture
-def mlflow_server(tmp_path: Path, until: Callable[..., Any]) -> Iterator[str]:
-    """Start an MLflow server with a store of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    store = tmp_path / "mlflow"
-    store.mkdir()
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port),
-               "--backend-store-uri", f"sqlite:///{store / 'mlflow.db'}",
-               "--artifacts-destination", str(store / "artifacts")]  # fmt: skip
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (tmp_path / "mlflow.log").open("wb") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        until(lambda: answers(f"http://127.0.0.1:{port}/health"), "the start of the MLflow server")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, 9)
-        server.wait()
-
-
 def figures(run: Run) -> dict[str, dict[str, float]]:
     """Validation metrics of every lane."""
     return {name: lane.facts.valid for step in (TUNE, BASELINE) for name, lane in run.results(step).items()}
 
 
-def test_the_wheel_and_the_dag_file_are_enough(python: Path, mlflow_server: str, tmp_path: Path) -> None:
+def see(server: str, promoted: PromoteFacts) -> None:
+    """Look at the pages of a night: by the addresses that buttons have, each tells what it is called for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CROSSLIFT_MLFLOW_URL", server)
+        addresses = pages(promoted.experiment, promoted.logged, promoted.model, promoted.version)
+    wanted: dict[str, tuple[str, ...]] = {
+        f"{server}/#/experiments/{promoted.experiment}/runs?{KIND}": ("tiny ",),
+        addresses[MLFLOW_RUN]: (
+            f"Outcome: {promoted.outcome}", "ndcg_at_10/candidate_low", "gain/over_best_baseline_low",
+        ),
+        addresses[REPORT]: (SMALL["title"], f"Verdict: {promoted.verdict}"),
+        addresses[DATA_DOCS]: ("Data Docs: tiny",),
+        addresses[VERSION]: (f"Verdict: {promoted.verdict}", f"Model card: {promoted.lane}", "@ champion"),
+    }  # fmt: skip
+    with chromium() as browser:
+        look_at_mlflow(browser, wanted)
+
+
+def test_the_wheel_and_the_dag_file_are_enough(
+    python: Path, mlflow_server: str, tmp_path: Path, subtests: pytest.Subtests
+) -> None:
     """A night there registers in the other MLflow what a run of the shell here finds, to the last digit."""
     scenarios, dags = tmp_path / "scenarios", tmp_path / "airflow" / "dags"
     scenarios.mkdir()
@@ -114,6 +111,8 @@ def test_the_wheel_and_the_dag_file_are_enough(python: Path, mlflow_server: str,
     assert figures(there) == figures(here) != {}
     assert promoted.outcome == json.loads(done.stdout)["outcome"]
     assert not (tmp_path / "theirs" / "mlflow" / "mlflow.db").exists()
+    with subtests.test("what MLflow shows"):
+        see(mlflow_server, promoted)
 
     look = [python, "-c", CROSSLIFT, "models", "list", "--json"]
     listed = subprocess.run(look, env=theirs, cwd=tmp_path, capture_output=True, text=True, check=True)

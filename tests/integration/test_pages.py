@@ -1,6 +1,5 @@
 """Report and Data Docs in a browser, as wide as a telephone and as a desk; skipped where there is none."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from pipeline.evaluation.report import render_html
 from pipeline.labels.item_words import ITEMS
 from pipeline.validation.checking import Outcome
 from pipeline.validation.data_docs import Volume, write_data_docs
+from tests.browser import chromium, page
 from tests.reports import ENDLESS, SCRIPT, full_report
 
 pytestmark = pytest.mark.slow
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 # Width of the page; the smallest text of a figure in pixels; labels that lie on each other; words that are broken.
 LOOK = """() => {
@@ -49,31 +48,24 @@ LOOK = """() => {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A browser of this machine, driven by Playwright."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip("no chromium is installed")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+    """One browser for all pages."""
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 def look(browser: Any, path: Path, width: int) -> dict[str, Any]:
     """Open a file that wide, and measure what is seen; a message in its console is a fault."""
-    page = browser.new_page(viewport={"width": width, "height": 844})
     said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("dialog", lambda dialog: said.append(dialog.message))
-    page.goto(path.as_uri())
-    found: dict[str, Any] = page.evaluate(LOOK)
-    page.close()
+    with page(browser, width) as opened:
+        opened.on("console", lambda message: said.append(message.text))
+        opened.on("dialog", lambda dialog: said.append(dialog.message))
+        opened.goto(path.as_uri())
+        found: dict[str, Any] = opened.evaluate(LOOK)
     assert said == []
     return found
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, 1200])
 def test_a_report_fits_and_can_be_read(browser: Any, tmp_path: Path, width: int) -> None:
     """With 15 lanes, tiny shares and hostile titles nothing is off the screen, small, or on something else."""
     path = tmp_path / "report.html"
@@ -85,7 +77,7 @@ def test_a_report_fits_and_can_be_read(browser: Any, tmp_path: Path, width: int)
     assert {word for word in found["broken"] if len(word) < 30} == set()
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, 1200])
 def test_data_docs_fit_and_break_no_word(browser: Any, tmp_path: Path, width: int) -> None:
     """Names of rules and columns stay whole; only a value longer than a line is broken."""
     check = Check("no_title_without_an_item_of_its_own", "critical", "ExpectColumnValuesToBeUnique",

@@ -1,6 +1,7 @@
 """How what serves came to serve, and two versions side by side."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,7 @@ from pipeline.registry.chain import chain_of
 from pipeline.registry.rollback import rollback
 from pipeline.results import VERDICT
 from pipeline.runs.comparing import compare_versions
-from pipeline.runs.history import last_runs
+from pipeline.runs.history import last_runs, last_shown
 from pipeline.runs.run import Run
 from pipeline.steps.promote import promote
 
@@ -141,6 +142,10 @@ def test_status(home: Home, crosslift: Crosslift) -> None:
     assert [one["scenario"] for one in told["last_runs"]] == ["why"]
     [last] = last_runs(home)
     assert (last.scenario, last.outcome) == ("why", "promoted")
+    judged, shows = last_shown(home, "why")
+    assert judged == last.run_id
+    assert re.fullmatch(r"[\d,]+ users, on whom a difference below \d+\.\d\d points cannot be seen; .*", shows)
+    assert last_shown(home, "demo") == ("", "")
     text = crosslift("status")
     assert f"{NAME}  version 2  item_knn" in text
     assert "Airflow and MLflow do not run; `make up` starts them." in text

@@ -99,5 +99,6 @@ def test_what_rows_do_not_define_chooses_nothing():
     assert chooser.metrics(Fixed()) == {"mse": 4.0, "mae": 2.0}
     task = BinaryTask(kind="binary", label="y", features={"x": "number"})
     chooser = Chooser(build_label(task), None, one_row(ClassLabel(np.array([0]), ("no", "yes"), "y")))
-    with pytest.raises(DataError, match=r"d: AUPRC of the 1 validation rows is not defined"):
-        chooser.metrics(Fixed())
+    for asked in (lambda: chooser.metrics(Fixed()), chooser.refuse_undefined):
+        with pytest.raises(DataError, match=r"d: AUPRC of the 1 validation rows without marks is not defined"):
+            asked()

@@ -1,8 +1,11 @@
 """A package of examples: what a request may look like, and what it never carries."""
 
 import gzip
+import importlib
 import json
+import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -252,3 +255,30 @@ def test_requests_may_lie_in_any_file_that_a_scenario_reads(tmp_path: Path) -> N
     (tmp_path / "c.jsonl").write_text('{"user_id": "007", "history": null}\n{"history": ["a", "b"]}\n')
     read = predicting.read_requests(tmp_path / "c.jsonl")
     assert (read["user_id"][0], list(read["history"][1])) == ("007", ["a", "b"])
+
+
+def test_what_is_not_read_and_not_answered_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, the near misses first; nothing where all is read and every request has a row."""
+    schema = SimpleNamespace(input_names=lambda: ["user_id", "history", "candidates"], inputs=[])
+    known = SimpleNamespace(get_input_schema=lambda: schema, get_params_schema=lambda: None)
+    wrapped = SimpleNamespace(model=SimpleNamespace(served=SimpleNamespace(requests={})))
+
+    def answer(frame: pd.DataFrame, params: object) -> pd.DataFrame:
+        return pd.DataFrame({"request": [0, 0]})
+
+    model = SimpleNamespace(metadata=known, unwrap_python_model=lambda: wrapped, predict=answer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of MLflow's own type hints
+        monkeypatch.setattr(importlib.import_module("mlflow.pyfunc"), "load_model", lambda _: model)
+    predicting.predict(Path("m"), pd.DataFrame({"label": [1, 2], "user_id": ["a", "b"], "Histroy": ["x", "y"],
+                                                "candidates": ["i", None]}))  # fmt: skip
+    assert caplog.messages == [
+        "request: the model does not read the columns Histroy (is it history?), label",
+        "request: 1 of 2 got no answer: the model knows no item, among those that candidates name, that the user has "
+        "not taken already",
+    ]
+    caplog.clear()
+    predicting.predict(Path("m"), pd.DataFrame({"user_id": ["a"]}))
+    assert caplog.messages == []

@@ -8,7 +8,7 @@ import pytest
 from pipeline.config import Ease, Gate
 from pipeline.evaluation.gate import Incumbent, Verdict, decide
 from pipeline.evaluation.hearing import ChampionScores, Lane
-from pipeline.evaluation.reasons import no_skill, stood_in
+from pipeline.evaluation.reasons import no_skill, shown, stood_in
 from pipeline.evaluation.statistics import Scores
 from pipeline.evaluation.terms import Terms
 from pipeline.labels.items import ITEMS
@@ -208,6 +208,15 @@ def test_power_is_known_without_the_candidate():
     assert against.visible == alone.comparisons[0].visible
     half = (own.difference.high - own.difference.low) / 2
     assert first.visible == pytest.approx(half)
+
+
+def test_what_the_rows_can_show_is_said_in_the_units_of_the_metric():
+    """So that a person knows before a night what it cannot tell; nothing is said where they tell nothing."""
+    found = judge(users(n=500, noise=0.1, joint=0.25, **BASE)).comparisons
+    least, margin = 100 * found[0].visible, 100 * found[0].margin
+    said = f"500 users, on whom a difference below {least:.2f} points cannot be seen; 'not worse' allows {margin:.2f}"
+    assert shown(ITEMS, found) == f"{said} points"
+    assert shown(ITEMS, []) == shown(ITEMS, judge(users(n=1, joint=0.3, **BASE)).comparisons) == ""
 
 
 @pytest.mark.parametrize(("units", "positives"), [(99, None), (99, 99), (400, 29)])

@@ -103,6 +103,20 @@ def test_cells_of_a_workbook(root: Path) -> None:
     }  # fmt: skip
 
 
+def test_times_of_a_workbook(root: Path) -> None:
+    """Cells of times are times, since 1904 too; numbers are days only where the scenario says so."""
+    rows = [["user_id", "item_id", "timestamp"], [1, 2, (45292.5,)], [1, 3, (45293,)]]
+    days = [datetime(2024, 1, 1, 12, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC)]
+    assert read(root, "a.xlsx", workbook(one=rows))["timestamp"] == days
+    since = [rows[0], [1, 2, (43830.5,)], [1, 3, (43831,)]]
+    assert read(root, "a.xlsx", workbook(since_1904=True, one=since))["timestamp"] == days
+    mixed = workbook(one=[*rows[:2], [1, 3, 45293]])
+    assert read(root, "a.xlsx", mixed, columns={"timestamp": {"unit": "excel"}})["timestamp"] == days
+    numbers = workbook(one=[rows[0], [1, 2, 45292.5], [1, 3, 45293]])
+    with pytest.raises(DataError, match=r"days in Excel \(2024-01-01 12:00:00\) or .*begin in 1904"):
+        read(root, "a.xlsx", numbers)
+
+
 def test_json_keeps_digits(root: Path) -> None:
     """Beyond 64 bits, beyond what a floating-point number holds, and a text that looks like a date."""
     content = '{"user_id": 123456789012345678901, "item_id": "2024-01-01", "event": true, "value": 2.50}\n'
@@ -145,6 +159,13 @@ def test_what_is_not_used_refuses_nothing(root: Path) -> None:
     one = {"user_id": ["1"], "item_id": ["2"]}
     assert read(root, "a.parquet", table) == one
     assert read(root, "a.csv", b"user_id,item_id,x,x\n1,2,\xff,\0\n") == one
+    latin = b'{"user_id": 1, "item_id": 2, "x": "caf\xe9", "y": {"z": ["\xff\xfe"]}}'
+    assert read(root, "a.jsonl", latin) == one
+    assert read(root, "a.json", b"[%b]" % latin) == one
+    for column, told in {"x": "column 'x'", "y.z": "column 'y.z'"}.items():
+        with pytest.raises(DataError, match=rf"line 1: {told}: expected UTF-8, got bytes that are none"):
+            read(root, "a.jsonl", latin, columns={"event": column})
+    assert read(root, "a.jsonl", latin, columns={"event": "x"}, encoding="latin-1")["event"] == ["café"]
     assert read(root, "a.jsonl", '{"user_id": 1, "item_id": 2, "x": {"x": 1}}\n{"x": 1}\n{"x": [1]}\n')["item_id"] == [
         "2", None, None,
     ]  # fmt: skip

@@ -138,6 +138,33 @@ def test_a_personal_column_has_no_second_name(root: Path, other: str) -> None:
     assert read(root, "a.csv", csv("u,a,x"), columns={other: "event"})[other] == ["x"]
 
 
+@pytest.mark.parametrize("copy", ["{}", "{}-1", "of {}", "{:.1f}"])
+def test_a_personal_value_stands_in_no_other_column(root: Path, copy: str) -> None:
+    """Alone, within a longer value, as a number of another type; half of the rows may be by chance."""
+    ids = [4711, 52043, 690017, 81115]
+    rows = [f"{one},a{n},{copy.format(one)}" for n, one in enumerate(ids)]
+    with pytest.raises(
+        DataError, match=r"column 'user_id' is user_id, which is personal, and stands in column 'event', event, too"
+    ) as caught:
+        read(root, "a.csv", csv(*rows))
+    assert "4711" not in str(caught.value)
+    mixed = [*rows[:2], "690017,a2,", "81115,a3,81", "7,a4,x"]
+    assert read(root, "a.csv", csv(*mixed))["user_id"] == ["4711", "52043", "690017", "81115", "7"]
+
+
+def test_a_copy_is_told_before_a_value_is(root: Path) -> None:
+    """Where it is no number, the message about it would quote it; short ids meet by chance, but ten do not."""
+    rows = [f"{name}@x.example,i,e,{name}@x.example" for name in ("ann", "bob")]
+    text = "user_id,item_id,event,value\n" + "\n".join(rows)
+    with pytest.raises(DataError, match="stands in column 'value'") as caught:
+        read(root, "a.csv", text)
+    assert "@x" not in str(caught.value)
+    few = [f"{n},{n},x" for n in range(9)]
+    assert read(root, "a.csv", csv(*few))["item_id"] == [str(n) for n in range(9)]
+    with pytest.raises(DataError, match="stands in column 'item_id'"):
+        read(root, "a.csv", csv(*few, "9,9,x"))
+
+
 def test_a_long_number_with_a_point_is_no_id(root: Path) -> None:
     """In JSON, and as programs write a column with holes; whole numbers keep their digits, times their instants."""
     ids = ["9007199254740993.0", "1.5e22", "1e300", "123456789012345678901", "12345678.0", "9007199254740991.0"]

@@ -196,6 +196,18 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         {"title": "a\0b"},
         r"title: expected a text without control characters, got 'a\\x00b'",
     ),
+    "an event that the generator makes": (
+        {"task": {"weight": {"event": {"view": 1, "basket": 3}}}},
+        r"task\.weight\.event: rows have the event 'cart', which it does not name; say what each event counts",
+    ),
+    "an event of all rows of a table": (
+        {
+            "task": {"weight": {"event": {"view": 1}}},
+            "embedded": None,
+            "tables": {"interactions": [{"path": "x.csv", "constants": {"event": "buy"}}]},
+        },
+        r"task\.weight\.event: rows have the event 'buy', which it does not name",
+    ),
     "too few users": ({"embedded": {"users": 1}}, r"embedded\.users: input should be greater than or equal to 20"),
 }
 

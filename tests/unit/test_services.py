@@ -40,7 +40,7 @@ from pathlib import Path
 class Health(BaseHTTPRequestHandler):
     def do_GET(self):
         parts = {name: {"status": "healthy", f"latest_{name}_heartbeat": Path(sys.argv[2]).read_text()}
-                 for name in ("metadatabase", "scheduler", "dag_processor")}
+                 for name in ("metadatabase", "scheduler", "dag_processor", "triggerer")}
         self.send_response(200)
         self.end_headers()
         self.wfile.write(json.dumps(parts).encode())

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from pipeline.evaluation.report import Report, lane_rows
 from pipeline.labels.items import ITEMS
+from pipeline.runs import summary
 from pipeline.runs.summary import _interval, _print_table
 from tests.unit.test_report import make_report
 
@@ -41,3 +42,24 @@ def test_no_number_is_cut(report: Report, width: int, terminal: bool, whole: boo
         assert ITEMS.number(row.valid) in text
     assert ("test, all rows" in text) == ("CPU s" in text) == whole
     assert ("All rows and costs stand in the report." in " ".join(text.split())) != whole
+
+
+def test_a_log_is_as_wide_as_its_page(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sentences go on in the next line, no word of them is lost or broken, and the table stays as it is."""
+    path = f"Report:    /home/{'f' * 120}/report.html"
+    sentence = "popularity is the best on validation rows, but " * 5 + "not so."
+
+    def printed(_run: object, console: Console) -> None:
+        console.print()
+        _print_table(report, ITEMS, console)
+        for line in ("", sentence, path):
+            console.print(line, soft_wrap=True, markup=False)
+
+    monkeypatch.setattr(summary, "print_summary", printed)
+    lines = list(summary.summary_lines(None))  # type: ignore[arg-type]
+    table = shown(report, 80, terminal=False)
+    drawn = [line for line in table if "─" <= line[:1] <= "╿"]
+    assert [line for line in lines if "─" <= line[:1] <= "╿"] == drawn != []
+    told = [line for line in lines if line not in drawn]
+    assert max(len(line) for line in told if "report.html" not in line) <= 95
+    assert " ".join(" ".join(told).split()).endswith(" ".join(f"{sentence} {path}".split()))

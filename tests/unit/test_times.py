@@ -1,7 +1,7 @@
 """Times of any spelling become the instants that Python's own datetime says, or are asked for."""
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -101,6 +101,11 @@ def test_any_instant_with_any_offset(moments, hours):
         ([20240131], r"20240131 may be the date 2024-01-31 or seconds since 1970 \(1970-08-23"),
         ([5_000_000_000], r"5000000000 may be seconds since 1970 \(2128-06-11 .* or milliseconds .* \(1970-02-27"),
         (["12", "13"], r"12 may be seconds since 1970 .*"),
+        (
+            ["45292.5", "45293"],
+            r"45292\.5 may be days in Excel \(2024-01-01 12:00:00\) or days in Excel where its "
+            r"dates begin in 1904 \(2028-01-02 12:00:00\), and.*: excel\}` or `\{column: ts, unit: excel_1904\}`",
+        ),
     ],
 )
 def test_what_has_two_readings_is_asked_for(values, message):
@@ -121,6 +126,25 @@ def test_what_is_stated_is_read():
     assert times([20240403], format="%Y%m%d") == ([day], [])
     assert times([5_000_000_000], unit="ms")[0] == [datetime(1970, 2, 27, 20, 53, 20, tzinfo=UTC)]
     assert times(["01/01/2024", "05/05/2024"])[0][1] == datetime(2024, 5, 5, tzinfo=UTC)  # both readings are the same
+
+
+@pytest.mark.parametrize(
+    ("unit", "numbers"),
+    [("excel", [61, 25569, 40513.35, 45292.5, 73050.999988426]), ("excel_1904", [0.0, 366, 43830.5])],
+)
+def test_days_as_workbooks_count_them(unit, numbers):
+    """To the millisecond, of whole and other numbers and of texts; 0 is broken, because it stands for no day."""
+    first = {"excel": datetime(1899, 12, 30, tzinfo=UTC), "excel_1904": datetime(1904, 1, 1, tzinfo=UTC)}[unit]
+    expected = [first + timedelta(milliseconds=round(number * 86_400_000)) for number in numbers if number]
+    broken = [place for place, number in enumerate(numbers) if not number]
+    for values in (numbers, [str(number) for number in numbers]):
+        found, where = times(values, unit=unit)
+        assert ([one for one in found if one], where) == (expected, broken)
+    zoned = datetime(2024, 7, 1, 12, tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
+    assert times([45474.5], unit="excel", timezone="Europe/Berlin")[0] == [zoned]
+    assert times(["45292.5", "2024-01-01 18:00"], unit="excel")[0] == [
+        datetime(2024, 1, 1, hour, tzinfo=UTC) for hour in (12, 18)
+    ]
 
 
 def test_times_without_a_zone_are_of_the_stated_one():

@@ -65,7 +65,7 @@ def read_sample(
         try:
             table = opened.sql(f"SELECT {asked} FROM {reader.source} LIMIT {most + 1}").to_arrow_table()  # noqa: S608
         except duckdb.Error as error:
-            raise reader.explain(error, list(columns.values())) from None
+            raise reader.explain(error, columns) from None
         if table.num_rows <= most:
             reader.check(table.num_rows)
     table = table.rename_columns(list(columns))

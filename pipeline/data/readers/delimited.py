@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,11 +45,10 @@ class Delimited:
         """The table in SQL, with the columns c0, c1 and so on."""
         return self._source()
 
-    @property
-    def rows(self) -> str:
-        """The SELECT of all columns with a name for a query, as texts."""
+    def rows(self, wanted: Collection[str]) -> str:
+        """The SELECT of these columns for a query, as texts; one without a name has none there."""
         pairs = zip(self._columns, self.names, strict=True)
-        named = ", ".join(f"{column} AS {name(raw)}" for column, raw in pairs if raw)
+        named = ", ".join(f"{column} AS {name(raw)}" for column, raw in pairs if raw and raw in wanted)
         return f"SELECT {named} FROM {self.source}"  # noqa: S608
 
     def column(self, raw: str, number: bool) -> str:
@@ -74,10 +73,11 @@ class Delimited:
             line = line_of(*table, row, (self.plain.path, self._first))
             raise refuse(self.shown, self.names[place], (line, line + breaks))
 
-    def explain(self, error: duckdb.Error, used: Sequence[str]) -> DataError:
+    def explain(self, error: duckdb.Error, used: Collection[str]) -> DataError:
         """Where the first row is that cannot be read, and why, without its values."""
         try:
-            asked = f"SELECT count({'), count('.join(used)}) FROM {self._source(store_rejects='true')}"  # noqa: S608
+            read = [column for column, raw in zip(self._columns, self.names, strict=True) if raw in used] or ["*"]
+            asked = f"SELECT count({'), count('.join(read)}) FROM {self._source(store_rejects='true')}"  # noqa: S608
             self.connection.execute(asked).fetchall()
             found = self.connection.execute(
                 "SELECT line_byte_position, column_idx, error_type::VARCHAR, error_message FROM reject_errors "

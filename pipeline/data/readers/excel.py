@@ -1,7 +1,7 @@
 """A sheet of a workbook, read by calamine: every cell a text, whole numbers without a point, times in ISO 8601."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -43,10 +43,9 @@ class Excel:
         self.connection.register("sheet", self._read[1])
         return "sheet"
 
-    @property
-    def rows(self) -> str:
-        """The SELECT of all columns with a name for a query, as texts."""
-        named = ", ".join(f"c{place} AS {name(raw)}" for place, raw in enumerate(self.names) if raw)
+    def rows(self, wanted: Collection[str]) -> str:
+        """The SELECT of these columns for a query, as texts; one without a name has none there."""
+        named = ", ".join(f"c{place} AS {name(raw)}" for place, raw in enumerate(self.names) if raw and raw in wanted)
         return f"SELECT {named} FROM {self.source}"  # noqa: S608
 
     def column(self, raw: str, _number: bool) -> str:
@@ -56,7 +55,7 @@ class Excel:
     def check(self, _rows: int) -> None:
         """Nothing that reads well is wrong."""
 
-    def explain(self, error: Exception, _used: Sequence[str]) -> DataError:
+    def explain(self, error: Exception, _used: Collection[str]) -> DataError:
         """What the reader says."""
         return DataError(f"{self.shown}: expected a workbook of Excel ({str(error).splitlines()[0][:200]}).")
 

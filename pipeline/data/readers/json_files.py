@@ -1,10 +1,12 @@
 """JSON lines, or one array of objects: values as they are written, lists joined, fields of objects by dotted names."""
 
+import codecs
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -16,6 +18,10 @@ from pipeline.errors import DataError
 _GUESSED = re.compile(
     r'("(?!NULL")(?:[^"]|"")*")|(?:"NULL"|JSON|DATE|TIME|TIMESTAMP(?:_\w+)?(?: WITH TIME ZONE)?|UUID)(?=[,)\[]|$)'
 )
+_BROKEN = "\U0010ffff"  # stands for bytes that are no text; no text has it
+_ESCAPED = re.compile("[\udc80-\udcff]+")  # what Python makes of such bytes
+_NO_TEXT = "bytes that are no text"
+_BLOCK = 1 << 20
 MOST_OBJECT = 64 << 20  # bytes of one object
 
 
@@ -40,19 +46,20 @@ class Json:
     def source(self) -> str:
         """The table in SQL: each key of an object a column of JSON."""
         columns = ", ".join(f"{text(key)}: 'JSON'" for key, (path, _) in self._fields.items() if path == (key,))
-        return call("read_json", self.plain.path, {**self._options, "records": "true", "columns": f"{{{columns}}}"})
+        return call("read_json", self._path, {**self._options, "records": "true", "columns": f"{{{columns}}}"})
 
-    @property
-    def rows(self) -> str:
-        """The SELECT of all columns for a query, with types as JSON states them: a text is no date, and no UUID."""
+    def rows(self, wanted: Collection[str]) -> str:
+        """The SELECT of these columns for a query, with types as JSON states them: a text is no date, and no UUID."""
         more = {**self._options, "sample_size": "-1", "convert_strings_to_integers": "false", "records": "true"}
         try:
-            found = self.connection.execute(f"DESCRIBE FROM {call('read_json', self.plain.path, more)}").fetchall()
+            found = self.connection.execute(f"DESCRIBE FROM {call('read_json', self._path, more)}").fetchall()
         except duckdb.Error as error:
             raise self.explain(error, ()) from None
-        columns = ", ".join(f"{text(key)}: {text(_as_stated(kind))}" for key, kind, *_ in found)
+        kinds = {key: _as_stated(kind) for key, kind, *_ in found if key in wanted}
+        columns = ", ".join(f"{text(key)}: {text(kind)}" for key, kind in kinds.items())
         stated = {**self._options, "records": "true", "columns": f"{{{columns}}}"}
-        return f"SELECT * FROM {call('read_json', self.plain.path, stated)}"  # noqa: S608
+        asked = ", ".join(f"{self._sound(name(key))} AS {name(key)}" for key in kinds)
+        return f"SELECT {asked} FROM {call('read_json', self._path, stated)}"  # noqa: S608
 
     def column(self, raw: str, _number: bool) -> str:
         """A column in SQL as texts: numbers with their digits, whole ones without a point, a list joined by blanks.
@@ -69,6 +76,7 @@ class Json:
         value = name(top)
         if rest:
             value = f"json_extract({value}, {text('$' + ''.join('.' + name(key) for key in rest))})"
+        value = self._sound(value)
         return (
             f"CASE json_type({value}) WHEN 'ARRAY' THEN array_to_string(from_json({value}, '[\"VARCHAR\"]'), ' ') "
             f"WHEN 'DOUBLE' THEN {_digits(value)} ELSE {value}->>'$' END"
@@ -77,16 +85,16 @@ class Json:
     def check(self, _rows: int) -> None:
         """Nothing that reads well is wrong."""
 
-    def explain(self, error: duckdb.Error, _used: Sequence[str]) -> DataError:
+    def explain(self, error: duckdb.Error, used: Collection[str]) -> DataError:
         """Where the first object is that cannot be read; only on the way out is each line looked at."""
+        if _NO_TEXT in str(error):
+            return self._no_text(used)
         if self._options["format"] == "'array'":
             where = told(error).rpartition("..., ")[2] if "in file" in str(error) else "damaged"
             return DataError(f"{self.shown}: expected one array of JSON objects ({where}).")
         for number, line in self._lines():
             try:
                 whole = isinstance(json.loads(line), dict)
-            except UnicodeDecodeError:
-                return DataError(f"{self.shown}: line {number}: expected UTF-8; state the file's `encoding`.")
             except (ValueError, RecursionError):
                 whole = False
             if not whole:
@@ -95,8 +103,37 @@ class Json:
                 )
         return DataError(f"{self.shown}: expected JSON lines ({told(error)}).")
 
+    def _sound(self, value: str) -> str:
+        """A value in SQL, which stops all where bytes that are no text stand in it."""
+        if self._path == self.plain.path:
+            return value
+        return f"CASE WHEN contains({value}::VARCHAR, {text(_BROKEN)}) THEN error({text(_NO_TEXT)}) ELSE {value} END"
+
+    def _no_text(self, used: Collection[str]) -> DataError:
+        """Which value that is read is no text."""
+        told = "expected UTF-8, got bytes that are none; state the file's `encoding`, such as cp1252 or latin-1."
+        for number, line in self._lines() if self._options["format"] != "'array'" else ():
+            found = json.loads(line)
+            for raw in (raw for raw in used if raw in self._fields):
+                if _BROKEN in json.dumps(_within(found, self._fields[raw][0]), ensure_ascii=False):
+                    return DataError(f"{self.shown}: line {number}: column {raw!r}: {told}")
+        return DataError(f"{self.shown}: {told}")
+
+    @cached_property
+    def _path(self) -> Path:
+        """The file, or where bytes of it are no UTF-8 a copy with a sign for them: who reads them alone is refused."""
+        if _is_text(self.plain.path):
+            return self.plain.path
+        copy = self.plain.path.with_name("readable")  # in the scratch folder
+        decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
+        with self.plain.path.open("rb") as file, copy.open("w", encoding="utf-8", newline="") as sink:
+            while block := file.read(_BLOCK):
+                sink.write(_ESCAPED.sub(_BROKEN, decode(block)))
+            sink.write(_ESCAPED.sub(_BROKEN, decode(b"", True)))
+        return copy
+
     def _lines(self) -> Iterator[tuple[int, bytes]]:
-        with self.plain.path.open("rb") as file:
+        with self._path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield number, line
@@ -113,7 +150,7 @@ class Json:
     @cached_property
     def _fields(self) -> Mapping[str, tuple[tuple[str, ...], Any]]:
         """Name -> the keys that lead to it and its type; the type of an object is a mapping."""
-        source = call("read_json_objects", self.plain.path, self._options)
+        source = call("read_json_objects", self._path, self._options)
         try:
             [found] = self.connection.execute(f"SELECT json_group_structure(json) FROM {source}").fetchall()  # noqa: S608
         except duckdb.Error as error:
@@ -137,6 +174,25 @@ def _digits(value: str) -> str:
 def _as_stated(kind: str) -> str:
     """A type that DuckDB found, with texts and what is now this, now that as texts; quoted names in it stay."""
     return _GUESSED.sub(lambda found: found[1] or "VARCHAR", kind)
+
+
+def _is_text(path: Path) -> bool:
+    decode = codecs.getincrementaldecoder("utf-8")().decode
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                decode(block)
+        decode(b"", True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _within(found: Any, path: Sequence[str]) -> Any:
+    """What stands under some keys, one in the other; None: there is nothing."""
+    for key in path:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
 
 
 def _nested(types: Mapping[str, Any], before: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

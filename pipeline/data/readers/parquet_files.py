@@ -1,6 +1,6 @@
 """Parquet, read by DuckDB: only the columns that are used, in the types that the file has."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -38,10 +38,10 @@ class Parquet:
         call_ = call("read_parquet", self.plain.path, {"hive_partitioning": "false"})
         return f"(SELECT * FROM {call_}) AS file({columns})"  # noqa: S608
 
-    @property
-    def rows(self) -> str:
-        """The SELECT of all columns for a query."""
-        named = ", ".join(f"c{place} AS {name(field.name)}" for place, field in enumerate(self._schema))
+    def rows(self, wanted: Collection[str]) -> str:
+        """The SELECT of these columns for a query."""
+        there = enumerate(self._schema)
+        named = ", ".join(f"c{place} AS {name(field.name)}" for place, field in there if field.name in wanted)
         return f"SELECT {named} FROM {self.source}"  # noqa: S608
 
     def column(self, raw: str, _number: bool) -> str:
@@ -65,7 +65,7 @@ class Parquet:
     def check(self, _rows: int) -> None:
         """Nothing that reads well is wrong."""
 
-    def explain(self, error: Exception, _used: Sequence[str]) -> DataError:
+    def explain(self, error: Exception, _used: Collection[str]) -> DataError:
         """What DuckDB says, without the name that it knows the file by."""
         return DataError(
             f"{self.shown}: expected a whole Parquet file ({told(error).replace(str(self.plain.path), 'it')})."

@@ -1,9 +1,8 @@
 """One SELECT over files: their rows are put into a database of its own, which is then open for reading alone."""
 
 import json
-import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -13,16 +12,13 @@ from pipeline.config import FileSource, QueryTable
 from pipeline.data.mapping import Mapper
 from pipeline.data.readers.duck import connection, name
 from pipeline.data.readers.files import SourceFile, partitions
+from pipeline.data.readers.queries import gives_another_answer, named_columns
 from pipeline.data.readers.reading import READERS, constant, refuse_twice
 from pipeline.data.readers.unpacking import unpack
 from pipeline.errors import DataError
 
 LIMIT = 15 * 60  # seconds that a query may take
 SHOWN = "query over files"
-_CLOCK = re.compile(
-    r"now|today|age|(get_)?current_(date|time|timestamp|local.*)|localtime(stamp)?|transaction_timestamp"
-)
-_CHANCE = "using sample"  # the one that is no function
 _ZONED = "TIMESTAMP WITH TIME ZONE"
 _QUOTES_VALUES = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
 
@@ -48,27 +44,34 @@ def read_files_query(
     """
     database = scratch / "tables.duckdb"
     with connection(scratch, database) as opened:
+        wanted = named_columns(_parsed(opened, spec.query))
         for table, source in spec.files.items():
             for number, file in enumerate(files[table]):
                 (folder := scratch / f"{table}-{number}").mkdir()
-                _load(opened, table, (file, source), folder)
+                _load(opened, table, (file, source), wanted, folder)
     with connection(scratch, database, closed=True) as opened:
-        _check(opened, spec.query)
         raw = _result(opened, spec.query)
     if raw.num_rows == 0:
         raise DataError(f"{SHOWN}: it gives no rows.")
     return mapper.canonical(raw, SHOWN)
 
 
-def _load(opened: duckdb.DuckDBPyConnection, table: str, what: tuple[SourceFile, FileSource], scratch: Path) -> None:
-    """Put the rows of one file under those of the files before it, by the names of columns."""
+def _load(
+    opened: duckdb.DuckDBPyConnection,
+    table: str,
+    what: tuple[SourceFile, FileSource],
+    wanted: Collection[str] | None,
+    scratch: Path,
+) -> None:
+    """Put the rows of one file under those of the files before it, by the names of columns; of all, or those wanted."""
     file, source = what
     plain = unpack(file, source, scratch)
     reader = READERS[plain.format](opened, plain, source, file.shown)
     folders = partitions(file.shown)
-    refuse_twice([*reader.names, *folders], file.shown)
+    names = [one for one in reader.names if wanted is None or one.casefold() in wanted] or reader.names[:1]
+    refuse_twice([*names, *folders], file.shown)
     there = ", ".join(f"{constant(value)} AS {name(key)}" for key, value in folders.items())
-    rows = f"SELECT *{', ' if there else ''}{there} FROM ({reader.rows})"  # noqa: S608  all quoted
+    rows = f"SELECT *{', ' if there else ''}{there} FROM ({reader.rows(names)})"  # noqa: S608  all quoted
     try:
         if opened.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [table]).fetchall():
             _widen(opened, table, rows, file.shown)
@@ -76,7 +79,7 @@ def _load(opened: duckdb.DuckDBPyConnection, table: str, what: tuple[SourceFile,
         else:
             [(count,)] = opened.execute(f"CREATE TABLE {name(table)} AS {rows}").fetchall()
     except duckdb.Error as error:
-        raise reader.explain(error, ["COLUMNS(*)"]) from None
+        raise reader.explain(error, names) from None
     reader.check(count)
 
 
@@ -98,8 +101,8 @@ def _widen(opened: duckdb.DuckDBPyConnection, table: str, rows: str, shown: str)
             opened.execute(f"ALTER TABLE {name(table)} ALTER {name(column)} TYPE {wide}")
 
 
-def _check(opened: duckdb.DuckDBPyConnection, query: str) -> None:
-    """Refuse what is not one SELECT with one answer."""
+def _parsed(opened: duckdb.DuckDBPyConnection, query: str) -> object:
+    """A query as DuckDB parses it, of which nothing ran yet; what is not one SELECT with one answer is refused."""
     try:
         statements = opened.extract_statements(query)
     except duckdb.Error as error:
@@ -112,30 +115,13 @@ def _check(opened: duckdb.DuckDBPyConnection, query: str) -> None:
             f"{SHOWN}: expected one SELECT, which may begin with WITH; it reads the tables that `files` names and "
             "changes nothing."
         )
-    by_chance = {
-        row[0]
-        for row in opened.execute(
-            "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability = 'VOLATILE'"
-        ).fetchall()
-    }
-    for used in _functions(told):
-        if used in by_chance or _CLOCK.fullmatch(used) or used == _CHANCE:
-            raise DataError(
-                f"{SHOWN}: {used} gives another answer each time; equal files must give equal rows. Write the value "
-                "into the query."
-            )
-
-
-def _functions(value: object) -> list[str]:
-    """All names of functions in a parsed query, and of columns that stand alone, as `current_date` does."""
-    if isinstance(value, list):
-        return [found for one in value for found in _functions(one)]
-    if not isinstance(value, dict):
-        return []
-    own = [value["function_name"]] if "function_name" in value else []
-    own += [_CHANCE] if isinstance(value.get("sample"), dict) else []
-    own += value.get("column_names", []) if len(value.get("column_names", [])) == 1 else []
-    return [str(one).lower() for one in own] + [found for one in value.values() for found in _functions(one)]
+    volatile = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability = 'VOLATILE'"
+    if used := gives_another_answer(told, {row[0] for row in opened.execute(volatile).fetchall()}):
+        raise DataError(
+            f"{SHOWN}: {used} gives another answer each time; equal files must give equal rows. Write the value "
+            "into the query."
+        )
+    return told
 
 
 def _result(opened: duckdb.DuckDBPyConnection, query: str) -> pa.Table:

@@ -1,6 +1,6 @@
 """Files as they are into canonical tables: what is used of them, its rows in the file's order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
@@ -35,9 +35,8 @@ class Reader(Protocol):
         """The table in SQL."""
         ...
 
-    @property
-    def rows(self) -> str:
-        """The SELECT of all columns for a query."""
+    def rows(self, wanted: Collection[str], /) -> str:
+        """The SELECT of these columns for a query, by their names."""
         ...
 
     def column(self, raw: str, number: bool, /) -> str:
@@ -48,8 +47,8 @@ class Reader(Protocol):
         """Refuse what reads well and cannot be right."""
         ...
 
-    def explain(self, error: duckdb.Error, used: Sequence[str], /) -> DataError:
-        """What is wrong, where, and what to do."""
+    def explain(self, error: duckdb.Error, used: Collection[str], /) -> DataError:
+        """What is wrong where these columns are read, at which place, and what to do."""
         ...
 
 
@@ -103,7 +102,7 @@ def read_file(file: SourceFile, spec: FileSource, mapper: Mapper, scratch: Path)
             asked = ", ".join(f"{sql} AS {name(raw)}" for raw, sql in columns.items())
             raw_table = opened.sql(f"SELECT {asked} FROM {reader.source}").to_arrow_table()  # noqa: S608  all quoted
         except duckdb.Error as error:
-            raise reader.explain(error, list(columns.values())) from None
+            raise reader.explain(error, columns) from None
         if raw_table.num_rows == 0:
             raise DataError(f"{file.shown}: the table has no rows.")
         reader.check(raw_table.num_rows)
@@ -125,9 +124,9 @@ def read_whole(path: Path) -> pa.Table:
         reader = READERS[plain.format](opened, plain, spec, file.shown)
         refuse_twice(reader.names, file.shown)
         try:
-            table = opened.sql(reader.rows).to_arrow_table()
+            table = opened.sql(reader.rows(reader.names)).to_arrow_table()
         except duckdb.Error as error:
-            raise reader.explain(error, ["COLUMNS(*)"]) from None
+            raise reader.explain(error, reader.names) from None
         if table.num_rows == 0:
             raise DataError(f"{file.shown}: the table has no rows.")
         reader.check(table.num_rows)

@@ -27,6 +27,9 @@ _LIKELY = (100_000_000, 4_102_444_800)  # seconds: 1973 to 2100; a thousand time
 _FIRST_YEAR, _LAST_YEAR = 1900, 2100
 _A_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_DAY_NONE = {"excel": datetime(1899, 12, 30), "excel_1904": datetime(1904, 1, 1)}  # noqa: DTZ001  of no zone
+_DAYS = (61, 2_958_465)  # of workbooks, from March 1900, before which one day too many is counted, to 9999
+_LIKELY_DAYS = (20_000, 80_000)  # 1954 to 2119
 _DATES = {  # what the digits of a number may be -> how it is told
     "%Y%m%d%H%M%S": "the time %Y-%m-%d %H:%M:%S", "%Y%m%d%H%M": "the time %Y-%m-%d %H:%M",
     "%Y%m%d%H": "the hour %Y-%m-%d %H", "%Y%m%d": "the date %Y-%m-%d", "%Y%m": "the month %Y-%m", "%Y": "the year %Y",
@@ -109,6 +112,8 @@ def _counted(values: pa.Array, place: Place, *, alone: bool) -> Read:
         DataError: nothing tells the unit, and no date stands beside the numbers.
     """
     sizes = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    if place.how.unit in _DAY_NONE:
+        return _days(sizes, _DAY_NONE[place.how.unit], place)
     unit = place.how.unit or _unit(sizes)
     if not place.how.unit and _look_like_dates(sizes):
         raise _asked(values, int(np.flatnonzero(np.isfinite(sizes))[0]), place)
@@ -127,6 +132,16 @@ def _counted(values: pa.Array, place: Place, *, alone: bool) -> Read:
         micro = pc.multiply(sound.cast(pa.int64()), 10**6 // _A_SECOND[unit])
     expected = f"{_UNITS[unit]} since 1970" + ("" if place.how.unit else ", 1973 to 2100, like most of the column")
     return Read(micro.cast(_UTC), faults_of((broken, expected)))
+
+
+def _days(sizes: NDArray[np.float64], none: datetime, place: Place) -> Read:
+    """Days since one, to the millisecond, of the zone that is stated, as workbooks count them."""
+    broken = ~np.isnan(sizes) & ~((sizes >= _DAYS[0]) & (sizes <= _DAYS[1]))
+    sound = np.where(broken | np.isnan(sizes), 0.0, sizes)
+    naive = np.datetime64(none, "us") + np.round(sound * 86_400_000).astype("m8[ms]")
+    there = pa.array(np.where(broken | np.isnan(sizes), np.datetime64("NaT"), naive), pa.timestamp("us"))
+    placed = in_zone(there, place)
+    return Read(placed.values, (*placed.faults, *faults_of((broken, f"days since {none:%Y-%m-%d}"))))
 
 
 def _unit(sizes: NDArray[np.float64]) -> str | None:
@@ -159,6 +174,10 @@ def _asked(values: pa.Array, row: int, place: Place) -> DataError:
     for form, what in _DATES.items():
         if told := _as_date(number, form, what):
             readings[f'format: "{form}"'] = told
+    if _LIKELY_DAYS[0] <= number <= _LIKELY_DAYS[1]:
+        for unit, none in _DAY_NONE.items():
+            system = "" if unit == "excel" else " where its dates begin in 1904"
+            readings[f"unit: {unit}"] = f"days in Excel{system} ({none + timedelta(days=number):%Y-%m-%d %H:%M:%S})"
     likely = sorted(_A_SECOND.items(), key=lambda one: not _LIKELY[0] <= number / one[1] <= _LIKELY[1])
     for unit, scale in likely:
         if _YEARS[0] <= number / scale <= _YEARS[1]:
