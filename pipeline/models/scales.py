@@ -28,7 +28,7 @@ def standardised(scores: Scores, taken: "sparse.csr_matrix | None" = None) -> Sc
         mean = block.sum(axis=1, keepdims=True) / shown
         block -= mean
         block[own] = 0
-        deviation = np.sqrt(np.einsum("ri,ri->r", block, block)[:, None] / shown)
+        deviation = np.sqrt(np.square(block).sum(axis=1, keepdims=True) / shown)
         block[own] = kept - mean[own[0], 0]
         np.divide(block, deviation, out=block, where=deviation > 0)
         block[deviation[:, 0] == 0] = 0
