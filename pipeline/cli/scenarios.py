@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.output import AsJson, print_json, print_table
+from pipeline.config import names_of
 from pipeline.errors import DataError, ExitCode
 from pipeline.scenarios import check_file, find_scenarios, json_schema, load_scenario
 
@@ -72,7 +73,7 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A YAML file
     checked = _tables(scenario)
     if checked.problems:
         raise DataError("\n".join(f"{file}: {problem}" for problem in checked.problems))
-    lanes = [lane.name for lane in (*scenario.strategies, *scenario.baselines)]
+    lanes = list(names_of(scenario))
     if as_json:
         told = {"name": scenario.name, "valid": True, "lanes": lanes}
         print_json({**told, "looked_at": checked.files, "not_looked_at": checked.left})

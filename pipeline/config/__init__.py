@@ -41,6 +41,7 @@ from pipeline.config.baselines import (
     LinearTransfer,
     Msda,
 )
+from pipeline.config.blends import LaneBlend, Lanes, alone_of, domains_of, names_of
 from pipeline.config.data import (
     ColdUsersSplit,
     Embedded,
@@ -61,6 +62,7 @@ from pipeline.config.files import (
     FileSource,
     Format,
 )
+from pipeline.config.gate import Gate
 from pipeline.config.labels import (
     SEVERAL,
     BinaryLabel,
@@ -104,14 +106,12 @@ from pipeline.config.models import (
 from pipeline.config.options import Options
 from pipeline.config.ranking_baselines import Blend, ContentKnn, Ease, Ials, ItemKnn, Markov, Popularity, UserKnn
 from pipeline.config.rankings import AtLeast, MinRows, RankingTask, Relevant, RowWeight
-from pipeline.config.scenario import (
-    Gate,
-    Scenario,
-)
+from pipeline.config.scenario import Scenario
 from pipeline.config.settings import (
     AdaptSettings,
     AuditSettings,
     BaselineSettings,
+    BlendSettings,
     CarrySettings,
     CheckSettings,
     CleanSettings,
@@ -157,6 +157,7 @@ __all__ = [
     "BinaryLabel",
     "BinaryTask",
     "Blend",
+    "BlendSettings",
     "Boosting",
     "Bridge",
     "CarrySettings",
@@ -207,6 +208,8 @@ __all__ = [
     "JudgeSettings",
     "L2Sp",
     "LabelConfig",
+    "LaneBlend",
+    "Lanes",
     "LearningRate",
     "LeaveLastOutSplit",
     "Linear",
@@ -267,5 +270,8 @@ __all__ = [
     "TuneSettings",
     "UserKnn",
     "Weight",
+    "alone_of",
     "choices",
+    "domains_of",
+    "names_of",
 ]

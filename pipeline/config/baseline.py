@@ -36,6 +36,11 @@ class Baseline(Config):
         return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
 
     @property
+    def alone(self) -> str:
+        """The lane that is the same without a source."""
+        return self.method
+
+    @property
     def encoders(self) -> Encoders:
         """The pretrained encoders whose vectors it reads."""
         return {}

@@ -196,6 +196,11 @@ class Strategy(Config):
         return f"{self.adapt.name}+{self.tune.name}" if self.start == "adapted" else self.tune.name
 
     @property
+    def alone(self) -> str:
+        """The lane that is the same without a source."""
+        return "target_only"
+
+    @property
     def start(self) -> Start:
         """Which weights the tuning begins with."""
         if self.tune.starts == "random":

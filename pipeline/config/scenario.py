@@ -1,17 +1,18 @@
 """One transfer as a whole."""
 
 from collections.abc import Collection
-from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pipeline.config.adaptations import AdaptConfig, Choice
-from pipeline.config.base import Bridge, Config, Draw, Duplicates, Kept, Name, Thinning
+from pipeline.config.base import Bridge, Config, Cron, Draw, Duplicates, Kept, Name, Thinning, Title
 from pipeline.config.baseline import Baseline
 from pipeline.config.baselines import BaselineConfig
+from pipeline.config.blends import LaneBlend, refuse_blends
 from pipeline.config.data import Embedded, Split, Tables
 from pipeline.config.encoders import Encoders, under_one
+from pipeline.config.gate import Gate
 from pipeline.config.methods import Strategy, TuneConfig, choices
 from pipeline.config.models import MODELS, HistoryModel, Model, ModelConfig
 from pipeline.config.rankings import RankingTask
@@ -19,42 +20,11 @@ from pipeline.config.tasks import ExamplesTask, Task, task_kind
 from pipeline.config.training import Training
 
 
-def _tellable(title: str) -> str:
-    """Refuse control characters, which the databases behind Airflow and MLflow do not take."""
-    if any(letter < " " and letter not in "\t\n" for letter in title):
-        raise ValueError("expected a text without control characters")
-    return title
-
-
-def _comes(schedule: str) -> str:
-    """Refuse what is no cron expression, and one whose time never comes, such as the 31st of February."""
-    from croniter import CroniterError, croniter
-
-    try:
-        cron = croniter(schedule, datetime(2026, 1, 1))  # noqa: DTZ001  any day, in UTC
-        cron.get_next(datetime)
-    except CroniterError as error:
-        raise ValueError(f"expected cron with five fields, such as '0 2 * * *' ({error})") from None
-    if len(cron.expanded) != 5:
-        raise ValueError("expected cron with five fields, such as '0 2 * * *'")
-    return schedule
-
-
-class Gate(Config):
-    """When a candidate becomes the champion."""
-
-    delta: float = Field(default=0.05, gt=0, lt=1)  # "not worse" allows this share of the best reference's skill
-    floor: float = Field(default=0.0005, ge=0)  # and at least this difference in the metric
-    alpha: float = Field(default=0.05, gt=0, lt=0.5)  # two-sided; what a scenario spends each night
-    resamples: int = Field(default=2000, ge=1000, le=100_000)
-    max_age_days: int = Field(default=30, ge=1)  # an older champion gives way to a candidate that is not worse
-
-
 class Scenario(Config):
     """One transfer: source domains, the one target, tables, task, model, strategies, gate, schedule."""
 
     name: Name
-    title: Annotated[str, AfterValidator(_tellable)]
+    title: Title
     sources: tuple[Name, ...] = ()
     source_model: str | None = Field(default=None, min_length=1)  # in the place of sources: what another learnt
     target: Name
@@ -73,8 +43,9 @@ class Scenario(Config):
     training: Training = Training()
     strategies: tuple[Strategy, ...] = Field(min_length=1)
     baselines: tuple[BaselineConfig, ...]
+    blends: tuple[LaneBlend, ...] = ()
     gate: Gate = Gate()
-    schedule: Annotated[str, AfterValidator(_comes)] | None = None  # cron, UTC; None: only by hand
+    schedule: Cron | None = None  # cron, UTC; None: only by hand
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     target_share: Kept = 1.0  # share of the target's training and validation rows that is used
     thinning: Thinning = "proportional"  # stratified: each class keeps that share of its rows, and at least one
@@ -105,6 +76,11 @@ class Scenario(Config):
             return frozenset()
         return frozenset(lane.name for lane in (*self.strategies, *self.baselines) if lane.domains != "source")
 
+    @property
+    def blended(self) -> frozenset[str]:
+        """Lanes that a blend names."""
+        return frozenset(member for blend in self.blends for member in blend.of)
+
     @model_validator(mode="before")
     @classmethod
     def _has_the_model_of_its_task(cls, given: Any) -> Any:
@@ -131,6 +107,7 @@ class Scenario(Config):
         self._check_labels()
         self._check_fields()
         self._check_bridges()
+        refuse_blends(self, self.task, target_labels=self.target_labels)
         return self
 
     @property

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 CLASSES = "classes.json"  # beside a registered model's weights: those that it knows
 MARKS = "marks.parquet"  # an artifact of `audit`, for steps that use the marks and not the passport
 POINT = "point.json"  # of the curve over shares, beside a verdict
+HELD_BACK = "held_back"  # below a lane's folder: its predictor before it saw the rows that choose
 CASES = "cases.json"  # that the report shows, beside a verdict
 
 

@@ -12,6 +12,7 @@ from pipeline.results import (
     ADAPT,
     AUDIT,
     BASELINE,
+    BLEND,
     CLEAN,
     EMBED,
     INGEST,
@@ -142,6 +143,9 @@ def _lane(run: Run, facts: LaneFacts) -> Iterator[str]:
     yield f"on the validation rows of {facts.valid_domain}: {', '.join(values)}"
     if facts.settings:
         yield f"chosen by them: {', '.join(f'{key} {_short(value)}' for key, value in facts.settings.items())}"
+    if facts.mixture:
+        for group, share in facts.mixture.groups:
+            yield f"{facts.mixture.by}, {group}: {facts.mixture.told(share)}"
     for what, value in facts.evidence.items():
         yield f"LogME on the target's labelled rows, before anything is tuned ({what}): {value:.4g}"
     if facts.moved:
@@ -195,6 +199,7 @@ LINES: dict[str, Callable[[Run, Any], Iterator[str]]] = {
     ADAPT.name: _train,
     TUNE.name: _lane,
     BASELINE.name: _lane,
+    BLEND.name: _lane,
     VERDICT.name: _verdict,
     REJUDGED.name: _verdict,
     REPORT.name: _report,
