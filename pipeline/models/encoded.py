@@ -100,14 +100,16 @@ def needs_of(readers: Iterable[Reader]) -> tuple[str, ...]:
     return tuple(sorted({library for reader in readers for library in _NEEDS[reader.reads]}))
 
 
-def states_of(readers: Sequence[Reader]) -> list[dict[str, Any]]:
-    """All that they are, as plain values."""
-    return [asdict(reader) for reader in readers]
+def states_of(readers: Sequence[Reader]) -> dict[str, list[dict[str, Any]]]:
+    """All that they are, as settings of a saved model; nothing where nothing is read."""
+    return {"readers": [asdict(reader) for reader in readers]} if readers else {}
 
 
-def readers_from(states: Sequence[Mapping[str, Any]]) -> Readers:
-    """Those that `states_of` described."""
-    return tuple(Reader(**state) for state in states)
+def readers_from(settings: Mapping[str, Any]) -> Readers:
+    """Those that `states_of` described; a model of before pictures has one, of texts."""
+    if before := settings.get("reader"):
+        return (Reader("text", **before),)
+    return tuple(Reader(**state) for state in settings.get("readers", ()))
 
 
 def _read(types: Mapping[str, FeatureType], readers: Readers) -> list[tuple[int, Reader]]:

@@ -178,7 +178,7 @@ class Design:
         """The same one."""
         scaling = Scaling(**{name: arrays[name] for name in Scaling.__dataclass_fields__})
         met, weights = arrays.get("met", np.zeros(0, dtype=np.int64)), arrays.get("idf", np.zeros(0))
-        readers = readers_from(settings.get("readers", ()))
+        readers = readers_from(settings)
         return cls(scaling, settings["buckets"], Vocabulary(settings.get("words", 1), met, weights), readers)
 
 
@@ -216,7 +216,7 @@ class LinearEstimator(Estimator):
         """Weights and scaling."""
         design = self.design
         settings: dict[str, Any] = {"buckets": design.buckets, "words": design.vocabulary.buckets}
-        settings |= {"readers": states_of(design.readers)} if design.readers else {}
+        settings |= states_of(design.readers)
         return settings, {"slope": self.slope, "start": self.start, **design.arrays()}
 
     @classmethod

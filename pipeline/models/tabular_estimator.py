@@ -147,7 +147,7 @@ class TabularEstimator(Estimator):
             "types": list(network.encoder.types.items()),
             "model": network.encoder.model.model_dump(mode="json"),
             ADAPTERS: width_of(network.encoder),
-            **({"readers": states_of(network.encoder.readers)} if network.encoder.readers else {}),
+            **states_of(network.encoder.readers),
         }
         return settings, {name: tensor.numpy() for name, tensor in network.shared_state().items()}
 
@@ -160,7 +160,7 @@ class TabularEstimator(Estimator):
         classes = tuple(settings["classes"])
         with torch.device("meta"):  # nothing is drawn: the weights are there
             head = _head(model.dim, classes, tagged=bool(settings.get(TAGGED)))
-            readers = readers_from(settings.get("readers", ()))
+            readers = readers_from(settings)
             encoder = ENCODERS[model.name](model, dict(settings["types"]), None, readers=readers)
             network = TabularNetwork(encoder, head, settings["target"])
             insert(network.encoder, settings.get(ADAPTERS, 0))

@@ -165,5 +165,5 @@ def test_what_asks_for_words_is_refused_without_any():
     bare = {**given, "baselines": msda, "task": {**given["task"], "features": {"size": "number"}}}
     with pytest.raises(ValidationError, match="source_msda looks at no number"):
         cfg.Scenario.model_validate(bare)
-    with pytest.raises(ValidationError, match="words, and hardly two rows have the same"):
+    with pytest.raises(ValidationError, match="words or a picture, and hardly two rows have the same"):
         cfg.BinaryTask(kind="binary", label="liked", features={"said": "bag"}, slices=("said",))

@@ -1,5 +1,6 @@
 """Texts read by a pretrained encoder: vectors, what is kept of them, what models make of them, what can go wrong."""
 
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -284,6 +285,20 @@ def test_models_read_meanings(kind: str, request: pytest.FixtureRequest, tmp_pat
     parts = again.parts(features_of(*asked), np.tile([-1.0, 1.0], (5, 1))).features.sum(axis=1)
     said = told[:, 1] - told[:, 0]
     np.testing.assert_allclose(parts - parts[4], said - said[4], atol=0.03)  # a network's are right within a hundredth
+
+
+@pytest.mark.parametrize("kind", ["linear", "network"])
+def test_a_model_of_before_pictures_reads_its_texts(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """What serves since before says the same: its one reader was of texts."""
+    estimator = request.getfixturevalue(kind)
+    estimator.save(tmp_path)
+    saved = json.loads((tmp_path / "ranker.json").read_text(encoding="utf-8"))
+    [reader] = saved["settings"].pop("readers")
+    assert reader.pop("reads") == "text"
+    saved["settings"]["reader"] = reader
+    (tmp_path / "ranker.json").write_text(json.dumps(saved), encoding="utf-8")
+    asked = features_of("a lovely clean room", "zebra")
+    np.testing.assert_array_equal(load_ranker(tmp_path).raw(asked), estimator.raw(asked))
 
 
 def test_what_is_fitted_is_the_regression_of_words_and_vectors(encoder: PretrainedEncoder, folder: Path) -> None:
