@@ -94,7 +94,7 @@ def learnt(domains: Domains, valid: View) -> dict[str, tuple[float, ItemScorer]]
         def metric(network: Any) -> float:
             return reciprocal(KIND.predict(learner.as_trained(network, valid), valid))
 
-        training = cfg.TuneSettings.of(scenario, strategy=strategy, oracle=False).fitting
+        training = cfg.TuneSettings.of(scenario, strategy=strategy, oracle=False, held_back=False).fitting
         network, method, rows = ready("few")
         epochs = fitted(training, network, method, rows, Watch(metric, len(valid), 100, "users"))
         finishes = learner.finishes(views["few"], strategy)

@@ -33,7 +33,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     texts = titles(pd.read_parquet(given.table, columns=[given.column])[given.column], given.texts)
-    own, other = loaded("minilm"), SentenceTransformer(str(folder_of("minilm")), device="cpu")
+    own, other = loaded("minilm"), SentenceTransformer(str(folder_of("text", "minilm")), device="cpu")
     own.encode(texts[:WARM])
     other.encode(texts[:WARM], show_progress_bar=False)
 

@@ -120,6 +120,13 @@ def fit_baseline(lane: str) -> Record:
     return call("fit_baseline", lane)
 
 
+@task
+def blend_lanes(lane: str) -> Record:
+    """Blend two lanes by the length of the history; how much each counts is chosen on validation rows."""
+    skip_unless(lane in planned("blend_lanes"), f"{lane} was not chosen for this run.")
+    return call("blend_lanes", lane)
+
+
 @task(trigger_rule=WHAT_CAME)
 def evaluate() -> Record:
     """Judge the test rows by every candidate, compare, decide, and write the report; failed lanes are named."""
@@ -166,6 +173,7 @@ TASKS: dict[str, Any] = {
     "adapt_domain": adapt_domain,
     "finetune_target": finetune_target,
     "fit_baseline": fit_baseline,
+    "blend_lanes": blend_lanes,
     "evaluate": evaluate,
     "promote": promote,
 }

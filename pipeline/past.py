@@ -17,6 +17,26 @@ from pipeline.errors import DataError
 Histories = Mapping[str, sparse.csr_matrix]
 IntArray = NDArray[np.int64]
 
+OWN_HISTORY = "history in the target"  # how its length is told
+_EDGES = (0, 1, 3, 5, 10, 20, 100)  # a band of lengths starts at an edge and ends before the next
+
+
+def _named(first: int, after: int) -> str:
+    return f"{first}" if first == after - 1 else f"{first} to {after - 1}"
+
+
+BANDS = (*map(_named, _EDGES, _EDGES[1:]), f"{_EDGES[-1]} or more")  # of how much is known of a unit
+
+
+def bands(counts: IntArray) -> IntArray:
+    """The band of each count, as a place among `BANDS`."""
+    return np.asarray(np.searchsorted(_EDGES, counts, side="right") - 1, dtype=np.int64)
+
+
+def lengths(matrix: sparse.csr_matrix) -> IntArray:
+    """How many things each unit took: [U]."""
+    return np.asarray(np.diff(matrix.indptr), dtype=np.int64)
+
 
 @dataclass(frozen=True, eq=False)
 class Timeline:

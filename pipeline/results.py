@@ -133,12 +133,13 @@ class PrepareFacts(Facts):
 
 
 class EmbedFacts(Facts):
-    """Different texts of a domain, how many of them are longer than the encoder reads, and what it does not know.
+    """Different texts or pictures of a domain; of texts how many are longer than is read, and what is not known.
 
     `unknown`: the share of the parts of texts that stand for any letter that the encoder never met, in [0, 1].
     """
 
-    texts: int
+    reads: str  # the type of feature
+    contents: int
     cut: int
     unknown: float
 
@@ -184,6 +185,21 @@ class TrainFacts(Facts):
         return (self.watch,) if self.watch else ()
 
 
+class Mixture(BaseModel):
+    """How much each of two lanes counts in a blend, by group of units."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lane: str  # the blend
+    of: tuple[str, str]
+    by: str  # what divides the units, as slices are called
+    groups: tuple[tuple[str, float], ...]  # name, and how much the first of the two counts, in [0, 1]
+
+    def told(self, share: float) -> str:
+        """A share in words: `joint 60 %, ease 40 %`."""
+        return f"{self.of[0]} {100 * share:.0f} %, {self.of[1]} {100 - 100 * share:.0f} %"
+
+
 class LaneFacts(Facts):
     """What validation says of a lane, on whose rows, and the settings that it chose."""
 
@@ -194,6 +210,13 @@ class LaneFacts(Facts):
     evidence: dict[str, float] = {}  # LogME of the features that it begins with, or of texts, on the target's rows
     moved: dict[str, float] = {}  # how far each layer is from its start, relative to the start's length
     watch: str = ""  # what the metric that watched the epochs could not tell
+    mixture: Mixture | None = None  # of a blend
+
+    @property
+    def chosen(self) -> dict[str, JsonValue]:
+        """The settings, and of a blend how much the first lane counts."""
+        groups = self.mixture.groups if self.mixture else ()
+        return {**self.settings, **{f"share/{name}": share for name, share in groups}}
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -267,9 +290,10 @@ PRETRAIN = Step("pretrain_source", TrainFacts)
 ADAPT = Step("adapt_domain", TrainFacts)
 TUNE = Step("finetune_target", LaneFacts)
 BASELINE = Step("fit_baseline", LaneFacts)
+BLEND = Step("blend_lanes", LaneFacts)
 VERDICT = Step("verdict", VerdictFacts)
 REJUDGED = Step("rejudged", VerdictFacts)  # against what served later, from the ranks of the verdict
 REPORT = Step("report", ReportFacts)
 PACKAGE = Step("package", PackageFacts)
 PROMOTE = Step("promote", PromoteFacts)
-LANES: tuple[Step[LaneFacts], ...] = (TUNE, BASELINE)
+LANES: tuple[Step[LaneFacts], ...] = (TUNE, BASELINE, BLEND)

@@ -4,7 +4,7 @@ Shapes: N rows, U units of all domains, I_d items of domain d.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline import columns as c
-from pipeline.config import FeatureType
+from pipeline.config import Encoded, FeatureType
 from pipeline.data.embeddings import Embeddings
 from pipeline.data.mistakes import Costs
 from pipeline.past import Histories, Log, Past
@@ -42,15 +42,18 @@ class Features:
 
     Args:
         table: [N] a column for each feature, in the order in which they are declared: numbers and flags (0, 1) as
-            float64, all else as texts, times in UTC; what is missing is NaN, None or NaT.
+            float64, all else as texts, times in UTC, pictures by the names of their contents; what is missing is NaN,
+            None or NaT.
         types: What each feature is, in the same order.
-        embeddings: What a pretrained encoder said of texts.
+        embeddings: What pretrained encoders said of texts and pictures, by what they read.
+        pictures: The contents of pictures of which nothing is known yet, by name.
         log: What came before each row, where rows are events of a log.
     """
 
     table: pd.DataFrame
     types: Mapping[str, FeatureType]
-    embeddings: Embeddings | None = None
+    embeddings: Mapping[Encoded, Embeddings] = field(default_factory=dict)
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
     log: Log | None = None
 
     def take(self, places: IntArray) -> "Features":

@@ -22,6 +22,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "adapt_domain": {"epochs": 0},
     "finetune_target": LANE,
     "fit_baseline": LANE,
+    "blend_lanes": LANE,
     "verdict": {"verdict": "passed", "lane": None, "candidate": "", "reason": "", "failed": []},
 }
 

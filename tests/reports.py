@@ -10,7 +10,7 @@ from pipeline.evaluation.learning import Learning
 from pipeline.evaluation.report import Links, NightTold, Report, Rows, StepCost, Told
 from pipeline.labels.answers import Answer
 from pipeline.labels.curves import Curve
-from pipeline.results import Cost, Finding, Outcome
+from pipeline.results import Cost, Finding, Mixture, Outcome
 
 SCRIPT = "<script>alert('x')</script> \"quoted\" & 'so'"
 RIGHT_TO_LEFT = "\u202eمتجر الكتب القديم\u202c"
@@ -34,7 +34,8 @@ def full_report(lanes: int = LANES, shares: tuple[float, ...] = (0.01, 0.03, 0.1
     """Tell of everything that a report can tell of."""
     names = [lane_name(place) for place in range(lanes)]
     infos = tuple(
-        LaneInfo(name=name, kind="strategy" if place < 10 else "baseline", domains=("grocer", "florist"),
+        LaneInfo(name=name, kind="strategy" if place < 10 else "baseline",
+                 domains=("grocer", "florist") if place else ("florist",),
                  counterpart="target_only" if place else None, oracle=False, valid={"ndcg@10": 0.3},
                  valid_domain="florist")
         for place, name in enumerate(names)
@@ -47,7 +48,8 @@ def full_report(lanes: int = LANES, shares: tuple[float, ...] = (0.01, 0.03, 0.1
     )  # fmt: skip
     slices = tuple(
         SliceView(by="rows in the source", label=f"{5 * place} to {5 * place + 4}", rows=40, units=40, undefined=0,
-                  lanes={name: one["ndcg@10"] for name, one in values.items()}, gains={})
+                  lanes={name: one["ndcg@10"] for name, one in values.items()}, gains={},
+                  by_source={name: estimate(0.04 * (place - 1)) for name in names[1:]})
         for place in range(3)
     )  # fmt: skip
     view = View(rows=400, units=400, lanes=values, gains=gains, smallest_visible=0.01, undefined={}, slices=slices)
@@ -96,6 +98,10 @@ def full_report(lanes: int = LANES, shares: tuple[float, ...] = (0.01, 0.03, 0.1
                                        "a_distance.after": 0.5, "told_rows": 1234.0}),
         ),
         moved=(Told(name=names[1], values={"encoder.numbers": 0.0421, "encoder.<b>": 1.5}),),
+        mixtures=(
+            Mixture(lane="joint_with_target_only", of=("joint", "target_only"), by="rows in the source",
+                    groups=(("0 to 4", 1.0), ("5 to 9", 0.4), ("10 to 14", 0.0), (SCRIPT, 0.0))),
+        ),
         cases=full_cases(), rows=(Rows(domain="florist", read=1000, kept={"train": 700, "valid": 100, "test": 150},
                                        quarantined={"future": 20}, dropped={"repeated": 30}),),
         ignored={"interactions": {"baker": 12}},

@@ -157,7 +157,7 @@ def predict(
 
         requests = predicting.read_requests(file)
         params = {name: value for name, value in (("k", k), ("explain", explain)) if value is not None}
-        answers = predicting.predict(model_folder(Home.from_env(), name, alias), requests, params)
+        answers = predicting.predict(model_folder(Home.from_env(), name, alias), requests, params, file.parent)
         if out is not None:
             predicting.write_answers(answers, out)
     print(

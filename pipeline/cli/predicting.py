@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.config.files import PACKED
+from pipeline.data.pictures import UnreadError, content_of_file
 from pipeline.data.readers.files import data_format
 from pipeline.errors import CrossliftError, DataError
 from pipeline.folders import storage_errors
@@ -25,13 +26,16 @@ _NAMED = 20  # columns that a message lists
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet may run when a cell begins with it
 
 
-def predict(model: Path, requests: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+def predict(
+    model: Path, requests: pd.DataFrame, params: Mapping[str, Any] | None = None, folder: Path | None = None
+) -> pd.DataFrame:
     """Answer each row of a table of requests, as `mlflow.pyfunc.load_model(...).predict(...)` does.
 
     Args:
         model: The MLflow model folder (`pipeline.registry.lookup.model_folder`).
         requests: The columns that the model's signature names; a list of ids may be a text with commas between them.
         params: Those of the signature that are to have other values.
+        folder: Where the paths of pictures begin; None: a text holds a picture itself, in base64.
 
     Raises:
         DataError: a column is missing, a value is not of its type or no list, or the model has no such parameter.
@@ -48,7 +52,8 @@ def predict(model: Path, requests: pd.DataFrame, params: Mapping[str, Any] | Non
         _refuse_unread(loaded, requests)
         _tell_unread(loaded, requests)
         try:
-            answers = pd.DataFrame(loaded.predict(_with_lists(loaded, requests), params=given))
+            asked = _with_pictures(loaded, _with_lists(loaded, requests), folder)
+            answers = pd.DataFrame(loaded.predict(asked, params=given))
         except MlflowException as error:  # it holds the columns against the signature first
             if isinstance(error.__cause__, CrossliftError):
                 raise error.__cause__ from None
@@ -148,6 +153,27 @@ def _with_lists(model: Any, requests: pd.DataFrame) -> pd.DataFrame:
     wanted = [one.name for one in model.metadata.get_input_schema().inputs if isinstance(one.type, Array)]
     listed = {name: [_listed(value, name) for value in requests[name]] for name in wanted if name in requests}
     return requests.assign(**{name: pd.Series(every, requests.index, object) for name, every in listed.items()})
+
+
+def _with_pictures(model: Any, requests: pd.DataFrame, folder: Path | None) -> pd.DataFrame:
+    """The same with the bytes of a file wherever the model wants a picture and its path is given.
+
+    Raises:
+        DataError: there is no such file, or the path leads out of the folder.
+    """
+    wanted = model.unwrap_python_model().model.served.requests
+    named = [name for name, kind in wanted.items() if kind == "picture" and name in requests and folder is not None]
+    read = {name: [_content(folder, value, name, row) for row, value in enumerate(requests[name])] for name in named}
+    return requests.assign(**{name: pd.Series(every, requests.index, object) for name, every in read.items()})
+
+
+def _content(folder: Path | None, value: Any, name: str, row: int) -> Any:
+    if folder is None or not isinstance(value, str) or not value:
+        return value
+    try:
+        return content_of_file(folder.resolve(), value)
+    except (UnreadError, DataError) as error:
+        raise DataError(f"request: column {name!r}, row {row + 1}: expected a picture, but {error}.") from None
 
 
 def _listed(value: Any, name: str) -> list[str] | None:

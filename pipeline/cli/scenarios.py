@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.output import AsJson, print_json, print_table
+from pipeline.config import names_of
 from pipeline.errors import DataError, ExitCode
 from pipeline.scenarios import check_file, find_scenarios, json_schema, load_scenario
 
@@ -61,18 +62,18 @@ def show(name: str, as_json: AsJson = False) -> None:
 def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A YAML file.")], as_json: AsJson = False) -> None:
     """Whether a file is a scenario; every wrong key is named, with what was expected.
 
-    The encoder of texts that it names, if it does, has to be installed. Where CROSSLIFT_DATA is set, the first rows of
+    The encoders that it names, if it does, have to be installed. Where CROSSLIFT_DATA is set, the first rows of
     the files that it names are held against it as well.
     """
     scenario = check_file(file)
-    if scenario.encoder:
-        from pipeline.data.encoder_folders import folder_of
+    if scenario.encoders:
+        from pipeline.data.encoder_folders import require
 
-        folder_of(scenario.encoder)
+        require(scenario.encoders)
     checked = _tables(scenario)
     if checked.problems:
         raise DataError("\n".join(f"{file}: {problem}" for problem in checked.problems))
-    lanes = [lane.name for lane in (*scenario.strategies, *scenario.baselines)]
+    lanes = list(names_of(scenario))
     if as_json:
         told = {"name": scenario.name, "valid": True, "lanes": lanes}
         print_json({**told, "looked_at": checked.files, "not_looked_at": checked.left})

@@ -41,6 +41,7 @@ from pipeline.config.baselines import (
     LinearTransfer,
     Msda,
 )
+from pipeline.config.blends import LaneBlend, Lanes, alone_of, domains_of, names_of
 from pipeline.config.data import (
     ColdUsersSplit,
     Embedded,
@@ -55,10 +56,13 @@ from pipeline.config.data import (
     Tables,
     TimeSplit,
 )
+from pipeline.config.encoders import Encoded, Encoders
+from pipeline.config.features import FeatureType
 from pipeline.config.files import (
     FileSource,
     Format,
 )
+from pipeline.config.gate import Gate
 from pipeline.config.labels import (
     SEVERAL,
     BinaryLabel,
@@ -102,14 +106,12 @@ from pipeline.config.models import (
 from pipeline.config.options import Options
 from pipeline.config.ranking_baselines import Blend, ContentKnn, Ease, Ials, ItemKnn, Markov, Popularity, UserKnn
 from pipeline.config.rankings import AtLeast, MinRows, RankingTask, Relevant, RowWeight
-from pipeline.config.scenario import (
-    Gate,
-    Scenario,
-)
+from pipeline.config.scenario import Scenario
 from pipeline.config.settings import (
     AdaptSettings,
     AuditSettings,
     BaselineSettings,
+    BlendSettings,
     CarrySettings,
     CheckSettings,
     CleanSettings,
@@ -131,7 +133,6 @@ from pipeline.config.settings import (
 from pipeline.config.tasks import (
     BinaryTask,
     ExamplesTask,
-    FeatureType,
     MulticlassTask,
     MultilabelTask,
     NextEventTask,
@@ -156,6 +157,7 @@ __all__ = [
     "BinaryLabel",
     "BinaryTask",
     "Blend",
+    "BlendSettings",
     "Boosting",
     "Bridge",
     "CarrySettings",
@@ -180,6 +182,8 @@ __all__ = [
     "Ease",
     "EmbedSettings",
     "Embedded",
+    "Encoded",
+    "Encoders",
     "EventModel",
     "ExamplesTask",
     "FeatureModel",
@@ -204,6 +208,8 @@ __all__ = [
     "JudgeSettings",
     "L2Sp",
     "LabelConfig",
+    "LaneBlend",
+    "Lanes",
     "LearningRate",
     "LeaveLastOutSplit",
     "Linear",
@@ -264,5 +270,8 @@ __all__ = [
     "TuneSettings",
     "UserKnn",
     "Weight",
+    "alone_of",
     "choices",
+    "domains_of",
+    "names_of",
 ]

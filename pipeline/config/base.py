@@ -1,9 +1,10 @@
 """What all settings have in common: frozen values, and a key that is not known is an error."""
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from pipeline.config.tasks import ExamplesTask
@@ -66,9 +67,34 @@ class TaskConfig(Config):
         """What decides about the columns of its tables."""
         return self.as_rows()
 
-    def lacks_texts(self, tables: Collection[str]) -> str:
-        """Which texts its rows do not have where there are only these kinds of table; nothing: they have some."""
+    def lacks(self, kind: str, tables: Collection[str]) -> str:
+        """What its rows do not have of a type of feature where there are only these kinds of table; nothing: some."""
         if self.examples is None:
             return "" if "items" in tables else "titles of items, and tables name no items"
-        texts = "text" in self.examples.features.values()
-        return "" if texts else "features of the type text, and the task names none"
+        there = kind in self.examples.features.values()
+        return "" if there else f"features of the type {kind}, and the task names none"
+
+
+def _tellable(title: str) -> str:
+    """Refuse control characters, which the databases behind Airflow and MLflow do not take."""
+    if any(letter < " " and letter not in "\t\n" for letter in title):
+        raise ValueError("expected a text without control characters")
+    return title
+
+
+def _comes(schedule: str) -> str:
+    """Refuse what is no cron expression, and one whose time never comes, such as the 31st of February."""
+    from croniter import CroniterError, croniter
+
+    try:
+        cron = croniter(schedule, datetime(2026, 1, 1))  # noqa: DTZ001  any day, in UTC
+        cron.get_next(datetime)
+    except CroniterError as error:
+        raise ValueError(f"expected cron with five fields, such as '0 2 * * *' ({error})") from None
+    if len(cron.expanded) != 5:
+        raise ValueError("expected cron with five fields, such as '0 2 * * *'")
+    return schedule
+
+
+Title = Annotated[str, AfterValidator(_tellable)]
+Cron = Annotated[str, AfterValidator(_comes)]

@@ -1,10 +1,13 @@
 """What every simple strong method answers."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from pipeline.config.base import Bridge, Config
+from pipeline.config.encoders import Encoded, Encoders
+from pipeline.config.features import FeatureType
 
 Domains = Literal["target", "source", "all"]
 SourceWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=10)], ...], Field(min_length=1)]
@@ -33,14 +36,24 @@ class Baseline(Config):
         return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
 
     @property
-    def reader(self) -> str | None:
-        """The pretrained encoder whose vectors of texts it reads; nothing: it reads none."""
-        return None
+    def alone(self) -> str:
+        """The lane that is the same without a source."""
+        return self.method
 
     @property
-    def asks_for_texts(self) -> bool:
-        """Whether it is no use where rows have no texts."""
-        return self.reader is not None
+    def encoders(self) -> Encoders:
+        """The pretrained encoders whose vectors it reads."""
+        return {}
+
+    @property
+    def asks_for(self) -> frozenset[Encoded]:
+        """Without which types of features it is no use."""
+        return frozenset(self.encoders)
+
+    def unfit(self, features: Mapping[str, FeatureType]) -> str:
+        """Why it can make nothing of such features; empty where it can."""
+        del features
+        return ""
 
     @property
     def bridges(self) -> frozenset[Bridge]:

@@ -7,9 +7,9 @@ from pydantic import Field
 
 from pipeline.config.base import Bridge
 from pipeline.config.baseline import Baseline, SourceWeights
-from pipeline.config.encoders import TextEncoder, short_name
+from pipeline.config.encoders import Encoders, ImageEncoder, TextEncoder, named, with_encoders
+from pipeline.config.features import FEATURE_TYPES, NAME_ONE, FeatureType, unseen
 from pipeline.config.ranking_baselines import Blend, ContentKnn, Ease, Ials, ItemKnn, Markov, Popularity, UserKnn
-from pipeline.config.tasks import FEATURE_TYPES, FeatureType
 
 
 class ExamplesBaseline(Baseline):
@@ -21,10 +21,7 @@ class ExamplesBaseline(Baseline):
 
     def unfit(self, features: Mapping[str, FeatureType]) -> str:
         """Why it can make nothing of such features; empty where it can."""
-        if set(features.values()) & self.types:
-            return ""
-        kinds = " or ".join(sorted(set(features.values())))
-        return f"looks at no {kinds}, and there are no other features than {', '.join(features)}; leave it out"
+        return unseen(features, self.types)
 
     @property
     def bridges(self) -> frozenset[Bridge]:
@@ -62,25 +59,34 @@ class Frequency(ExamplesBaseline):
 class Linear(ExamplesBaseline):
     """Logistic regression of a class or of each tag, ridge regression of a number."""
 
+    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"image"}  # but for those that an encoder reads
+
     kind: Literal["linear"]
     buckets: int = Field(default=1024, ge=16, le=1 << 20)  # of hashed values, for all categories together
     words: int = Field(default=1 << 18, ge=16, le=1 << 24)  # the same for words of texts; only those that are met cost
     regularization: Grid = (0.01, 0.1, 1.0, 10.0, 100.0)  # times half the squared length of the weights
     encoder: TextEncoder | None = None  # pretrained: its vectors of texts stand beside their words
+    image_encoder: ImageEncoder | None = None  # pretrained: its vectors are all that is read of pictures
 
     @property
-    def reader(self) -> str | None:
-        """The encoder that is named."""
-        return self.encoder
+    def encoders(self) -> Encoders:
+        """Those that are named."""
+        return named(self.encoder, self.image_encoder)
 
     @property
     def method(self) -> str:
-        """Which encoder it reads, too: `linear_minilm`."""
-        return f"{self.kind}_{short_name(self.encoder)}" if self.encoder else self.kind
+        """Which encoders it reads, too: `linear_minilm`."""
+        return with_encoders(self.kind, self.encoders)
+
+    def unfit(self, features: Mapping[str, FeatureType]) -> str:
+        """There is nothing but pictures, and nothing reads them."""
+        return unseen(features, FEATURE_TYPES if self.image_encoder else self.types, f"{NAME_ONE}, or leave it out")
 
 
 class LinearTransfer(ExamplesBaseline):
     """The same regressions of the target's rows, shrunk to the weights of the sources' in place of zero."""
+
+    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"image"}
 
     kind: Literal["linear_transfer"]
     domains: Literal["all"] = "all"
@@ -102,9 +108,9 @@ class LinearTransfer(ExamplesBaseline):
 
 
 class Boosting(ExamplesBaseline):
-    """Gradient boosting of trees (LightGBM); of texts and bags it knows nothing."""
+    """Gradient boosting of trees (LightGBM); of texts, bags and pictures it knows nothing."""
 
-    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"text", "bag"}
+    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"text", "bag", "image"}
 
     kind: Literal["boosting"]
     rounds: int = Field(default=100, ge=1, le=10_000)
@@ -114,9 +120,12 @@ class Boosting(ExamplesBaseline):
 
 
 class Anomaly(ExamplesBaseline):
-    """How unusual a row is beside those of the class that is not looked for, of which alone it learns; not of texts."""
+    """How unusual a row is beside those of the class that is not looked for, of which alone it learns.
 
-    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"text", "bag"}
+    Of texts, bags and pictures it knows nothing.
+    """
+
+    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"text", "bag", "image"}
     predicts: ClassVar[frozenset[str]] = frozenset({"one of two classes"})
 
 

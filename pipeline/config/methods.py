@@ -137,7 +137,7 @@ class Distil(Choice):
 
     @model_validator(mode="after")
     def _reads_no_encoder(self) -> Self:
-        if self.student and self.student.encoder:
+        if self.student and self.student.encoders:
             raise ValueError("student: expected none with an encoder of its own, which only the model's text has")
         return self
 
@@ -194,6 +194,11 @@ class Strategy(Config):
         if self.domains == "target":
             return "target_only"
         return f"{self.adapt.name}+{self.tune.name}" if self.start == "adapted" else self.tune.name
+
+    @property
+    def alone(self) -> str:
+        """The lane that is the same without a source."""
+        return "target_only"
 
     @property
     def start(self) -> Start:

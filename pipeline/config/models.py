@@ -1,11 +1,13 @@
 """What is trained."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from pipeline.config.base import Config
-from pipeline.config.encoders import TextEncoder
+from pipeline.config.encoders import Encoded, Encoders, ImageEncoder, TextEncoder, named
+from pipeline.config.features import FEATURE_TYPES, NAME_ONE, FeatureType, unseen
 from pipeline.config.labels import SEVERAL
 
 PriorWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Field(min_length=1)]
@@ -32,14 +34,19 @@ class ModelConfig(Config):
         return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
 
     @property
-    def reader(self) -> str | None:
-        """The pretrained encoder whose vectors of texts it reads; nothing: it reads none."""
-        return None
+    def encoders(self) -> Encoders:
+        """The pretrained encoders whose vectors it reads."""
+        return {}
 
     @property
-    def asks_for_texts(self) -> bool:
-        """Whether it is no use where rows have no texts."""
-        return self.reader is not None
+    def asks_for(self) -> frozenset[Encoded]:
+        """Without which types of features it is no use."""
+        return frozenset(self.encoders)
+
+    def unfit(self, features: Mapping[str, FeatureType]) -> str:
+        """Why it can make nothing of such features; empty where it can."""
+        del features
+        return ""
 
     def as_trained(self) -> Self:
         """What decides about the weights."""
@@ -61,9 +68,9 @@ class ItemModel(ModelConfig):
     prior_weights: PriorWeights = (1.0, 0.7, 2.0, 0.5, 4.0, 8.0)  # tried on validation when a lane is fitted
 
     @property
-    def reader(self) -> str | None:
-        """The encoder that is named."""
-        return self.encoder
+    def encoders(self) -> Encoders:
+        """The one that is named."""
+        return named(self.encoder)
 
     def as_trained(self) -> Self:
         """What decides about the weights: how much popularity counts is tried when they are there."""
@@ -118,11 +125,16 @@ class FeatureModel(ModelConfig):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0, le=10)
     encoder: TextEncoder | None = None  # pretrained, and frozen: its vectors of texts stand beside their words
+    image_encoder: ImageEncoder | None = None  # the same for pictures, of which nothing else is read
 
     @property
-    def reader(self) -> str | None:
-        """The encoder that is named."""
-        return self.encoder
+    def encoders(self) -> Encoders:
+        """Those that are named."""
+        return named(self.encoder, self.image_encoder)
+
+    def unfit(self, features: Mapping[str, FeatureType]) -> str:
+        """There is nothing but pictures, and nothing reads them."""
+        return unseen(features, FEATURE_TYPES if self.image_encoder else FEATURE_TYPES - {"image"}, NAME_ONE)
 
     def as_built(self) -> Self:
         """What its weights have to fit: not how they are learnt."""

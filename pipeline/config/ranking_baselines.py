@@ -6,7 +6,7 @@ from pydantic import Field
 
 from pipeline.config.base import Bridge
 from pipeline.config.baseline import Baseline
-from pipeline.config.encoders import TextEncoder, short_name
+from pipeline.config.encoders import Encoded, Encoders, TextEncoder, named, with_encoders
 
 
 class RankingBaseline(Baseline):
@@ -82,19 +82,19 @@ class ContentKnn(RankingBaseline):
     encoder: TextEncoder | None = None  # pretrained: its vectors in the place of words
 
     @property
-    def reader(self) -> str | None:
-        """The encoder that is named."""
-        return self.encoder
+    def encoders(self) -> Encoders:
+        """The one that is named."""
+        return named(self.encoder)
 
     @property
     def method(self) -> str:
         """Which encoder it reads, too: `content_knn_minilm`."""
-        return f"{self.kind}_{short_name(self.encoder)}" if self.encoder else self.kind
+        return with_encoders(self.kind, self.encoders)
 
     @property
-    def asks_for_texts(self) -> bool:
-        """Always."""
-        return True
+    def asks_for(self) -> frozenset[Encoded]:
+        """Texts, always."""
+        return frozenset({"text"})
 
     @property
     def bridges(self) -> frozenset[Bridge]:

@@ -1,17 +1,18 @@
 """One transfer as a whole."""
 
 from collections.abc import Collection
-from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pipeline.config.adaptations import AdaptConfig, Choice
-from pipeline.config.base import Bridge, Config, Draw, Duplicates, Kept, Name, Thinning
+from pipeline.config.base import Bridge, Config, Cron, Draw, Duplicates, Kept, Name, Thinning, Title
 from pipeline.config.baseline import Baseline
-from pipeline.config.baselines import BaselineConfig, ExamplesBaseline
+from pipeline.config.baselines import BaselineConfig
+from pipeline.config.blends import LaneBlend, refuse_blends
 from pipeline.config.data import Embedded, Split, Tables
-from pipeline.config.encoders import refuse_two
+from pipeline.config.encoders import Encoders, under_one
+from pipeline.config.gate import Gate
 from pipeline.config.methods import Strategy, TuneConfig, choices
 from pipeline.config.models import MODELS, HistoryModel, Model, ModelConfig
 from pipeline.config.rankings import RankingTask
@@ -19,42 +20,11 @@ from pipeline.config.tasks import ExamplesTask, Task, task_kind
 from pipeline.config.training import Training
 
 
-def _tellable(title: str) -> str:
-    """Refuse control characters, which the databases behind Airflow and MLflow do not take."""
-    if any(letter < " " and letter not in "\t\n" for letter in title):
-        raise ValueError("expected a text without control characters")
-    return title
-
-
-def _comes(schedule: str) -> str:
-    """Refuse what is no cron expression, and one whose time never comes, such as the 31st of February."""
-    from croniter import CroniterError, croniter
-
-    try:
-        cron = croniter(schedule, datetime(2026, 1, 1))  # noqa: DTZ001  any day, in UTC
-        cron.get_next(datetime)
-    except CroniterError as error:
-        raise ValueError(f"expected cron with five fields, such as '0 2 * * *' ({error})") from None
-    if len(cron.expanded) != 5:
-        raise ValueError("expected cron with five fields, such as '0 2 * * *'")
-    return schedule
-
-
-class Gate(Config):
-    """When a candidate becomes the champion."""
-
-    delta: float = Field(default=0.05, gt=0, lt=1)  # "not worse" allows this share of the best reference's skill
-    floor: float = Field(default=0.0005, ge=0)  # and at least this difference in the metric
-    alpha: float = Field(default=0.05, gt=0, lt=0.5)  # two-sided; what a scenario spends each night
-    resamples: int = Field(default=2000, ge=1000, le=100_000)
-    max_age_days: int = Field(default=30, ge=1)  # an older champion gives way to a candidate that is not worse
-
-
 class Scenario(Config):
     """One transfer: source domains, the one target, tables, task, model, strategies, gate, schedule."""
 
     name: Name
-    title: Annotated[str, AfterValidator(_tellable)]
+    title: Title
     sources: tuple[Name, ...] = ()
     source_model: str | None = Field(default=None, min_length=1)  # in the place of sources: what another learnt
     target: Name
@@ -73,8 +43,9 @@ class Scenario(Config):
     training: Training = Training()
     strategies: tuple[Strategy, ...] = Field(min_length=1)
     baselines: tuple[BaselineConfig, ...]
+    blends: tuple[LaneBlend, ...] = ()
     gate: Gate = Gate()
-    schedule: Annotated[str, AfterValidator(_comes)] | None = None  # cron, UTC; None: only by hand
+    schedule: Cron | None = None  # cron, UTC; None: only by hand
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     target_share: Kept = 1.0  # share of the target's training and validation rows that is used
     thinning: Thinning = "proportional"  # stratified: each class keeps that share of its rows, and at least one
@@ -94,9 +65,9 @@ class Scenario(Config):
         return (self.source_model,) if self.source_model else self.sources
 
     @property
-    def encoder(self) -> str | None:
-        """The pretrained encoder of texts that a part reads; all that do read the same one."""
-        return next((one.reader for one in (self.model, *self.baselines) if one.reader), None)
+    def encoders(self) -> Encoders:
+        """The pretrained encoders that parts read; of one type of feature all read the same one."""
+        return under_one(one.encoders for one in (self.model, *self.baselines))
 
     @property
     def oracles(self) -> frozenset[str]:
@@ -104,6 +75,11 @@ class Scenario(Config):
         if self.target_labels:
             return frozenset()
         return frozenset(lane.name for lane in (*self.strategies, *self.baselines) if lane.domains != "source")
+
+    @property
+    def blended(self) -> frozenset[str]:
+        """Lanes that a blend names."""
+        return frozenset(member for blend in self.blends for member in blend.of)
 
     @model_validator(mode="before")
     @classmethod
@@ -131,6 +107,7 @@ class Scenario(Config):
         self._check_labels()
         self._check_fields()
         self._check_bridges()
+        refuse_blends(self, self.task, target_labels=self.target_labels)
         return self
 
     @property
@@ -223,7 +200,7 @@ class Scenario(Config):
         """Refuse what cannot read the rows of the task, or cannot predict what they are labelled with."""
         parts: list[tuple[str, ModelConfig | Baseline]] = [("model", self.model)]
         parts += [(f"baselines: {one.name}", one) for one in self.baselines]
-        refuse_two(part.reader for _, part in parts)
+        under_one(part.encoders for _, part in parts)
         for what, part in parts:
             if missing := sorted(part.reads - self.task.fields):
                 raise ValueError(
@@ -236,8 +213,10 @@ class Scenario(Config):
                         f"{what} predicts {' or '.join(sorted(part.predicts))}, but the task {one.name} asks for "
                         f"{' or '.join(sorted(one.labels))}"
                     )
-            if part.asks_for_texts and (missing_texts := self.task.lacks_texts(self._named)):
-                raise ValueError(f"{what}{f': encoder: {part.reader}' if part.reader else ''} reads {missing_texts}")
+            for asked in sorted(part.asks_for):
+                if lacking := self.task.lacks(asked, self._named):
+                    own = part.encoders.get(asked)
+                    raise ValueError(f"{what}{f': encoder: {own}' if own else ''} reads {lacking}")
             self._check_types(what, part)
         for strategy in self.strategies:
             self._check_choice(AdaptConfig, strategy.adapt)
@@ -251,7 +230,7 @@ class Scenario(Config):
     def _check_types(self, what: str, part: ModelConfig | Baseline) -> None:
         """Refuse what would look at no feature at all."""
         task = self.task.examples
-        if task and isinstance(part, ExamplesBaseline) and (why := part.unfit({**task.features, **task.past})):
+        if task and (why := part.unfit({**task.features, **task.past})):
             raise ValueError(f"{what} {why}")
 
     def _check_choice(self, union: Any, choice: Choice) -> None:

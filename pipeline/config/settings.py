@@ -4,18 +4,21 @@ What computes a step gets its settings and its inputs, and never the scenario: n
 unseen when the result is looked up again.
 """
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import JsonValue, SerializeAsAny
 
 from pipeline.config.adaptations import Adaptation
 from pipeline.config.base import Bridge, Config, Duplicates, Name, Share, TaskConfig, Thinning
 from pipeline.config.baseline import Baseline
+from pipeline.config.blends import LaneBlend
 from pipeline.config.data import Split
+from pipeline.config.encoders import Encoded
+from pipeline.config.gate import Gate
 from pipeline.config.mapping import Alike
 from pipeline.config.methods import Further, Strategy
 from pipeline.config.models import ModelConfig
-from pipeline.config.scenario import Gate, Scenario
+from pipeline.config.scenario import Scenario
 from pipeline.config.training import Training
 from pipeline.results import Outcome
 
@@ -115,10 +118,11 @@ class AuditSettings(PreparedSettings):
 
 
 class EmbedSettings(Settings):
-    """The texts of one domain; `fingerprint` is the encoder's, `way` names the code that reads them by it."""
+    """Texts or pictures of one domain; `fingerprint` is the encoder's, `way` names the code that reads them by it."""
 
     domain: Name
     task: SerializeAsAny[TaskConfig]
+    reads: Encoded
     encoder: str
     fingerprint: str
     way: str
@@ -162,10 +166,14 @@ class AdaptSettings(TrainSettings):
 
 
 class TuneSettings(TrainSettings):
-    """One strategy; `oracle`: it sees labels that the target is declared not to have."""
+    """One strategy; `oracle`: it sees labels that the target is declared not to have.
+
+    `held_back`: a blend asks for it, and what validation judges of it is published as well.
+    """
 
     strategy: Strategy
     oracle: bool
+    held_back: bool
 
     @property
     def fitting(self) -> Training:
@@ -177,11 +185,22 @@ class TuneSettings(TrainSettings):
 
 
 class BaselineSettings(FitSettings):
-    """One baseline; the seed is 0 where the method draws nothing, so that another seed fits nothing again."""
+    """One baseline; the seed is 0 where the method draws nothing, so that another seed fits nothing again.
+
+    `held_back`: see `TuneSettings`.
+    """
 
     bridges: tuple[Bridge, ...]
     baseline: SerializeAsAny[Baseline]
     oracle: bool
+    held_back: bool
+
+
+class BlendSettings(FitSettings):
+    """One blend; `prefer`: which of the two lanes serves alone where neither is better."""
+
+    blend: LaneBlend
+    prefer: Literal[0, 1]
 
 
 class JudgeSettings(FitSettings):
@@ -197,6 +216,7 @@ class JudgeSettings(FitSettings):
     training: Training
     strategies: tuple[Strategy, ...]
     baselines: tuple[SerializeAsAny[Baseline], ...]
+    blends: tuple[LaneBlend, ...]
     gate: Gate
     personal: tuple[str, ...]
     oracles: tuple[str, ...]
@@ -224,6 +244,7 @@ class ReportSettings(Settings):
     task: SerializeAsAny[TaskConfig]
     shares: tuple[Share, ...]
     strategies: tuple[Strategy, ...]
+    blends: tuple[LaneBlend, ...]
     points: tuple[JsonValue, ...]
     repeats: int
     splits: tuple[JsonValue, ...]

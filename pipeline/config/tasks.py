@@ -1,12 +1,13 @@
 """What is predicted of which rows."""
 
 from collections.abc import Collection
-from typing import Annotated, ClassVar, Literal, Self, get_args
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from pipeline import columns as c
 from pipeline.config.base import Bridge, TaskConfig
+from pipeline.config.features import FeatureType
 from pipeline.config.labels import (
     SEVERAL,
     BinaryLabel,
@@ -23,8 +24,6 @@ TAKEN = frozenset({
     "predicted", "request", "probability", "threshold", "unknown", "explanation", *c.UNREADS,
 })  # fmt: skip
 ColumnName = Annotated[str, Field(pattern=r"^[^\W\d]\w{0,59}$")]
-FeatureType = Literal["number", "category", "flag", "time", "text", "bag"]
-FEATURE_TYPES: frozenset[FeatureType] = frozenset(get_args(FeatureType))
 
 
 class ExamplesTask(TaskConfig):
@@ -107,9 +106,10 @@ class ExamplesTask(TaskConfig):
             )
         if unknown := sorted(set(self.slices) - set(self.features)):
             raise ValueError(f"slices: {', '.join(unknown)} is no feature; there are {', '.join(self.features)}")
-        if texts := sorted(name for name in self.slices if self.features[name] in ("text", "bag")):
+        if own := sorted(name for name in self.slices if self.features[name] in ("text", "bag", "image")):
             raise ValueError(
-                f"slices: {', '.join(texts)} is made of words, and hardly two rows have the same; leave it out"
+                f"slices: {', '.join(own)} is made of words or a picture, and hardly two rows have the same; leave it "
+                "out"
             )
         return self
 

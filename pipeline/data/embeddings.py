@@ -1,4 +1,4 @@
-"""Vectors of texts, found by what the texts say.
+"""Vectors of texts and pictures, found by what these are.
 
 Shapes: T texts, D dimensions, N rows.
 """
@@ -27,13 +27,13 @@ def is_empty(texts: "pd.Series[Any]") -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """What one encoder says of some texts.
+    """What one encoder says of some texts, or pictures.
 
     Args:
         encoder: The fingerprint of the encoder.
-        keys: [T] hashes of the texts.
+        keys: [T] hashes of the texts, or of the names of the pictures.
         vectors: [T, D] float16, of length one.
-        parts: [T] how many parts of each text were read.
+        parts: [T] how many parts of each text were read; of a picture one.
         unknown: [T] how many of these the encoder does not know.
         cut: [T] whether a text has more of them than are read.
     """
@@ -90,7 +90,7 @@ class Embeddings:
         return Embeddings(self.encoder, self.keys[at], **{name: getattr(self, name)[at] for name in _ARRAYS})
 
     def of(self, texts: "pd.Series[Any]") -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """(vectors of texts [N, D], zeros where one is not there; which are there [N])."""
+        """(vectors of texts or pictures [N, D], zeros where one is not there; which are there [N])."""
         codes, found = pd.factorize(texts)
         at = self.keys.get_indexer(pd.Index([key_of(text) for text in found], dtype=object))
         place = np.append(at, -1)[codes]
@@ -100,14 +100,14 @@ class Embeddings:
 
 
 def key_of(text: str) -> str:
-    """The hash of a text, in hex."""
+    """The hash of a text, or of a picture's name, in hex."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_KEY).hexdigest()
 
 
-def read_embeddings(folders: Sequence[Path]) -> Embeddings | None:
-    """What the folders of several domains hold together; None where there are none.
+def read_embeddings(folders: Sequence[Path]) -> Embeddings:
+    """What the folders of several domains hold together.
 
     Raises:
         StorageError: a file is missing or damaged.
     """
-    return Embeddings.under([Embeddings.read(folder / FILE) for folder in folders]) if folders else None
+    return Embeddings.under([Embeddings.read(folder / FILE) for folder in folders])

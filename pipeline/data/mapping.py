@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pipeline import columns as c
 from pipeline.config import MappedColumn, Table
 from pipeline.data.copies import holds
+from pipeline.data.pictures import Pictures
 from pipeline.data.rules import Times
 from pipeline.data.tables import TableKind
 from pipeline.data.values.casting import Place, Read, cast, read
@@ -37,6 +38,7 @@ class Mapper:
     kind: TableKind
     spec: Table
     personal: frozenset[str] = frozenset()  # canonical columns whose values must not appear in a message
+    pictures: Pictures | None = None  # where the pictures of a table that has any go
 
     def __post_init__(self) -> None:
         for part in ("columns", "constants"):
@@ -123,7 +125,9 @@ class Mapper:
         arrays, broken = dict[str, pa.Array](), dict[str, Read]()
         for name, own in chosen.items():
             how = self.spec.columns.get(name, MappedColumn())
-            found = read(raw[own], types[name], Place(file, own, own in hidden, how, self.spec.null))
+            found = read(raw[own], types[name], Place(file, own, own in hidden, how, self.spec.null, self.pictures))
+            if name in self.personal and types[name] == "id":  # a pseudonym would hide what is wrong with it
+                found = self._without_broken(name, found)
             arrays[name] = found.values
             if found.faults:
                 broken[name] = found
@@ -169,7 +173,7 @@ class Mapper:
         """A column without the values for which a rule of the table would take their rows."""
         for rule in self.kind.rules(Times()):
             if rule.column == name and rule.applies(found.values.type):
-                bad = pc.fill_null(rule.breaks(found.values), False)
+                bad = pc.and_(pc.is_valid(found.values), pc.fill_null(rule.breaks(found.values), False))
                 faults = (*found.faults, *faults_of((bad, rule.checks[0].expected)))
                 found = Read(pc.if_else(bad, None, found.values), faults)
         return found

@@ -9,11 +9,13 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from pipeline import columns as c
+from pipeline.data.pictures import FILE, write_pictures
 from pipeline.data.pseudonyms import pseudonymise
 from pipeline.data.tables import TableKind
 from pipeline.errors import DataError
 from pipeline.results import IngestFacts
 
+NONE: Mapping[str, bytes] = {}
 UNREADABLE = "unreadable.parquet"
 _NAMED = 20  # domains that are named where they are ignored
 
@@ -66,9 +68,13 @@ def assemble(
 
 
 def write_domain(
-    tables: Mapping[str, pa.Table], kinds: Mapping[str, TableKind], domain: str, folder: Path
+    tables: Mapping[str, pa.Table],
+    kinds: Mapping[str, TableKind],
+    domain: str,
+    folder: Path,
+    pictures: Mapping[str, bytes] = NONE,
 ) -> IngestFacts:
-    """Write each table of a domain, such as `interactions.parquet`.
+    """Write each table of a domain, such as `interactions.parquet`, and its pictures, where it has any.
 
     Rows are sorted by the columns in their order; a column that is not required and has no value in the domain is left
     out. Equal content gives equal bytes. Rows of which a value could not be read stand in `unreadable.parquet` instead,
@@ -78,23 +84,27 @@ def write_domain(
         Rows of the main table and how many different things it counts, such as users; rows of the others; all without
         those that could not be read, whose number by table stands beside them.
     """
-    rows, found, unread = 0, dict[str, int](), dict[str, pa.Table]()
+    rows, found, unread, shown = 0, dict[str, int](), dict[str, pa.Table](), set[str]()
     for kind, table in ((kinds[name], table) for name, table in tables.items()):
         part, unread[kind.name] = _parted(table.filter(pc.equal(table[c.DOMAIN], domain)))
         kept = [name for name in part.column_names if name in kind.required or part[name].null_count < part.num_rows]
         _write(_ordered(part.select(kept)), folder / f"{kind.name}.parquet")
+        named = [column.name for column in kind.columns if column.type == "picture" and column.name in kept]
+        shown.update(*(pc.unique(part[name]).drop_null().to_pylist() for name in named))
         if kind.main:
             counted = [column for column in kind.columns if column.things]
             found |= {column.things: pc.count_distinct(part[column.name]).as_py() for column in counted}
             rows = part.num_rows
         else:
             found[f"{kind.row}_rows"] = part.num_rows
+    if shown:
+        write_pictures(pictures, shown, folder / FILE)
     unread = {name: part for name, part in unread.items() if part.num_rows}
     if unread:
-        named = [
+        told = [
             part.append_column(c.TABLE, pa.array([name] * part.num_rows, pa.string())) for name, part in unread.items()
         ]
-        _write(_ordered(pa.concat_tables(named, promote_options="default")), folder / UNREADABLE)
+        _write(_ordered(pa.concat_tables(told, promote_options="default")), folder / UNREADABLE)
     return IngestFacts(rows=rows, counted=found, unreadable={name: part.num_rows for name, part in unread.items()})
 
 

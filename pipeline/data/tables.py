@@ -14,7 +14,7 @@ import pyarrow as pa
 from pipeline import columns as c
 from pipeline.data.rules import Check, Rule, Severity, Times, finite, ids, in_time, not_negative
 
-Type = Literal["id", "text", "bag", "time", "whole number", "number", "measure", "flag"]
+Type = Literal["id", "text", "bag", "time", "whole number", "number", "measure", "flag", "picture"]
 
 ARROW_TYPES: dict[Type, pa.DataType] = {
     "id": pa.string(),
@@ -25,6 +25,7 @@ ARROW_TYPES: dict[Type, pa.DataType] = {
     "number": pa.float64(),
     "measure": pa.float64(),  # a number of which NaN says that it is missing
     "flag": pa.bool_(),
+    "picture": pa.string(),  # the name of its content, which lies beside the tables
 }
 
 

@@ -138,7 +138,7 @@ def plain_bags(bags: pd.Series) -> pd.Series:
 
 def _named(bags: pd.Series) -> tuple[NDArray[np.int64], pd.Index, NDArray[np.int64], NDArray[np.float64]]:
     """(place of each name in the vocabulary [T], vocabulary, the row of each [T], its count [T], above 0)."""
-    named = pc.split_pattern_regex(pc.fill_null(pa.array(bags, pa.string(), from_pandas=True), ""), r"\s+")
+    named = pc.split_pattern_regex(_plain(bags), r"\s+")
     flat, rows = pc.list_flatten(named), pc.list_parent_indices(named)
     there = pc.not_equal(flat, "")
     parts = pc.extract_regex(flat.filter(there), r"^(?P<name>.*?)(?::(?P<count>[^:]*))?$")
@@ -151,8 +151,12 @@ def _named(bags: pd.Series) -> tuple[NDArray[np.int64], pd.Index, NDArray[np.int
 
 def _folded(texts: pd.Series) -> pa.Array:
     """Texts in lower case and one width, with blanks around what is a word by itself; empty where one is missing."""
-    given = pc.fill_null(pa.array(texts, pa.string(), from_pandas=True), "")
-    return pc.replace_substring_regex(pc.utf8_lower(pc.utf8_normalize(given, form="NFKC")), _UNSPACED, _ALONE)
+    return pc.replace_substring_regex(pc.utf8_lower(pc.utf8_normalize(_plain(texts), form="NFKC")), _UNSPACED, _ALONE)
+
+
+def _plain(texts: pd.Series) -> pa.Array:
+    """Texts in one piece, also where those of several tables were put under each other; a missing one is empty."""
+    return pc.fill_null(pa.array(texts.to_numpy(dtype=object), pa.string(), from_pandas=True), "")
 
 
 def _words(texts: pa.Array) -> tuple[NDArray[np.int64], pd.Index, NDArray[np.int64]]:

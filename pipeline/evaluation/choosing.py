@@ -102,12 +102,16 @@ class Chooser:
         return self.view, self.label.predict(predictor, self.view)
 
     def metrics(self, predictor: Predictor) -> dict[str, float]:
-        """Every metric that the rows define.
+        """Every metric that the rows define; see `judged`."""
+        return self.judged(self.predict(predictor)[1])
+
+    def judged(self, said: FloatArray) -> dict[str, float]:
+        """Every metric of what was said of the rows, of those that they define.
 
         Raises:
             DataError: the gated one is none of them.
         """
-        found = self._defined(self.label.predict(predictor, self.view))
+        found = self._defined(said)
         return {name: value for name, value in found.items() if not np.isnan(value)}
 
     def refuse_undefined(self) -> None:

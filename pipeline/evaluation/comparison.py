@@ -10,11 +10,13 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.config import JudgeSettings
+from pipeline.config import JudgeSettings, alone_of, domains_of, names_of
 from pipeline.evaluation.bootstrap import Estimate, estimate, holm, p_value, undefined
 from pipeline.evaluation.statistics import Resampled, Scores, resample
 from pipeline.evaluation.terms import TARGET_ONLY, Terms
 from pipeline.labels.curves import Curve
+
+Kind = Literal["strategy", "baseline", "blend"]
 
 ALL, UNMARKED = "all rows", "without marked rows"
 _FEWEST = 10  # units below which a slice gets no interval
@@ -36,7 +38,7 @@ class LaneInfo(_Frozen):
     """What a lane is, and what validation says of it."""
 
     name: str
-    kind: Literal["strategy", "baseline"]
+    kind: Kind
     domains: tuple[str, ...]
     counterpart: str | None  # the same method on the target alone; None where the lane does not use a source
     oracle: bool  # trained on labels that the target is declared not to have: shown, never chosen or promoted
@@ -66,6 +68,7 @@ class SliceView(_Frozen):
     undefined: int  # resamples on which it is not defined; they are left out
     lanes: dict[str, Estimate]
     gains: dict[str, Estimate]
+    by_source: dict[str, Estimate] = {}  # of each lane that has one, its difference to its counterpart
 
 
 class View(_Frozen):
@@ -114,14 +117,16 @@ def describe_lanes(scenario: JudgeSettings, terms: Terms, valid: Mapping[str, Va
     """
     found: list[LaneInfo] = []
     domains = {"target": (scenario.target,), "source": scenario.teachers, "all": (*scenario.teachers, scenario.target)}
-    lanes: list[tuple[str, Literal["strategy", "baseline"], str, str]]  # name, kind, domains, counterpart
-    lanes = [(strategy.name, "strategy", strategy.domains, TARGET_ONLY) for strategy in scenario.strategies]
-    lanes += [(baseline.name, "baseline", baseline.domains, baseline.method) for baseline in scenario.baselines]
-    for name, kind, uses, own in lanes:
+    kinds: dict[str, Kind] = dict.fromkeys(names_of(scenario), "strategy")
+    kinds |= {one.name: "baseline" for one in scenario.baselines}
+    kinds |= {one.name: "blend" for one in scenario.blends}
+    uses, alone = domains_of(scenario), alone_of(scenario)
+    for name, kind in kinds.items():
         if name in valid:
-            has_own = uses != "target" and own in valid and own not in scenario.oracles
+            own = alone[name]
+            has_own = uses[name] != "target" and own in valid and own not in scenario.oracles
             found.append(
-                LaneInfo(name=name, kind=kind, domains=domains[uses], counterpart=own if has_own else None,
+                LaneInfo(name=name, kind=kind, domains=domains[uses[name]], counterpart=own if has_own else None,
                          oracle=name in scenario.oracles, valid=valid[name].metrics, valid_domain=valid[name].domain)
             )  # fmt: skip
     return tuple(sorted(found, key=lambda lane: (lane.oracle, -terms.sign * lane.valid[terms.metric], lane.name)))
@@ -160,7 +165,7 @@ def view(terms: Terms, lanes: Sequence[LaneInfo], scores: Scores, parts: Sequenc
         gains=gains,
         smallest_visible=round(float(np.median(halves)), 10) if halves else 0.0,
         undefined={metric: count for metric, count in left_out.items() if count},
-        slices=tuple(told for part in parts if (told := _slice(terms, names, part)) is not None),
+        slices=tuple(told for part in parts if (told := _slice(terms, lanes, part)) is not None),
     )
 
 
@@ -198,9 +203,9 @@ def _gains(
     return tuple(found)
 
 
-def _slice(terms: Terms, names: Sequence[str], part: Part) -> SliceView | None:
+def _slice(terms: Terms, lanes: Sequence[LaneInfo], part: Part) -> SliceView | None:
     """Estimate the gated metric on some of the rows; None where too few units are in it, or it is not defined."""
-    scores = part.scores
+    scores, names = part.scores, [lane.name for lane in lanes]
     if scores.units < _FEWEST:
         return None
     metric = scores.metrics.index(terms.metric)
@@ -216,5 +221,10 @@ def _slice(terms: Terms, names: Sequence[str], part: Part) -> SliceView | None:
             name: _difference(terms, found[name], found[TARGET_ONLY], metric)
             for name in names
             if TARGET_ONLY in found and name != TARGET_ONLY
+        },
+        by_source={
+            lane.name: _difference(terms, found[lane.name], found[lane.counterpart], metric)
+            for lane in lanes
+            if lane.counterpart in found
         },
     )  # fmt: skip

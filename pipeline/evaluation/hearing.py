@@ -22,7 +22,7 @@ class Lane:
     """A candidate: its name, what it is, and its metric on the validation rows; or chance, which is none."""
 
     name: str
-    kind: Literal["strategy", "baseline", "chance"]
+    kind: Literal["strategy", "baseline", "blend", "chance"]
     valid: float
     transfer: bool = False  # it learnt from a source
     recipe: str = ""  # the lane with its settings: equal ones differ by the data alone
@@ -33,6 +33,8 @@ class Lane:
         """What it has to be better than, and not only not worse: what a source brought is the difference to it."""
         if self.kind == "strategy":
             return TARGET_ONLY if self.name != TARGET_ONLY else None
+        if self.kind == "blend":  # nothing stands in: target-only would show what blending brings
+            return self.counterpart
         return (self.counterpart or TARGET_ONLY) if self.transfer else None
 
 

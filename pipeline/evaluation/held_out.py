@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import columns as c
-from pipeline.config import JudgeSettings
+from pipeline.config import JudgeSettings, names_of
 from pipeline.errors import CrossliftError
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, LaneInfo, Part, View, view
 from pipeline.evaluation.statistics import Scores, resample
@@ -107,8 +107,7 @@ class HeldOut:
         """Put all lanes side by side; lanes of the scenario that are not among `lanes` have failed."""
         scenario = self.scenario
         tested = self.marks[(self.marks["domain"] == scenario.target) & self.marks["row"].isin(self.rows.rows[ROW])]
-        named = [one.name for one in scenario.strategies] + [one.name for one in scenario.baselines]
-        present = {lane.name for lane in lanes}
+        failed = set(names_of(scenario)) - {lane.name for lane in lanes}
         return Comparison(
             scenario=scenario.name, title=scenario.title, sources=scenario.teachers, target=scenario.target,
             seed=scenario.seed, target_share=scenario.target_share,
@@ -116,7 +115,8 @@ class HeldOut:
             metrics=self.label.metrics, level=self.terms.level, resamples=scenario.gate.resamples,
             judged=self.label.told(self.rows),
             marks={name: _by_kind(self.marks[self.marks["domain"] == name]) for name in scenario.domains},
-            test_marks=_by_kind(tested), lanes=lanes, failed=tuple(name for name in named if name not in present),
+            test_marks=_by_kind(tested), lanes=lanes,
+            failed=tuple(name for name in names_of(scenario) if name in failed),
             target_labels=scenario.target_labels, views=self._views(predicted, lanes),
             curves=self._curves(predicted), information=self._information(predicted),
         )  # fmt: skip

@@ -13,13 +13,14 @@ from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.cases import Cases
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, Gain, LaneInfo
 from pipeline.evaluation.curve import CurvePoint
+from pipeline.evaluation.gains import told_of_gains
 from pipeline.evaluation.gate import Verdict
 from pipeline.evaluation.learning import Learning
 from pipeline.evaluation.spread import SplitPoint, incomplete, spread
 from pipeline.evaluation.terms import TARGET_ONLY
 from pipeline.evaluation.validators import validators
 from pipeline.labels.words import Words
-from pipeline.results import Cost, Finding, Outcome
+from pipeline.results import LANES, Cost, Finding, Mixture, Outcome
 
 
 class StepCost(BaseModel):
@@ -100,6 +101,7 @@ class Report(BaseModel):
     adapted: tuple[Told, ...] = ()  # how far apart the domains were, and what became of rows
     moved: tuple[Told, ...] = ()  # how far each layer of a strategy is from its start
     evidence: tuple[Told, ...] = ()  # LogME of what a lane begins with
+    mixtures: tuple[Mixture, ...] = ()  # of blends
     cases: Cases = Cases()
     rows: tuple[Rows, ...] = ()
     ignored: dict[str, dict[str, int]] = {}  # rows of no domain of the scenario, by table and domain
@@ -107,6 +109,8 @@ class Report(BaseModel):
 
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
            "December")  # fmt: skip
+
+_LANES = {step.name for step in LANES}
 
 SHARED = "shared"  # below the folder of the pages
 
@@ -207,7 +211,7 @@ def _word(gain: Gain | None) -> Word:
 def _cpu(report: Report, lane: str) -> float:
     """CPU seconds of a lane with the shared steps that it needed."""
     costs = {(cost.step, cost.name): cost for cost in report.costs}
-    own = [cost for cost in report.costs if cost.name == lane and cost.step in ("finetune_target", "fit_baseline")]
+    own = [cost for cost in report.costs if cost.name == lane and cost.step in _LANES]
     steps = {(cost.step, cost.name) for cost in own} | {need for cost in own for need in cost.needs}
     return sum(costs[step].cost.cpu_seconds for step in sorted(steps) if step in costs)
 
@@ -231,6 +235,7 @@ def _context(report: Report, words: Words) -> dict[str, object]:
         "metric_names": {metric: words.name(metric) for metric in comparison.metrics},
         "failed_gains": [gain for gain in clean.gains if gain.negative] if clean else [],
         "target_only": TARGET_ONLY,
+        **told_of_gains(comparison, clean, report.verdict.candidate, report.mixtures),
         "curves": comparison.curves,
         "validators": validators(comparison, words),
         "began": _day(report.began),

@@ -78,7 +78,7 @@ def fit_baseline(
 def _fit(config: cfg.Baseline, views: Views, target: str, settings: dict[str, Any], seed: int) -> Estimator:
     own = {} if config.domains == "source" else {target: 1.0}
     sources = {} if config.domains == "target" else {name: settings[WEIGHT] for name in views if name != target}
-    sample = Sample.of(views, {**sources, **own}, target, config.reader)
+    sample = Sample.of(views, {**sources, **own}, target, config.encoders)
     if sample.says_nothing:
         return ConstantEstimator.fit(sample)
     return EXAMPLE_BASELINES[type(config)][0](sample, {k: v for k, v in settings.items() if k != WEIGHT}, seed)

@@ -1,6 +1,6 @@
 """Features as plain arrays, in which every model of examples reads them.
 
-Shapes: N rows, M numeric columns, C categories, T texts, D dimensions of a pretrained encoder.
+Shapes: N rows, M numeric columns, C categories, E numbers of the vectors of all texts and pictures of a row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,13 @@ from scipy import sparse
 
 from pipeline.config import FeatureType
 from pipeline.data.tokens import WORDS, WORDS_OF, stable_hash, word_columns
-from pipeline.models.text_vectors import TextReader
+from pipeline.models.encoded import Readers, vectors_of
 from pipeline.views import Features, FloatArray, IntArray, Mask
 
 Hashes = NDArray[np.uint64]
 
-COLUMNS: dict[FeatureType, int] = {"number": 1, "flag": 1, "time": 5, "category": 0, "text": 0, "bag": 0}  # numeric
+# numeric columns
+COLUMNS: dict[FeatureType, int] = {"number": 1, "flag": 1, "time": 5, "category": 0, "text": 0, "bag": 0, "image": 0}
 _DAY = 86_400.0  # seconds
 _WEEK = 7.0  # days
 
@@ -33,7 +34,7 @@ class Values:
         hashes: [N, C] of feature and value together, so that an unknown value is one like others; missing is a value.
         words: Of each text or bag [N, WORDS] how often its rows have a word, or two of them in a row, by the hash of
             these and of the feature.
-        vectors: [N, T * D] what a pretrained encoder says of each text; no columns where none reads them.
+        vectors: [N, E] what pretrained encoders say of each text and picture; no columns where none reads them.
     """
 
     numbers: FloatArray
@@ -42,8 +43,8 @@ class Values:
     vectors: NDArray[np.float32]
 
     @classmethod
-    def of(cls, features: Features, reader: TextReader | None = None) -> Self:
-        """Read them in the order in which they are declared; `reader` reads the texts, beside their words."""
+    def of(cls, features: Features, readers: Readers = ()) -> Self:
+        """Read them in the order in which they are declared; `readers` read texts, beside their words, and pictures."""
         table, rows = features.table, len(features.table)
         numbers: list[FloatArray] = []
         for name, kind in features.types.items():
@@ -60,7 +61,7 @@ class Values:
                 for name, kind in features.types.items()
                 if kind in WORDS_OF
             ),
-            reader.read(features) if reader else np.zeros((rows, 0), dtype=np.float32),
+            vectors_of(features, readers),
         )
 
     @classmethod
@@ -90,11 +91,6 @@ def owners(types: Mapping[str, FeatureType]) -> tuple[IntArray, IntArray]:
     numeric = [np.full(COLUMNS[kind], place) for place, kind in enumerate(types.values())]
     categories = [place for place, kind in enumerate(types.values()) if kind == "category"]
     return np.concatenate([*numeric, np.empty(0)]).astype(np.int64), np.array(categories, dtype=np.int64)
-
-
-def vector_owners(types: Mapping[str, FeatureType], reader: TextReader | None) -> IntArray:
-    """Whose the vectors of a pretrained encoder are, as places among the features; none where nothing reads them."""
-    return np.array([place for place, kind in enumerate(types.values()) if reader and kind == "text"], dtype=np.int64)
 
 
 def text_owners(types: Mapping[str, FeatureType]) -> IntArray:

@@ -1,7 +1,7 @@
 """Logistic and ridge regression, kept as arrays.
 
 Shapes: N rows, M numeric columns, B buckets of words, V of them met, F columns of the design, K classes or tags,
-E numbers of the vectors of all texts of a row.
+E numbers of the vectors of all texts and pictures of a row.
 """
 
 import warnings
@@ -11,11 +11,11 @@ from typing import Any, Self
 import numpy as np
 from scipy import sparse
 
+from pipeline.models.encoded import Readers, needs_of, readers_from, states_of, vector_owners, widths
 from pipeline.models.estimators import Estimator, Parts
-from pipeline.models.feature_values import Values, by_feature, owners, text_owners, vector_owners
+from pipeline.models.feature_values import Values, by_feature, owners, text_owners
 from pipeline.models.ranker import Arrays
 from pipeline.models.sample import Sample
-from pipeline.models.text_vectors import NEEDS, TextReader
 from pipeline.models.words import Words, idf, rows_with, weighted
 from pipeline.views import Features, FloatArray, IntArray, Mask
 
@@ -128,13 +128,13 @@ class Design:
     scaling: Scaling
     buckets: int
     vocabulary: Vocabulary
-    reader: TextReader | None
+    readers: Readers
 
     @classmethod
     def fit(cls, sample: Sample, buckets: int, words: int) -> Self:
         """What the rows say."""
         scaling = Scaling.fit(sample.values.numbers, sample.weights)
-        return cls(scaling, buckets, Vocabulary.fit(sample.values.words, sample.weights, words), sample.reader)
+        return cls(scaling, buckets, Vocabulary.fit(sample.values.words, sample.weights, words), sample.readers)
 
     def read(self, values: Values) -> sparse.csr_matrix:
         """CSR [N, F]."""
@@ -150,7 +150,7 @@ class Design:
 
     def parts(self, features: Features, slope: FloatArray, told_NK: FloatArray) -> Parts:
         """What each feature and word adds by the weights of its columns, a number beside its mean, all else from 0."""
-        values, types = Values.of(features, self.reader), features.types
+        values, types = Values.of(features, self.readers), features.types
         scaled_NX, buckets_NC = self.scaling.read(values.numbers), values.buckets(self.buckets)
         numeric, categories = owners(types)
         columns, words = scaled_NX.shape[1], scaled_NX.shape[1] + self.buckets
@@ -158,19 +158,15 @@ class Design:
         chosen = np.einsum("nck,nk->nc", slope[columns + buckets_NC], told_NK)
         said = tuple(self.vocabulary.parts(one, slope[words:], told_NK) for one in values.words)
         texts = [np.asarray(one.sum(axis=1)) for one in said]
-        meant = self._meant(values, slope, told_NK)
-        of_texts = (text_owners(types), vector_owners(types, self.reader))
+        meant = self._meant(values, slope, told_NK, widths(types, self.readers))
+        of_texts = (text_owners(types), vector_owners(types, self.readers))
         whose = np.concatenate([numeric, numeric[self.scaling.gaps], categories, *of_texts])
         return Parts(by_feature(np.hstack([numbers, chosen, *texts, meant]), whose, len(types)), said)
 
-    def _meant(self, values: Values, slope: FloatArray, told_NK: FloatArray) -> FloatArray:
-        """What the vector of each text adds: [N, texts]; its numbers are the last columns of the design."""
-        rows, columns = values.vectors.shape
-        if not columns:
-            return np.zeros((rows, 0))
-        added = values.vectors * (told_NK @ slope[-columns:].T)
-        assert self.reader is not None
-        return np.asarray(added.reshape(rows, -1, self.reader.dim).sum(axis=2), dtype=np.float64)
+    def _meant(self, values: Values, slope: FloatArray, told_NK: FloatArray, wide: list[int]) -> FloatArray:
+        """What the vector of each text and picture adds; their numbers, so many of each, are the last columns."""
+        added = values.vectors * (told_NK @ slope[len(slope) - sum(wide) :].T)
+        return np.asarray(np.add.reduceat(added, np.cumsum([0, *wide[:-1]]), axis=1) if wide else added, np.float64)
 
     def arrays(self) -> Arrays:
         """All that it is but how many buckets there are; of words nothing where there are no texts."""
@@ -182,8 +178,8 @@ class Design:
         """The same one."""
         scaling = Scaling(**{name: arrays[name] for name in Scaling.__dataclass_fields__})
         met, weights = arrays.get("met", np.zeros(0, dtype=np.int64)), arrays.get("idf", np.zeros(0))
-        reader = TextReader(**settings["reader"]) if settings.get("reader") else None
-        return cls(scaling, settings["buckets"], Vocabulary(settings.get("words", 1), met, weights), reader)
+        readers = readers_from(settings.get("readers", ()))
+        return cls(scaling, settings["buckets"], Vocabulary(settings.get("words", 1), met, weights), readers)
 
 
 class LinearEstimator(Estimator):
@@ -195,7 +191,7 @@ class LinearEstimator(Estimator):
         """`weights`: `slope` [F, K] and `start` [K]; of a number K is 1."""
         self.classes, self.design = classes, design
         self.slope, self.start = weights["slope"], weights["start"]
-        self.needs = NEEDS if design.reader else ()
+        self.needs = needs_of(design.readers)
 
     @classmethod
     def fit(cls, sample: Sample, *, buckets: int, words: int, regularization: float) -> Self:
@@ -209,7 +205,7 @@ class LinearEstimator(Estimator):
     def raw(self, features: Features) -> FloatArray:
         """Design times slope, plus start: [N, K]."""
         return np.asarray(
-            self.design.read(Values.of(features, self.design.reader)) @ self.slope + self.start, dtype=np.float64
+            self.design.read(Values.of(features, self.design.readers)) @ self.slope + self.start, dtype=np.float64
         )
 
     def parts(self, features: Features, told_NK: FloatArray) -> Parts:
@@ -220,7 +216,7 @@ class LinearEstimator(Estimator):
         """Weights and scaling."""
         design = self.design
         settings: dict[str, Any] = {"buckets": design.buckets, "words": design.vocabulary.buckets}
-        settings |= {"reader": design.reader.state()} if design.reader else {}
+        settings |= {"readers": states_of(design.readers)} if design.readers else {}
         return settings, {"slope": self.slope, "start": self.start, **design.arrays()}
 
     @classmethod

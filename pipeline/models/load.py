@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.errors import StorageError
 from pipeline.models.anomaly import AutoEncoderEstimator, IsolationEstimator
+from pipeline.models.blends import LaneBlendRanker
 from pipeline.models.boosting import BoostingEstimator
 from pipeline.models.content import ContentKnnRanker
 from pipeline.models.ease import EaseRanker
@@ -45,6 +46,7 @@ RANKERS: dict[str, Callable[[], type[Saved]]] = {
     "markov": lambda: MarkovRanker,
     "content_knn": lambda: ContentKnnRanker,
     "ials_knn": lambda: BlendRanker,
+    "lane_blend": lambda: LaneBlendRanker,
     "network": _network,
     "tabular": _tabular,
     "constant": lambda: ConstantEstimator,

@@ -6,7 +6,7 @@ Shapes: T texts, L parts (tokens) of the longest of a batch, D dimensions.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +20,7 @@ from pipeline.data.embeddings import Embeddings, key_of
 from pipeline.data.encoder_folders import fingerprint_of, folder_of
 from pipeline.errors import UserError
 
+NONE: Mapping[str, bytes] = {}
 _PARTS = 2048  # of a batch, with those that fill up short texts
 _LETTERS = 1 << 16  # of a text that are looked at: more than any encoder's limit has
 
@@ -41,10 +42,10 @@ class PretrainedEncoder:
         Raises:
             UserError: it is not there, or its files are damaged or fit no such model.
         """
-        folder = folder_of(encoder)
+        folder = folder_of("text", encoder)
         try:
             tokenizer, model = _tokenizer(folder), _model(folder)
-            return cls(fingerprint_of(encoder), tokenizer, model, _limit(folder, model))
+            return cls(fingerprint_of("text", encoder), tokenizer, model, _limit(folder, model))
         except UserError:
             raise
         except Exception as error:  # the libraries raise whatever a file makes them trip over
@@ -54,8 +55,9 @@ class PretrainedEncoder:
                 "its package again."
             ) from error
 
-    def encode(self, texts: Sequence[str]) -> Embeddings:
+    def encode(self, texts: Sequence[str], pictures: Mapping[str, bytes] = NONE) -> Embeddings:
         """The vectors of texts, in batches of texts of about one length; the order is kept."""
+        del pictures
         read = [self.tokenizer.encode(text[:_LETTERS]) for text in texts]
         ids = [self._cut(one.ids) for one in read]
         parts = np.array([len(one) for one in ids], dtype=np.int32)

@@ -9,9 +9,10 @@ from typing import Self
 
 import numpy as np
 
+from pipeline.config import Encoders
 from pipeline.errors import DataError
+from pipeline.models.encoded import Reader, Readers
 from pipeline.models.feature_values import Values
-from pipeline.models.text_vectors import TextReader
 from pipeline.views import (
     FEATURES,
     ClassLabel,
@@ -24,6 +25,8 @@ from pipeline.views import (
     View,
     Views,
 )
+
+NO_ENCODERS: Encoders = {}
 
 
 def known_classes(views: Iterable[View]) -> tuple[str, ...]:
@@ -87,7 +90,7 @@ class Sample:
         weights: [N] what each row counts, above zero.
         own: [N] whether a row is the target's.
         others: What is known of rows without a label, and of a target's whose labels are not to be seen.
-        reader: What read the texts, beside their words; None: nothing did.
+        readers: What read texts, beside their words, and pictures.
         categories: Names of the categories, in the order in which `values` has them.
     """
 
@@ -97,15 +100,15 @@ class Sample:
     weights: FloatArray
     own: Mask
     others: tuple[Features, ...] = ()
-    reader: TextReader | None = None
+    readers: Readers = ()
     categories: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, views: Views, weights: Mapping[str, float], target: str, encoder: str | None = None) -> Self:
+    def of(cls, views: Views, weights: Mapping[str, float], target: str, encoders: Encoders = NO_ENCODERS) -> Self:
         """The rows with a label of the domains that have a weight; all but the target are sources.
 
-        A target without a weight lends all its rows without their labels. `encoder` reads the texts, beside their
-        words.
+        A target without a weight lends all its rows without their labels. `encoders` read texts, beside
+        their words, and pictures.
 
         Raises:
             DataError: there is none.
@@ -114,16 +117,17 @@ class Sample:
         blind = {name: view.take(~view.label.known) for name, view in views.items() if name in weights}
         blind |= {target: views[target]} if target in views and target not in weights else {}
         classes = known_classes(chosen.values())
-        reader = TextReader.of(encoder, [view.fields[FEATURES] for view in chosen.values()])
+        first = next(iter(chosen.values())).fields[FEATURES]
+        readers = Reader.all_of(encoders, first)
         return cls(
-            Values.under([Values.of(view.fields[FEATURES], reader) for view in chosen.values()]),
+            Values.under([Values.of(view.fields[FEATURES], readers) for view in chosen.values()]),
             np.concatenate([answers(view, classes, own=name == target) for name, view in chosen.items()]),
             classes,
             np.concatenate([np.full(len(view), weights[name]) for name, view in chosen.items()]),
             np.concatenate([np.full(len(view), name == target) for name, view in chosen.items()]),
             tuple(view.fields[FEATURES] for view in blind.values() if len(view)),
-            reader,
-            tuple(next(iter(chosen.values())).fields[FEATURES].of("category")),
+            readers,
+            tuple(first.of("category")),
         )
 
     def take(self, rows: Mask) -> "Sample":

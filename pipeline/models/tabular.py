@@ -8,6 +8,7 @@ import torch
 
 from pipeline.config import Distil, FeatureModel, Role, Strategy, TrainSettings
 from pipeline.errors import DataError, UserError
+from pipeline.models.encoded import Reader
 from pipeline.models.encoders.tabular import quantiles, rarity
 from pipeline.models.example_batches import ExampleRows
 from pipeline.models.feature_values import Values
@@ -17,7 +18,6 @@ from pipeline.models.sample import answers, known_classes
 from pipeline.models.several import SeveralEstimator
 from pipeline.models.sides import TAUGHT, Rows
 from pipeline.models.tabular_estimator import ENCODERS, TabularEstimator, TabularNetwork
-from pipeline.models.text_vectors import TextReader
 from pipeline.views import FEATURES, ClassLabel, NumberLabel, TagLabel, View, Views
 
 NOBODYS = ("",)  # the class of a further label of which no row says anything: it is never told
@@ -102,8 +102,8 @@ class TabularLearner:
         values = [Values.of(one) for one in features]
         fitted = quantiles(values, model.bins), rarity(values, model.words)
         torch.manual_seed(self.settings.seed)
-        reader = TextReader.of(model.reader, features)
-        encoder = ENCODERS[model.name](model, features[0].types, *fitted, reader)
+        readers = Reader.all_of(model.encoders, features[0])
+        encoder = ENCODERS[model.name](model, features[0].types, *fitted, readers)
         labels = next(iter(views.values())).labels
         label = labels[0]
         if taught and not set(taught) & set(label.classes):

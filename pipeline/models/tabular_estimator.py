@@ -11,15 +11,15 @@ from pipeline.config import FeatureModel, Model, TrainSettings
 from pipeline.data.encoder_folders import fingerprint_of
 from pipeline.errors import UserError
 from pipeline.models.bottleneck import insert, width_of
+from pipeline.models.encoded import needs_of, readers_from, states_of, vector_owners
 from pipeline.models.encoders.event_log import EventEncoder
 from pipeline.models.encoders.tabular import TabularEncoder
 from pipeline.models.estimators import TAGGED, Estimator, Parts
-from pipeline.models.feature_values import Values, by_feature, owners, text_owners, vector_owners
+from pipeline.models.feature_values import Values, by_feature, owners, text_owners
 from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, SeveralHead, TagHead
 from pipeline.models.network import Network
 from pipeline.models.ranker import Arrays
 from pipeline.models.several import SeveralEstimator
-from pipeline.models.text_vectors import NEEDS, TextReader
 from pipeline.models.words import weighted
 from pipeline.views import Features, FloatArray
 
@@ -54,7 +54,7 @@ class TabularEstimator(Estimator):
         """`network` is on the CPU, and trained no further."""
         self.network = network.eval()
         self.classes, self.tagged = network.head.classes, network.head.tagged
-        self.needs = NEEDS if network.encoder.reader else self.needs
+        self.needs = tuple({*self.needs, *needs_of(network.encoder.readers)})
 
     @classmethod
     def of(cls, network: TabularNetwork) -> Self | SeveralEstimator:
@@ -82,7 +82,7 @@ class TabularEstimator(Estimator):
         parts = torch.einsum("nxd,nd->nx", steps, mean).double().numpy()
         types, encoder = features.types, self.network.encoder
         whose = np.concatenate(
-            [*owners(types), text_owners(types), vector_owners(types, encoder.reader), encoder.further(types)]
+            [*owners(types), text_owners(types), vector_owners(types, encoder.readers), encoder.further(types)]
         )
         found = by_feature(parts, whose, len(types))
         if encoder.words is None:
@@ -132,8 +132,9 @@ class TabularEstimator(Estimator):
         own, other = model.as_built().model_dump(), theirs.model.as_built().model_dump()
         if unlike := [f"{key}: {other[key]}" for key in own if own[key] != other[key]]:
             raise UserError(f"source_model: it is of another size; write model: {{{', '.join(unlike)}}}.")
-        if theirs.reader and theirs.reader.fingerprint != fingerprint_of(theirs.reader.encoder):
-            raise UserError(f"source_model: its encoder {theirs.reader.encoder} is another one than the one here.")
+        for reader in theirs.readers:
+            if reader.fingerprint != fingerprint_of(reader.reads, reader.encoder):
+                raise UserError(f"source_model: its encoder {reader.encoder} is another one than the one here.")
         if width_of(theirs):  # a network is made without, and would drop them
             raise UserError("source_model: it carries adapters; name a version whose lane is another, as fine_tune is.")
         return self.network
@@ -146,7 +147,7 @@ class TabularEstimator(Estimator):
             "types": list(network.encoder.types.items()),
             "model": network.encoder.model.model_dump(mode="json"),
             ADAPTERS: width_of(network.encoder),
-            **({"reader": network.encoder.reader.state()} if network.encoder.reader else {}),
+            **({"readers": states_of(network.encoder.readers)} if network.encoder.readers else {}),
         }
         return settings, {name: tensor.numpy() for name, tensor in network.shared_state().items()}
 
@@ -159,8 +160,8 @@ class TabularEstimator(Estimator):
         classes = tuple(settings["classes"])
         with torch.device("meta"):  # nothing is drawn: the weights are there
             head = _head(model.dim, classes, tagged=bool(settings.get(TAGGED)))
-            reader = TextReader(**settings["reader"]) if settings.get("reader") else None
-            encoder = ENCODERS[model.name](model, dict(settings["types"]), None, reader=reader)
+            readers = readers_from(settings.get("readers", ()))
+            encoder = ENCODERS[model.name](model, dict(settings["types"]), None, readers=readers)
             network = TabularNetwork(encoder, head, settings["target"])
             insert(network.encoder, settings.get(ADAPTERS, 0))
         own = network.state_dict()

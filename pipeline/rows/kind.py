@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, Self
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.config import Alike, Bridge, Duplicates
+from pipeline.config import Alike, Bridge, Duplicates, Encoded
 from pipeline.views import Mask, View
 
 EXPLAIN, EXPLANATION = "explain", "explanation"  # a parameter of a request: how many reasons; a column of its answer
@@ -62,8 +62,8 @@ class Prepared(Protocol):
         """Name the rows [N] of a view of the target by what they are, the same every night."""
         ...
 
-    def texts(self) -> list[str]:
-        """The different texts of all rows or items, but for empty ones, in the order of their letters."""
+    def contents(self, kind: Encoded) -> list[str]:
+        """The different texts of all rows or items but for empty ones, or the names of their pictures, in order."""
         ...
 
     def recent(self, view: View, most: int) -> list[tuple[str, ...]]:
@@ -176,7 +176,7 @@ class Served(Protocol):
 
     @property
     def requests(self) -> Mapping[str, str]:
-        """Columns of a request: `any` (text or number), `texts` (a list)."""
+        """Columns of a request: `any` (text or number), `texts` (a list), `picture` (bytes, or these in base64)."""
         ...
 
     def answer(self, frame: pd.DataFrame, params: Mapping[str, Any]) -> pd.DataFrame:

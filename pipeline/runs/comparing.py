@@ -159,9 +159,9 @@ def _data(first: Run, second: Run) -> str:
 def _settings(side: Side, run: Run) -> dict[str, Any]:
     """What the lane's model hangs on, flat: the scenario as it was run, the lane's own method, and what it chose."""
     scenario, lane = run.scenario, side.link.lane
-    others = {"name", "title", "schedule", "strategies", "baselines", "shares", "repeats"}
-    method = next(one for one in (*scenario.strategies, *scenario.baselines) if one.name == lane)
-    chosen = {f"chosen.{key}": value for key, value in lane_of(run, lane).facts.settings.items()}
+    others = {"name", "title", "schedule", "strategies", "baselines", "blends", "shares", "repeats"}
+    method = next(one for one in (*scenario.strategies, *scenario.baselines, *scenario.blends) if one.name == lane)
+    chosen = {f"chosen.{key}": value for key, value in lane_of(run, lane).facts.chosen.items()}
     return {
         **flat(method.model_dump(mode="json"), "method."),
         **chosen,

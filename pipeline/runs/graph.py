@@ -7,6 +7,7 @@ from pipeline.results import (
     ADAPT,
     AUDIT,
     BASELINE,
+    BLEND,
     CLEAN,
     EMBED,
     INGEST,
@@ -37,11 +38,19 @@ RECORDS: dict[str, tuple[Step[Any], ...]] = {  # task -> the steps whose results
     ADAPT.name: (ADAPT,),
     TUNE.name: (TUNE,),
     BASELINE.name: (BASELINE,),
+    BLEND.name: (BLEND,),
     EVALUATE: (VERDICT, REPORT),
     PROMOTE.name: (REJUDGED, PACKAGE, PROMOTE),
 }
 DATA = (INGEST.name, VALIDATE.name, PREPARE.name, AUDIT.name)
-TRAINING = (EMBED.name, PRETRAIN.name, ADAPT.name, TUNE.name, BASELINE.name)  # a failure costs only what needs it
+TRAINING = (
+    EMBED.name,
+    PRETRAIN.name,
+    ADAPT.name,
+    TUNE.name,
+    BASELINE.name,
+    BLEND.name,
+)  # a failure costs only what needs it
 
 
 def graph_of(scenario: Scenario) -> Graph:
@@ -52,10 +61,10 @@ def graph_of(scenario: Scenario) -> Graph:
         graph[name, ""] = before
         before = ((name, ""),)
     plain, read = before, before
-    if scenario.encoder:
+    if scenario.encoders:
         graph[EMBED.name, ""] = before
         read = ((EMBED.name, ""),)
-    before = read if scenario.model.reader else plain
+    before = read if scenario.model.encoders else plain
     pretrain = (PRETRAIN.name, "")
     graph[pretrain] = before
     for strategy in scenario.strategies:
@@ -63,7 +72,9 @@ def graph_of(scenario: Scenario) -> Graph:
         start = ((begins[0].name, begins[1]),) if begins else before
         graph.setdefault(start[0], (pretrain,))  # an adaptation
         graph[TUNE.name, strategy.name] = start
-    graph |= {(BASELINE.name, one.name): read if one.reader else plain for one in scenario.baselines}
+    graph |= {(BASELINE.name, one.name): read if one.encoders else plain for one in scenario.baselines}
+    lanes = {lane: (task, lane) for task, lane in graph if task in (TUNE.name, BASELINE.name)}
+    graph |= {(BLEND.name, one.name): tuple(lanes[member] for member in one.of) for one in scenario.blends}
     graph[EVALUATE, ""] = tuple(node for node in graph if node[0] in TRAINING)
     graph[PROMOTE.name, ""] = ((EVALUATE, ""),)
     return graph

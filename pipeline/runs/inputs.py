@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from pipeline.config import PreparedSettings, Strategy
 from pipeline.config.base import TaskConfig
+from pipeline.config.encoders import PACKAGED
 from pipeline.errors import MissingResultError
 from pipeline.results import ADAPT, EMBED, LANES, PREPARE, PRETRAIN, LaneFacts, Step, StepResult, TrainFacts
-from pipeline.runs.run import Folder, Run
+from pipeline.runs.run import Folder, Run, embedded
 
 if TYPE_CHECKING:
     from pipeline.rows.kind import Prepared
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 CLASSES = "classes.json"  # beside a registered model's weights: those that it knows
 MARKS = "marks.parquet"  # an artifact of `audit`, for steps that use the marks and not the passport
 POINT = "point.json"  # of the curve over shares, beside a verdict
+HELD_BACK = "held_back"  # below a lane's folder: its predictor before it saw the rows that choose
 CASES = "cases.json"  # that the report shows, beside a verdict
 
 
@@ -50,10 +52,12 @@ def load_prepared(settings: PreparedSettings, inputs: Mapping[str, Folder], *, o
 
 
 def load_domains(task: TaskConfig, inputs: Mapping[str, Folder], names: Sequence[str], target: str) -> "Prepared":
-    """The prepared domains of these names, with what is known of their texts, if anything."""
+    """The prepared domains of these names, with what is known of their texts and pictures, if anything."""
     from pipeline.data.embeddings import read_embeddings
     from pipeline.tasks.prepared import read_prepared
 
     folders = {name: inputs[f"{PREPARE.name}.{name}"].path for name in names}
-    texts = [inputs[f"{EMBED.name}.{name}"].path for name in names if f"{EMBED.name}.{name}" in inputs]
-    return read_prepared(task, folders, target, read_embeddings(texts))
+    given = {kind: [f"{EMBED.name}.{embedded(name, kind)}" for name in names] for kind in PACKAGED}
+    read = {kind: [inputs[key].path for key in keys] for kind, keys in given.items() if inputs.keys() >= set(keys)}
+    vectors = {kind: read_embeddings(paths) for kind, paths in read.items() if paths}
+    return read_prepared(task, folders, target, vectors)

@@ -54,6 +54,7 @@ def run_log(run: Run, final: StepResult[VerdictFacts], night: str) -> "RunLog":
             **flat(scenario.model_dump(mode="json")),
             "strategies": ", ".join(one.name for one in scenario.strategies),
             "baselines": ", ".join(one.name for one in scenario.baselines),
+            "blends": ", ".join(one.name for one in scenario.blends),
             "force": run.force, "promote": run.promote, "crosslift": version("crosslift"),
         },
         tags={"scenario": scenario.name, MODEL: model, METRIC: comparison_of(run).metric},
@@ -137,13 +138,22 @@ def lane_metrics(run: Run, lane: str, facts: LaneFacts) -> dict[str, float]:
 def lane_settings(run: Run, lane: str) -> dict[str, Any]:
     """All settings of a lane in the scenario, those of network and training with them where it has one."""
     scenario = run.scenario
+    if blend := next((one for one in scenario.blends if one.name == lane), None):
+        return {
+            f"{place}.{key}": value
+            for place, member in zip(("first", "second"), blend.of, strict=True)
+            for key, value in ({"lane": member} | lane_settings(run, member)).items()
+        }
     config = next(one for one in (*scenario.strategies, *scenario.baselines) if one.name == lane)
     settings = flat(config.model_dump(mode="json"))
     return settings | _network(run) if isinstance(config, Strategy) else settings
 
 
 def chain_of(run: Run, lane: str) -> list[str]:
-    """Name the source model and the adapted one that a lane begins with, where it does, and the lane."""
+    """Name the source model and the adapted one that a lane begins with, or the lanes of a blend, and the lane."""
+    if blend := next((one for one in run.scenario.blends if one.name == lane), None):
+        both = [one for member in blend.of for one in chain_of(run, member)]
+        return [*dict.fromkeys(both), lane]
     strategy = next((one for one in run.scenario.strategies if one.name == lane), None)
     step, name = (strategy and start_of(strategy)) or (None, "")
     adapted = [f"{step.name} {name}"] if step is ADAPT else []
@@ -195,7 +205,7 @@ def _step(
 
     folder, facts = run.place(result), result.facts
     cost, lane = cost_of(folder), isinstance(facts, LaneFacts)
-    chosen = facts.settings if isinstance(facts, LaneFacts) else {"epochs": facts.epochs}
+    chosen = facts.chosen if isinstance(facts, LaneFacts) else {"epochs": facts.epochs}
     metrics = lane_metrics(run, name, facts) if isinstance(facts, LaneFacts) else dict(facts.told)
     return StepLog(
         name=name,

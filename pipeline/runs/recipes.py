@@ -10,6 +10,8 @@ def recipe_of(scenario: Scenario | JudgeSettings, lane: str) -> str:
     Raises:
         StopIteration: the scenario has no such lane.
     """
+    if blend := next((one for one in scenario.blends if one.name == lane), None):
+        return f"{lane} {digest([recipe_of(scenario, member) for member in blend.of])[:12]}"
     lanes: tuple[Strategy | Baseline, ...] = (*scenario.strategies, *scenario.baselines)
     config = next(one for one in lanes if one.name == lane)
     settings = [config.model_dump(mode="json"), scenario.teachers, scenario.bridges, scenario.target_labels]

@@ -1,7 +1,7 @@
 """A run: one scenario with the values of one trigger, and the results of its steps by name."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.config import Options, Scenario
-from pipeline.data.encoder_folders import folder_of
+from pipeline.config import Encoded, Options, Scenario
+from pipeline.data.encoder_folders import require
 from pipeline.errors import ConfigError, MissingResultError, StorageError, UserError
 from pipeline.folders import MANIFEST, Home, exclusive, manifest_hash, read_json, run_folder, write_json
 from pipeline.integrity import damage
@@ -40,10 +40,9 @@ class Run:
 
         Raises:
             ConfigError: the options name what the scenario does not have.
-            UserError: the encoder of texts that it names is not installed.
+            UserError: an encoder that it names is not installed.
         """
-        if scenario.encoder:
-            folder_of(scenario.encoder)
+        require(scenario.encoders)
         changed = apply_options(scenario, options)
         run = cls(home, run_id, changed, options.force, differences(scenario, changed), options.promote)
         folder = home.run(run_id)
@@ -156,14 +155,15 @@ class Run:
         """
         return replace(self.folder_of(self.result(step, name)), artifact=artifact)
 
-    def prepared(self, *names: str, reader: str | None = None) -> "dict[str, Folder]":
+    def prepared(self, *names: str, encoders: Collection[Encoded] = ()) -> "dict[str, Folder]":
         """The prepared domains of these names; those of the scenario where none is named.
 
-        With a `reader` also what that pretrained encoder says of their texts.
+        With `encoders` also what those say that read such features.
         """
-        steps: tuple[Step[Any], ...] = (PREPARE, EMBED) if reader else (PREPARE,)
         domains = names or self.scenario.domains
-        return {f"{step.name}.{name}": self.input(step, name) for step in steps for name in domains}
+        wanted: list[tuple[Step[Any], str]] = [(PREPARE, name) for name in domains]
+        wanted += [(EMBED, embedded(name, kind)) for kind in encoders for name in domains]
+        return {f"{step.name}.{name}": self.input(step, name) for step, name in wanted}
 
     def _record(self, step: str, name: str) -> Path:
         return self.folder / "results" / f"{step}.{name}.json"
@@ -267,6 +267,11 @@ def planned(folder: Path) -> Any:
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
+
+
+def embedded(domain: str, kind: Encoded) -> str:
+    """Name what `embed` made of the texts or the pictures of a domain."""
+    return f"{domain}.{kind}"
 
 
 def data_root() -> Path:

@@ -12,6 +12,7 @@ from pipeline.results import (
     ADAPT,
     AUDIT,
     BASELINE,
+    BLEND,
     CLEAN,
     EMBED,
     INGEST,
@@ -44,6 +45,8 @@ from pipeline.tasks.words import words_of
 WIDTH = 115  # of a line: pages of logs break none
 
 log = logging.getLogger(__name__)
+
+_ENCODED = {"text": "texts", "image": "pictures"}
 
 
 def tell(run: Run, result: StepResult[Any]) -> None:
@@ -118,7 +121,7 @@ def _audit(_run: Run, facts: AuditFacts) -> Iterator[str]:
 
 def _embed(_run: Run, facts: EmbedFacts) -> Iterator[str]:
     cut = f"; of {facts.cut:,} the end was not read, as they are longer than the encoder reads" if facts.cut else ""
-    yield f"{facts.texts:,} different texts{cut}"
+    yield f"{facts.contents:,} different {_ENCODED[facts.reads]}{cut}"
 
 
 def _train(_run: Run, facts: TrainFacts) -> Iterator[str]:
@@ -140,6 +143,9 @@ def _lane(run: Run, facts: LaneFacts) -> Iterator[str]:
     yield f"on the validation rows of {facts.valid_domain}: {', '.join(values)}"
     if facts.settings:
         yield f"chosen by them: {', '.join(f'{key} {_short(value)}' for key, value in facts.settings.items())}"
+    if facts.mixture:
+        for group, share in facts.mixture.groups:
+            yield f"{facts.mixture.by}, {group}: {facts.mixture.told(share)}"
     for what, value in facts.evidence.items():
         yield f"LogME on the target's labelled rows, before anything is tuned ({what}): {value:.4g}"
     if facts.moved:
@@ -193,6 +199,7 @@ LINES: dict[str, Callable[[Run, Any], Iterator[str]]] = {
     ADAPT.name: _train,
     TUNE.name: _lane,
     BASELINE.name: _lane,
+    BLEND.name: _lane,
     VERDICT.name: _verdict,
     REJUDGED.name: _verdict,
     REPORT.name: _report,

@@ -7,12 +7,13 @@ def about(scenario: Scenario) -> str:
     """What a scenario does, which lanes it has, and where to look when it is red."""
     strategies = ", ".join(f"`{strategy.name}`" for strategy in scenario.strategies)
     baselines = ", ".join(f"`{baseline.name}`" for baseline in scenario.baselines)
+    blends = ", ".join(f"`{blend.name}`" for blend in scenario.blends)
     return f"""### {scenario.title}
 Carries what was learnt on **{", ".join(scenario.teachers)}** over to **{scenario.target}** and promotes the best
 candidate only where it is proved to help.
 
 * strategies: {strategies}
-* baselines: {baselines}
+* baselines: {baselines}{f"{chr(10)}* blends: {blends}" if blends else ""}
 * registered as `crosslift.{scenario.name}`, alias `champion`
 
 **How a run ended** stands in the log of `summary`: what was reused and computed, every lane with its interval, the

@@ -117,6 +117,7 @@ def apply_options(scenario: Scenario, options: Options) -> Scenario:
         wanted = {"target_only", *options.strategies}
         changes["strategies"] = tuple(known[name] for name in known if name in wanted)
         lanes = {*wanted, *(baseline.name for baseline in scenario.baselines)}
+        changes["blends"] = tuple(blend for blend in scenario.blends if lanes.issuperset(blend.of))
         if not lanes - {"target_only"} - scenario.oracles:
             raise ConfigError(f"strategies: only oracles are left of {scenario.name}, which are never promoted.")
     if options.seed is not None:

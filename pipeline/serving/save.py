@@ -65,7 +65,7 @@ def signature(
     """Describe the columns and parameters of a request, and the columns of an answer as one is."""
     anything: Any = AnyType()  # type: ignore[no-untyped-call]  # MLflow makes no text of an id that is a number
     # Nor does it look into lists: of texts, one that is missing would cut all others to their first letter.
-    kinds = {"any": anything, "texts": Array(anything)}
+    kinds = {"any": anything, "texts": Array(anything), "picture": anything}
     inputs: list[Any] = [ColSpec(kinds[kind], name, required=False) for name, kind in requests.items()]
     outputs: list[Any] = [
         ColSpec(_type_of([row[name] for row in answer]), name, required=all(row[name] is not None for row in answer))

@@ -17,6 +17,7 @@ _ELSEWHERE = {
     "adapt_domain": "adapt",
     "finetune_target": "finetune",
     "fit_baseline": "baseline",
+    "blend_lanes": "blend",
 }
 _TAUGHT = {"pretrain_source": "carry"}  # the same, where a registered model stands in the place of sources
 

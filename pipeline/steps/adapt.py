@@ -22,7 +22,7 @@ def adapt_domain(run: Run, adapt: str) -> StepResult[TrainFacts]:
         strategy.adapt for strategy in scenario.strategies
         if isinstance(strategy.adapt, Adaptation) and strategy.adapt.kind == adapt
     )  # fmt: skip
-    inputs = {**run.prepared(reader=scenario.model.reader), "start": run.input(PRETRAIN)}
+    inputs = {**run.prepared(encoders=scenario.model.encoders), "start": run.input(PRETRAIN)}
     settings = AdaptSettings.of(scenario, model=scenario.model.as_trained(), adapt=config)
     return transact(run, ADAPT, build, settings, inputs, adapt)
 

@@ -1,13 +1,14 @@
 """Fit a baseline: settings by validation, then once more on all training rows."""
 
 import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import BaselineSettings
 from pipeline.results import AUDIT, BASELINE, LaneFacts, StepResult
-from pipeline.runs.inputs import MARKS, load_prepared
+from pipeline.runs.inputs import HELD_BACK, MARKS, load_prepared
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import transact
 
@@ -28,8 +29,14 @@ def fit_baseline(run: Run, baseline: str) -> StepResult[LaneFacts]:
     scenario = run.scenario
     config = next(item for item in scenario.baselines if item.name == baseline)
     seed = scenario.seed if config.draws else 0  # so that another seed fits nothing again that draws nothing
-    settings = BaselineSettings.of(scenario, baseline=config, oracle=baseline in scenario.oracles, seed=seed)
-    inputs = {**run.prepared(reader=config.reader), "marks": run.input(AUDIT, artifact=MARKS)}
+    settings = BaselineSettings.of(
+        scenario,
+        baseline=config,
+        oracle=baseline in scenario.oracles,
+        seed=seed,
+        held_back=baseline in scenario.blended,
+    )
+    inputs = {**run.prepared(encoders=config.encoders), "marks": run.input(AUDIT, artifact=MARKS)}
     return transact(run, BASELINE, build, settings, inputs, baseline)
 
 
@@ -37,7 +44,7 @@ def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path
     """Write the predictor that validation picked, fitted on all training rows."""
     from pipeline.evaluation.choosing import Chooser
     from pipeline.tasks.baselines import candidates_of, fit_of
-    from pipeline.transfer.evidence import evidence_of_texts
+    from pipeline.transfer.evidence import evidence_of_vectors
 
     config, fit = settings.baseline, fit_of(settings.task)
     prepared = load_prepared(settings, inputs, oracle=settings.oracle)
@@ -47,21 +54,26 @@ def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path
     views = prepared.training({chooser.domain}) if config.inputs else chooser.training
     shared = "items" in settings.bridges
 
-    def tried(one: dict[str, Any]) -> "tuple[dict[str, float], Chosen]":
+    def tried(one: dict[str, Any], best: float) -> "tuple[dict[str, float], Chosen]":
         predictor = fit(tried_config, views, chooser.domain, one, settings.seed, shared=shared)
         last = chooser.label.settle(predictor, chooser.view)
-        metrics = chooser.metrics(predictor.settled(last))
+        metrics = chooser.metrics(judged := predictor.settled(last))
         gated = chooser.label.gated
         log.info("%s: %s %.4g on validation rows", _told(one) or "as it is", gated, metrics[gated])
+        if settings.held_back and chooser.worth(metrics) > best:
+            (folder / HELD_BACK).mkdir(exist_ok=True)
+            judged.save(folder / HELD_BACK)
         return metrics, last
 
-    # Only metrics are kept of a try: the fits of the large methods take gigabytes and minutes each.
-    found = [(one, *tried(one)) for one in candidates_of(settings.task, config)]
+    # Only metrics stay in memory of a try: the fits of the large methods take gigabytes and minutes each.
+    found: list[tuple[dict[str, Any], dict[str, float], Chosen]] = []
+    for one in candidates_of(settings.task, config):
+        found.append((one, *tried(one, max((chooser.worth(metrics) for _, metrics, _ in found), default=-math.inf))))
     best, valid, last = max(found, key=lambda one: chooser.worth(one[1]))  # the first of equal ones
     every = prepared.training()
     fitted = fit(config, every, settings.target, best, settings.seed, shared=shared)
     fitted.settled(last).save(folder)
-    evidence = evidence_of_texts(every[settings.target], config.reader) if config.reader else {}
+    evidence = evidence_of_vectors(every[settings.target], config.encoders) if config.encoders else {}
     return LaneFacts(
         lane=config.name, valid=valid, valid_domain=chooser.domain, settings={**best, **last}, evidence=evidence
     )

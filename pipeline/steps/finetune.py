@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pipeline.config import Strategy, TuneSettings
 from pipeline.folders import read_json
 from pipeline.results import AUDIT, TUNE, LaneFacts, StepResult
-from pipeline.runs.inputs import CLASSES, MARKS, load_prepared, start_of
+from pipeline.runs.inputs import CLASSES, HELD_BACK, MARKS, load_prepared, start_of
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import transact
 
@@ -35,10 +35,12 @@ def finetune_target(run: Run, strategy: str) -> StepResult[LaneFacts]:
     run.forget(TUNE, strategy)  # a try that fails leaves no earlier result
     scenario = run.scenario
     config = next(item for item in scenario.strategies if item.name == strategy)
-    inputs = {**run.prepared(reader=scenario.model.reader), "marks": run.input(AUDIT, artifact=MARKS)}
+    inputs = {**run.prepared(encoders=scenario.model.encoders), "marks": run.input(AUDIT, artifact=MARKS)}
     if start := start_of(config):
         inputs["start"] = run.input(*start)
-    settings = TuneSettings.of(scenario, strategy=config, oracle=strategy in scenario.oracles)
+    settings = TuneSettings.of(
+        scenario, strategy=config, oracle=strategy in scenario.oracles, held_back=strategy in scenario.blended
+    )
     return transact(run, TUNE, build, settings, inputs, strategy)
 
 
@@ -68,7 +70,10 @@ def build(settings: TuneSettings, inputs: Inputs, folder: Path, work: Path) -> L
     every = prepared.training()
     finish, predictor = lane.finished(chooser, few, model, lane.learner.finishes(every, strategy))
     last = chooser.label.settle(predictor, chooser.view)
-    valid = chooser.metrics(predictor.settled(last))
+    valid = chooser.metrics(judged := predictor.settled(last))
+    if settings.held_back:
+        (folder / HELD_BACK).mkdir()
+        judged.save(folder / HELD_BACK)
     chose |= {**lane.learner.told(finish), **last}
 
     model, method, rows = lane.ready(every)

@@ -52,7 +52,8 @@ def ingest(run: Run) -> dict[str, StepResult[IngestFacts]]:
     without_rows = "" if scenario.target_labels else scenario.target
     tables, root = _tables(run.home, scenario)
     personal = tuple(sorted({*scenario.personal, *([c.USER] if key else [])}))  # nor written before it is hashed
-    inputs = tuple(inputs_of(tables, lambda kind: _kinds(scenario.task)[kind], root, personal))
+    pictured = scenario.task.examples is not None and "image" in scenario.task.examples.features.values()
+    inputs = tuple(inputs_of(tables, lambda kind: _kinds(scenario.task)[kind], root, personal, pictured=pictured))
     forgotten = Forgotten.read(run.home, scenario.name, {*personal, c.USER})  # also where users are not personal
     snapshot = Snapshot(inputs, scenario.task, scenario.domains, key, without_rows, personal, tables.alike, forgotten)
     results = {}
@@ -103,6 +104,11 @@ class Snapshot:
         tables = assemble(self._parts, _kinds(self.task), self.domains, self.key, self.without_rows)
         return self.forgotten.left_out_of(tables)
 
+    @property
+    def pictures(self) -> dict[str, bytes]:
+        """Those of all tables, by name."""
+        return {name: content for one in self.inputs for name, content in one.pictures.items()}
+
     @cached_property
     def spellings(self) -> list[dict[str, Any]]:
         """Where ids seem to be spelt in several ways."""
@@ -125,8 +131,8 @@ def build(settings: IngestSettings, inputs: Mapping[str, Snapshot], folder: Path
     tables = inputs["tables"].tables
     write_json(folder / _IGNORED, count_ignored(tables, settings.domains))
     write_json(folder / _SPELLINGS, inputs["tables"].spellings)
-    kinds = _kinds(settings.task)
-    return write_domain(tables, kinds, settings.domain, folder).model_copy(update={"key": settings.key})
+    facts = write_domain(tables, _kinds(settings.task), settings.domain, folder, inputs["tables"].pictures)
+    return facts.model_copy(update={"key": settings.key})
 
 
 def _spellings(found: list[dict[str, Any]], scenario: Scenario) -> tuple[str, ...]:

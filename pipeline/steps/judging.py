@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config import JudgeSettings, PreparedSettings, RejudgeSettings
+from pipeline.config import JudgeSettings, PreparedSettings, RejudgeSettings, names_of
 from pipeline.errors import CrossliftError
 from pipeline.folders import UNHASHED, read_json, write_json
 from pipeline.results import AUDIT, REJUDGED, TUNE, VERDICT, LaneFacts, StepResult, VerdictFacts
@@ -20,7 +20,7 @@ from pipeline.runs.transaction import facts_of, transact
 from pipeline.steps.showing import show_cases, show_cases_again
 
 if TYPE_CHECKING:
-    from pipeline.evaluation.comparison import Comparison, Validated
+    from pipeline.evaluation.comparison import Comparison, LaneInfo, Validated
     from pipeline.evaluation.gate import Verdict
     from pipeline.evaluation.hearing import ChampionScores, Lane
     from pipeline.evaluation.held_out import HeldOut
@@ -77,12 +77,11 @@ def judge_again(run: Run, judged: StepResult[VerdictFacts]) -> StepResult[Verdic
 def _candidates(run: Run) -> dict[str, StepResult[LaneFacts]]:
     """Results of the lanes that succeeded, in the scenario's order."""
     found = lanes_of(run)
-    names = [lane.name for lane in (*run.scenario.strategies, *run.scenario.baselines)]
-    return {name: found[name] for name in names if name in found}
+    return {name: found[name] for name in names_of(run.scenario) if name in found}
 
 
 def _held_out_inputs(run: Run) -> dict[str, Folder]:
-    return {**run.prepared(reader=run.scenario.encoder), "marks": run.input(AUDIT, artifact=MARKS)}
+    return {**run.prepared(encoders=run.scenario.encoders), "marks": run.input(AUDIT, artifact=MARKS)}
 
 
 def _judge(
@@ -176,8 +175,13 @@ def candidate_lanes(settings: JudgeSettings, comparison: "Comparison") -> list["
             counterpart=lane.counterpart,
         )
         for lane in comparison.lanes
-        if not lane.oracle
+        if not lane.oracle and not _unproved(settings, lane)
     ]
+
+
+def _unproved(settings: JudgeSettings, lane: "LaneInfo") -> bool:
+    """Whether it is a blend with a source whose counterpart failed: its gain could be that of blending alone."""
+    return lane.kind == "blend" and lane.domains != (settings.target,) and lane.counterpart is None
 
 
 def _told(

@@ -30,7 +30,7 @@ def pretrain_source(run: Run) -> StepResult[TrainFacts]:
     wanted = any(strategy.start != "random" for strategy in scenario.strategies)
     bridges = tuple(bridge for bridge in scenario.bridges if bridge == "items")  # sources share items among them, too
     settings = PretrainSettings.of(scenario, model=scenario.model.as_trained(), bridges=bridges, wanted=wanted)
-    inputs = run.prepared(*scenario.sources, reader=scenario.model.reader)
+    inputs = run.prepared(*scenario.sources, encoders=scenario.model.encoders)
     return transact(run, PRETRAIN, build, settings, inputs)
 
 

@@ -13,6 +13,7 @@ from pipeline.folders import UNHASHED, read_json, write_json
 from pipeline.results import (
     ADAPT,
     AUDIT,
+    BLEND,
     CLEAN,
     EMBED,
     INGEST,
@@ -24,6 +25,7 @@ from pipeline.results import (
     VALIDATE,
     VERDICT,
     F,
+    Mixture,
     ReportFacts,
     Step,
     StepResult,
@@ -147,6 +149,7 @@ def build(
         adapted=_numbers(ADAPT, inputs, lambda facts: facts.told),
         moved=_numbers(TUNE, inputs, lambda facts: facts.moved),
         evidence=tuple(one for step in LANES for one in _numbers(step, inputs, lambda facts: facts.evidence)),
+        mixtures=_mixtures(inputs),
         cases=Cases.model_validate(read_json(judged / CASES)),
         rows=tuple(Rows.model_validate(rows) for rows in settings.rows),
         ignored=settings.ignored,
@@ -188,15 +191,24 @@ def _numbers(
     return tuple(Told(name=name, values=values(one)) for name, one in facts.items() if values(one))
 
 
+def _mixtures(inputs: Mapping[str, Folder]) -> tuple[Mixture, ...]:
+    """How much each lane counts in each blend."""
+    told = [facts_of(BLEND, one.path).mixture for key, one in inputs.items() if key.startswith(f"{BLEND.name}.")]
+    return tuple(one for one in told if one)
+
+
 def _costs(settings: ReportSettings, inputs: Mapping[str, Folder]) -> "tuple[StepCost, ...]":
     """Cost of each step's folder when it was computed; a lane also names the shared steps that it needed."""
     from pipeline.evaluation.report import StepCost
 
-    needs = {
+    needs: dict[str, tuple[tuple[str, str], ...]] = {
         strategy.name: tuple(dict.fromkeys(((PRETRAIN.name, ""), (start[0].name, start[1]))))
         for strategy in settings.strategies
         if (start := start_of(strategy))
     }
+    for blend in settings.blends:
+        own = [(step.name, one) for one in blend.of for step in LANES if f"{step.name}.{one}" in inputs]
+        needs[blend.name] = (*own, *(need for one in blend.of for need in needs.get(one, ())))
     costs = []
     for key, one in inputs.items():
         step, there, name = key.partition(".")

@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.config import (
     BinaryTask,
     Config,
+    Encoded,
     MulticlassTask,
     MultilabelTask,
     NextEventTask,
@@ -19,9 +20,12 @@ from pipeline.rows.examples.prepared import Examples
 from pipeline.rows.interactions.prepared import Domains
 from pipeline.rows.kind import Prepared
 
-# config class of a task -> reader(task, folder of each domain, target, vectors of texts)
-PREPARED: dict[type[Config], Callable[[Any, Mapping[str, Path], str, Embeddings | None], Prepared]] = {
-    RankingTask: lambda task, folders, target, embeddings: Domains.read(folders, target, embeddings),  # noqa: ARG005
+Vectors = Mapping[Encoded, Embeddings]
+NOTHING: Vectors = {}
+
+# config class of a task -> reader(task, folder of each domain, target, vectors by what was read)
+PREPARED: dict[type[Config], Callable[[Any, Mapping[str, Path], str, Vectors], Prepared]] = {
+    RankingTask: lambda task, folders, target, embeddings: Domains.read(folders, target, embeddings.get("text")),  # noqa: ARG005
     BinaryTask: Examples.read,
     MulticlassTask: Examples.read,
     MultilabelTask: Examples.read,
@@ -30,11 +34,9 @@ PREPARED: dict[type[Config], Callable[[Any, Mapping[str, Path], str, Embeddings 
 }
 
 
-def read_prepared(
-    task: Config, folders: Mapping[str, Path], target: str, embeddings: Embeddings | None = None
-) -> Prepared:
+def read_prepared(task: Config, folders: Mapping[str, Path], target: str, embeddings: Vectors = NOTHING) -> Prepared:
     """Read what `prepare` published of each domain, the target's among them; the order of the sources is kept.
 
-    `embeddings`: what a pretrained encoder said of the texts.
+    `embeddings`: what pretrained encoders said of texts and pictures.
     """
     return PREPARED[type(task)](task, folders, target, embeddings)

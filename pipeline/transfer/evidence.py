@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.config import Encoders
 from pipeline.config.encoders import short_name
+from pipeline.models.encoded import Reader, vectors_of
 from pipeline.models.network import Network
 from pipeline.models.sample import answers
 from pipeline.models.sides import Rows
-from pipeline.models.text_vectors import TextReader
 from pipeline.views import FEATURES, FloatArray, View
 
 START = "start"  # the features of the network that a strategy begins with
@@ -66,16 +67,17 @@ def evidence_of_start(network: Network, rows: Rows) -> dict[str, float]:
     return _told(START, np.concatenate(features), np.concatenate(wanted))
 
 
-def evidence_of_texts(view: View, encoder: str) -> dict[str, float]:
-    """Of the vectors of a pretrained encoder, by its name; nothing where no row has a label, or texts are of items."""
+def evidence_of_vectors(view: View, encoders: Encoders) -> dict[str, float]:
+    """Of the vectors of pretrained encoders, by their names; nothing where no row has a label, or of items."""
     if FEATURES not in view.fields:
         return {}
     known = view.take(view.label.known)
     if not len(known):
         return {}
-    reader = TextReader.of(encoder, [known.fields[FEATURES]])
-    assert reader is not None
-    return _told(short_name(encoder), reader.read(known.fields[FEATURES]).astype(np.float64), _columns(known))
+    features, wanted, found = known.fields[FEATURES], _columns(known), dict[str, float]()
+    for reader in Reader.all_of(encoders, features):
+        found |= _told(short_name(reader.encoder), vectors_of(features, (reader,)).astype(np.float64), wanted)
+    return found
 
 
 def _told(name: str, features_ND: FloatArray, wanted_NK: FloatArray) -> dict[str, float]:

@@ -20,6 +20,7 @@ _PANDAS_TYPES: dict[Type, str] = {
     "id": "str",
     "text": "str",
     "bag": "str",
+    "picture": "str",
     "time": "Timestamp",
     "whole number": "int64",
     "number": "float64",

@@ -207,7 +207,7 @@ def test_marked_validation_rows_do_not_pick(run):
 
         publish(run, AUDIT, write, key=count)
         [_, ease] = run.scenario.baselines
-        settings = BaselineSettings.of(run.scenario, baseline=ease, oracle=False)
+        settings = BaselineSettings.of(run.scenario, baseline=ease, oracle=False, held_back=False)
         return Chooser.of(settings, domains, run.input(AUDIT, artifact="marks.parquet").path)
 
     assert len(chooser(0).view) == len(rows)

@@ -13,12 +13,13 @@ from scipy import sparse
 from pipeline import config as cfg
 from pipeline.errors import StorageError
 from pipeline.models.baselines import BASELINES, candidates, fit_baseline
+from pipeline.models.blends import LaneBlendRanker
 from pipeline.models.build import ENCODERS, build_network
 from pipeline.models.items import Catalogue
 from pipeline.models.load import RANKERS, load_ranker
 from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.ranker import Ranker
-from pipeline.past import Past
+from pipeline.past import BANDS, Past
 from pipeline.transfer.methods import build_tune
 from tests.views import labelled_views, titled
 
@@ -60,7 +61,10 @@ def network(kind: str) -> Ranker:
 
 
 def build(kind: str, domains: str = "all") -> Ranker:
-    """A ranker of the kind, fitted on the toy; what is no baseline is a trained model."""
+    """A ranker of the kind, fitted on the toy; what is no baseline is a trained model, or a blend."""
+    if kind == LaneBlendRanker.kind:
+        shares = np.linspace(0, 1, len(BANDS)).tolist()
+        return LaneBlendRanker(build("network"), build("item_knn", domains), "near", shares)
     configs = {get_args(config.model_fields["kind"].annotation)[0]: config for config in BASELINES}
     if kind not in configs:
         assert kind in NETWORKS, f"{kind}: say here how a ranker of this kind is made"

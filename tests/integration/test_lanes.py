@@ -3,25 +3,33 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config import Options, Scenario
+from pipeline.config import BaselineSettings, BlendSettings, Options, Scenario
 from pipeline.errors import MissingResultError
+from pipeline.evaluation.choosing import Chooser
 from pipeline.folders import Home
 from pipeline.labels.items import Items
-from pipeline.models.load import load_ranker
-from pipeline.results import ADAPT, PRETRAIN
+from pipeline.models.load import FILES, load_ranker
+from pipeline.results import ADAPT, AUDIT, PRETRAIN, TUNE
+from pipeline.results import BLEND as BLENDED
 from pipeline.runs.graph import graph_of, lanes_of
+from pipeline.runs.inputs import HELD_BACK
 from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
+from pipeline.serving.package import ServedModel
 from pipeline.steps.adapt import adapt_domain
 from pipeline.steps.audit import audit
+from pipeline.steps.baseline import build as fit_one
 from pipeline.steps.baseline import fit_baseline
+from pipeline.steps.blend import blend_lanes
 from pipeline.steps.finetune import finetune_target
 from pipeline.steps.ingest import ingest
+from pipeline.steps.packaging import packaged
 from pipeline.steps.prepare import prepare
 from pipeline.steps.pretrain import pretrain_source
 from pipeline.steps.validate import validate
@@ -30,11 +38,16 @@ from tests.publishing import domains_of
 pytestmark = pytest.mark.slow
 
 
+BOTH = ("target_only", "ease")  # of one blend
+BLEND = "_with_".join(BOTH)
+
+
 def scenario() -> Scenario:
     value = load_scenario("demo").model_dump(mode="json")
     value["strategies"].append({"tune": {"kind": "joint", "align": {"kind": "coral"}}})
     value["embedded"] |= {"users": 200, "items": 100}
     value["training"] |= {"epochs": 2, "batch_size": 512, "negatives": 64}
+    value["blends"] = [{"of": [BOTH[0], "user_knn+source"]}, {"of": [BOTH[0], "user_knn"]}, {"of": list(BOTH)}]
     return Scenario.model_validate(value)
 
 
@@ -68,12 +81,20 @@ def run(ready, tmp_path_factory) -> Run:
     return found
 
 
+def members(run: Run, blend: str) -> None:
+    """See to it that both lanes of a blend are there."""
+    for lane in blend.split("_with_"):
+        (finetune_target if lane == "target_only" else fit_baseline)(run, lane)
+
+
 @pytest.mark.parametrize(
     ("step", "lane"),
-    [(step, name) for step in (finetune_target, fit_baseline) for name in LANES[step.__name__]],
+    [(step, name) for step in (finetune_target, fit_baseline, blend_lanes) for name in LANES[step.__name__]],
 )
 def test_a_lane_publishes_a_candidate(run, step, lane):
     """A ranker that scores the catalogue, and its metrics on the target's validation rows and its settings."""
+    if step is blend_lanes:
+        members(run, lane)
     result = step(run, lane)
     folder, domains = run.path(result), domains_of(run)
     scores = load_ranker(folder).scores(domains.histories(("train", "valid")))
@@ -177,3 +198,83 @@ def test_a_repeated_run_gives_equal_hashes(ready, run, tmp_path):
     pretrain_source(other)
     assert adapt_domain(other, "dann").manifest == run.result(ADAPT, "dann").manifest
     assert finetune_target(other, "dann+fine_tune").manifest == finetune_target(run, "dann+fine_tune").manifest
+
+
+def test_a_blend_needs_both_lanes(ready):
+    """Where one of them failed, it says which."""
+    with pytest.raises(MissingResultError, match="names the lane 'target_only', which did not succeed in this run"):
+        blend_lanes(Run.load(Home(ready), "night"), BLEND)
+
+
+def test_what_chooses_a_blend_never_saw_the_rows_that_choose(run, tmp_path):
+    """Other validation rows change what serves, and nothing of what the shares are chosen by."""
+    members(run, BLEND)
+    inputs = {**run.prepared(), "marks": run.input(AUDIT, artifact="marks.parquet")}
+    other = {name: SimpleNamespace(path=one.path) for name, one in inputs.items()}
+    folder = tmp_path / "florist"
+    shutil.copytree(inputs["prepare.florist"].path, folder)
+    rows = pd.read_parquet(folder / "rows.parquet")
+    valid = rows["part"] == 1
+    rows.loc[valid, "item"] = rows.loc[valid, "item"].sample(frac=1, random_state=1).to_numpy()
+    first = rows.sort_values("part", kind="stable").drop_duplicates(["user", "item"])  # no training row is lost
+    first.sort_index().to_parquet(folder / "rows.parquet", index=False)
+    other["prepare.florist"].path = folder
+    ease = next(one for one in run.scenario.baselines if one.name == "ease")
+    ease = ease.model_copy(update={"regularization": (100.0,)})
+    settings = BaselineSettings.of(run.scenario, baseline=ease, oracle=False, held_back=True, seed=0)
+    told = []
+    for place, given in (("one", inputs), ("two", other)):
+        (tmp_path / place).mkdir()
+        fit_one(settings, given, tmp_path / place, tmp_path)
+        told.append([(tmp_path / place / part / FILES[1]).read_bytes() for part in ("", HELD_BACK)])
+    assert told[0][0] != told[1][0]
+    assert told[0][1] == told[1][1]
+
+
+def test_only_lanes_of_a_blend_keep_what_validation_judged(run):
+    """Others publish what they always did."""
+    for lane, kept in (("ease", True), ("ials", False)):
+        folder = run.path(fit_baseline(run, lane))
+        assert (folder / HELD_BACK / FILES[0]).exists() == kept
+    members(run, BLEND)
+    judged = load_ranker(run.path(run.result(TUNE, "target_only")) / HELD_BACK)
+    chooser = Chooser.of_target(
+        BlendSettings.of(run.scenario, blend=run.scenario.blends[2], prefer=1), domains_of(run),
+        run.input(AUDIT, artifact="marks.parquet").path,
+    )  # fmt: skip
+    assert chooser.metrics(judged) == run.result(TUNE, "target_only").facts.valid
+
+
+def test_a_blend_that_is_ended_midway_is_made_again(run, monkeypatch):
+    """Nothing is published of it, and the next try gives what an undisturbed one does."""
+    members(run, BLEND)
+    whole = blend_lanes(run, BLEND)
+    shutil.rmtree(run.path(whole))
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "pipeline.models.blends.LaneBlendRanker.save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            blend_lanes(run, BLEND)
+    assert not run.results(BLENDED).get(BLEND)
+    assert not (run.home.root / whole.folder).exists()
+    again = blend_lanes(run, BLEND)
+    assert (again.manifest, again.reused) == (whole.manifest, False)
+    assert blend_lanes(run, BLEND).reused
+
+
+def test_a_blend_serves_as_any_lane_does(run):
+    """Its package answers known users and strangers, names reasons, and ranks on another night like itself."""
+    members(run, BLEND)
+    made = packaged(run, blend_lanes(run, BLEND).facts.lane)
+    served = ServedModel.read(run.path(made))
+    asked = pd.DataFrame(served.served.examples())
+    answer = served.answer(asked, {"k": 4, "explain": 2})
+    assert answer.groupby("request").size().tolist() == [4] * len(asked)
+    domains = domains_of(run)
+    past = domains.histories(("train", "valid"))
+    np.testing.assert_allclose(
+        served.served.on(domains).scores(past),
+        load_ranker(run.path(run.result(BLENDED, BLEND))).scores(past),
+        rtol=1e-5,
+    )

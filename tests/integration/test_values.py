@@ -120,15 +120,19 @@ def test_more_than_the_limit_stops_the_run_with_the_worst_reason(data, tmp_path)
 
 
 def test_a_personal_value_is_nowhere(data, tmp_path):
-    """Neither in quarantine nor in a page, also where it could not be read."""
+    """Neither in quarantine nor in a page, also where it could not be read, or is no id at all."""
     table("books").to_csv(data / "books.csv", index=False)
-    table("films", user_id={3: "ann@example.com\0"}).to_parquet(data / "films.parquet")
+    table("films", user_id={3: "ann@example.com\0", 4: "ann@\nexample.com", 5: "ann@example" * 30}).to_parquet(
+        data / "films.parquet"
+    )
     chosen = scenario([{"path": "books.csv"}, {"path": "films.parquet"}], personal=[])
     run = start(tmp_path, chosen)
     ingest(run)
     validate(run)
-    [row] = pq.read_table(run.path(run.result(CLEAN, "films")) / "quarantine.parquet").to_pylist()
-    assert (row["rule"], row["unread_value"]) == ("unreadable_user_id", None)
+    rows = pq.read_table(run.path(run.result(CLEAN, "films")) / "quarantine.parquet").to_pylist()
+    assert {(row["rule"], row["unread_value"]) for row in rows} == {("unreadable_user_id", None)}
+    told = {row["unread_row"]: row["unread_expected"] for row in rows}
+    assert told == {4: "an id without NUL characters", 5: "no control characters", 6: "1 to 256 characters"}
     written = [path.read_bytes() for path in (tmp_path / "home").rglob("*") if path.is_file()]
     assert not [content for content in written if b"ann@example" in content]
 
@@ -156,8 +160,10 @@ def test_a_column_of_another_kind_stops_the_run(data, tmp_path):
     """Where no value of a column can be read, the mapping is wrong and not the rows."""
     table("books").to_csv(data / "books.csv", index=False)
     table("films").to_csv(data / "films.csv", index=False)
-    run = start(tmp_path, scenario([{"path": "*.csv", "columns": {"timestamp": "user_id"}}]))
-    with pytest.raises(DataError, match=r"books\.csv: column 'user_id', row 1: expected a date and time .*2100\)\.$"):
+    run = start(tmp_path, scenario([{"path": "*.csv", "columns": {"timestamp": "item_id"}}]))
+    with pytest.raises(
+        DataError, match=r"books\.csv: column 'item_id', row 1: expected a date and time .*, got 'b0'\.$"
+    ):
         ingest(run)
 
 

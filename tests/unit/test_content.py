@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from pipeline import config as cfg
-from pipeline.config.encoders import refuse_two
+from pipeline.config.encoders import under_one
 from pipeline.data.embeddings import Embeddings, key_of
 from pipeline.data.item_names import item_texts
 from pipeline.errors import UserError
@@ -117,9 +117,10 @@ def test_a_scenario_without_items_is_refused(changes: dict, message: str) -> Non
 
 
 def test_two_encoders_are_refused() -> None:
-    """One reads all texts of a scenario."""
-    with pytest.raises(ValueError, match="the same one, got /other and minilm"):
-        refuse_two(["minilm", None, "/other"])
+    """One reads all texts of a scenario; another may read its pictures."""
+    assert under_one([{"text": "minilm"}, {}, {"image": "efficientnet"}]) == {"text": "minilm", "image": "efficientnet"}
+    with pytest.raises(ValueError, match="of the type text by the same one, got /other and minilm"):
+        under_one([{"text": "minilm"}, {}, {"text": "/other"}])
 
 
 def test_a_text_is_title_and_category() -> None:
@@ -185,7 +186,7 @@ def test_what_nobody_took_is_read_by_its_words_alone(dropout: float, near: int, 
 
 def test_texts_of_domains_are_encoded_once() -> None:
     """Different ones, in the order of their letters, and none that is empty."""
-    assert domains().texts() == sorted([title for title in TITLES if title] + ["Lamp"])
+    assert domains().contents("text") == sorted([title for title in TITLES if title] + ["Lamp"])
 
 
 def test_descriptions_stand_side_by_side() -> None:

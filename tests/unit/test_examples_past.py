@@ -53,7 +53,7 @@ def prepared(folder: Path) -> tuple[Examples, dict[str, pd.DataFrame]]:
         split = HashSplit(kind="hash", valid=0.2, test=0.3)
         parts, _ = PartExamples(TASK).target(Given(name, {"examples": frame}, split, 1.0, 0), {})
         parts.write(folders[name])
-    return Examples.read(TASK, folders, "near"), given
+    return Examples.read(TASK, folders, "near", {}), given
 
 
 class Counts:
@@ -104,7 +104,7 @@ def test_rows_that_a_split_leaves_out_happened_all_the_same(tmp_path: Path) -> N
     assert far.dropped["later_than_target"] > 10
     near.write(folders["near"])
     far.write(folders["far"])
-    examples = Examples.read(TASK, folders, "near")
+    examples = Examples.read(TASK, folders, "near", {})
     every = pd.concat(list(given.values()))
     dated = every[every["timestamp"].notna()]
     table = examples.held_out("test").fields[FEATURES].table

@@ -68,6 +68,22 @@ def test_a_counterpart_that_failed_is_told():
     assert stood_in([with_source], ["ease"], None) == ""
 
 
+BOTH = Lane("target_only_with_ease", "blend", 0.24)
+BLEND = Lane("joint_with_ease+source", "blend", 0.31, transfer=True, counterpart="target_only_with_ease")
+
+
+@pytest.mark.parametrize(("brings", "word"), [(0.0, "rejected"), (0.02, "passed")])
+def test_what_blending_alone_brings_is_no_transfer(brings, word):
+    """A blend is far better than target-only, and passes where it is better than the same one without a source."""
+    verdict = judge(users(both=0.3, **BASE, **{BOTH.name: 0.3, BLEND.name: 0.3 + brings}), (*LANES[:3], BOTH, BLEND))
+    assert (verdict.candidate, verdict.verdict) == (BLEND.name, word)
+    demands = {one.reference: (one.role, one.demand) for one in verdict.comparisons}
+    assert demands[BOTH.name] == ("counterpart", "better")
+    assert demands["target_only"] == ("target-only", "not worse")
+    told = "it had to be better than target_only_with_ease without the source and is not" in verdict.reason
+    assert told == (word == "rejected")
+
+
 def test_test_rows_do_not_pick():
     """A lane that is best on test rows alone is no candidate."""
     verdict = judge(users(joint=0.25, target_only=0.2, popularity=0.9, ease=0.21))

@@ -43,7 +43,8 @@ def test_texts_are_encoded_only_for_who_reads_them() -> None:
 def test_every_task_has_a_function_and_tells_what_it_records() -> None:
     """Whoever reads the graph finds what runs a task, and which records a repeat must drop."""
     graph = tasks.graph_of(load_scenario("demo"))
-    assert {*(task for task, _ in graph), "embed"} == set(tasks.RECORDS)  # of a pretrained encoder, which it has not
+    more = {"embed", "blend_lanes"}  # of a pretrained encoder and of blends, which it has not
+    assert {*(task for task, _ in graph), *more} == set(tasks.RECORDS)
     run = Run(Home(Path("/nowhere")), "r", load_scenario("demo"))
     assert all(getattr(function_of(task, run), "__name__", "") == task for task in tasks.RECORDS)
     recorded = [step.name for steps in tasks.RECORDS.values() for step in steps]

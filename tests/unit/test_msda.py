@@ -139,7 +139,7 @@ def test_the_target_s_inputs_are_there_while_the_source_chooses(tmp_path):
     config = cfg.Msda(kind="msda", domains="source", layers=1, rounds=2)
     settings = cfg.BaselineSettings(
         sources=("books",), target="phones", target_labels=False, task=task, seed=0, bridges=("features",),
-        baseline=config, oracle=False,
+        baseline=config, oracle=False, held_back=False,
     )  # fmt: skip
     test = np.arange(300) % 3 == 2
     ways = {

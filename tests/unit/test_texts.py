@@ -161,5 +161,5 @@ def test_what_sees_no_feature_is_refused():
 def test_results_are_not_shown_by_texts():
     """There would be a slice for each row."""
     task = {"kind": "binary", "label": "sold", "features": {"said": "text"}, "slices": ["said"]}
-    with pytest.raises(ValidationError, match="slices: said is made of words, and hardly two rows have the same"):
+    with pytest.raises(ValidationError, match="slices: said is made of words or a picture, and hardly two rows"):
         scenario(task=task)

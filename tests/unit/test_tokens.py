@@ -4,8 +4,9 @@ import unicodedata
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from pipeline.data.tokens import bag_hashes, item_tokens, stable_hash
+from pipeline.data.tokens import bag_hashes, item_tokens, stable_hash, text_hashes
 
 HASHES = [1_760_245_841_805_064_774, 2_984_610_181_246_591_869, 4_423_683_340_902_613_324]
 
@@ -53,3 +54,13 @@ def test_bags_are_read_as_names_and_counts():
     good, bad, time = stable_hash(pd.Index(["good", "bad", "10:30"])).tolist()
     assert told == [(0, good, 2.0), (0, bad, 1.0), (2, time, 1.5), (2, good, 5.0), (4, bad, 1.0)]
     assert [len(part) for part in bag_hashes(pd.Series([None, ""], dtype=object))] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("read", [bag_hashes, text_hashes])
+def test_words_of_several_tables_are_those_of_one(read):
+    """Also where pandas keeps what was put under each other in pieces, as it does with its own texts."""
+    one = pd.Series(["a:2 b", None, "b"], dtype="str")
+    both = pd.concat([one, pd.Series(["c a", "d"], dtype="str")], ignore_index=True)
+    for found, expected in zip(read(both), read(both.astype(object)), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert read(both)[1].max() == 4

@@ -10,6 +10,7 @@ from pipeline.data.looking.heads import head_of
 from pipeline.data.looking.profiles import profile
 from pipeline.data.looking.samples import Sample, first_columns, read_sample
 from pipeline.data.mapping import Mapper
+from pipeline.data.pictures import Pictures
 from pipeline.data.readers.files import SourceFile, data_format
 from pipeline.data.readers.inputs import files_of
 from pipeline.data.readers.querying import read_files_query
@@ -47,7 +48,7 @@ def check_tables(
     for name, specs in tables.named.items():
         for spec in specs:
             try:
-                mapper = Mapper(kind_of(name), spec, frozenset(personal))
+                mapper = Mapper(kind_of(name), spec, frozenset(personal), Pictures.below(root) if root else None)
                 if root is not None:
                     _check(spec, mapper, root, checked)
             except CrossliftError as error:

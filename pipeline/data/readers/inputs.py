@@ -1,6 +1,6 @@
 """What a scenario reads, as things with a fingerprint and a table. Loads nothing heavy until a table is wanted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.data.mapping import Mapper
+    from pipeline.data.pictures import Pictures
     from pipeline.data.tables import TableKind
 
 
@@ -29,11 +30,19 @@ class Input(Protocol):
     @property
     def fingerprint(self) -> str: ...  # noqa: D102
 
+    @property
+    def pictures(self) -> "Mapping[str, bytes]": ...  # noqa: D102  of what was read, by name
+
     def read(self) -> "list[pa.Table]": ...  # noqa: D102
 
 
 def inputs_of(
-    tables: Tables, kind_of: "Callable[[str], TableKind]", root: Path, personal: tuple[str, ...]
+    tables: Tables,
+    kind_of: "Callable[[str], TableKind]",
+    root: Path,
+    personal: tuple[str, ...],
+    *,
+    pictured: bool = False,
 ) -> list[Input]:
     """All inputs of a scenario.
 
@@ -42,10 +51,11 @@ def inputs_of(
         kind_of: The kind of table of that name; asked only where a table is read.
         root: The data folder, resolved.
         personal: Canonical columns whose values must not appear in a message.
+        pictured: Whether there are columns of pictures, whose files decide the fingerprint as well.
     """
     named = [(kind, spec) for kind, specs in tables.named.items() for spec in specs]
     classes: dict[type[MappedTable], Callable[..., Input]] = {SqlTable: Query, QueryTable: FilesQuery, FileTable: Files}
-    return [classes[type(spec)](kind, spec, root, personal, kind_of) for kind, spec in named]
+    return [classes[type(spec)](kind, spec, root, personal, kind_of, pictured) for kind, spec in named]
 
 
 def files_of(source: FileSource, root: Path) -> tuple[SourceFile, ...]:
@@ -70,12 +80,32 @@ class _Table:
     root: Path
     personal: tuple[str, ...]
     kind_of: "Callable[[str], TableKind]"
+    pictured: bool
 
-    @property
-    def _mapper(self) -> "Mapper":
+    @cached_property
+    def pictures(self) -> "Mapping[str, bytes]":
+        """The pictures of all that was read, by name."""
+        return self._pictures.kept
+
+    @cached_property
+    def _pictures(self) -> "Pictures":
+        from pipeline.data.pictures import Pictures
+
+        return Pictures.below(self.root)
+
+    def _mapper(self, pictures: "Pictures | None" = None) -> "Mapper":
         from pipeline.data.mapping import Mapper
 
-        return Mapper(self.kind_of(self.kind), self.spec, frozenset(self.personal))
+        return Mapper(self.kind_of(self.kind), self.spec, frozenset(self.personal), pictures or self._pictures)
+
+    def _names(self, read: "Callable[[Mapper], list[pa.Table]]") -> list[str]:
+        """What names the pictures of a table as they are now; nothing where it has none."""
+        if not self.pictured:
+            return []
+        from pipeline.data.pictures import Pictures
+        from pipeline.data.snapshot import content_hash
+
+        return [content_hash(table) for table in read(self._mapper(Pictures.below(self.root, look=False)))]
 
 
 @dataclass(frozen=True)
@@ -87,7 +117,8 @@ class Files(_Table):
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the files' bytes, of how they are read and of the mapping."""
-        return digest([self.kind, self.spec.model_dump(mode="json", exclude={"path"}), self._found.identities()])
+        spec = self.spec.model_dump(mode="json", exclude={"path"})
+        return digest([self.kind, spec, self._found.identities(), *self._names(self._read)])
 
     def read(self) -> "list[pa.Table]":
         """One canonical table a file.
@@ -95,9 +126,12 @@ class Files(_Table):
         Raises:
             DataError: a file cannot be read, does not fit, or changed after its fingerprint was taken.
         """
+        return self._read(self._mapper())
+
+    def _read(self, mapper: "Mapper") -> "list[pa.Table]":
         from pipeline.data.readers.reading import read_file
 
-        mapper, read = self._mapper, []
+        read = []
         for file in self._found.files:
             with TemporaryDirectory(prefix="crosslift-") as scratch:
                 read.append(read_file(file, self.spec, mapper, Path(scratch)))
@@ -120,7 +154,9 @@ class FilesQuery(_Table):
         """Hash of the files' bytes, of how they are read, of the query and of the mapping."""
         paths = {"files": {name: {"path"} for name in self.spec.files}}
         identities = {name: found.identities() for name, found in self._found.items()}
-        return digest([self.kind, self.spec.model_dump(mode="json", exclude=paths), identities])
+        return digest(
+            [self.kind, self.spec.model_dump(mode="json", exclude=paths), identities, *self._names(self._read)]
+        )
 
     def read(self) -> "list[pa.Table]":
         """The canonical table of the result.
@@ -128,11 +164,14 @@ class FilesQuery(_Table):
         Raises:
             DataError: a file cannot be read, the query fails, or a file changed after its fingerprint was taken.
         """
+        return self._read(self._mapper())
+
+    def _read(self, mapper: "Mapper") -> "list[pa.Table]":
         from pipeline.data.readers.querying import read_files_query
 
         with TemporaryDirectory(prefix="crosslift-") as scratch:
             files = {name: found.files for name, found in self._found.items()}
-            table = read_files_query(self.spec, files, self._mapper, Path(scratch))
+            table = read_files_query(self.spec, files, mapper, Path(scratch))
         for found in self._found.values():
             for file in found.files:
                 found.check(file)
@@ -191,7 +230,7 @@ class Query(_Table):
     def _table(self) -> "pa.Table":
         from pipeline.data.readers.sql import read_query
 
-        return read_query(self.spec, self.root, self._mapper)
+        return read_query(self.spec, self.root, self._mapper())
 
 
 def _kind_of(name: str) -> str:

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from pipeline.data.tables import ARROW_TYPES, Type
 from pipeline.data.values.ids import as_id
 from pipeline.data.values.place import Fault, Place, Read, converted, faults_of, is_text, no_blanks, utf8
+from pipeline.data.values.seeing import as_picture
 from pipeline.data.values.times import as_time
 
 __all__ = ["Place", "Read", "cast", "read"]
@@ -147,4 +148,5 @@ _CASTS: dict[Type, Callable[[pa.Array, Place], Read]] = {
     "number": _as_number,
     "measure": _as_measure,
     "flag": _as_flag,
+    "picture": as_picture,
 }

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.config import MappedColumn
+from pipeline.data.pictures import Pictures
 from pipeline.errors import DataError
 
 Fault = tuple[pa.Array, str]  # in which rows [N] no value could be made, and what was expected there
@@ -26,6 +27,7 @@ class Place:
     hidden: bool = False  # its values must not appear in a message
     how: MappedColumn = _PLAIN
     null: tuple[str, ...] | None = None  # texts that mean no value; None: nothing was said
+    pictures: Pictures | None = None  # what texts stand for where they are pictures
 
     def refuse(self, values: pa.Array, row: int, expected: str) -> DataError:
         """The error for one value; rows count from 1, without the header."""
@@ -53,7 +55,8 @@ class Read:
 def shown(values: pa.Array, row: int) -> str:
     """A value for a message."""
     try:
-        text = repr(values[row].as_py())
+        value = values[row].as_py()
+        text = f"{len(value):,} bytes" if isinstance(value, bytes) else repr(value)
     except (ValueError, OverflowError):  # bytes that are no text, a time beyond Python's
         return "what cannot be shown"
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from pipeline.config import FeatureModel, FeatureType
 from pipeline.config.models import EventModel
 from pipeline.config.tasks import LASTS
+from pipeline.models.encoded import Readers
 from pipeline.models.encoders.tabular import TabularEncoder
 from pipeline.models.ragged import Ragged
-from pipeline.models.text_vectors import TextReader
 from pipeline.past import Log
 from pipeline.views import Features, FloatArray, IntArray
 
@@ -41,10 +41,10 @@ class EventEncoder(TabularEncoder):
         types: Mapping[str, FeatureType],
         edges: FloatArray | None,
         rare: FloatArray | None = None,
-        reader: TextReader | None = None,
+        readers: Readers = (),
     ) -> None:
         """As the tabular encoder."""
-        super().__init__(model, types, edges, rare, reader)
+        super().__init__(model, types, edges, rare, readers)
         assert isinstance(model, EventModel)
         self.heads = model.heads
         self.codes = nn.Embedding(sum(_SIZES), model.dim)

@@ -1,7 +1,7 @@
-"""A row as its numbers, its categories, the words of its texts and what these mean, and a small network on them.
+"""A row as its numbers, categories, words of texts, what these and its pictures say, and a small network on them.
 
 Shapes: B rows in a batch, M numeric columns, T bins, C categories, D dimensions, V buckets of words, E numbers of the
-vectors of all texts of a row.
+vectors of all texts and pictures of a row.
 
     h = sum_m W_m [piecewise(x_m), missing_m] + sum_c table[bucket_c] + sum_w weight_w words[w] + U vectors + b
     h <- h + dropout(W' relu(W normalise(h) + b)) + b', for each block
@@ -22,10 +22,10 @@ from torch.optim import AdamW, Optimizer
 
 from pipeline.config import FeatureModel, FeatureType
 from pipeline.models.bottleneck import Block
+from pipeline.models.encoded import Readers, widths
 from pipeline.models.feature_values import COLUMNS, Values
 from pipeline.models.network import Encoder
 from pipeline.models.ragged import Ragged
-from pipeline.models.text_vectors import TextReader
 from pipeline.models.words import idf, rows_with, weighted
 from pipeline.views import Features, FloatArray, IntArray
 
@@ -46,14 +46,14 @@ class TabularEncoder(Encoder):
         types: Mapping[str, FeatureType],
         edges: FloatArray | None,
         rare: FloatArray | None = None,
-        reader: TextReader | None = None,
+        readers: Readers = (),
     ) -> None:
         """`edges` [M, T + 1] as `quantiles` gives them, `rare` [V] as `rarity` does; None: they are loaded later.
 
-        `reader`: what reads the texts, beside their words.
+        `readers`: what reads texts, beside their words, and pictures.
         """
         super().__init__()
-        self.model, self.types, self.reader = model, dict(types), reader
+        self.model, self.types, self.readers = model, dict(types), readers
         columns = sum(COLUMNS[kind] for kind in types.values())
         given = np.zeros((columns, model.bins + 1)) if edges is None else edges
         self.register_buffer("edges", torch.tensor(given, dtype=torch.float32))
@@ -71,21 +71,23 @@ class TabularEncoder(Encoder):
             self.words = nn.Embedding(model.words, model.dim)
             nn.init.zeros_(self.words.weight)  # a word that no training row has says nothing
         self.vectors: nn.Linear | None = None
-        if reader:
-            self.vectors = nn.Linear(reader.dim * list(types.values()).count("text"), model.dim, bias=False)
+        self.widths = widths(types, readers)
+        if self.widths:
+            self.vectors = nn.Linear(sum(self.widths), model.dim, bias=False)
 
     def read(self, features: Features) -> dict[str, Tensor | Ragged]:
-        """The numbers [B, M], the buckets of the categories [B, C] and, if any, words and vectors of texts."""
-        values = Values.of(features, self.reader)
+        """The numbers [B, M], the buckets of the categories [B, C] and, if any, words, and vectors."""
+        values = Values.of(features, self.readers)
         numbers = np.clip(values.numbers, -_LARGEST, _LARGEST).astype(np.float32)
         read: dict[str, Tensor | Ragged] = {
             NUMBERS: torch.from_numpy(numbers),
             BUCKETS: torch.from_numpy(values.buckets(self.model.buckets)),
         }
         texts = {WORDS: Ragged.of(weighted(values.words, self.idf.cpu().numpy()))} if values.words else {}
-        scale = self.reader.dim**0.5 if self.reader else 1.0  # a vector of length one is one of mean square one
-        vectors = {VECTORS: torch.from_numpy(values.vectors * np.float32(scale))} if self.reader else {}
-        return {**read, **texts, **vectors}
+        if not self.widths:
+            return {**read, **texts}
+        scale = np.sqrt(np.repeat(self.widths, self.widths))  # a vector of length one is one of mean square one
+        return {**read, **texts, VECTORS: torch.from_numpy(values.vectors * scale.astype(np.float32))}
 
     def combine(self, inputs: Mapping[str, Any]) -> Tensor:
         """The network's last layer: [B, D]."""
@@ -105,7 +107,7 @@ class TabularEncoder(Encoder):
         return hidden
 
     def columns(self, features: Features) -> tuple[Tensor, Tensor]:
-        """What each of X numbers, categories, words and vectors of texts adds to the sum, [B, X, D], and what without.
+        """What each of X numbers, categories, words, texts and pictures adds to the sum, [B, X, D], and what without.
 
         Without it, [X, D], a number is at the middle of its bins, and a category or a text says nothing.
         """
@@ -120,10 +122,9 @@ class TabularEncoder(Encoder):
         if self.words is not None:
             read = [Ragged.of(weighted((one,), self.idf.numpy())) for one in Values.of(features).words]
             rest.append(torch.stack([self._said(self.words, one) for one in read], dim=1))
-        if self.vectors is not None and self.reader is not None:
-            by_text = self.vectors.weight.view(self.model.dim, -1, self.reader.dim)
-            given = inputs[VECTORS].view(len(inputs[VECTORS]), -1, self.reader.dim)
-            rest.append(torch.einsum("bte,dte->btd", given, by_text))
+        if self.vectors is not None:
+            given, theirs = (torch.split(one, self.widths, 1) for one in (inputs[VECTORS], self.vectors.weight))
+            rest.append(torch.stack([one @ own.T for one, own in zip(given, theirs, strict=True)], dim=1))
         others = torch.cat(rest, dim=1)
         return torch.cat([said, others], dim=1), torch.cat([usual[0], torch.zeros(others.shape[1:])])
 

@@ -46,7 +46,7 @@ class Contents:
     def near(cls, features: Features, label: "pd.Series[Any]") -> "Contents":
         """Equal where numbers have the same three digits, times the same day, categories the same letters in any case.
 
-        Of texts the same words in any case, whatever stands between them.
+        Of texts the same words in any case, whatever stands between them; of pictures the same bytes.
         """
         return cls._of(features, label, lambda values, kind: _COARSER[kind](values))
 
@@ -62,7 +62,8 @@ class Contents:
         told_apart = np.zeros(len(bare), dtype=np.bool_)
         for name in codes if len(codes) > 1 else ():  # one feature is equal by chance, however fine it is
             told_apart |= _only_here(codes[name], bare)
-        for name in features.of("text", "bag"):  # but for a long text, also where there is nothing else
+        # but for a long text, and a picture, which names are as long as: also where there is nothing else
+        for name in features.of("text", "bag", "image"):
             long = (features.table[name].str.len() >= LONG).to_numpy(dtype=np.bool_, na_value=False)
             told_apart |= long & _only_here(codes[name], bare)
         return cls(_numbered([bare, pd.factorize(label)[0]]), bare, told_apart)
@@ -96,4 +97,5 @@ _COARSER: dict[FeatureType, Callable[["pd.Series[Any]"], "pd.Series[Any]"]] = {
     "time": lambda values: pd.to_datetime(values, utc=True).dt.floor("D"),
     "text": plain_texts,
     "bag": plain_bags,
+    "image": lambda values: values,
 }

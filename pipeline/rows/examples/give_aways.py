@@ -51,7 +51,7 @@ def give_aways(view: View) -> dict[str, float]:
 
 
 def _tells(values: "pd.Series[Any]", kind: str, label: ClassLabel | NumberLabel) -> float:
-    number = None if kind in ("category", "text", "bag") else as_number(values)
+    number = None if kind in ("category", "text", "bag", "image") else as_number(values)
     group = _groups(values if number is None else number)
     if isinstance(label, NumberLabel):
         return 0.0 if len(values) < 2 * _FEWEST or number is None else _correlation(number, label.value)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import columns as c
-from pipeline.config import BinaryTask, Bridge, ExamplesTask, MultilabelTask, RegressionTask
+from pipeline.config import BinaryTask, Bridge, Encoded, ExamplesTask, MultilabelTask, RegressionTask
 from pipeline.data.embeddings import Embeddings, is_empty
 from pipeline.data.splits import PART, TEST, TRAIN, VALID
 from pipeline.rows.examples.naming import COMPONENT
@@ -36,18 +36,18 @@ class Examples:
             `timestamp` where there are any.
         name: The target.
         events: When something happened to each value of each entity, in all domains, whichever are looked at.
-        embeddings: What a pretrained encoder says of the texts.
+        embeddings: What pretrained encoders say of texts and pictures.
     """
 
     task: ExamplesTask
     frames: Mapping[str, pd.DataFrame]
     name: str
     events: Mapping[str, Events] = field(default_factory=dict)
-    embeddings: Embeddings | None = None
+    embeddings: Mapping[Encoded, Embeddings] = field(default_factory=dict)
 
     @classmethod
     def read(
-        cls, task: ExamplesTask, folders: Mapping[str, Path], target: str, embeddings: Embeddings | None = None
+        cls, task: ExamplesTask, folders: Mapping[str, Path], target: str, embeddings: Mapping[Encoded, Embeddings]
     ) -> Self:
         """What `prepare` published of each domain."""
         names = [*(name for name in folders if name != target), target]
@@ -140,9 +140,9 @@ class Examples:
         labels = [frame[task.label].dropna().drop_duplicates() for frame in self.frames.values()]
         return tag_names(pd.concat(labels), task)
 
-    def texts(self) -> list[str]:
-        """The different texts of all features, but for empty ones, in the order of their letters."""
-        names = [name for name, kind in self.task.features.items() if kind == "text"]
+    def contents(self, kind: Encoded) -> list[str]:
+        """The different texts of all features but for empty ones, or the names of their pictures, in order."""
+        names = [name for name, one in self.task.features.items() if one == kind]
         every = pd.concat([frame[name] for frame in self.frames.values() for name in names])
         return sorted(every[~is_empty(every)].unique())
 

@@ -5,7 +5,7 @@ Shapes: n requests, K classes.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline import columns as c
 from pipeline.config import BinaryTask, ExamplesTask, MulticlassTask, MultilabelTask, RegressionTask
 from pipeline.config.tasks import Task
+from pipeline.data.pictures import Pictures
 from pipeline.data.tables import Type
 from pipeline.data.tokens import stable_hash
 from pipeline.data.values.casting import Place, cast
@@ -63,15 +64,17 @@ class ServedExamples:
     def requests(self) -> dict[str, str]:
         """The features, and a name for the row that comes back with the answer."""
         dated = (c.TIMESTAMP,) if self.task.entities else ()
-        return dict.fromkeys((*self.task.features, *self.task.entities, *dated, c.ROW), "any")
+        features = {name: "picture" if kind == "image" else "any" for name, kind in self.task.features.items()}
+        return {**features, **dict.fromkeys((*self.task.entities, *dated, c.ROW), "any")}
 
     def answer(self, frame: pd.DataFrame, params: Mapping[str, Any]) -> pd.DataFrame:
         """Predict the label of each row.
 
         Args:
-            frame: A column for each declared feature and entity, in any order; an empty value is one that is not known.
-                Other columns are not looked at, but for `row_id` and, with entities, `timestamp`: only what lies before
-                it counts. Without one it is now, and how many hours ago the last was is not known.
+            frame: A column for each declared feature and entity, in any order; an empty value is one that is not known;
+                of a picture the bytes, or a text that holds them in base64. Other columns are not looked at, but for
+                `row_id` and, with entities, `timestamp`: only what lies before it counts. Without one it is now, and
+                how many hours ago the last was is not known.
             params: `explain`: how many features are named that say most; none: nothing is explained.
 
         Returns:
@@ -138,11 +141,13 @@ class ServedExamples:
             )
         if frame.empty:
             raise DataError("request: expected at least one row, got none.")
-        read = {name: _read_as(frame[name], TYPES[kind], name) for name, kind in self.task.features.items()}
+        brought = Pictures.of_requests()
+        read = {name: _read_as(frame[name], TYPES[kind], name, brought) for name, kind in self.task.features.items()}
         for name, kind in self.task.features.items():
             if kind == "number" and (far := np.flatnonzero(np.isinf(read[name].to_numpy(dtype=np.float64)))).size:
                 raise DataError(f"request: column {name!r}, row {far[0] + 1}: expected a finite number.")
-        return features_of(pd.DataFrame(read).assign(**self._past(frame)), self.task, past=True)
+        features = features_of(pd.DataFrame(read).assign(**self._past(frame)), self.task, past=True)
+        return replace(features, pictures=brought.kept)
 
     def _past(self, frame: pd.DataFrame) -> dict[str, Any]:
         """What happened before each row, or until now."""
@@ -210,7 +215,7 @@ class ServeExamples:
         return ServedExamples(info, predictor, task, met, learnt["row"].to_numpy(), typical, happened)
 
 
-def _read_as(values: "pd.Series[Any]", kind: Type, name: str) -> "pd.Series[Any]":
+def _read_as(values: "pd.Series[Any]", kind: Type, name: str, pictures: Pictures | None = None) -> "pd.Series[Any]":
     """A column of a request as the tables of the scenario are read."""
     own = values.array  # PyArrow asks a column of times with a zone in a way that pandas gives up
     try:
@@ -218,16 +223,19 @@ def _read_as(values: "pd.Series[Any]", kind: Type, name: str) -> "pd.Series[Any]
         given = pa.chunked_array([pa.array(plain, from_pandas=True)])
     except (pa.ArrowInvalid, pa.ArrowTypeError):  # of several types, as JSON may have them: each by its spelling
         given = pa.chunked_array([pa.array([None if one is None else str(one) for one in values], pa.string())])
-    found: pd.Series[Any] = cast(given, kind, Place("request", name)).to_pandas()
+    found: pd.Series[Any] = cast(given, kind, Place("request", name, pictures=pictures)).to_pandas()
     return found
 
 
 def _typical(features: Features) -> dict[str, Any]:
-    """The most frequent value of each category and flag, the median of each number and time, roughly: nobody's own."""
+    """The most frequent value of each category and flag, the median of each number and time, roughly: nobody's own.
+
+    Of a picture nothing.
+    """
     found: dict[str, Any] = {}
     for name, kind in features.types.items():
         values = features.table[name].dropna()
-        if len(values) < _SHARED:
+        if len(values) < _SHARED or kind == "image":
             found[name] = None
         elif kind == "number":
             found[name] = float(f"{values.median():.2g}")

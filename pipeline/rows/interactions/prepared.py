@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline import columns as c
-from pipeline.config import Bridge
+from pipeline.config import Bridge, Encoded
 from pipeline.data.embeddings import Embeddings, is_empty
 from pipeline.data.item_names import item_texts
 from pipeline.data.splits import PART, TEST, baskets, is_kept, order_column, places_by
@@ -130,8 +130,9 @@ class Domains:
         every = {name: DomainData.read(folder, name) for name, folder in folders.items()}
         return cls(tuple(data for name, data in every.items() if name != target), every[target], embeddings)
 
-    def texts(self) -> list[str]:
-        """The different texts of all items, but for empty ones, in the order of their letters."""
+    def contents(self, kind: Encoded) -> list[str]:
+        """The different texts of all items, but for empty ones, in the order of their letters; of pictures none."""
+        assert kind == "text", "no model of items names an encoder of pictures"
         every = pd.concat([item_texts(domain.items) for domain in self.all])
         return sorted(every[~is_empty(every)].unique())
 

@@ -1,12 +1,9 @@
 """The test rows in groups: by how much is known of the user and how popular the item is."""
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import sparse
 
-from pipeline.views import PAST, Slice, View
-
-_EDGES = (0, 1, 3, 5, 10, 20, 100)  # a group starts at an edge and ends before the next
+from pipeline.past import BANDS, OWN_HISTORY, bands, lengths
+from pipeline.views import PAST, IntArray, Slice, View
 
 
 def make_slices(view: View) -> list[Slice]:
@@ -17,11 +14,11 @@ def make_slices(view: View) -> list[Slice]:
     """
     past = view.fields[PAST].taken
     users, items, target = view.units, view.label.value, past[view.domain]
-    own = _taken(target)[users]
-    elsewhere = np.sum([_taken(past[name]) for name in past if name != view.domain], axis=0)[users]
+    own = lengths(target)[users]
+    elsewhere = np.sum([lengths(past[name]) for name in past if name != view.domain], axis=0)[users]
     popularity = np.bincount(target.indices, minlength=target.shape[1])[items]
     return [
-        *_by_count("history in the target", own),
+        *_by_count(OWN_HISTORY, own),
         *_by_count("history in the source", elsewhere),
         *_by_count("popularity of the item", popularity),
         *[
@@ -32,18 +29,6 @@ def make_slices(view: View) -> list[Slice]:
     ]
 
 
-def _taken(matrix: sparse.csr_matrix) -> NDArray[np.int64]:
-    return np.asarray(np.diff(matrix.indptr), dtype=np.int64)
-
-
-def _by_count(by: str, counts: NDArray[np.int64]) -> list[Slice]:
-    group = np.searchsorted(_EDGES, counts, side="right") - 1
-    return [Slice(by, _label(place), group == place) for place in np.unique(group)]
-
-
-def _label(place: int) -> str:
-    first = _EDGES[place]
-    if place == len(_EDGES) - 1:
-        return f"{first} or more"
-    last = _EDGES[place + 1] - 1
-    return f"{first}" if first == last else f"{first} to {last}"
+def _by_count(by: str, counts: IntArray) -> list[Slice]:
+    group = bands(counts)
+    return [Slice(by, BANDS[place], group == place) for place in np.unique(group)]
