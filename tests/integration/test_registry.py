@@ -65,8 +65,10 @@ def first(home: Home, night: Nights) -> Run:
     assert result.facts.model_dump() == {
         "verdict": "passed", "outcome": "promoted", "reason": "Version 1 (item_knn) became the first champion.",
         "model": NAME, "version": 1, "lane": "item_knn", "alias": "champion", "serving": 1, "trial": "",
-        "logged": result.facts.logged, "experiment": "1", "repeats": "",
+        "logged": result.facts.logged, "experiment": "1", "repeats": "", "fitted": result.facts.fitted,
+        "store": "local",
     }  # fmt: skip
+    assert set(result.facts.fitted) == {"item_knn", "popularity", "target_only"}
     assert not result.reused
     return run
 
