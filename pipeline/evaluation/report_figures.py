@@ -32,9 +32,7 @@ def draw(report: Report, words: Words) -> dict[str, str]:
             words,
             f"{metric} against cost",
             [
-                figures.Point(
-                    row.info.name, row.cpu_seconds, row.clean, "strategy" if row.info.kind == "strategy" else "s1"
-                )
+                figures.Point(row.info.name, row.cpu_seconds, row.clean, row.info.kind)
                 for row in rows
                 if row.clean
             ],
