@@ -202,7 +202,7 @@ def test_a_repeated_run_gives_equal_hashes(ready, run, tmp_path):
 
 def test_a_blend_needs_both_lanes(ready):
     """Where one of them failed, it says which."""
-    with pytest.raises(MissingResultError, match="names the lane 'target_only', which did not succeed in this run"):
+    with pytest.raises(MissingResultError, match="run night: the lane 'target_only' is needed here and did not succeed"):
         blend_lanes(Run.load(Home(ready), "night"), BLEND)
 
 
