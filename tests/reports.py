@@ -24,7 +24,9 @@ def estimate(value: float) -> Estimate:
 
 
 def lane_name(place: int) -> str:
-    """Names as long as real ones, the first that of the candidate."""
+    """Names as long as real ones, the second that of the candidate, the last that of a blend."""
+    if place == LANES - 1:
+        return "user_knn+source_with_ease+source"
     return ("target_only", "joint", "dann+fine_tune", "coral+linear_probe", "ials+source")[place % 5] + (
         f"_{place}" if place > 4 else ""
     )
@@ -34,7 +36,7 @@ def full_report(lanes: int = LANES, shares: tuple[float, ...] = (0.01, 0.03, 0.1
     """Tell of everything that a report can tell of."""
     names = [lane_name(place) for place in range(lanes)]
     infos = tuple(
-        LaneInfo(name=name, kind="strategy" if place < 10 else "baseline",
+        LaneInfo(name=name, kind="strategy" if place < 10 else "blend" if place == LANES - 1 else "baseline",
                  domains=("grocer", "florist") if place else ("florist",),
                  counterpart="target_only" if place else None, oracle=False, valid={"ndcg@10": 0.3},
                  valid_domain="florist")

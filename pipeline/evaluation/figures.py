@@ -11,6 +11,7 @@ from pipeline.labels.words import Words
 
 _HEIGHT = 240  # of a frame
 _NAMES = 150  # for names beside a frame
+_MARKS = {"strategy": "strategy", "baseline": "s1", "blend": "s2"}  # what a lane is -> class of the style sheet
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Point:
     label: str
     x: float
     y: Estimate
-    kind: str  # class of the style sheet
+    kind: str  # what the lane is
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,9 @@ def scatter(words: Words, title: str, points: Sequence[Point], labels: tuple[str
     xs = [math.log10(max(point.x, 0.01)) for point in points]
     first, last = math.floor(min(xs)), math.ceil(max(xs))
     last = max(last, first + 1)
-    kinds = {point.kind: "baseline" if point.kind == "s1" else "strategy" for point in points}
+    kinds = dict.fromkeys(point.kind for point in points)
     height = max(_HEIGHT, d.LINE * len(points))
-    svg, top, bottom = _frame(title, [(label, kind) for kind, label in kinds.items()], labels, height)
+    svg, top, bottom = _frame(title, [(kind, _MARKS[kind]) for kind in kinds], labels, height)
     values = d.ticks(min(0.0, *(point.y.low for point in points)), max(point.y.high for point in points))
     x, y = d.Scale(first, last, d.LEFT + 8, right - 8), d.Scale(values[0], values[-1], bottom, top)
     d.y_axis(svg, words, y, values, right)
@@ -109,9 +110,9 @@ def scatter(words: Words, title: str, points: Sequence[Point], labels: tuple[str
     places = d.keep_apart([y(point.y.value) for point in points], top, bottom)
     for point, across, place in zip(points, map(x, xs), places, strict=True):
         d.line(svg, (across, y(point.y.value)), (names - 4, place), "leader")
-        d.line(svg, (across, y(point.y.low)), (across, y(point.y.high)), f"bar {point.kind}")
-        d.dot(svg, (across, y(point.y.value)), f"dot {point.kind}")
-        d.text(svg, names, place + 4.5, d.cut(point.label, _NAMES), "small", "start")
+        d.line(svg, (across, y(point.y.low)), (across, y(point.y.high)), f"bar {_MARKS[point.kind]}")
+        d.dot(svg, (across, y(point.y.value)), f"dot {_MARKS[point.kind]}")
+        d.text(svg, names, place + 4.5, d.cut(point.label, _NAMES - d.LETTER), "small", "start")
     return d.written(svg)
 
 

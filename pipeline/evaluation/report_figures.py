@@ -31,13 +31,7 @@ def draw(report: Report, words: Words) -> dict[str, str]:
         "cost": figures.scatter(
             words,
             f"{metric} against cost",
-            [
-                figures.Point(
-                    row.info.name, row.cpu_seconds, row.clean, "strategy" if row.info.kind == "strategy" else "s1"
-                )
-                for row in rows
-                if row.clean
-            ],
+            [figures.Point(row.info.name, row.cpu_seconds, row.clean, row.info.kind) for row in rows if row.clean],
             ("CPU seconds, with the shared steps that a lane needs", f"{metric}{words.written}, without marked rows"),
         ),
         "curve": _curve(report, words),

@@ -157,16 +157,22 @@ def _data(first: Run, second: Run) -> str:
 
 
 def _settings(side: Side, run: Run) -> dict[str, Any]:
-    """What the lane's model hangs on, flat: the scenario as it was run, the lane's own method, and what it chose."""
-    scenario, lane = run.scenario, side.link.lane
+    """What the lane's model hangs on, flat: the scenario as it was run, and what the lane is by itself."""
     others = {"name", "title", "schedule", "strategies", "baselines", "blends", "shares", "repeats"}
-    method = next(one for one in (*scenario.strategies, *scenario.baselines, *scenario.blends) if one.name == lane)
-    chosen = {f"chosen.{key}": value for key, value in lane_of(run, lane).facts.chosen.items()}
-    return {
-        **flat(method.model_dump(mode="json"), "method."),
-        **chosen,
-        **flat(scenario.model_dump(mode="json", exclude=others)),
-    }
+    return {**settings_of_lane(run, side.link.lane), **flat(run.scenario.model_dump(mode="json", exclude=others))}
+
+
+def settings_of_lane(run: Run, lane: str) -> dict[str, Any]:
+    """A lane's own method and what it chose; of a blend those of both its lanes as well."""
+    scenario = run.scenario
+    if blend := next((one for one in scenario.blends if one.name == lane), None):
+        both = zip(("first", "second"), blend.of, strict=True)
+        own = {f"{place}.{key}": value for place, member in both
+               for key, value in {"lane": member, **settings_of_lane(run, member)}.items()}  # fmt: skip
+    else:
+        method = next(one for one in (*scenario.strategies, *scenario.baselines) if one.name == lane)
+        own = flat(method.model_dump(mode="json"), "method.")
+    return {**own, **{f"chosen.{key}": value for key, value in lane_of(run, lane).facts.chosen.items()}}
 
 
 def _beside(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:

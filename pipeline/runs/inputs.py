@@ -39,7 +39,7 @@ def lane_of(run: Run, lane: str) -> StepResult[LaneFacts]:
     """
     if lane not in (found := lanes_of(run)):
         raise MissingResultError(
-            f"run {run.run_id}: the verdict names the lane {lane!r}, which did not succeed in this run; there are: "
+            f"run {run.run_id}: the lane {lane!r} is needed here and did not succeed in this run; there are: "
             f"{', '.join(found) or 'none'}."
         )
     return found[lane]

@@ -11,12 +11,14 @@ import pytest
 
 from pipeline.config import BaselineSettings, BlendSettings, Options, Scenario
 from pipeline.errors import MissingResultError
+from pipeline.evaluation.blending import TRIED
 from pipeline.evaluation.choosing import Chooser
 from pipeline.folders import Home
 from pipeline.labels.items import Items
 from pipeline.models.load import FILES, load_ranker
 from pipeline.results import ADAPT, AUDIT, PRETRAIN, TUNE
 from pipeline.results import BLEND as BLENDED
+from pipeline.runs.comparing import settings_of_lane
 from pipeline.runs.graph import graph_of, lanes_of
 from pipeline.runs.inputs import HELD_BACK
 from pipeline.runs.run import Run
@@ -202,7 +204,7 @@ def test_a_repeated_run_gives_equal_hashes(ready, run, tmp_path):
 
 def test_a_blend_needs_both_lanes(ready):
     """Where one of them failed, it says which."""
-    with pytest.raises(MissingResultError, match="names the lane 'target_only', which did not succeed in this run"):
+    with pytest.raises(MissingResultError, match="the lane 'target_only' is needed here and did not succeed"):
         blend_lanes(Run.load(Home(ready), "night"), BLEND)
 
 
@@ -261,6 +263,19 @@ def test_a_blend_that_is_ended_midway_is_made_again(run, monkeypatch):
     again = blend_lanes(run, BLEND)
     assert (again.manifest, again.reused) == (whole.manifest, False)
     assert blend_lanes(run, BLEND).reused
+
+
+def test_a_blend_is_compared_by_all_that_its_lanes_are(run):
+    """Two versions may differ in the settings of one lane alone, or in what that chose."""
+    members(run, BLEND)
+    blend_lanes(run, BLEND)
+    told = settings_of_lane(run, BLEND)
+    assert (told["first.lane"], told["second.lane"]) == BOTH
+    assert told["first.method.tune.kind"] == "scratch"
+    ease = settings_of_lane(run, "ease")
+    assert {"method.regularization", "chosen.regularization"} <= ease.keys()
+    assert {f"second.{key}": value for key, value in ease.items()}.items() <= told.items()
+    assert told["chosen.share/0"] in TRIED
 
 
 def test_a_blend_serves_as_any_lane_does(run):

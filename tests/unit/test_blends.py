@@ -62,6 +62,15 @@ def test_standard_scores_are_over_what_can_be_shown() -> None:
     np.testing.assert_allclose(standardised(scores.copy(), own), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("value", [7.3, 0.1, 123456.7])
+def test_equal_scores_say_nothing_however_they_are_rounded(value: float) -> None:
+    """The mean of many equal scores is another number in single precision; that is no deviation."""
+    scores = np.full((3, 1000), value, dtype=np.float32)
+    np.testing.assert_array_equal(standardised(scores.copy(), taken([0, 1, 40], 1000)), 0)
+    scores[:, 500] += np.float32(value) / 100
+    assert (standardised(scores, taken([0, 1, 40], 1000)).argmax(axis=1) == 500).all()
+
+
 def test_a_blend_is_the_weighted_sum_of_standard_scores() -> None:
     """Each user's share is that of the band of the target's history; whoever has none is in the first band."""
     rng = np.random.default_rng(1)
