@@ -240,6 +240,8 @@ def prepared(run: Run) -> None:
                 "kept": True,
             }
         ).sort_values(["user", "item"], ignore_index=True)
+        first = rows.index[(rows["part"] == 0) & (name == run.scenario.target)][:1]
+        rows.loc[first, "part"] = np.int8(1)  # something has to choose
         data = DomainData(name, pd.DataFrame({"user_id": users}), pd.DataFrame({"item_id": items}), rows)
         publish(run, PREPARE, data.write, {"rows": {"all": len(rows)}}, name=name)
 

@@ -200,7 +200,8 @@ def test_nights_that_reject_promote_and_roll_back(home: Home, first: Run, night:
         "verdict": "rejected", "outcome": "not promoted", "model": NAME, "version": 2, "lane": "item_knn",
         "reason": "The gate chose nothing, its word about version 2 (item_knn) is rejected; version 1 (item_knn) "
         "stayed in service.", "alias": "challenger", "serving": 1, "trial": "",
-        "logged": rejected.facts.logged, "experiment": "1", "repeats": "",
+        "logged": rejected.facts.logged, "experiment": "1", "repeats": "", "fitted": rejected.facts.fitted,
+        "store": "local",
     }  # fmt: skip
     assert named(home) == {"champion": 1, "challenger": 2}
     third = night(home, "night-3", seed=20, creep=-0.001).run("passed")

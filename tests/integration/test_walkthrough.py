@@ -31,7 +31,7 @@ NOT_RUN = {
     r"crosslift (run|models approve) .*opening_day": "test_without_labels runs and approves it",
     r"crosslift scenarios check (/data/scenarios|my_scenarios)/": "the same file as scenarios/ of the README",
     r"pip |cp dags/|airflow dags |export (CROSSLIFT_(HOME|SCENARIOS)=/srv|CROSSLIFT_MLFLOW_URL|MLFLOW_)": "for another "
-    "Airflow; test_own_airflow does the same",
+    "Airflow; test_own_airflow does the same, and runs the page's last block as printed",
     r"export CROSSLIFT_(DATA=/data |SCENARIOS=/data)": "names other folders than the README",
 }
 # What ends with another code than 0, and why.
