@@ -173,7 +173,8 @@ def _content(folder: Path | None, value: Any, name: str, row: int) -> Any:
     try:
         return content_of_file(folder.resolve(), value)
     except (UnreadError, DataError) as error:
-        raise DataError(f"request: column {name!r}, row {row + 1}: expected a picture, but {error}.") from None
+        told = f"expected a picture, got {value!r}: {error}."
+        raise DataError(f"request: column {name!r}, row {row + 1}: {told}") from None
 
 
 def _listed(value: Any, name: str) -> list[str] | None:

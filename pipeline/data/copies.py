@@ -6,6 +6,7 @@ import pyarrow.compute as pc
 
 _LOOKED_AT = 10_000  # rows, evenly spaced: what copies a column does so in all its rows
 _LONG = 4  # characters of an id from which on it is not met by chance, also within a value: 12345 in 12345-1
+_FLAGS = ("true", "false")  # long enough, but two of them agree in most rows by chance
 _FEWEST = 10  # different shorter ones that must be met: users and items 1, 2 and 3 may be
 
 
@@ -20,7 +21,7 @@ def holds(values: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:
         return False
     both = pc.and_(pc.is_valid(sought), pc.is_valid(held))
     ids, texts = (_numpy(one.filter(both)) for one in (sought, held))
-    long = np.strings.str_len(ids) >= _LONG
+    long = (np.strings.str_len(ids) >= _LONG) & ~np.isin(ids, np.array(_FLAGS, dtype=ids.dtype))
     met = np.where(long, np.strings.find(texts, ids) >= 0, ids == texts)
     return bool(2 * met.sum() > len(met) and ((met & long).any() or len(np.unique(ids[met])) >= _FEWEST))
 

@@ -137,7 +137,7 @@ class Mapper:
             broken[name] = Read(arrays[name], (fault, *broken.get(name, Read(arrays[name])).faults))
             arrays[name] = pc.if_else(again, None, arrays[name])
         for name, value in self.spec.constants.items():
-            place = Place(f"tables.{self.kind.name}.constants", name)
+            place = Place(f"tables.{self.kind.name}.constants", name, pictures=self.pictures)
             constant = cast(pa.chunked_array([[value]]), types[name], place)
             arrays[name] = constant.take(pa.repeat(pa.scalar(0, pa.int64()), raw.num_rows))
         if self.spec.domains:
@@ -188,7 +188,7 @@ def _marks(raw: pa.Table, broken: dict[str, Read], places: dict[str, Place]) -> 
     """The columns that say of each row [N] which of its values could not be read."""
     told = {name: np.full(raw.num_rows, None, dtype=object) for name in c.UNREADS}
     for name, found in broken.items():
-        place, values = places[name], raw[places[name].column].combine_chunks()
+        place, values = places[name], raw[places[name].column]
         for bad, expected in found.faults:
             rows = np.flatnonzero(bad.to_numpy(zero_copy_only=False))
             rows = rows[np.array([one is None for one in told[c.UNREAD][rows]], dtype=bool)]
@@ -198,7 +198,7 @@ def _marks(raw: pa.Table, broken: dict[str, Read], places: dict[str, Place]) -> 
             told[c.UNREAD_COLUMN][rows] = place.column
             told[c.UNREAD_EXPECTED][rows] = expected
             if not place.hidden:
-                different = values.take(pa.array(rows)).dictionary_encode()
+                different = values.take(pa.array(rows)).combine_chunks().dictionary_encode()
                 texts = [shown(different.dictionary, at) for at in range(len(different.dictionary))]
                 told[c.UNREAD_VALUE][rows] = np.array(texts, dtype=object)[different.indices]
     kinds = {name: pa.int64() if name == c.UNREAD_ROW else pa.string() for name in c.UNREADS}

@@ -1,9 +1,8 @@
 """Pictures: what a value stands for, whether it can be read, and how it is seen: upright, in colours, on white."""
 
 import base64
-import binascii
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
@@ -22,7 +21,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # others are read by pr
 LARGEST = 64 << 20  # bytes of a picture
 _PIXELS = 64_000_000  # a small file may hold more than a machine has memory for
 _KEY = 16  # bytes of a hash
-_GROUP = 256  # pictures that are read from a snapshot together
+_GROUP = 64 << 20  # bytes of pictures that are read from a snapshot together, or one larger picture
 
 
 class UnreadError(ValueError):
@@ -79,23 +78,29 @@ def content_of_file(root: Path, path: str) -> bytes:
     """The bytes of a file below a folder, links followed.
 
     Raises:
-        UnreadError: there is no such file, or it is too large.
+        UnreadError: there is no such file, it is too large or cannot be opened; the path, which may be personal, is
+            not told.
         DataError: the path leads out of the folder.
     """
     if "\0" in path or ".." in Path(path).parts or "://" in path:
         raise DataError(f"{path!r}: expected the path of a picture below {root}; pictures are read only there.")
-    found = inside(root, path)
-    if not found.is_file():
-        raise UnreadError(f"there is no file {path!r} below {root}")
-    if (size := found.stat().st_size) > LARGEST:
-        raise UnreadError(f"it has {size:,} bytes, more than {LARGEST:,}")
-    return found.read_bytes()
+    try:
+        found = inside(root, path)
+        if not found.is_file():
+            raise UnreadError(f"there is no such file below {root}")
+        if (size := found.stat().st_size) > LARGEST:
+            raise UnreadError(f"it has {size:,} bytes, more than {LARGEST:,}")
+        return found.read_bytes()
+    except OSError as error:  # a title in the place of a path may be longer than a name can be
+        raise UnreadError(f"its file cannot be read ({error.strerror})") from None
+    except RuntimeError:  # of `Path.resolve`
+        raise UnreadError("its path is a link that leads to itself") from None
 
 
 def _from_base64(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+        return base64.b64decode("".join(text.split()), validate=True)  # some tools break its lines
+    except ValueError as error:
         raise UnreadError(f"it is no base64 ({error})") from None
 
 
@@ -154,12 +159,22 @@ def write_pictures(pictures: Mapping[str, bytes], names: Collection[str], path: 
     import pyarrow as pa
     from pyarrow import parquet
 
-    wanted = sorted(set(names))
     schema = pa.schema([("name", pa.string()), ("content", pa.large_binary())])
     with parquet.ParquetWriter(path, schema, compression="none", store_schema=False) as writer:
-        for begin in range(0, len(wanted), _GROUP):
-            part = wanted[begin : begin + _GROUP]
-            writer.write_table(pa.table([part, [pictures[name] for name in part]], schema=schema))
+        for part in _groups({name: pictures[name] for name in sorted(set(names))}):
+            writer.write_table(pa.table([list(part), list(part.values())], schema=schema))
+
+
+def _groups(pictures: Mapping[str, bytes]) -> Iterator[dict[str, bytes]]:
+    """Some after the other, as many together as fit into a page of Parquet, which has 2 GB at most."""
+    part, size = dict[str, bytes](), 0
+    for name, content in pictures.items():
+        if part and size + len(content) > _GROUP:
+            yield part
+            part, size = {}, 0
+        part[name] = content
+        size += len(content)
+    yield part
 
 
 def read_pictures(path: Path, names: Collection[str]) -> dict[str, bytes]:

@@ -58,8 +58,14 @@ class ImageEncoder:
         """The vectors of pictures by their names, whose contents are given; the order is kept.
 
         Raises:
+            UserError: a content is not given: a model that reads pictures meets rows of which no step encoded any.
             UnreadError: one of them cannot be read.
         """
+        if lost := [name for name in names if name not in pictures]:
+            raise UserError(
+                f"encoder: a model reads pictures with an `image_encoder`, and no step encoded {len(lost):,} of them, "
+                "because the scenario names none now. Name it again, or give the changed scenario a name of its own."
+            )
         vectors = np.zeros((len(names), self.dim), dtype=np.float16)
         for begin in range(0, len(names), _BATCH):
             part = slice(begin, begin + _BATCH)

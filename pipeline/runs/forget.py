@@ -127,12 +127,17 @@ def find_held(home: Home, ids: Collection[str], scenario: str | None) -> Held:
     mine = {folder for folders in named.values() for folder in folders}
     holders = {
         folder for step in _visible(home.root / "steps") for folder in (*_visible(step), *step.glob(".*.old"))
-        if (not scenario or folder in mine or _made_by(folder) == scenario) and _holds(folder, columns, ids)
+        if (not scenario or folder in mine or _told(folder, "scenario") == scenario) and _holds(folder, columns, ids)
     }  # fmt: skip
     tables = {step.name for step in TABLES}
     runs = tuple(run for run, folders in named.items() if folders & holders)
     others = {folder for run in plans if run not in runs for folder in _named(home, run)}  # read none of these rows
-    made = {folder for run in runs for folder in named[run] if folder.parent.name not in tables} - others
+    domains = {_told(folder, "name") for folder in holders if folder.parent.name in tables}
+    made = {
+        folder for run in runs for folder in named[run]
+        if folder.parent.name not in tables  # rows of examples are prepared without the ids of people
+        or (folder.parent.name == PREPARE.name and _told(folder, "name") in domains)
+    } - others  # fmt: skip
     made = {one for folder in made - holders for one in (folder, hidden(folder)) if one.exists()}
     manifests = {manifest_hash(folder) for folder in holders if (folder / MANIFEST).exists()}
     names = {str(own[run].get("run_id", "")) for run in runs}
@@ -228,9 +233,10 @@ def _named(home: Home, run: Path) -> Iterator[Path]:
             raise StorageError(f"{record}: expected a record that names a folder; remove {run} and repeat.") from error
 
 
-def _made_by(folder: Path) -> str:
+def _told(folder: Path, what: str) -> str:
+    """The domain (`name`) or the scenario that a folder was made for."""
     try:
-        return str(read_json(folder / META).get("scenario", ""))
+        return str(read_json(folder / META).get(what, ""))
     except StorageError:
         return ""
 

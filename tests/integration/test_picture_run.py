@@ -108,7 +108,7 @@ def test_a_loaded_model_takes_bytes_and_base64(answered: pd.DataFrame, folder: P
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("gone.png", "row 1: expected a picture, but there is no file 'gone.png'"), ("../a.png", "read only there")],
+    [("gone.png", "row 1: expected a picture, got 'gone.png': there is no such file"), ("../a.png", "read only there")],
 )
 def test_a_request_s_path_leads_to_a_file_below(
     answered: pd.DataFrame, folder: Path, crosslift: Crosslift, path: str, message: str

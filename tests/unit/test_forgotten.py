@@ -10,7 +10,7 @@ from pipeline.config import Options, Scenario
 from pipeline.data.forgotten import Forgotten, forget
 from pipeline.data.pseudonyms import pseudonym
 from pipeline.errors import ConfigError, StorageError, UserError
-from pipeline.folders import Home, hidden, vanish
+from pipeline.folders import Home, hidden, vanish, write_json, written_whole
 from pipeline.results import INGEST
 from pipeline.runs.forget import find_held, ids_of, remove_held
 from pipeline.runs.run import Run
@@ -240,6 +240,18 @@ def test_what_holds_the_person_is_found(home: Home) -> None:
     assert find_held(home, ids_of(home, "nobody", None), None).runs == ()
     elsewhere = find_held(home, ids, "u")
     assert (elsewhere.runs, elsewhere.folders) == ((), ())
+
+
+def test_rows_that_were_prepared_without_ids_go_too(home: Home) -> None:
+    """Titles, labels and names of photos of the person; those of a domain that does not hold it stay."""
+    run = night(home, "first")
+    for domain in ("films", "books"):
+        with written_whole(folder := home.root / "steps" / "prepare" / domain, {"name": domain}) as half:
+            pd.DataFrame({"row_id": ["7"], "title": ["hers"]}).to_parquet(half / "rows.parquet")
+        told = {"folder": folder.relative_to(home.root).as_posix()}
+        write_json(run.folder / "results" / f"prepare.{domain}.json", told)
+    held = find_held(home, ids_of(home, "u3", None), None)
+    assert [folder.name for folder in held.folders if folder.parent.name == "prepare"] == ["books"]
 
 
 def test_an_id_of_another_spelling_is_the_one_that_is_published(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

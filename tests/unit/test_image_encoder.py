@@ -199,6 +199,8 @@ def test_what_is_known_is_looked_up_and_the_rest_is_read(
     assert widths(features.types, readers) == [DIM, DIM]
     np.testing.assert_allclose(found[:, :DIM], told.vectors[[0, 0, 3]] * [[1], [0], [1]], atol=1e-3)
     assert not found[:, DIM:].any()
+    with pytest.raises(UserError, match="no step encoded 2 of them, because the scenario names none now"):
+        vectors_of(features_of([*NAMES[:2], None]), readers)  # of a night after the encoder was taken out
     with pytest.raises(UserError, match="the model was made with efficientnet another"):
         vectors_of(replace(features, pictures=GIVEN), (replace(readers[0], fingerprint="another"),))
 

@@ -16,10 +16,11 @@ from PIL import Image
 from pipeline import columns as c
 from pipeline import config as cfg
 from pipeline.data import pictures as module
-from pipeline.data.pictures import FILE, Pictures, UnreadError, name_of, read_pictures, seen
+from pipeline.data.pictures import FILE, Pictures, UnreadError, name_of, read_pictures, seen, write_pictures
+from pipeline.data.readers.duck import connection
 from pipeline.data.readers.inputs import Input, inputs_of
 from pipeline.data.snapshot import write_domain
-from pipeline.data.values.casting import Place, read
+from pipeline.data.values.casting import Place, cast, read
 from pipeline.errors import DataError
 from pipeline.rows.examples.contents import Contents
 from pipeline.tasks.tables import tables_of
@@ -132,7 +133,7 @@ def test_paths_lead_to_contents(tmp_path: Path) -> None:
     assert given.kept == {name_of(FINE): FINE, names[1]: encoded(noise(1))}
     told = {int(np.flatnonzero(mask)[0]): expected for mask, expected in found.faults}
     assert told[6].endswith("but it is none of JPEG, PNG, WEBP, GIF, BMP, TIFF")
-    assert told[7].startswith("a picture (JPEG, PNG, WEBP, GIF, BMP, TIFF), but there is no file 'gone.png' below ")
+    assert told[7].startswith("a picture (JPEG, PNG, WEBP, GIF, BMP, TIFF), but there is no such file below ")
 
 
 def test_bytes_stand_for_themselves() -> None:
@@ -151,6 +152,40 @@ def test_a_request_may_hold_base64() -> None:
     assert as_pictures(pa.array([base64.b64encode(FINE).decode(), None]), given).values[0].as_py() == name_of(FINE)
     with pytest.raises(DataError, match=r"column 'photo', row 1: expected a picture .*, but it is no base64"):
         as_pictures(pa.array(["photos/a.png"]), given)
+
+
+@pytest.mark.parametrize("text", ["größe.png", "abc", "%"])
+def test_a_text_that_is_no_base64_is_told(text: str) -> None:
+    """Whichever error the decoder has for it; lines that a tool broke are no mistake."""
+    with pytest.raises(UnreadError, match="it is no base64"):
+        Pictures.of_requests().name(text)
+    broken = base64.encodebytes(FINE).decode()
+    assert "\n" in broken.strip()
+    assert Pictures.of_requests().name(broken) == name_of(FINE)
+
+
+@pytest.mark.parametrize("path", ["a long title " * 30, "loop.png", "a.png/b.png", "."])
+def test_a_path_that_no_file_can_have_costs_its_row(tmp_path: Path, path: str) -> None:
+    """As one does that leads nowhere."""
+    (tmp_path / "a.png").write_bytes(FINE)
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    found = as_pictures(pa.array(["a.png", path]), Pictures.below(tmp_path.resolve()))
+    assert found.values.to_pylist() == [name_of(FINE), None]
+    assert [mask.to_pylist() for mask, _ in found.faults] == [[False, True]]
+
+
+@pytest.mark.parametrize("path", ["users/anna.png", "../anna.png", "anna\0.png", "anna" * 100])
+def test_a_path_that_is_personal_stands_in_no_message(tmp_path: Path, path: str) -> None:
+    """Neither in one that stops, nor in what quarantine says; and all that are not there have one reason."""
+    (tmp_path / "a.png").write_bytes(FINE)
+    place = Place("goods.csv", "photo", hidden=True, pictures=Pictures.below(tmp_path.resolve()))
+    try:
+        told = [text for _, text in read(pa.chunked_array([["a.png", path, f"{path}2"]]), "picture", place).faults]
+    except DataError as error:
+        told = [str(error)]
+        assert "column 'photo', row 2: expected the path of a picture" in told[0]
+    assert len(told) == 1
+    assert "anna" not in told[0]
 
 
 @pytest.mark.parametrize(
@@ -190,6 +225,33 @@ def input_of(root: Path) -> Input:
     tables = cfg.Tables.model_validate({"examples": [{"path": "goods.csv", "columns": {"domain": "shop"}}]})
     [found] = inputs_of(tables, lambda kind: tables_of(TASK)[kind], root, (), pictured=True)
     return found
+
+
+def test_all_rows_may_have_one_picture(root: Path) -> None:
+    """A constant is a path as others are."""
+    table = {"path": "goods.csv", "columns": {"domain": "shop"}, "constants": {"photo": "0.png"}}
+    tables = cfg.Tables.model_validate({"examples": [table]})
+    [found] = inputs_of(tables, lambda kind: tables_of(TASK)[kind], root, (), pictured=True)
+    assert found.read()[0]["photo"].to_pylist() == [name_of(encoded(noise(0)))] * 5
+
+
+def test_large_pictures_are_written_few_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """256 photos of 10 MB, as cameras make them, are no page of Parquet."""
+    monkeypatch.setattr(module, "_GROUP", 10)
+    pictures = {name: name.encode() * size for name, size in {"a": 4, "b": 6, "c": 1, "d": 30, "e": 2}.items()}
+    write_pictures(pictures, [*pictures, "a"], path := tmp_path / FILE)
+    file = pq.ParquetFile(path)
+    groups = [file.read_row_group(place)["name"].to_pylist() for place in range(file.num_row_groups)]
+    assert groups == [["a", "b"], ["c"], ["d"], ["e"]]
+    assert read_pictures(path, list(pictures)) == pictures
+
+
+def test_a_column_of_bytes_may_have_more_than_2_gigabytes(tmp_path: Path) -> None:
+    """DuckDB gives it in a type that holds them, and ids that are bytes, texts and headers are read from it as ever."""
+    with connection(tmp_path) as opened:
+        assert opened.sql("SELECT 'a'::BLOB AS photo").to_arrow_table().schema.types == [pa.large_binary()]
+    place = Place("a.parquet", "id")
+    assert cast(pa.chunked_array([pa.array([b" 07 ", b"NULL"], pa.large_binary())]), "id", place)[0].as_py() == "07"
 
 
 def test_another_picture_is_another_snapshot(root: Path) -> None:

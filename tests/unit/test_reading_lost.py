@@ -152,6 +152,15 @@ def test_a_personal_value_stands_in_no_other_column(root: Path, copy: str) -> No
     assert read(root, "a.csv", csv(*mixed))["user_id"] == ["4711", "52043", "690017", "81115", "7"]
 
 
+@pytest.mark.parametrize("words", [("true", "false"), ("True", "FALSE"), ("yes", "no")])
+def test_flags_that_agree_are_no_copies(root: Path, words: tuple[str, str]) -> None:
+    """Two rare things are both no in most rows."""
+    flags = [words[1]] * 30 + [words[0]] * 3
+    rows = [f"u{n},{one},{other}" for n, (one, other) in enumerate(zip(flags, flags[::-1], strict=True))]
+    table = csv(*rows, header="who,user_id,event")
+    assert read(root, "a.csv", table, columns={"item_id": "who"})["event"] == flags[::-1]
+
+
 def test_a_copy_is_told_before_a_value_is(root: Path) -> None:
     """Where it is no number, the message about it would quote it; short ids meet by chance, but ten do not."""
     rows = [f"{name}@x.example,i,e,{name}@x.example" for name in ("ann", "bob")]

@@ -30,6 +30,7 @@ def connection(
     opened = duckdb.connect(str(database or ":memory:"), read_only=closed, config=_SETTINGS)
     try:
         opened.execute(f"SET TimeZone = 'UTC'; SET temp_directory = {text(str(scratch / 'spill'))}")
+        opened.execute("SET arrow_large_buffer_size = true")  # else a column of pictures has 2 GB at most
         if closed:
             opened.execute("SET enable_external_access = false; SET lock_configuration = true")
         yield opened

@@ -22,7 +22,7 @@ def as_id(values: pa.Array, place: Place) -> Read:
     whole = _whole(values, place) if number else Read(values)
     read = converted(whole.values, utf8, pa.string(), place, "a whole number or a text in UTF-8")
     text = read.values
-    if is_text(values) or pa.types.is_binary(values.type):
+    if is_text(values) or pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
         text = no_blanks(text) if place.how.trim else pc.if_else(pc.equal(text, ""), None, text)
         text = without(text, NOTHING if place.null is None else place.null)
     broken = pc.fill_null(pc.match_substring(text, "\0"), False)

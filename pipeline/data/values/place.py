@@ -64,7 +64,7 @@ def shown(values: pa.Array, row: int) -> str:
 
 def is_text(values: pa.Array) -> bool:
     """Whether values are texts."""
-    return bool(pa.types.is_string(values.type))
+    return bool(pa.types.is_string(values.type) or pa.types.is_large_string(values.type))
 
 
 def no_blanks(values: pa.Array) -> pa.Array:

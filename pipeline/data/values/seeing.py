@@ -39,6 +39,7 @@ def as_picture(values: pa.Array, place: Place) -> Read:
             why.setdefault(str(error), []).append(code)
         except DataError as error:
             row = int(pc.index(different.indices, code).as_py()) + 1
-            raise DataError(f"{place.file}: column {place.column!r}, row {row}: {error}") from None
+            told = "expected the path of a picture below the data folder." if place.hidden else error
+            raise DataError(f"{place.file}: column {place.column!r}, row {row}: {told}") from None
     faults = [(np.isin(at, codes), f"a picture ({', '.join(FORMATS)}), but {told}") for told, codes in why.items()]
     return Read(pa.array(names[at], pa.string()), faults_of(*faults))
