@@ -68,8 +68,9 @@ def decide(terms: Terms, lanes: Sequence[Lane], test: Scores, champion: Champion
         champion: What serves now, or None.
 
     Returns:
-        The verdict. Where nothing serves yet, a candidate that does not pass gives way to target-only or the best
-        baseline of the target alone, whichever is better on validation; an undecided candidate may be that itself.
+        The verdict. Where nothing serves yet, a candidate that does not pass gives way to target-only, the best
+        baseline or the best blend of the target alone, whichever is better on validation; an undecided candidate may be
+        that itself.
     """
     court = Court(terms, lanes, test, champion)
     candidate = court.best([lane for lane in lanes if lane.kind != "chance"])
@@ -99,11 +100,11 @@ def _incumbent(court: Court, champion: ChampionScores) -> Incumbent:
 
 
 def _safe(court: Court, heard: Hearing) -> str | None:
-    """Pick target-only or the best baseline without a source; it may be the candidate, unless that was rejected."""
+    """Pick target-only, or the best baseline or blend without a source; the candidate unless it was rejected."""
     lanes = [lane for lane in court.lanes if not lane.transfer]
     safe = [lane for lane in lanes if lane.name == TARGET_ONLY]
-    if baselines := [lane for lane in lanes if lane.kind == "baseline"]:
-        safe.append(court.best(baselines))
+    groups = [[lane for lane in lanes if lane.kind == kind] for kind in ("baseline", "blend")]
+    safe += [court.best(group) for group in groups if group]
     if heard.word == "rejected":
         safe = [lane for lane in safe if lane != heard.lane]
     return court.best(safe).name if safe else None

@@ -69,6 +69,7 @@ def test_a_counterpart_that_failed_is_told():
 
 
 BOTH = Lane("target_only_with_ease", "blend", 0.24)
+JOINT_BLEND = Lane("joint_with_ease+source", "blend", 0.6, transfer=True, counterpart="target_only_with_ease")
 BLEND = Lane("joint_with_ease+source", "blend", 0.31, transfer=True, counterpart="target_only_with_ease")
 
 
@@ -285,6 +286,16 @@ def test_what_uses_a_source_is_no_safe_choice():
     )
     verdict = judge(users(n=200, noise=0.2, target_only=0.2, ease=0.2, **{"ease+source": 0.2}), lanes)
     assert (verdict.verdict, verdict.lane) == ("undecided", "ease")
+
+
+def test_a_blend_of_the_target_alone_is_a_safe_choice():
+    """The best on validation of what learnt from the target alone serves, also where it is made of two lanes."""
+    lanes = (TARGET_ONLY, Lane("ease", "baseline", 0.3), Lane("target_only_with_ease", "blend", 0.4), JOINT_BLEND)
+    values = {"target_only": 0.2, "ease": 0.2, "target_only_with_ease": 0.2, JOINT_BLEND.name: 0.2}
+    verdict = judge(users(n=200, noise=0.2, **values), lanes)
+    assert (verdict.verdict, verdict.lane) == ("undecided", "target_only_with_ease")
+    worse = (TARGET_ONLY, Lane("ease", "baseline", 0.3), Lane("target_only_with_ease", "blend", 0.25), JOINT_BLEND)
+    assert judge(users(n=200, noise=0.2, **values), worse).lane == "ease"
 
 
 def test_target_only_is_not_compared_with_itself():
