@@ -1,19 +1,17 @@
 """What every simple strong method answers."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from pipeline.config.base import Bridge, Config
-from pipeline.config.encoders import Encoded, Encoders
-from pipeline.config.features import FeatureType
+from pipeline.config.base import Bridge
+from pipeline.config.reading import Reading
 
 Domains = Literal["target", "source", "all"]
 SourceWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=10)], ...], Field(min_length=1)]
 
 
-class Baseline(Config):
+class Baseline(Reading):
     """A simple strong method; with `domains: all` the source's weight is chosen on validation."""
 
     reads: ClassVar[frozenset[str]]  # fields that it needs
@@ -39,21 +37,6 @@ class Baseline(Config):
     def alone(self) -> str:
         """The lane that is the same without a source."""
         return self.method
-
-    @property
-    def encoders(self) -> Encoders:
-        """The pretrained encoders whose vectors it reads."""
-        return {}
-
-    @property
-    def asks_for(self) -> frozenset[Encoded]:
-        """Without which types of features it is no use."""
-        return frozenset(self.encoders)
-
-    def unfit(self, features: Mapping[str, FeatureType]) -> str:
-        """Why it can make nothing of such features; empty where it can."""
-        del features
-        return ""
 
     @property
     def bridges(self) -> frozenset[Bridge]:

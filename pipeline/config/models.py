@@ -5,15 +5,15 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from pipeline.config.base import Config
-from pipeline.config.encoders import Encoded, Encoders, ImageEncoder, TextEncoder, named
+from pipeline.config.encoders import Encoders, ImageEncoder, TextEncoder, named
 from pipeline.config.features import FEATURE_TYPES, NAME_ONE, FeatureType, unseen
 from pipeline.config.labels import SEVERAL
+from pipeline.config.reading import Reading
 
 PriorWeights = Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Field(min_length=1)]
 
 
-class ModelConfig(Config):
+class ModelConfig(Reading):
     """What is trained."""
 
     reads: ClassVar[frozenset[str]]  # fields that it needs
@@ -32,21 +32,6 @@ class ModelConfig(Config):
     def name(self) -> str:
         """What it is called."""
         return str(getattr(self, "kind"))  # noqa: B009  every subclass has one
-
-    @property
-    def encoders(self) -> Encoders:
-        """The pretrained encoders whose vectors it reads."""
-        return {}
-
-    @property
-    def asks_for(self) -> frozenset[Encoded]:
-        """Without which types of features it is no use."""
-        return frozenset(self.encoders)
-
-    def unfit(self, features: Mapping[str, FeatureType]) -> str:
-        """Why it can make nothing of such features; empty where it can."""
-        del features
-        return ""
 
     def as_trained(self) -> Self:
         """What decides about the weights."""

@@ -156,13 +156,10 @@ def build(
     )
     (folder / UNHASHED).mkdir()
     write_report(folder / UNHASHED, report, words)
-    return ReportFacts(
-        **facts_of(VERDICT, judged).model_dump(),
-        html=f"{UNHASHED}/report.html",
-        markdown=f"{UNHASHED}/report.md",
-        data=f"{UNHASHED}/report.json",
-        shared=tuple(f"{UNHASHED}/{SHARED}/{page}" for page in ("report.html", "report.md")),
-    )
+    html, markdown, data = (f"{UNHASHED}/report.{kind}" for kind in ("html", "md", "json"))
+    shared = tuple(f"{UNHASHED}/{SHARED}/{page}" for page in ("report.html", "report.md"))
+    told_before = facts_of(VERDICT, judged).model_dump()
+    return ReportFacts(**told_before, html=html, markdown=markdown, data=data, shared=shared)
 
 
 def _learning(comparison: "Comparison", words: "Words", inputs: Mapping[str, Folder]) -> "tuple[Learning, ...]":
