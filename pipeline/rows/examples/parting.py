@@ -29,7 +29,7 @@ from pipeline.rows.examples.naming import COMPONENT, Hashes, components, draw_of
 from pipeline.rows.examples.past import PAST, hashed
 from pipeline.rows.examples.tables import NAME
 from pipeline.rows.examples.tags import one_by_one, spelt_once
-from pipeline.rows.kind import Given, Parts, Tables
+from pipeline.rows.kind import FOLDED, FOLDS, Given, Parts, Tables
 
 KEPT = "kept"
 SOURCE_VALID = 0.1  # share of a source's components that choose when it is learnt from
@@ -172,7 +172,7 @@ class PartExamples:
         known = {"components": int(table[COMPONENT].nunique()), "unlabelled": int(table[self.task.label].isna().sum())}
         known |= {f"without {name}": int(table[name].isna().sum()) for name in self.task.also}
         if FOLD in rows and rows[FOLD].max() != NO_FOLD:
-            known |= {"folds": int(rows[FOLD].max()) + 1, "choosing in folds": int((rows[FOLD] != NO_FOLD).sum())}
+            known |= {FOLDS: int(rows[FOLD].max()) + 1, FOLDED: int((rows[FOLD] != NO_FOLD).sum())}
         if not isinstance(self.task, RegressionTask):
             every, found = (one_by_one(one, self.task).value_counts() for one in (table[self.task.label], labels))
             lost = every.index.difference(found.index, sort=True)[:_CLASSES]  # the rarest, which thinning took away
