@@ -147,6 +147,8 @@ def test_dates_with_two_readings_are_told(looked):
     assert found.columns[2].type == "time"
     assert "format" in found.columns[2].problem
     assert found.first is None
+    short = looked("d.csv", "user_id,item_id,date\n1,2,12/13/10 8:26\n1,3,1/2/11 9:00\n").profile.columns[2]
+    assert (short.type, short.role, '"%m/%d/%y"' in short.problem) == ("time", c.TIMESTAMP, True)
     sure = looked("d.csv", "user_id,item_id,date\n1,2,01/02/2024\n1,3,23/04/2024\n").profile
     assert (sure.columns[2].problem, sure.first) == ("", "2024-02-01T00:00:00+00:00")
 
