@@ -50,8 +50,9 @@ def read_dates(text: pa.Array, place: Place, expected: str) -> Read:
         return _each(text, lambda one: _formatted(one, place), f"a time as {place.how.format!r}")
     if pc.all(pc.match_substring_regex(text, _SHORT_YEAR)).as_py():
         one = text.drop_null()[0]
-        why = "dates with a year of two digits are" if place.hidden else f"{one.as_py()!r}, with a year of two digits, is"
-        raise _asked(f"{why} read only as the scenario says", one, "%y", place, text)
+        such = "" if place.hidden else f", such as {one.as_py()!r},"
+        why = f"dates whose years have two digits{such} are read only as the scenario says"
+        raise _asked(why, one, "%y", place, text)
     plain = pc.replace_substring_regex(text, r"\s*(?:UTC|GMT)$", "Z")
     iso = pc.all(pc.match_substring_regex(plain, _ISO)).as_py()  # asked first, because each failure costs a message
     for kind in (pa.timestamp("us"), _UTC) if iso else ():  # quick, and all or nothing: without offsets, or with
