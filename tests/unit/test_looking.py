@@ -143,7 +143,7 @@ def test_columns_without_names_are_guessed_by_their_place(looked):
 
 def test_a_shop_of_another_language_and_one_that_knows_people_by_their_mail(looked):
     """German names are known; an address is a user where nothing else is, and shows its shape alone."""
-    german = looked("a.csv", "Kunden-Nr.;Artikelnummer;Bestelldatum\n007;AB-1;03.04.2023\n008;AB-2;19.05.2023\n").profile
+    german = looked("a.csv", "Kunden-Nr.;Artikelnummer;Datum\n007;AB-1;03.04.2023\n008;AB-2;19.05.2023\n").profile
     assert [one.role for one in german.columns] == [c.USER, c.ITEM, c.TIMESTAMP]
     lines = "id,customer email,sku,qty\n1,anna@mail.org,AB-1,2\n2,ben@mail.org,AB-2,1\n"
     email = looked("b.csv", lines).profile.columns[1]
