@@ -152,6 +152,12 @@ def test_a_shop_of_another_language_and_one_that_knows_people_by_their_mail(look
     assert [one.role for one in both.columns][:2] == [c.USER, ""]
 
 
+def test_columns_without_a_name_are_left_out(looked):
+    """A data frame's index stands first without a name, and a comma at the end of each row gives one more."""
+    found = looked("a.csv", ",user_id,item_id,\n0,7,a,\n1,8,b,\n").profile
+    assert [one.name for one in found.columns] == ["user_id", "item_id"]
+
+
 def test_dates_with_two_readings_are_told(looked):
     """01/02/2024 may be two days; where no value decides it, the scenario must."""
     found = looked("d.csv", "user_id,item_id,date\n1,2,01/02/2024\n1,3,03/04/2024\n").profile
