@@ -42,6 +42,10 @@ class Prepared(Protocol):
         """The same as before thinning."""
         ...
 
+    def folds(self) -> tuple[Self, ...]:
+        """Once for each part of the target's rows that chooses while the others train; most often one, as it is."""
+        ...
+
     def parted(self) -> pd.DataFrame:
         """The target's rows that are used: `part` (0 train, 1 valid, 2 test), `unit` and, if there, `timestamp`."""
         ...
