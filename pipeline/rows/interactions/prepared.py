@@ -85,6 +85,7 @@ class DomainData:
                 PART: rows[PART].to_numpy(dtype=np.int8),
                 "kept": kept,
                 **({order: rows[order].array} if order else {}),
+                **({c.EVENT: rows[c.EVENT].astype("category").array} if c.EVENT in rows else {}),
                 **({BASKET: baskets(rows).to_numpy()} if c.ORDER in rows else {}),
                 **({WEIGHT: rows[WEIGHT].to_numpy(dtype=np.float32)} if WEIGHT in rows else {}),
                 **({RELEVANT: rows[RELEVANT].to_numpy()} if RELEVANT in rows else {}),
