@@ -63,13 +63,13 @@ def cheapest(row: FloatArray, classes: tuple[str, ...]) -> str:
 def test_the_class_of_least_expected_cost_is_told(classes: tuple[str, ...], tmp_path: Path) -> None:
     """By the tempered probabilities, of the classes that a predictor knows in its own order, also once it was saved."""
     view, plain = made(classes=classes)
-    chosen = Classes(COSTLY).settle(plain, view)
-    assert chosen["temperature"] == Classes(PLAIN).settle(plain, view)["temperature"]
+    chosen = Classes(COSTLY).settle([(plain, view)])
+    assert chosen["temperature"] == Classes(PLAIN).settle([(plain, view)])["temperature"]
     settled = plain.settled(chosen)
     said = Classes(COSTLY).predict(settled, view)
     wanted = [cheapest(row, classes) for row in settled.probabilities(view.fields[FEATURES])]
     assert [NAMES[int(place)] for place in said[:, -1]] == wanted
-    most = Classes(PLAIN).predict(plain.settled(Classes(PLAIN).settle(plain, view)), view)
+    most = Classes(PLAIN).predict(plain.settled(Classes(PLAIN).settle([(plain, view)])), view)
     assert (most[:, -1] != said[:, -1]).mean() > 0.1
     assert plain.costs is None  # a copy was settled
     constant = ConstantEstimator(classes, np.log(np.full(len(classes), 1 / len(classes)))).settled(chosen)
@@ -84,7 +84,7 @@ def test_rows_cost_what_was_told() -> None:
     """Over all rows and in resamples; a class that the view does not have costs the most that there is."""
     view, plain = made()
     kind = Classes(COSTLY)
-    said = kind.predict(plain.settled(kind.settle(plain, view)), view)
+    said = kind.predict(plain.settled(kind.settle([(plain, view)])), view)
     own = np.array([cost(NAMES[so], NAMES[int(told)]) for so, told in zip(view.label.value, said[:, -1], strict=True)])
     assert kind.values([(view, said)])["cost"] == pytest.approx(own.mean())
     statistic = kind.statistic(view, said, np.ones(len(view), dtype=np.bool_), ("cost",))
@@ -102,7 +102,7 @@ def test_the_curve_ends_at_what_the_lane_costs() -> None:
     """Rows stand by what they are expected to cost; the note says what one class for all costs."""
     view, plain = made()
     kind = Classes(COSTLY)
-    settled = plain.settled(kind.settle(plain, view))
+    settled = plain.settled(kind.settle([(plain, view)]))
     said = kind.predict(settled, view)
     [curve] = kind.curves(view, {"lane": said, "constant": kind.chance(view)})
     lane = kind.values([(view, said)])["cost"]

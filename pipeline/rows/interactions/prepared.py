@@ -162,6 +162,10 @@ class Domains:
         counts = train_counts(rows, len(items))
         return replace(self, target=replace(self.target, rows=rows, items=items.assign(train_count=counts)))
 
+    def folds(self) -> "tuple[Domains, ...]":
+        """As they are: of each user's rows some are held out, and people are many."""
+        return (self,)
+
     def parted(self) -> pd.DataFrame:
         """The target's rows that are used, with part, user and time."""
         rows = self.target.rows
