@@ -1,6 +1,6 @@
 """How items are called where people read of them, and all that is said of them."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -25,9 +25,9 @@ def item_names(items: pd.DataFrame, places: Iterable[int]) -> list[str]:
     ]
 
 
-def described(catalogue: pd.DataFrame, goods: pd.DataFrame | None, columns: Collection[str]) -> pd.DataFrame:
-    """A catalogue with those of the columns of a table of items that say anything of any."""
-    told = [] if goods is None else [one for one in columns if one in goods and goods[one].notna().any()]
+def described(catalogue: pd.DataFrame, goods: pd.DataFrame | None) -> pd.DataFrame:
+    """A catalogue with the columns of a table of items that describe them, those that say anything of any."""
+    told = [] if goods is None else [one for one in (*TEXTS, c.PRICE) if one in goods and goods[one].notna().any()]
     if goods is None or not told:
         return catalogue
     found = goods.drop_duplicates(c.ITEM).set_index(c.ITEM).reindex(catalogue[c.ITEM])

@@ -138,6 +138,21 @@ def test_settings_leave_gaps_and_kinds_out():
     torch.testing.assert_close(features(whole, bare), features(past(ONE)), atol=1e-5, rtol=1e-4)
 
 
+def test_rows_without_times_and_kinds_train_as_without_the_settings():
+    """Bit for bit: the same weights are drawn, the same events left out, and each weight moves alike."""
+    moved = []
+    for told in (True, False):
+        torch.manual_seed(0)
+        space = ItemSpace(DIM, 16, {name: Catalogue(np.ones(ITEMS)) for name in NAMES})
+        settings = MODEL.model_copy(update={"gaps": told, "kinds": told})
+        model = SequenceEncoder(settings, space.vectors, NAMES).train()
+        said = model.encode(model.read(past(ONE, *OTHERS)))
+        (said * torch.linspace(-1, 1, said.numel()).view_as(said)).sum().backward()
+        moved.append({name: one.grad for name, one in model.named_parameters()})
+    assert all(torch.equal(moved[0][name], grad) for name, grad in moved[1].items())
+    assert all(not moved[0][name].any() for name in moved[0].keys() - moved[1].keys())
+
+
 def test_codes_are_left_out_at_times_in_training():
     """So that a request that tells no time and no kind is nothing new; code 0 learns nothing."""
     model = encoder().train()

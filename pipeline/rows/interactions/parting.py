@@ -172,7 +172,8 @@ def _published(
     rows = weights.counted(parted.rows, settled.every, task, until(parted.rows))
     lost = (rows[PART] == TEST) & ~rows[RELEVANT] if RELEVANT in rows else pd.Series(False, index=rows.index)
     items: pd.DataFrame | None = given.tables.get("items")
-    data = DomainData.build(given.domain, rows[~lost], items, given.share, given.draw, task.described_by)
+    goods = None if items is None else items[[c.ITEM, *(one for one in task.described_by if one in items)]]
+    data = DomainData.build(given.domain, rows[~lost], goods, given.share, given.draw)
     part, learnt = data.rows["part"], data.rows["kept"] & (data.rows["part"] != PART_CODES[c.TEST])
     counts = {name: int((part == code).sum()) for name, code in PART_CODES.items()}
     if RELEVANT in rows and (others := int((~data.answers & (part == VALID)).sum())):

@@ -49,13 +49,7 @@ class DomainData:
 
     @classmethod
     def build(
-        cls,
-        name: str,
-        rows: pd.DataFrame,
-        goods: pd.DataFrame | None,
-        share: float,
-        draw: int = 0,
-        described_by: Collection[str] = (c.TITLE, c.CATEGORY),
+        cls, name: str, rows: pd.DataFrame, goods: pd.DataFrame | None, share: float, draw: int = 0
     ) -> "DomainData":
         """A domain from its rows with their part, and its table of items where it has one.
 
@@ -68,7 +62,6 @@ class DomainData:
             goods: Items with item_id and what describes them.
             share: Share of the rows for training and validation that thinning keeps, in [0, 1].
             draw: Which of the draws of that share.
-            described_by: Columns of the items that are kept, those that say anything.
         """
         known = [rows.loc[rows[PART] != TEST, c.ITEM], *([] if goods is None else [goods[c.ITEM]])]
         items = pd.Index(np.unique(np.concatenate([np.asarray(column.unique(), dtype=object) for column in known])))
@@ -94,8 +87,8 @@ class DomainData:
         numbers = (owners.astype(np.int64) * len(items) + places) * len(c.PARTS) + table[PART].to_numpy()
         table = table.take(places_by(table, numbers)).reset_index(drop=True)
         catalogue = pd.DataFrame({c.ITEM: items, "train_count": train_counts(table, len(items))})
-        catalogue = described(catalogue, goods, described_by)
-        return cls(name, pd.DataFrame({c.USER: np.asarray(users, dtype=object)}), catalogue, table)
+        people = pd.DataFrame({c.USER: np.asarray(users, dtype=object)})
+        return cls(name, people, described(catalogue, goods), table)
 
     @classmethod
     def read(cls, folder: Path, name: str) -> "DomainData":
