@@ -82,6 +82,8 @@ class SequenceModel(ItemModel):
     heads: int = Field(default=2, ge=1, le=64)
     blocks: int = Field(default=2, ge=1, le=16)
     length: int = Field(default=100, ge=1, le=4096)  # events that are read, the last ones
+    gaps: bool = True  # whether it reads how long after each other they were, and before the request, where times exist
+    kinds: bool = True  # whether it reads of what kind they were, where rows have an event
     hidden: float = Field(default=0.3, ge=0, lt=1)  # share of events that are left out of what is read in training
     dropout: float = Field(default=0.2, ge=0, lt=1)  # in the layers
     weight_decay: float = Field(default=0.01, ge=0, le=10)  # of the layers

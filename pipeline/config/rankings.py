@@ -16,6 +16,7 @@ class MinRows(Config):
     items: int = Field(default=1, ge=1, le=1000)
 
 
+Described = Literal["title", "category", "brand", "price"]
 Counts = Annotated[float, Field(ge=0, le=1_000_000)]  # what a row counts; 0: nothing is learnt from it
 
 
@@ -56,10 +57,12 @@ class RankingTask(TaskConfig):
     min_rows: MinRows = MinRows()
     weight: RowWeight = RowWeight()
     relevant: Relevant = Relevant()
+    described_by: Annotated[tuple[Described, ...], Field(min_length=1)] = ("title", "category")  # of the items table
 
     def as_rows(self) -> Self:
-        """Which rows are left out, what they count and which are answers; not the metric."""
-        return type(self)(min_rows=self.min_rows, weight=self.weight, relevant=self.relevant)
+        """Which rows are left out, what they count, which are answers and what describes items; not the metric."""
+        own = type(self)
+        return own(min_rows=self.min_rows, weight=self.weight, relevant=self.relevant, described_by=self.described_by)
 
     def as_tables(self) -> Self:
         """Which columns are looked at, and not what is made of their values."""

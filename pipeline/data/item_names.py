@@ -7,6 +7,8 @@ import pandas as pd
 
 from pipeline import columns as c
 
+TEXTS = (c.TITLE, c.CATEGORY, c.BRAND)  # columns that describe an item in words
+
 
 def item_names(items: pd.DataFrame, places: Iterable[int]) -> list[str]:
     """The title of each item where it has one, else its id.
@@ -23,8 +25,22 @@ def item_names(items: pd.DataFrame, places: Iterable[int]) -> list[str]:
     ]
 
 
+def described(catalogue: pd.DataFrame, goods: pd.DataFrame | None) -> pd.DataFrame:
+    """A catalogue with the columns of a table of items that describe them, those that say anything of any."""
+    told = [] if goods is None else [one for one in (*TEXTS, c.PRICE) if one in goods and goods[one].notna().any()]
+    if goods is None or not told:
+        return catalogue
+    found = goods.drop_duplicates(c.ITEM).set_index(c.ITEM).reindex(catalogue[c.ITEM])
+    return catalogue.assign(**{one: found[one].array for one in told})
+
+
+def is_described(items: pd.DataFrame) -> bool:
+    """Whether anything is said of the items of a catalogue."""
+    return bool({*TEXTS, c.PRICE} & {*items.columns})
+
+
 def item_texts(items: pd.DataFrame) -> pd.Series:
-    """[I] what is said of each item: its title, and its category behind it; empty where there is neither."""
-    said = [items[column].fillna("").astype(str) for column in (c.TITLE, c.CATEGORY) if column in items]
+    """[I] what is said of each item in words: title, category and brand; empty where there is none of them."""
+    said = [items[column].fillna("").astype(str) for column in TEXTS if column in items]
     empty = pd.Series(np.full(len(items), "", dtype=object), index=items.index)
     return sum((one + " " for one in said), empty).str.strip()

@@ -224,7 +224,7 @@ def _tell_unused(found: Read, values: pa.ChunkedArray, place: Place) -> None:
         return
     count = sum(int(pc.sum(bad).as_py()) for bad, _ in found.faults)
     problem = str(place.refuse(values.combine_chunks(), *found.first())).removesuffix(".")
-    log.warning("%s; left empty, %s in all, because nothing reads this column", problem, f"{count:,}")
+    log.warning("%s; left empty, %s in all, because no row is lost for this column", problem, f"{count:,}")
 
 
 def _renamed(values: pa.Array, names: dict[str, str]) -> pa.Array:

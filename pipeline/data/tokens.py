@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline import columns as c
 from pipeline.config import FeatureType
+from pipeline.data.item_names import TEXTS
 
 _NOT_A_WORD = r"[^\p{L}\p{M}\p{N}_]+"  # RE2's \w knows ASCII only
 _UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"  # no blanks between words
@@ -53,25 +54,28 @@ def bag_names(bags: pd.Series) -> NDArray[np.object_]:
 
 
 def item_tokens(items: pd.DataFrame, buckets: int) -> pd.Series:
-    """The buckets of the lower-cased words of title and category, in their order; no words give an empty list.
+    """The buckets of the lower-cased words of title, category and brand, and of the price; nothing is an empty list.
 
-    In scripts that put no blanks between words each letter stands for a word.
+    In scripts that put no blanks between words each letter stands for a word. Prices between two half powers of two are
+    one word more; one that is not above zero is none.
 
     Args:
-        items: Table of items with a title, or a category, or both; missing values have no words.
+        items: Table of items with some of these columns; missing values have no words.
         buckets: How many buckets there are; two words may share one (Weinberger et al., 2009).
 
     Returns:
         An int32 array in 0..buckets-1 for each item, with the index of `items`.
     """
     text = pa.array([""] * len(items), pa.string())
-    for column in (c.TITLE, c.CATEGORY):
+    for column in TEXTS:
         if column in items:
             text = pc.binary_join_element_wise(text, _folded(items[column]), " ")
     codes, vocabulary, parents = _words(text)
-    hashed = (stable_hash(vocabulary) % np.uint64(buckets)).astype(np.int32)
-    offsets = np.concatenate([[0], np.bincount(parents, minlength=len(items)).cumsum()]).astype(np.int32)
-    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(hashed[codes], pa.int32()))
+    hashes, owners = _prices(items)
+    hashes, owners = np.concatenate([stable_hash(vocabulary)[codes], hashes]), np.concatenate([parents, owners])
+    hashed = (hashes % np.uint64(buckets)).astype(np.int32)[np.argsort(owners, kind="stable")]
+    offsets = np.concatenate([[0], np.bincount(owners, minlength=len(items)).cumsum()]).astype(np.int32)
+    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(hashed, pa.int32()))
     return pd.Series(lists.to_pandas().to_numpy(dtype=object), index=items.index, dtype=object)
 
 
@@ -134,6 +138,15 @@ def plain_bags(bags: pd.Series) -> pd.Series:
     """
     named = bags.map(lambda bag: " ".join(sorted(bag.split())), na_action="ignore")
     return named.astype(object).where(bags.notna(), None)
+
+
+def _prices(items: pd.DataFrame) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """(hash of each price [T], the row of each [T])."""
+    price = items[c.PRICE].to_numpy(dtype=np.float64, na_value=np.nan) if c.PRICE in items else np.empty(0)
+    rows = np.flatnonzero(np.isfinite(price) & (price > 0))
+    steps, vocabulary = pd.factorize(np.floor(2 * np.log2(price[rows])).astype(np.int64))
+    names = pd.Index([f"price={step}" for step in vocabulary], dtype=object)  # no word has such a sign
+    return stable_hash(names)[steps], rows
 
 
 def _named(bags: pd.Series) -> tuple[NDArray[np.int64], pd.Index, NDArray[np.int64], NDArray[np.float64]]:

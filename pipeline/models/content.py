@@ -53,8 +53,8 @@ class ContentKnnRanker(Ranker):
             texts[columns[own != ""]] = own[own != ""]
         if (texts[: stack.targets] == "").all():
             raise UserError(
-                f"baselines: content_knn compares titles, but no item of {stack.names[0]} has one; name the column "
-                "`title` under tables.items, or leave the baseline out."
+                f"baselines: content_knn compares titles, but no item of {stack.names[0]} has one, nor a "
+                "category; name the column `title` under tables.items, or leave the baseline out."
             )
         return cls(stack, unit_rows(sparse.csr_matrix(_tf_idf(texts) if encoder is None else _meant(labels, texts))))
 

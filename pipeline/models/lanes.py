@@ -12,6 +12,7 @@ from scipy import sparse
 
 from pipeline import columns as c
 from pipeline.config import ItemModel, Role, Strategy, TrainSettings
+from pipeline.data.item_names import is_described
 from pipeline.data.tokens import item_tokens
 from pipeline.errors import CrossliftError
 from pipeline.models.build import build_network
@@ -156,12 +157,12 @@ class ItemLearner:
 
 
 def has_text(view: View) -> bool:
-    """Whether the items of a domain are described by words."""
-    return c.TITLE in view.label.catalogue
+    """Whether anything describes the items of a domain."""
+    return is_described(view.label.catalogue)
 
 
 def words(view: View, buckets: int) -> sparse.csr_matrix | None:
-    """The words of a domain's items, binary CSR [I, buckets]; None where it has no titles."""
+    """The words of a domain's items, binary CSR [I, buckets]; None where nothing describes them."""
     if not has_text(view):
         return None
     items = view.label.catalogue
@@ -173,7 +174,7 @@ def words(view: View, buckets: int) -> sparse.csr_matrix | None:
 
 
 def meanings(view: View, encoder: str | None) -> NDArray[np.float16] | None:
-    """What a pretrained encoder says of a domain's items: [I, E]; None where none is asked, or there are no titles."""
+    """What a pretrained encoder says of a domain's items: [I, E]; None where none is asked, or nothing is said."""
     if encoder is None or not has_text(view):
         return None
     return described(view.label).astype(np.float16)

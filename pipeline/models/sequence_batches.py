@@ -60,7 +60,7 @@ class SequenceRows:
         events, place, before = self._shown(begins, ends, generator)
         chosen = torch.nonzero(self.predicted[place]).squeeze(1)
         labels = self.draws.labels(self.table.items[place[chosen]], generator)
-        inputs = {EVENTS: events.asking(before[chosen] - 1)}
+        inputs = {EVENTS: events.asking(before[chosen] - 1, self.table.times[place[chosen]])}
         return Side(self.domain, self.role, inputs, labels, self.weights[place[chosen]])
 
     def _shown(self, begins: Tensor, ends: Tensor, generator: torch.Generator) -> tuple[Events, Tensor, Tensor]:
@@ -73,8 +73,8 @@ class SequenceRows:
         shown = torch.rand(len(place), generator=generator) >= self.sampling.dropout
         shown[events.starts[:-1]] = True
         before = torch.cat([torch.zeros(1, dtype=torch.int64), shown.cumsum(0)])
-        nothing = torch.empty(0, dtype=torch.int64)
-        seen = Events(events.names, events.domains[shown], events.items[shown], before[events.starts], nothing)
+        told = (events.domains[shown], events.items[shown], events.times[shown], events.kinds[shown])
+        seen = Events(events.names, *told, before[events.starts], events.asked, events.asked_at)
         return seen, place, before[:-1]
 
     def _shuffled(self, epoch: int) -> tuple[Tensor, Tensor]:

@@ -47,6 +47,45 @@ def lists(
     return np.repeat(np.arange(len(found)), lengths), pd.Index(texts, dtype=object)
 
 
+def lists_beside(
+    frame: pd.DataFrame, name: str, count_n: IntArray, other: str, alike: tuple[Alike, ...] = (), what: str = "texts"
+) -> tuple[NDArray[np.bool_], pd.Index]:
+    """Which requests [n] tell something of each entry of another list, and the texts, end to end.
+
+    Args:
+        frame: One request a row.
+        name: The column; without it nobody tells anything.
+        count_n: How many entries the other list has.
+        other: What that is called.
+        alike: The spelling of the package.
+        what: What the texts are.
+
+    Raises:
+        DataError: as `lists`, or a list is neither empty nor as long as the other.
+    """
+    column = frame.get(name, pd.Series([None] * len(frame), dtype=object))
+    rows, texts = lists(column, name, alike, what)
+    own_n = np.bincount(rows, minlength=len(frame))
+    if (wrong := np.flatnonzero((own_n != count_n) & (own_n > 0))).size:
+        raise DataError(
+            f"{name}, row {wrong[0] + 1}: expected as many entries as `{other}` has ({count_n[wrong[0]]}), or "
+            f"none, got {own_n[wrong[0]]}; each belongs to what stands at the same place."
+        )
+    return own_n > 0, texts
+
+
+def times(given: "pd.Series[Any]", name: str) -> "pd.Series[Any]":
+    """Times as texts, in UTC; those that are missing stay missing.
+
+    Raises:
+        DataError: one cannot be read.
+    """
+    read = pd.to_datetime(given, utc=True, errors="coerce", format="ISO8601")
+    if (wrong := read.isna() & given.notna()).any():
+        raise DataError(f"{name}: expected times such as 2026-01-31T20:15:00, got {given[wrong].iloc[0]!r}.")
+    return read
+
+
 def user_ids(frame: pd.DataFrame) -> "pd.Series[Any]":
     """Read the user ids as texts, as they stand in the tables; None where there is none."""
     given = frame[c.USER].tolist() if c.USER in frame else [None] * len(frame)

@@ -98,7 +98,7 @@ def test_a_source_describes_what_the_target_does_not() -> None:
 
 def test_a_catalogue_without_titles_is_refused() -> None:
     """When it is fitted, with what to do: the table is there, and its titles are empty."""
-    with pytest.raises(UserError, match="no item of near has one; name the column `title`"):
+    with pytest.raises(UserError, match="no item of near has one, nor a category; name the column `title`"):
         fitted(titles=[None] * 5)
 
 

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.rows.interactions.pasts import kind_codes, seconds
 from pipeline.rows.interactions.prepared import DomainData, Domains
+from pipeline.rows.interactions.served import _read_histories, _write_histories
 
 PARTS = {"train": 0, "valid": 1, "test": 2}
 
@@ -79,10 +81,77 @@ def test_missing_times_come_first():
     assert np.all(past.when["shop"].data >= 1)
 
 
+def log(name: str, rows: list[tuple[str, str, str | None, str | None, str]]) -> DomainData:
+    """A domain of rows written as (user, item, time, kind of event, part)."""
+    table = pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp", "event", "part"])
+    table["part"], table["timestamp"] = table["part"].map(PARTS), pd.to_datetime(table["timestamp"], utc=True)
+    return DomainData.build(name, table, None, 1.0)
+
+
+NEWS = log("news", [
+    ("ann", "n1", "2030-01-01T00:00:00", "view", "train"), ("ann", "n2", "2030-01-01T02:00:00", None, "train"),
+    ("ann", "n3", "2030-01-01T05:00:00", "view", "train"), ("bob", "n1", None, "share", "train"),
+])  # fmt: skip
+SHOP = log("shop", [
+    ("ann", "s1", "2030-01-01T01:00:00", "buy", "train"), ("ann", "s2", "2030-01-01T04:00:00", "buy", "test"),
+    ("ann", "s1", "2030-01-01T04:30:00", "view", "test"), ("ann", "s3", "2030-01-01T03:00:00", "view", "valid"),
+    ("bob", "s2", "2030-01-02T00:00:00", "", "train"), ("eve", "s3", "2030-01-02T00:00:00", "view", "train"),
+])  # fmt: skip
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize(("part", "hours"), [("valid", 3), ("test", 4)])
+def test_a_user_is_asked_for_when_the_first_judged_row_was(part: str, hours: int) -> None:
+    """Of several judged rows of a user the first decides; whoever has none is not asked for at any time."""
+    domains = Domains((NEWS,), SHOP)
+    past = domains.held_out(part).fields["past"]
+    begin = seconds(pd.Series(pd.to_datetime(["2030-01-01"], utc=True)))[0]
+    asked = pd.Series(past.asked, index=domains.users)
+    assert asked["ann"] - begin == hours * HOUR
+    assert asked[["bob", "eve"]].isna().all()
+    line = past.of([domains.users.get_loc("ann")]).in_order(("news", "shop"))
+    assert (line.times <= asked["ann"]).all()
+    assert np.diff(line.times).tolist() == [HOUR] * (2 if part == "valid" else 3)
+
+
+def test_positions_are_no_times() -> None:
+    """A gap between positions would tell of what is held out between them."""
+    past = Domains((GAMES,), TOYS).held_out("test").fields["past"]
+    assert past.asked is None
+    assert np.isnan(past.in_order(("games", "toys")).times).all()
+
+
+def test_kinds_are_those_of_the_last_row_and_the_same_everywhere() -> None:
+    """An item that was bought and later looked at was looked at; one without a kind, and an empty one, have none."""
+    shop = log("shop", [
+        ("ann", "s1", "2030-01-01", "buy", "train"), ("ann", "s1", "2030-01-02", "view", "valid"),
+        ("ann", "s2", "2030-01-03", None, "train"), ("ann", "s3", "2030-01-04", "", "train"),
+        ("ann", "s4", "2030-01-05", "buy", "train"),
+    ])  # fmt: skip
+    line = Domains((), shop).histories(("train", "valid")).in_order(["shop"])
+    view, buy = kind_codes(pd.Series(["view", "buy"]))
+    assert line.items.tolist() == [0, 1, 2, 3]
+    assert line.kinds.tolist() == [view, 0, 0, buy]
+    assert {view, buy} == {*kind_codes(pd.Series(["buy", "view", "buy"]))}
+    assert len({0, view, buy}) == 3
+
+
+def test_times_and_kinds_survive_the_package(tmp_path: Path) -> None:
+    """What serves reads the same of a known user; what has no time has none there."""
+    domains = Domains((NEWS,), SHOP)
+    _write_histories(tmp_path, domains)
+    users, past = _read_histories(tmp_path, {one.name: one.items for one in domains.all})
+    known = domains.known()
+    assert past.timed
+    for user in users:
+        one = past.of([users.get_loc(user)]).in_order(("news", "shop"))
+        other = known.of([domains.users.get_loc(user)]).in_order(("news", "shop"))
+        for name in ("domains", "items", "times", "kinds"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
 def test_an_order_survives_the_package(tmp_path: Path):
     """What serves reads a known user's events in the order in which the model was judged; a request's come last."""
-    from pipeline.rows.interactions.served import _read_histories, _write_histories
-
     domains = Domains((GAMES,), TOYS)
     _write_histories(tmp_path, domains)
     users, past = _read_histories(tmp_path, {one.name: one.items for one in domains.all})

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from pipeline.config import Options
+from pipeline.data.item_names import is_described
 from pipeline.data.splits import is_kept
+from pipeline.data.tokens import item_tokens
 from pipeline.errors import DataError
 from pipeline.folders import Home
 from pipeline.results import CLEAN
@@ -55,6 +57,35 @@ def rows(seed, domain, users=40, items=30, count=600):
         }
     )
     return table.drop_duplicates(["user_id", "item_id"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (("title", "category"), ["category"]),
+        (("brand", "category", "price"), ["category", "brand", "price"]),
+        (("title", "price"), ["price"]),
+        (("title",), []),
+    ],
+)
+def test_items_are_described_by_the_columns_that_say_anything(columns, expected):
+    """A category without a title describes too; an item of the rows alone, and one of hundred, are no trouble."""
+    table = rows(1, "shop").assign(part=0)
+    ids = sorted(table["item_id"].unique())
+    goods = pd.DataFrame(
+        {"item_id": [*ids[1:], "unsold"], "title": None, "category": "tea", "brand": None, "price": 1.5}
+    )
+    goods.loc[3, "brand"] = "Acme"
+    data = DomainData.build("shop", table, goods[["item_id", *columns]], 1.0)
+    assert [one for one in data.items if one not in ("item_id", "train_count")] == expected
+    assert is_described(data.items) == bool(expected)
+    for column in expected:
+        own = data.items.set_index("item_id")[column]
+        expected_of = goods.set_index("item_id")[column].reindex(own.index)
+        assert own.isna()[ids[0]]
+        assert own.dropna().to_dict() == expected_of.dropna().to_dict()
+    lists = item_tokens(data.items, 64)
+    assert [len(one) for one in lists[1:]].count(0) == (0 if expected else len(ids))
 
 
 TABLES = {"source": (rows(1, "source"), None), "target": (rows(2, "target"), None)}

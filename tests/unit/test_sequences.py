@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from pipeline.config import SequenceModel
 from pipeline.models.batches import Sampling
-from pipeline.models.encoders.sequence import EVENTS, SequenceEncoder
+from pipeline.models.encoders.sequence import EVENTS, SequenceEncoder, gap_codes
 from pipeline.models.events import Events, EventTable
 from pipeline.models.items import Catalogue, ItemSpace
 from pipeline.models.sequence_batches import SequenceRows
@@ -32,6 +32,8 @@ def encoder() -> SequenceEncoder:
     made = SequenceEncoder(MODEL, space.vectors, NAMES)
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
+    for codes in (made.since, made.until, made.kinds):
+        codes.weight.data[0] = 0  # which no training moves
     made.space = space  # kept alive, and known to the test
     return made.eval()
 
@@ -50,6 +52,16 @@ def past(*sequences: list[tuple[str, int]], times: list[list[float]] | None = No
     return Past(*({name: sparse.csr_matrix(one) for name, one in part.items()} for part in (taken, when)))
 
 
+def dated(times: list[float], kinds: list[int], asked: float) -> Past:
+    """The past of who did what `ONE` says, at these seconds, of kinds by their codes, and is asked for then."""
+    whole = past(ONE, times=[times])
+    of = {name: sparse.lil_matrix((1, ITEMS)) for name in NAMES}
+    for (name, item), kind in zip(ONE, kinds, strict=True):
+        of[name][0, item] = 1 + kind
+    kinds_of = {name: sparse.csr_matrix(one) for name, one in of.items()}
+    return Past(whole.taken, whole.when, kinds_of, timed=True, asked=np.array([asked]))
+
+
 def features(whole: Past, model: SequenceEncoder = ENCODER) -> torch.Tensor:
     with torch.no_grad():
         return model.encode(model.read(whole))
@@ -58,16 +70,24 @@ def features(whole: Past, model: SequenceEncoder = ENCODER) -> torch.Tensor:
 def each_feature(events: Events) -> torch.Tensor:
     """A feature after every event of some sequences."""
     with torch.no_grad():
-        return ENCODER.encode({EVENTS: events.asking(torch.arange(len(events.items)))})
+        every = torch.arange(len(events.items))
+        return ENCODER.encode({EVENTS: events.asking(every, torch.full((len(every),), torch.nan))})
 
 
-def by_the_formula(events: list[tuple[str, int]]) -> torch.Tensor:
-    """The features after each event of one sequence, one query after the other, as the module's docstring says."""
+def by_the_formula(
+    events: list[tuple[str, int]], told: list[tuple[int, int]] | None = None, until: int = 0
+) -> torch.Tensor:
+    """The features after each event of one sequence, one query after the other, as the module's docstring says.
+
+    `told` are codes of the gap before and of the kind of each event, `until` that of the gap after each.
+    """
     hidden = []
     for place, (name, item) in enumerate(events):
         vector = ENCODER.space.vectors(name, torch.tensor([item]))[0]
         scaled = vector / vector.norm() * math.sqrt(DIM)
-        hidden.append(scaled + ENCODER.positions.weight[place] + ENCODER.domains[name])
+        since, kind = told[place] if told else (0, 0)
+        codes = ENCODER.since.weight[since] + ENCODER.kinds.weight[kind]
+        hidden.append(scaled + ENCODER.positions.weight[place] + ENCODER.domains[name] + codes)
     rows = torch.stack(hidden)
     for block in ENCODER.blocks:
         query, key, value = block.asks(block.before_attention(rows)).chunk(3, dim=1)
@@ -79,7 +99,7 @@ def by_the_formula(events: list[tuple[str, int]]) -> torch.Tensor:
         rows = rows + block.says(heard)
         rows = rows + block.layers(block.before_layers(rows))
     said = functional.layer_norm(rows, (DIM,), ENCODER.norm.weight, ENCODER.norm.bias)
-    return functional.normalize(said, dim=1) * math.sqrt(DIM)
+    return functional.normalize(said + ENCODER.until.weight[until], dim=1) * math.sqrt(DIM)
 
 
 ONE = [("far", 3), ("near", 1), ("near", 4), ("far", 0), ("near", 7)]
@@ -94,18 +114,83 @@ def test_features_are_those_of_the_formula():
         torch.testing.assert_close(found[place], expected.detach(), atol=1e-5, rtol=1e-4)
 
 
+def test_gaps_and_kinds_are_those_of_the_formula():
+    """An hour is the twelfth power of two of seconds; what has no time has no gap, and neither has what follows it."""
+    said = features(dated([1, 5000, 5000, 8600, 8601], [0, 7, 0, 9, 9], asked=8604))
+    expected = by_the_formula(ONE, [(0, 0), (0, 7), (1, 0), (12, 9), (2, 9)], until=3)[-1]
+    torch.testing.assert_close(said[0], expected.detach(), atol=1e-5, rtol=1e-4)
+    unasked = features(dated([1, 5000, 5000, 8600, 8601], [0, 7, 0, 9, 9], asked=math.nan))
+    assert not torch.allclose(unasked, said)
+
+
+@given(seconds=st.lists(st.floats(-10, 1e12), min_size=1))
+def test_codes_of_gaps_are_powers_of_two(seconds):
+    """As NumPy has it; not known is 0, a negative gap is none."""
+    expected = np.minimum(31, np.floor(1 + np.log2(1 + np.maximum(seconds, 0)))).astype(int)
+    assert gap_codes(torch.tensor([*seconds, math.nan], dtype=torch.float64)).tolist() == [*expected, 0]
+
+
+def test_settings_leave_gaps_and_kinds_out():
+    """Without them the same past says what it says without times and kinds."""
+    bare = SequenceEncoder(MODEL.model_copy(update={"gaps": False, "kinds": False}), ENCODER.vectors, NAMES).eval()
+    bare.load_state_dict({name: one for name, one in ENCODER.state_dict().items() if name in bare.state_dict()})
+    whole = dated([1, 5000, 5000, 8600, 8601], [0, 7, 0, 9, 9], asked=8604)
+    torch.testing.assert_close(features(whole, bare), features(past(ONE)), atol=1e-5, rtol=1e-4)
+
+
+def test_rows_without_times_and_kinds_train_as_without_the_settings():
+    """Bit for bit: the same weights are drawn, the same events left out, and each weight moves alike."""
+    moved = []
+    for told in (True, False):
+        torch.manual_seed(0)
+        space = ItemSpace(DIM, 16, {name: Catalogue(np.ones(ITEMS)) for name in NAMES})
+        settings = MODEL.model_copy(update={"gaps": told, "kinds": told})
+        model = SequenceEncoder(settings, space.vectors, NAMES).train()
+        said = model.encode(model.read(past(ONE, *OTHERS)))
+        (said * torch.linspace(-1, 1, said.numel()).view_as(said)).sum().backward()
+        moved.append({name: one.grad for name, one in model.named_parameters()})
+    assert all(torch.equal(moved[0][name], grad) for name, grad in moved[1].items())
+    assert all(not moved[0][name].any() for name in moved[0].keys() - moved[1].keys())
+
+
+def test_codes_are_left_out_at_times_in_training():
+    """So that a request that tells no time and no kind is nothing new; code 0 learns nothing."""
+    model = encoder().train()
+    codes = torch.ones(10_000, dtype=torch.int64)
+    assert 800 < int((model._told(codes) == 0).sum()) < 1200
+    model.combine(
+        model.read(dated([1, 5000, 5000, 8600, 8601], [0, 7, 0, 9, 9], asked=math.nan))
+    ).square().sum().backward()
+    assert all(float(table.weight.grad[0].abs().sum()) == 0 for table in (model.since, model.until, model.kinds))
+
+
+def test_training_asks_at_the_time_of_what_is_predicted():
+    """Each event is predicted as if its user had come at its time."""
+    whole = dated([1, 5000, 5000, 8600, 8601], [0] * 5, asked=math.nan)
+    of = SequenceRows(labelled_view("near", whole), "target", NAMES, Sampling(4, 5, 0.0, 0), LENGTH)
+    side = of.batch(0, 0)
+    told = dict(zip(side.labels.positives.tolist(), side.inputs[EVENTS].until().tolist(), strict=True))
+    assert told[7] == 1
+    assert told[4] == 0
+    assert math.isnan(told[1])  # what came before it has no time
+
+
 @given(seed=st.integers(0, 10_000))
 @settings(max_examples=25)
 def test_nothing_later_is_heard(seed):
-    """Whatever comes after an event, what the encoder says of it and of those before it stays the same."""
+    """Whatever comes after an event and whenever, what the encoder says of it and of those before it stays the same."""
     random = np.random.default_rng(seed)
     lengths = random.integers(1, LENGTH + 1, 5)
     starts = torch.tensor(np.concatenate([[0], lengths.cumsum()]))
     domains, items = (torch.tensor(random.integers(0, most, lengths.sum())) for most in (2, ITEMS))
-    before = each_feature(Events(NAMES, domains, items, starts, torch.empty(0, dtype=torch.int64)))
-    changed = int(random.integers(len(items)))
+    times = torch.tensor(random.integers(1, 10**9, lengths.sum()).astype(float))
+    kinds = torch.tensor(random.integers(0, 9, lengths.sum()))
+    nothing = torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.float64)
+    before = each_feature(Events(NAMES, domains, items, times, kinds, starts, *nothing))
+    changed, times, kinds = int(random.integers(len(items))), times.clone(), kinds.clone()
     items[changed], domains[changed] = (items[changed] + 1) % ITEMS, 1 - domains[changed]
-    after = each_feature(Events(NAMES, domains, items, starts, torch.empty(0, dtype=torch.int64)))
+    times[changed], kinds[changed] = times[changed] / 3, kinds[changed] + 1
+    after = each_feature(Events(NAMES, domains, items, times, kinds, starts, *nothing))
     owner = np.searchsorted(starts.numpy(), np.arange(len(items)), side="right") - 1
     untouched = (np.arange(len(items)) < changed) | (owner != owner[changed])
     torch.testing.assert_close(after[untouched], before[untouched], atol=1e-5, rtol=1e-4)
@@ -122,7 +207,7 @@ def test_order_matters():
 
 
 def test_ties_stand_by_domain_and_place():
-    """Two events in one instant: the first domain first, then the smaller place; gaps between times say nothing."""
+    """Two events in one instant: the first domain first, then the smaller place; gaps between positions say nothing."""
     line = past(ONE, times=[[5, 5, 5, 1, 900]]).in_order(NAMES)
     assert list(zip(line.domains.tolist(), line.items.tolist(), strict=True)) == [
         (0, 0), (0, 3), (1, 1), (1, 4), (1, 7)]  # fmt: skip

@@ -40,6 +40,20 @@ def test_items_without_words_have_empty_lists():
     assert tokens.index.tolist() == [7, 8, 9, 10]
 
 
+def test_a_brand_is_words_and_a_price_one_token_more():
+    """Prices between two half powers of two are one token, which no word is; what is no price has none."""
+    prices = [14.99, 15.9, 16.0, None, 0.0, -3.0, np.inf, 0.01]
+    items = pd.DataFrame({"brand": ["Acme & Co", *[None] * 7], "price": prices})
+    steps = [7, 7, 8, None, None, None, None, -14]
+    found = [list(tokens) for tokens in item_tokens(items, 1 << 20)]
+    words = [bucket(word, 1 << 20) for word in ("acme", "co")]
+    assert found[0] == [*words, bucket("price=7", 1 << 20)]
+    assert found[1:] == [[] if step is None else [bucket(f"price={step}", 1 << 20)] for step in steps[1:]]
+    assert [list(tokens) for tokens in item_tokens(pd.DataFrame({"title": ["price=7"]}), 1 << 20)] == [
+        [bucket("price", 1 << 20), bucket("7", 1 << 20)]
+    ]
+
+
 def test_tables_without_any_word_or_row_work():
     """No word at all, and no item at all, give empty results."""
     assert [len(line) for line in item_tokens(pd.DataFrame({"title": ["!", "?"]}), 16)] == [0, 0]

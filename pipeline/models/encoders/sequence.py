@@ -3,12 +3,14 @@
 Shapes: S sequences of a batch, T events of all of them end to end, L of the longest, R features that are asked for,
 D dimensions.
 
-    h_t = sqrt(D) normalise(x_t) + position_t + domain_t, then for each block (pre-norm)
+    h_t = sqrt(D) normalise(x_t) + position_t + domain_t + since_t + kind_t, then for each block (pre-norm)
     h <- h + attend(normalise(h)), h <- h + W' gelu(W normalise(h))
 
-x are the vectors of an item space; an event attends to itself and to what came before it in its own sequence (Kang and
-McAuley, "Self-Attentive Sequential Recommendation", 2018). Everything but attention is computed event by event, without
-padding; for attention sequences of about one length stand side by side.
+x are the vectors of an item space; `since` are those of the gap to the event before, `kind` those of the kind of event,
+each nothing where it is not known. The gap from the last event to the time of asking has vectors as well, which are
+added to what the last block says of it. An event attends to itself and to what came before it in its own sequence (Kang
+and McAuley, "Self-Attentive Sequential Recommendation", 2018). Everything but attention is computed event by event,
+without padding; for attention sequences of about one length stand side by side.
 """
 
 from collections.abc import Iterable
@@ -27,6 +29,7 @@ from pipeline.models.items import Vectors
 from pipeline.models.network import ItemEncoder
 from pipeline.models.optimizer import Pair, RowAdagrad
 from pipeline.models.sides import Inputs
+from pipeline.past import KINDS
 
 if TYPE_CHECKING:
     from pipeline.past import Histories
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 EVENTS = "events"  # the name of what it reads
 _LAYERS = 0.01  # the rate of AdamW as a share of Adagrad's: both are then near what is usual
 _START = 0.02  # deviation of positions and domains at the start
+_GAPS = 32  # codes of a gap: 34 years and more are one
+_UNTOLD = 0.1  # share of gaps and kinds that training leaves out
 
 
 class SequenceEncoder(ItemEncoder):
@@ -49,6 +54,8 @@ class SequenceEncoder(ItemEncoder):
         self.dropout = nn.Dropout(model.dropout)
         self.blocks = nn.ModuleList(_Block(model) for _ in range(model.blocks))
         self.norm = nn.LayerNorm(model.dim)
+        self.since, self.until = (_codes(_GAPS, model.dim) if model.gaps else None for _ in range(2))
+        self.kinds = _codes(KINDS + 1, model.dim) if model.kinds else None
 
     def read(self, histories: "Histories") -> dict[str, Events]:
         """The last events of each user, in all domains that it knows; an absent domain counts as empty."""
@@ -61,7 +68,8 @@ class SequenceEncoder(ItemEncoder):
         for block in self.blocks:
             hidden = block(hidden, shape)
         said = self.norm(hidden)
-        return torch.cat([said, said.new_zeros(1, said.shape[1])]).index_select(0, events.asked)
+        said = torch.cat([said, said.new_zeros(1, said.shape[1])]).index_select(0, events.asked)
+        return said if self.until is None else said + self.until(self._told(gap_codes(events.until())))
 
     def own(self) -> list[nn.Parameter]:
         """What each domain's events have in common."""
@@ -84,6 +92,9 @@ class SequenceEncoder(ItemEncoder):
         place = torch.arange(len(events.items), device=lengths.device)
         place = place - torch.repeat_interleave(events.starts[:-1], lengths)
         hidden = self.positions(place)
+        for table, codes in ((self.since, gap_codes(events.since())), (self.kinds, events.kinds)):
+            if table is not None:
+                hidden = hidden + table(self._told(codes))
         for code, name in enumerate(events.names):
             mine = torch.nonzero(events.domains == code).squeeze(1)
             if len(mine):
@@ -92,6 +103,23 @@ class SequenceEncoder(ItemEncoder):
                 hidden = hidden.index_add(0, mine, vectors.index_select(0, where) + self.domains[name])
         embedded: Tensor = self.dropout(hidden)
         return embedded
+
+    def _told(self, codes: Tensor) -> Tensor:
+        """Codes, of which training leaves some out, so that what is not told later was met before."""
+        if not self.training or not codes.any():
+            return codes
+        return codes * (torch.rand(len(codes), device=codes.device) >= _UNTOLD)
+
+
+def gap_codes(seconds: Tensor) -> Tensor:
+    """Gaps [n] by powers of two of seconds: int64 from 1, and 0 where one is not known; a negative one is none."""
+    codes = (1 + torch.log2(1 + seconds.clamp(min=0))).floor().clamp(max=_GAPS - 1)
+    return torch.where(seconds.isnan(), 0, codes).long()
+
+
+def _codes(count: int, dim: int) -> nn.Embedding:
+    """Vectors of codes, of which 0 says nothing; all begin there, so that data without them loses nothing by them."""
+    return nn.Embedding(count, dim, padding_idx=0, _weight=torch.zeros(count, dim))
 
 
 @dataclass(frozen=True, eq=False)

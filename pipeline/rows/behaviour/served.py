@@ -21,7 +21,7 @@ from pipeline.config import NextEventTask
 from pipeline.config.tasks import GAPS
 from pipeline.data.tokens import stable_hash
 from pipeline.errors import ConfigError, DataError, StorageError
-from pipeline.rows.asked import lists, user_ids, user_places
+from pipeline.rows.asked import lists, lists_beside, times, user_ids, user_places
 from pipeline.rows.behaviour.logs import Logs, kind_codes, kinds_of, seconds
 from pipeline.rows.behaviour.prepared import EventRows
 from pipeline.rows.behaviour.told import told
@@ -191,16 +191,9 @@ class ServedEvents:
         there = {}
         for name, column, what, read in (
             (ITEMS, "item", "item ids", lambda texts: pd.factorize(stable_hash(texts), sort=True)[0]),
-            (TIMES, "when", "times", lambda texts: _times(pd.Series(texts, dtype=object))),
+            (TIMES, "when", "times", lambda texts: seconds(times(pd.Series(texts, dtype=object), TIMES))),
         ):
-            own, texts = lists(frame.get(name, nothing), name, self.info.alike.get(c.ITEM, ()), what)
-            own_count = np.bincount(own, minlength=len(frame))
-            if (wrong := np.flatnonzero((own_count != count) & (own_count > 0))).size:
-                raise DataError(
-                    f"{name}, row {wrong[0] + 1}: expected as many entries as `{EVENTS}` has ({count[wrong[0]]}), or "
-                    f"none, got {own_count[wrong[0]]}; each belongs to the event at the same place."
-                )
-            there[name] = own_count > 0
+            there[name], texts = lists_beside(frame, name, count, EVENTS, self.info.alike.get(c.ITEM, ()), what)
             if len(texts):
                 found[column][there[name][rows]] = read(texts)
         kind = kind_codes(pd.Series(events, dtype=object), kinds_of(self.task.events))
@@ -251,15 +244,3 @@ class ServeEvents:
         except (OSError, ValidationError, ValueError, KeyError, pa.ArrowException) as error:
             raise StorageError(f"{folder}: expected a package of a served model ({error}).") from error
         return ServedEvents(info, predictor, task, table.to_pandas(), timed, names)
-
-
-def _times(given: "pd.Series[Any]") -> np.ndarray[Any, Any]:
-    """Seconds since 1970, of times as texts.
-
-    Raises:
-        DataError: one cannot be read.
-    """
-    read = pd.to_datetime(given, utc=True, errors="coerce", format="ISO8601")
-    if read.isna().any():
-        raise DataError(f"{TIMES}: expected times such as 2026-01-31T20:15:00, got {given[read.isna()].iloc[0]!r}.")
-    return seconds(read)

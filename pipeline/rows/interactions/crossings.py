@@ -1,6 +1,6 @@
 """What only shows when the domains are looked at together: sizes, bridges, quarantine shares, labels."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import columns as c
-from pipeline.config import Bridge, CheckSettings, ColdUsersSplit, HashSplit, ShippedSplit
+from pipeline.config import Bridge, CheckSettings, ColdUsersSplit, HashSplit, RankingTask, ShippedSplit
 from pipeline.data.rules import Check
 from pipeline.data.splits import FEWEST_ROWS, order_column
 from pipeline.rows.figures import SHARE, Figures, Told
@@ -68,13 +68,18 @@ def _bridges(
 ) -> dict[Bridge, tuple[str, int, int]]:
     """What each bridge stands on: of what, how many of them are in common, and how many there are."""
     target = settings.target
-    titled = {name: _titled(domain, items.by_domain[name]) for name, domain in domains.items()}
-    richest = max(settings.sources, key=lambda name: titled[name][0])
-    poorer = min((richest, target), key=lambda name: titled[name][0])
+    assert isinstance(settings.task, RankingTask)
+    columns = settings.task.described_by
+    said = {name: (_said(domain, columns), items.by_domain[name]) for name, domain in domains.items()}
+    richest = max(settings.sources, key=lambda name: said[name][0])
+    poorer = min((richest, target), key=lambda name: said[name][0])
     return {
         "users": (f"the {users.target:,} users of {target} who are in a source", users.both, users.target),
         "items": (f"the {items.target:,} items of {target} that are in a source", items.both, items.target),
-        "item_features": (f"the {titled[poorer][1]:,} items of {poorer} that have a title", *titled[poorer]),
+        "item_features": (
+            f"the {said[poorer][1]:,} items of {poorer} that have a {' or '.join(columns)}",
+            *said[poorer],
+        ),
     }
 
 
@@ -154,10 +159,10 @@ def _ids(domain: CleanTables, column: str) -> pd.Index:
     return different
 
 
-def _titled(domain: CleanTables, every: int) -> tuple[int, int]:
-    """Items with a title, and all items."""
+def _said(domain: CleanTables, columns: Collection[str]) -> int:
+    """How many items have a value in one of these columns."""
     items = domain.tables.get("items")
-    return (int(items[c.TITLE].notna().sum()) if items is not None and c.TITLE in items else 0), every
+    return 0 if items is None else int(items[[one for one in columns if one in items]].notna().any(axis=1).sum())
 
 
 def _labels(settings: CheckSettings, target: pd.DataFrame) -> dict[str, int]:

@@ -12,6 +12,7 @@ from pipeline.config import ColdUsersSplit, HashSplit, LeaveLastOutSplit, Rankin
 from pipeline.data import splits
 from pipeline.data.cold_users import cold_users
 from pipeline.data.duplicates import settle_pairs
+from pipeline.data.item_names import is_described
 from pipeline.data.splits import PART, TEST, VALID, Border, Parted
 from pipeline.rows.interactions import weights
 from pipeline.rows.interactions.prepared import PART_CODES, DomainData
@@ -171,7 +172,8 @@ def _published(
     rows = weights.counted(parted.rows, settled.every, task, until(parted.rows))
     lost = (rows[PART] == TEST) & ~rows[RELEVANT] if RELEVANT in rows else pd.Series(False, index=rows.index)
     items: pd.DataFrame | None = given.tables.get("items")
-    data = DomainData.build(given.domain, rows[~lost], items, given.share, given.draw)
+    goods = None if items is None else items[[c.ITEM, *(one for one in task.described_by if one in items)]]
+    data = DomainData.build(given.domain, rows[~lost], goods, given.share, given.draw)
     part, learnt = data.rows["part"], data.rows["kept"] & (data.rows["part"] != PART_CODES[c.TEST])
     counts = {name: int((part == code).sum()) for name, code in PART_CODES.items()}
     if RELEVANT in rows and (others := int((~data.answers & (part == VALID)).sum())):
@@ -180,7 +182,7 @@ def _published(
     dropped = {**parted.dropped, **left_out, "outside_catalogue": int((~lost).sum()) - len(data.rows)}
     if settled.repeated:
         dropped["repeated"] = dropped.get("repeated", 0) + settled.repeated
-    known = {"users": len(data.users), "catalogue": len(data.items), "words": c.TITLE in data.items}
+    known = {"users": len(data.users), "catalogue": len(data.items), "words": is_described(data.items)}
     if WEIGHT in data.rows:
         weights.refuse_weightless(data.rows.loc[learnt & (part != VALID), WEIGHT], given.domain)
         known["weightless"] = int((learnt & (data.rows[WEIGHT] == 0)).sum())

@@ -17,7 +17,7 @@ from scipy import sparse
 from pipeline import columns as c
 from pipeline.config import Bridge, Encoded
 from pipeline.data.embeddings import Embeddings, is_empty
-from pipeline.data.item_names import item_texts
+from pipeline.data.item_names import described, item_texts
 from pipeline.data.splits import PART, TEST, baskets, is_kept, order_column, places_by
 from pipeline.past import Past
 from pipeline.rows.interactions.pasts import known_of, past_of
@@ -36,10 +36,10 @@ class DomainData:
 
     `rows` has the columns user, item (dense ids, int32), part (0 train, 1 valid, 2 test; int8), kept (bool: False where
     thinning took a training or validation row away) and, where the data has time, timestamp, else position where it has
-    that, `basket` where rows name their order, `weight` (float32) where they count differently and `relevant` (bool)
-    where some held-out rows are no answers; sorted by user and item. A validation row is a training row too, held out
-    while settings are chosen. `items` has item_id, its training count `train_count` (what kept rows for training and
-    validation count together) and, where titles exist, title and category as they were brought.
+    that; where rows have them `event`, `basket` (of those who name their order), `weight` (float32, how they count) and
+    `relevant` (bool, which held-out rows are answers); sorted by user and item. A validation row is a training row too,
+    held out while settings are chosen. `items` has item_id, `train_count` (what kept rows for training and validation
+    count together) and what describes it, as it was brought.
     """
 
     name: str
@@ -59,7 +59,7 @@ class DomainData:
         Args:
             name: The domain.
             rows: What a split gave: user_id, item_id, part, what orders them, and weight and relevant if there are any.
-            goods: Items with item_id and, where they have them, title and category.
+            goods: Items with item_id and what describes them.
             share: Share of the rows for training and validation that thinning keeps, in [0, 1].
             draw: Which of the draws of that share.
         """
@@ -78,6 +78,7 @@ class DomainData:
                 PART: rows[PART].to_numpy(dtype=np.int8),
                 "kept": kept,
                 **({order: rows[order].array} if order else {}),
+                **({c.EVENT: rows[c.EVENT].astype("category").array} if c.EVENT in rows else {}),
                 **({BASKET: baskets(rows).to_numpy()} if c.ORDER in rows else {}),
                 **({WEIGHT: rows[WEIGHT].to_numpy(dtype=np.float32)} if WEIGHT in rows else {}),
                 **({RELEVANT: rows[RELEVANT].to_numpy()} if RELEVANT in rows else {}),
@@ -86,12 +87,8 @@ class DomainData:
         numbers = (owners.astype(np.int64) * len(items) + places) * len(c.PARTS) + table[PART].to_numpy()
         table = table.take(places_by(table, numbers)).reset_index(drop=True)
         catalogue = pd.DataFrame({c.ITEM: items, "train_count": train_counts(table, len(items))})
-        if goods is not None and c.TITLE in goods and goods[c.TITLE].notna().any():
-            described = goods.drop_duplicates(c.ITEM).set_index(c.ITEM).reindex(items)
-            for column in (c.TITLE, c.CATEGORY):
-                if column in described:
-                    catalogue[column] = described[column].array
-        return cls(name, pd.DataFrame({c.USER: np.asarray(users, dtype=object)}), catalogue, table)
+        people = pd.DataFrame({c.USER: np.asarray(users, dtype=object)})
+        return cls(name, people, described(catalogue, goods), table)
 
     @classmethod
     def read(cls, folder: Path, name: str) -> "DomainData":
@@ -227,7 +224,7 @@ class Domains:
 
     @property
     def _every(self) -> dict[str, tuple[str, ...]]:
-        return {domain.name: (c.TRAIN, c.VALID) for domain in self.all}
+        return dict.fromkeys((domain.name for domain in self.all), (c.TRAIN, c.VALID))
 
     def seen(self, domain: DomainData, parts: tuple[str, ...]) -> sparse.csr_matrix:
         """What is left out of a user's ranking: a domain's rows of the parts, also those that thinning took away.

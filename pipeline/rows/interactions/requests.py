@@ -3,6 +3,7 @@
 Shapes: n requests, B requests of one block, I items of the target, k items asked for.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,20 +13,21 @@ from numpy.typing import NDArray
 from pipeline import columns as c
 from pipeline.errors import DataError
 from pipeline.past import Past
-from pipeline.rows.asked import lists, user_ids, user_places
+from pipeline.rows.asked import lists, lists_beside, times, user_ids, user_places
 from pipeline.rows.interactions import reasons
 from pipeline.rows.interactions.filters import CANDIDATES, CATEGORIES, filters
+from pipeline.rows.interactions.pasts import kind_codes, seconds
 from pipeline.rows.kind import EXPLANATION
+from pipeline.views import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from pipeline.rows.interactions.served import ServedInteractions
 
 HISTORY, SOURCE_HISTORY = "history", "source_history"
+HISTORY_TIMES, HISTORY_EVENTS, TIME = "history_times", "history_events", "time"
 REQUEST_COLUMNS = (c.USER, HISTORY, SOURCE_HISTORY, CANDIDATES, CATEGORIES)
 SERVED_FROM = ("model", "history", "popularity")
 _BLOCK = 256  # requests that are scored at a time: 50 MB at 50,000 items
-
-IntArray = NDArray[np.int64]
 
 
 def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explain: int = 0) -> pd.DataFrame:
@@ -37,7 +39,9 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explai
             (list of item ids of the target); `source_history` (list of item ids, each looked up in every source). A
             known user is served from what the model was evaluated with, plus the given history. A user id that is no
             known pseudonym is hashed as ingest does, with the key in CROSSLIFT_KEY. `candidates` (list of item ids) and
-            `categories` (list) say what may be answered; a request without such a list may get anything.
+            `categories` (list) say what may be answered; a request without such a list may get anything. Where the
+            model knows times, `time` says when is asked and `history_times` (list) when each thing of `history` was;
+            where it knows kinds of event, `history_events` (list) of what kind each was.
         k: How many; at least 1.
         explain: How many things of the history are named that speak most for an item; none: nothing is explained.
 
@@ -51,7 +55,8 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explai
     Raises:
         ConfigError: CROSSLIFT_KEY is too short.
         DataError: k is below 1 or `explain` below 0, no column is known, a user id is neither text nor whole number, a
-            history is no list of strings, or user ids must be hashed and CROSSLIFT_KEY did not make the data.
+            history is no list of strings, a list beside it is not as long, a time cannot be read, or user ids must be
+            hashed and CROSSLIFT_KEY did not make the data.
     """
     _check(frame, k)
     reasons.check(explain)
@@ -143,22 +148,38 @@ def _histories(
 ) -> tuple[IntArray, Past, IntArray]:
     """Place of each user (-1: unknown), what each request's user took in each domain, and ids that were ignored.
 
-    What a request names counts 1, unless it is known to count more; an entry of 0 is known, and no sign. It came after
-    all that is known, in the order of its list, that of the target after those of the sources.
+    What a request names counts 1, unless it is known to count more; an entry of 0 is known, and no sign. It came when
+    the request says, else after all that is known, in the order of its list, one second after the other and the last
+    just before the request; what is of the target after what is of the sources.
     """
     users = user_places(model.users, model.info, given)
-    past = model.histories.of(users)
-    ignored = np.zeros(len(frame), dtype=np.int64)
+    past, ignored = model.histories.of(users), np.zeros(len(frame), dtype=np.int64)
+    if past.timed and TIME in frame:
+        past = replace(past, asked=seconds(times(frame[TIME].reset_index(drop=True), TIME)))
     for column, domains in ((SOURCE_HISTORY, model.info.sources), (HISTORY, (model.info.target,))):
         if column not in frame:
             continue
         rows, ids = lists(frame[column], column, model.info.alike.get(c.ITEM, ()))
-        known, after = np.zeros(len(ids), dtype=bool), past.latest()
+        count = np.bincount(rows, minlength=len(frame))
+        known, when = np.zeros(len(ids), dtype=bool), _after(past, rows, count)
+        kinds = np.zeros(len(ids), dtype=np.int64)
+        if column == HISTORY and past.timed:
+            told, texts = lists_beside(frame, HISTORY_TIMES, count, HISTORY, what="times")
+            when[told[rows]] = seconds(times(pd.Series(texts, dtype=object), HISTORY_TIMES))
+        if column == HISTORY and past.kinds:
+            told, texts = lists_beside(frame, HISTORY_EVENTS, count, HISTORY, what="kinds of event")
+            kinds[told[rows]] = kind_codes(pd.Series(texts, dtype=object))
         for name in domains:
             places = pd.Index(model.items[name][c.ITEM]).get_indexer(ids)
             found = places >= 0
-            when = after[rows[found]] + 1 + np.flatnonzero(found)
-            past = past.adding(name, rows[found], places[found], when)
+            past = past.adding(name, rows[found], places[found], when[found], kinds[found])
             known |= found
         ignored += np.bincount(rows[~known], minlength=len(frame))
     return users, past, ignored
+
+
+def _after(past: Past, rows: IntArray, count: IntArray) -> FloatArray:
+    """When the entries of some lists [t] were, of which nobody says it: seconds, or places after all that is known."""
+    last = past.latest() if past.asked is None else np.fmax(past.latest(), past.asked - count - 1)
+    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    return (last[rows] + 1 + place).astype(np.float64)

@@ -20,9 +20,11 @@ from pipeline.errors import ConfigError, StorageError
 from pipeline.past import Histories, Past
 from pipeline.rows.interactions.filters import CANDIDATES, CATEGORIES
 from pipeline.rows.interactions.prepared import Domains
-from pipeline.rows.interactions.requests import HISTORY, SOURCE_HISTORY, answer
+from pipeline.rows.interactions.requests import HISTORY, HISTORY_EVENTS, HISTORY_TIMES, SOURCE_HISTORY, TIME, answer
 from pipeline.rows.kind import EXPLAIN, PackageInfo
 from pipeline.views import WEIGHT, IntArray, ItemScorer, Mask, View
+
+_SECONDS = "seconds"  # what orders histories, where that is a time
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,10 @@ class ServedInteractions:
     @property
     def requests(self) -> dict[str, str]:
         """A user, what somebody took, and what may be answered; each may be left out."""
-        return {c.USER: "any", **dict.fromkeys((HISTORY, SOURCE_HISTORY, CANDIDATES, CATEGORIES), "texts")}
+        timed = {TIME: "any", HISTORY_TIMES: "texts"} if self.histories.timed else {}
+        kinds = {HISTORY_EVENTS: "texts"} if self.histories.kinds else {}
+        lists = dict.fromkeys((HISTORY, SOURCE_HISTORY, CANDIDATES, CATEGORIES), "texts")
+        return {c.USER: "any", **lists, **timed, **kinds}
 
     def answer(self, frame: pd.DataFrame, params: Mapping[str, Any]) -> pd.DataFrame:
         """Rank the k best target items for each request; see `pipeline.rows.interactions.requests.answer`."""
@@ -166,7 +171,11 @@ def _write_histories(folder: Path, domains: Domains) -> None:
         if weighed:
             columns["weights"] = pa.ListArray.from_arrays(offsets, pa.array(matrix.data, pa.float32()))
         if past.when:
-            columns["when"] = pa.ListArray.from_arrays(offsets, pa.array(past.when[domain.name].data, pa.float64()))
+            when = pa.array(past.when[domain.name].data, pa.float64())
+            columns[_SECONDS if past.timed else "when"] = pa.ListArray.from_arrays(offsets, when)
+        if past.kinds:
+            kinds = pa.array(past.kinds[domain.name].data.astype(np.int16))
+            columns["kinds"] = pa.ListArray.from_arrays(offsets, kinds)
         tables.append(pa.table(columns))
     pq.write_table(pa.concat_tables(tables), folder / "histories.parquet", compression="zstd")
 
@@ -192,11 +201,12 @@ def _read_histories(folder: Path, items: Mapping[str, pd.DataFrame]) -> tuple[pd
 
     told = {
         column: placed(table[column].combine_chunks().flatten().to_numpy(zero_copy_only=False))
-        for column in ("weights", "when")
+        for column in ("weights", "when", _SECONDS, "kinds")
         if column in table.column_names
     }
     counts = told.get("weights") or placed(np.ones(len(taken), dtype=np.float32))
-    return users, Past(counts, told.get("when", {}))
+    timed = _SECONDS in told
+    return users, Past(counts, told.get(_SECONDS if timed else "when", {}), told.get("kinds", {}), timed)
 
 
 def _recolumn(matrix: sparse.csr_matrix, places: IntArray, width: int) -> sparse.csr_matrix:
