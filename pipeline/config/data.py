@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from pipeline import columns as c
 from pipeline.config.base import Config, Draw, Name, Share
@@ -67,6 +67,12 @@ Table = Annotated[
 ]
 
 
+def _two_or_none(folds: int) -> int:
+    if folds == 1:
+        raise ValueError("expected 0 or at least 2: of one fold nothing would be left to learn from")
+    return folds
+
+
 class Tables(Config):
     """The tables of a scenario; several sources of one kind are put under each other."""
 
@@ -118,6 +124,10 @@ class Embedded(Config):
     seed: int = 7
 
 
+# Of examples: where few rows are held out for validation, training rows choose with them, in so many parts; 0: never
+Folds = Annotated[int, Field(ge=0, le=20), AfterValidator(_two_or_none)]
+
+
 class SplitConfig(Config):
     """What the steps ask of every split."""
 
@@ -145,6 +155,7 @@ class ShippedSplit(SplitConfig):
     train: tuple[str, ...] = ("train",)
     valid: tuple[str, ...] = ()  # empty: one training row of each user with four or more, chosen by a hash
     test: tuple[str, ...] = ("test",)
+    folds: Folds = 0
 
 
 class TimeSplit(SplitConfig):
@@ -207,6 +218,7 @@ class HashSplit(SplitConfig):
     valid: Share = 0.2
     test: Share = 0.2
     draw: Draw = 0  # another number divides them anew
+    folds: Folds = 5
 
     @property
     def drawn(self) -> int | None:

@@ -83,4 +83,4 @@ def mix(
             for place, said in enumerate(tried.said):
                 apart[own_N & (place_N == place)] = said[own_N & (place_N == place)]
     found = shares_G[tried.places(np.ones(len(band_N), dtype=np.bool_))]
-    return Mixed(tuple(float(share) for share in found), chooser.judged(apart))
+    return Mixed(tuple(float(share) for share in found), chooser.defined([(chooser.view, apart)]))

@@ -14,7 +14,7 @@ from pipeline.errors import DataError
 from pipeline.labels.kind import LabelKind
 from pipeline.rows.kind import Prepared
 from pipeline.tasks.labels import build_label
-from pipeline.views import ROW, UNIT, FloatArray, Predictor, View, Views
+from pipeline.views import ROW, UNIT, Chosen, FloatArray, Predictor, View, Views
 
 
 @dataclass(frozen=True)
@@ -24,27 +24,6 @@ class Chooser:
     label: LabelKind
     prepared: Prepared
     view: View
-
-    @classmethod
-    def of_target(cls, settings: PreparedSettings, prepared: Prepared, marks: Path) -> Self:
-        """The target's validation rows that the audit did not mark.
-
-        Raises:
-            DataError: no row is left.
-        """
-        return cls(build_label(settings.task), prepared, _unmarked(prepared, marks))
-
-    @classmethod
-    def of(cls, settings: TuneSettings | BaselineSettings, prepared: Prepared, marks: Path) -> Self:
-        """The target's validation rows; the first source's where the target has no labels that the lane may see.
-
-        Raises:
-            DataError: no row is left that the audit did not mark.
-        """
-        if settings.target_labels or settings.oracle:
-            return cls.of_target(settings, prepared, marks)
-        found = cls.of_source(settings, prepared.of_sources())
-        return replace(found, view=found.prepared.stand_in(settings.bridges))
 
     @classmethod
     def of_source(cls, settings: FitSettings, sources: Prepared) -> Self:
@@ -102,40 +81,24 @@ class Chooser:
         return self.view, self.label.predict(predictor, self.view)
 
     def metrics(self, predictor: Predictor) -> dict[str, float]:
-        """Every metric that the rows define; see `judged`."""
-        return self.judged(self.predict(predictor)[1])
+        """Every metric that the rows define; see `defined`."""
+        return self.defined([self.predict(predictor)])
 
-    def judged(self, said: FloatArray) -> dict[str, float]:
-        """Every metric of what was said of the rows, of those that they define.
+    def defined(self, judged: Sequence[tuple[View, FloatArray]]) -> dict[str, float]:
+        """Every metric of what was said of these rows, of those that they define.
 
         Raises:
             DataError: the gated one is none of them.
         """
-        found = self._defined(said)
-        return {name: value for name, value in found.items() if not np.isnan(value)}
-
-    def refuse_undefined(self) -> None:
-        """Refuse rows by which no lane could be chosen, before any is fitted.
-
-        Raises:
-            DataError: the gated metric is not defined on them.
-        """
-        self._defined(self.label.chance(self.view))
-
-    def _defined(self, said: FloatArray) -> dict[str, float]:
-        """Every metric of what was said of the rows; the gated one is defined."""
-        found = self.label.values([(self.view, said)])
+        found = self.label.values(judged)
         if np.isnan(found[self.label.gated]):
+            rows = sum(len(view) for view, _ in judged)
             raise DataError(
-                f"{self.domain}: {self.label.words.name(self.label.gated)} of the {len(self.view)} validation rows "
+                f"{self.domain}: {self.label.words.name(self.label.gated)} of the {rows} validation rows "
                 "without marks is not defined, so nothing can be chosen by it: all may be of one class, or too few; "
                 "bring more rows of the target, take a larger share or another draw, or state another split."
             )
-        return found
-
-    def score(self, predictor: Predictor) -> float:
-        """The worth of what a predictor says."""
-        return self.worth(self.metrics(predictor))
+        return {name: value for name, value in found.items() if not np.isnan(value)}
 
     def worth(self, metrics: Mapping[str, float]) -> float:
         """The one metric that chooses and is gated; higher is better."""
@@ -149,14 +112,83 @@ class Chooser:
         return self.label.words.sign(name) * metrics[name]
 
 
-def _unmarked(prepared: Prepared, path: Path) -> View:
-    """The target's validation rows that the audit did not mark."""
-    view, marks = prepared.held_out(c.VALID), pd.read_parquet(path)
-    marked = marks.loc[marks["domain"] == prepared.name, "row"]
-    unmarked = np.flatnonzero(~view.rows[ROW].isin(marked).to_numpy())
-    if not len(unmarked):
+@dataclass(frozen=True)
+class Folds:
+    """Choosers of one domain, each for the rows that one fit holds back: most often one, for the validation rows.
+
+    Where validation rows are few, training rows choose with them: each fold of all while the others train, and what is
+    chosen is what all folds together say.
+    """
+
+    each: tuple[Chooser, ...]
+
+    @classmethod
+    def of_target(cls, settings: PreparedSettings, prepared: Prepared, marks: Path) -> Self:
+        """The target's folds, without rows that the audit marked.
+
+        Raises:
+            DataError: no row is left.
+        """
+        label, marked = build_label(settings.task), _marked(prepared, marks)
+        every = [(fold, fold.held_out(c.VALID)) for fold in prepared.folds()]
+        left = [(fold, view, np.flatnonzero(~view.rows[ROW].isin(marked).to_numpy())) for fold, view in every]
+        if found := tuple(Chooser(label, fold, view.take(rows)) for fold, view, rows in left if len(rows)):
+            return cls(found)
         raise DataError(
-            f"{prepared.name}: no validation row is left that the audit did not mark ({len(view)} are marked), "
-            "so nothing can be chosen; bring more rows of the target, take a larger share, or state another split."
+            f"{prepared.name}: no validation row is left that the audit did not mark "
+            f"({sum(len(view) for _, view in every)} are marked), so nothing can be chosen; bring more rows of the "
+            "target, take a larger share, or state another split."
         )
-    return view.take(unmarked)
+
+    @classmethod
+    def of(cls, settings: TuneSettings | BaselineSettings, prepared: Prepared, marks: Path) -> Self:
+        """The target's folds; the first source's validation rows where the lane may see no label of the target.
+
+        Raises:
+            DataError: no row is left that the audit did not mark.
+        """
+        if settings.target_labels or settings.oracle:
+            return cls.of_target(settings, prepared, marks)
+        found = Chooser.of_source(settings, prepared.of_sources())
+        return cls((replace(found, view=found.prepared.stand_in(settings.bridges)),))
+
+    @property
+    def first(self) -> Chooser:
+        """What all have in common stands in each."""
+        return self.each[0]
+
+    @property
+    def units(self) -> int:
+        """How many units the metrics rest on."""
+        return sum(one.units for one in self.each)
+
+    def few(self, limit: int) -> Self:
+        """Some of the rows of each; see `Chooser.few`."""
+        total = sum(len(one.view) for one in self.each)
+        return replace(self, each=tuple(one.few(limit, total) for one in self.each))
+
+    def metrics(self, predictors: Sequence[Predictor]) -> dict[str, float]:
+        """Every metric of all rows together, each told by the predictor of its fold; see `Chooser.defined`."""
+        return self.first.defined([one.predict(told) for one, told in zip(self.each, predictors, strict=True)])
+
+    def score(self, predictors: Sequence[Predictor]) -> float:
+        """The worth of what the predictors say."""
+        return self.first.worth(self.metrics(predictors))
+
+    def settle(self, predictors: Sequence[Predictor]) -> Chosen:
+        """What is chosen last."""
+        return self.first.label.settle([(told, one.view) for one, told in zip(self.each, predictors, strict=True)])
+
+    def refuse_undefined(self) -> None:
+        """Refuse rows by which no lane could be chosen, before any is fitted.
+
+        Raises:
+            DataError: the gated metric is not defined on them.
+        """
+        self.first.defined([(one.view, self.first.label.chance(one.view)) for one in self.each])
+
+
+def _marked(prepared: Prepared, path: Path) -> "pd.Series[int]":
+    """The rows of the target that the audit marked."""
+    marks = pd.read_parquet(path)
+    return marks.loc[marks["domain"] == prepared.name, "row"]

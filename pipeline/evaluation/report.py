@@ -105,13 +105,13 @@ class Report(BaseModel):
     cases: Cases = Cases()
     rows: tuple[Rows, ...] = ()
     ignored: dict[str, dict[str, int]] = {}  # rows of no domain of the scenario, by table and domain
+    folded: tuple[int, int] | None = None  # in how many folds how many rows chose; None: validation rows did
 
 
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
            "December")  # fmt: skip
 
 _LANES = {step.name for step in LANES}
-
 SHARED = "shared"  # below the folder of the pages
 
 Word = Literal["helps", "hurts", "not shown", "oracle", ""]

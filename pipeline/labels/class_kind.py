@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.config import BinaryTask, Costs, MulticlassTask
 from pipeline.data.mistakes import Costs as MistakeCosts
-from pipeline.data.mistakes import cost_matrix
+from pipeline.data.mistakes import cost_matrix, dearer_if_rare
 from pipeline.errors import CrossliftError
 from pipeline.labels import classes as m
 from pipeline.labels.answers import Answer, Answers
@@ -21,13 +21,14 @@ from pipeline.labels.class_metrics import SEVERAL, TWO_CLASSES, Judged, Metric, 
 from pipeline.labels.curves import Curve, by_cost, by_expected_cost, precision_and_recall, reliability
 from pipeline.labels.effects import mean_effects
 from pipeline.labels.example_words import class_words, two_class_words
-from pipeline.labels.settling import HALF, cheapest, temperature, threshold
+from pipeline.labels.settling import HALF, cheapest, rarity, temperature, threshold
 from pipeline.labels.statistic import Recomputed
 from pipeline.labels.timing import one_by_one
 from pipeline.labels.words import Words
 from pipeline.views import FEATURES, Chosen, ClassEstimator, ClassLabel, FloatArray, Mask, View
 
 TEMPERATURE, THRESHOLD, COSTS = "temperature", "threshold", "costs"  # what `settle` says
+BALANCED, RARITY = "balanced_accuracy", "rarity"  # a metric; to what power of a class's share mistakes about it cost
 FEWEST = 20  # with fewer rows one of them decides the log loss
 _ROUNDING = 1e-6  # by which a probability may leave its range
 
@@ -105,10 +106,24 @@ class Classes:
         told = worth.argmax() if len(shares) else -1
         return np.tile(np.append(shares, told), (len(view), 1))
 
-    def settle(self, predictor: ClassEstimator, view: View) -> Chosen:
-        """A temperature, by the log loss of rows whose class the predictor knows; beside it the costs, if any."""
-        found = {TEMPERATURE: self._temperature(predictor, view)}
-        return {**found, COSTS: self.costs} if self.costs else found
+    def settle(self, fitted: Sequence[tuple[Any, View]]) -> Chosen:
+        """A temperature, by the log loss of rows whose class their predictor knows; beside it costs, if any.
+
+        Where balanced accuracy is gated and mistakes have no costs of their own, those about a rare class cost more: a
+        rare class is then told more often, and the probabilities stay.
+        """
+        found: dict[str, Any] = {TEMPERATURE: _temperature(fitted)}
+        if self.costs:
+            return {**found, COSTS: self.costs}
+        if self.gated != BALANCED:
+            return found
+        class_N = np.concatenate([_label(view).value for _, view in fitted])
+        said_NK = np.concatenate([self.predict(one.settled(found), view)[:, :-1] for one, view in fitted])
+        if not (power := rarity(class_N, said_NK)):
+            return found
+        counts = np.bincount(class_N, minlength=said_NK.shape[1]) + 1
+        shares = dict(zip(_label(fitted[0][1]).classes, counts / counts.sum(), strict=True))
+        return {**found, RARITY: power, COSTS: dearer_if_rare(shares, power)}
 
     def statistic(self, view: View, predicted: FloatArray, chosen: Mask, metrics: Sequence[str]) -> Recomputed:
         """Metrics of the chosen rows; those of a unit are drawn together."""
@@ -181,15 +196,6 @@ class Classes:
         cost_KK = cost_matrix(rows.classes, self.costs)
         return m.cost_of_classes(counts_RN, rows.class_N, rows.told_N, cost_KK)
 
-    def _temperature(self, predictor: ClassEstimator, view: View) -> float:
-        label = _label(view)
-        place = {name: at for at, name in enumerate(predictor.classes)}
-        known = np.array([place.get(name, -1) for name in label.classes], dtype=np.int64)[label.value]
-        if not (known >= 0).any():
-            return temperature(np.empty(0, np.int64), np.empty((0, 1)))
-        rows = view.take(known >= 0)
-        return temperature(known[known >= 0], checked(predictor, rows))
-
 
 @dataclass(frozen=True)
 class TwoClasses(Classes):
@@ -215,10 +221,11 @@ class TwoClasses(Classes):
         positives = int((_label(view).value == 1).sum())
         return f"{len(view):,} rows are judged, {positives:,} of them are positive."
 
-    def settle(self, predictor: Any, view: View) -> dict[str, float]:
+    def settle(self, fitted: Sequence[tuple[Any, View]]) -> dict[str, float]:
         """A temperature by log loss, then the threshold by F1, or by cost, of the probabilities that it makes."""
-        chosen = {TEMPERATURE: self._temperature(predictor, view), THRESHOLD: HALF}
-        positive_N, score_N = _label(view).value == 1, self.predict(predictor.settled(chosen), view)[:, 1]
+        chosen = {TEMPERATURE: _temperature(fitted), THRESHOLD: HALF}
+        positive_N = np.concatenate([_label(view).value == 1 for _, view in fitted])
+        score_N = np.concatenate([self.predict(one.settled(chosen), view)[:, 1] for one, view in fitted])
         costs = self.task.costs
         if costs is None:
             return {**chosen, THRESHOLD: threshold(positive_N, score_N)}
@@ -271,3 +278,19 @@ def checked(predictor: ClassEstimator, view: View) -> FloatArray:
 def _label(view: View) -> ClassLabel:
     assert isinstance(view.label, ClassLabel)
     return view.label
+
+
+def _temperature(fitted: Sequence[tuple[ClassEstimator, View]]) -> float:
+    """Of the rows of each predictor whose class it knows, over all classes that any predictor knows."""
+    place = {name: at for at, name in enumerate(dict.fromkeys(name for one, _ in fitted for name in one.classes))}
+    class_N, probability_NK = [np.empty(0, np.int64)], [np.empty((0, max(len(place), 1)))]
+    for predictor, view in fitted:
+        label, own = _label(view), set(predictor.classes)
+        known = np.array([place[name] if name in own else -1 for name in label.classes], dtype=np.int64)[label.value]
+        if not (known >= 0).any():
+            continue
+        said = np.zeros(((known >= 0).sum(), len(place)))
+        said[:, [place[name] for name in predictor.classes]] = checked(predictor, view.take(known >= 0))
+        class_N.append(known[known >= 0])
+        probability_NK.append(said)
+    return temperature(np.concatenate(class_N), np.concatenate(probability_NK))

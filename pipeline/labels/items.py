@@ -70,9 +70,9 @@ class Items:
         items = len(_label(view).catalogue)
         return self._ranks(lambda past: np.zeros((next(iter(past.values())).shape[0], items), np.float32), view)
 
-    def settle(self, predictor: ItemScorer, view: View) -> dict[str, float]:
+    def settle(self, fitted: Sequence[tuple[ItemScorer, View]]) -> dict[str, float]:
         """Nothing: ranks stay the same however scores are scaled."""
-        del predictor, view
+        del fitted
         return {}
 
     def statistic(self, view: View, predicted: FloatArray, chosen: Mask, metrics: Sequence[str]) -> Means:

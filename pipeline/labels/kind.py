@@ -58,8 +58,13 @@ class LabelKind(Protocol):
         """The same of a scorer that knows nothing."""
         ...
 
-    def settle(self, predictor: Any, view: View) -> Chosen:
-        """What is chosen last, on validation rows, for `Predictor.settled`: a temperature, a threshold, or nothing."""
+    def settle(self, fitted: Sequence[tuple[Any, View]]) -> Chosen:
+        """What is chosen last, for `Predictor.settled`: a temperature, a threshold, or nothing.
+
+        Args:
+            fitted: Predictors of one method, each with the validation rows that it has not seen; all rows together
+                choose.
+        """
         ...
 
     def statistic(self, view: View, predicted: FloatArray, chosen: Mask, metrics: Sequence[str]) -> Statistic:

@@ -85,9 +85,9 @@ class Numbers:
         value = _label(view).value
         return np.full(len(value), value.mean() if len(value) else 0.0)
 
-    def settle(self, predictor: NumberEstimator, view: View) -> dict[str, float]:
+    def settle(self, fitted: Sequence[tuple[NumberEstimator, View]]) -> dict[str, float]:
         """Nothing."""
-        del predictor, view
+        del fitted
         return {}
 
     def statistic(self, view: View, predicted: FloatArray, chosen: Mask, metrics: Sequence[str]) -> Recomputed:

@@ -86,12 +86,12 @@ class Several:
             found.append(np.tile(said[:1], (len(view), 1)) if len(known) else np.zeros((len(view), said.shape[1])))
         return np.hstack(found)
 
-    def settle(self, predictor: Any, view: View) -> dict[str, float | list[float] | Costs]:
+    def settle(self, fitted: Sequence[tuple[Any, View]]) -> dict[str, float | list[float] | Costs]:
         """What is chosen last for each label that a row has, under `label.what`."""
         found: dict[str, float | list[float] | Costs] = {}
         for name, kind in self.kinds.items():
-            known = _known(view, name)
-            last = kind.settle(predictor.of_label(name), known) if len(known) else {}
+            known = [(one.of_label(name), rows) for one, view in fitted if len(rows := _known(view, name))]
+            last = kind.settle(known) if known else {}
             found |= {f"{name}.{what}": value for what, value in last.items()}
         return found
 

@@ -91,8 +91,12 @@ class Tags:
         shares = _label(view).value.sum(axis=0) / max(len(view), 1)
         return np.tile(np.concatenate([shares, shares >= HALF]), (len(view), 1))
 
-    def settle(self, predictor: Any, view: View) -> dict[str, float | list[float]]:
-        """A temperature by log loss, then the threshold of each tag by F1 of the probabilities that it makes."""
+    def settle(self, fitted: Sequence[tuple[Any, View]]) -> dict[str, float | list[float]]:
+        """A temperature by log loss, then the threshold of each tag by F1 of the probabilities that it makes.
+
+        Of one predictor: a tag is told by its place among those that it knows.
+        """
+        [(predictor, view)] = fitted
         at, known = _places(predictor, view)
         has = np.zeros((len(view), len(predictor.classes)), dtype=np.bool_)
         has[:, known] = _label(view).value[:, at]

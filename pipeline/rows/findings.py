@@ -33,11 +33,12 @@ def _small(prepared: Prepared, settings: AuditSettings) -> Iterator[Finding]:
         if 0 < count < FEW:
             what = f"{count} {units}, and fewer than {FEW} say little"
             yield Finding(rule="small_domain", where=one.name, what=what, remedy=more)
-    rows = prepared.parted()
+    folds = [fold.parted() for fold in prepared.folds()]
     for part, code in ((c.VALID, _VALID), (c.TEST, _TEST)):
-        count = rows.loc[rows["part"] == code, PARTED_UNIT].nunique()
+        count = pd.concat([rows.loc[rows["part"] == code, PARTED_UNIT] for rows in folds]).nunique()
         if count < FEW and (count or settings.target_labels):
-            what = f"{count} {units} in {part}, and over fewer than {FEW} a metric is mostly chance"
+            where = f"{part} (in {len(folds)} folds)" if code == _VALID and len(folds) > 1 else part
+            what = f"{count} {units} in {where}, and over fewer than {FEW} a metric is mostly chance"
             remedy = f"give that part a larger share in `split`, or {more}"
             yield Finding(rule="small_part", where=settings.target, what=what, remedy=remedy)
 

@@ -13,6 +13,7 @@ from pipeline.views import Mask, View
 
 EXPLAIN, EXPLANATION = "explain", "explanation"  # a parameter of a request: how many reasons; a column of its answer
 PARTED_UNIT = "unit"  # a column of `Prepared.parted`
+FOLDS, FOLDED = "folds", "choosing in folds"  # of `Parts.known`: how many there are, and how many rows choose in them
 NOT_RELEVANT = "not_relevant"  # of `Parts.dropped`: held out for the test, and no answer that is looked for
 VALID_NOT_RELEVANT = "valid_not_relevant"  # of `Parts.rows`: held out for validation, no answer, and trained on later
 
@@ -40,6 +41,10 @@ class Prepared(Protocol):
 
     def with_all_rows(self) -> Self:
         """The same as before thinning."""
+        ...
+
+    def folds(self) -> tuple[Self, ...]:
+        """Once for each part of the target's rows that chooses while the others train; most often one, as it is."""
         ...
 
     def parted(self) -> pd.DataFrame:

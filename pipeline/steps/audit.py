@@ -16,6 +16,10 @@ from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import facts_of, transact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
     from pipeline.rows.kind import Prepared
 
 
@@ -47,19 +51,35 @@ def _began(run: Run) -> str | None:
     return run.began if late else None
 
 
+def _marks_of_folds(settings: AuditSettings, prepared: "Prepared") -> "Iterator[pd.DataFrame]":
+    """Marks of training rows that choose: those that each fold has while the others train."""
+    from pipeline import columns as c
+    from pipeline.tasks.audits import audit_rows
+    from pipeline.views import ROW
+
+    folds = prepared.folds()
+    for fold in folds if len(folds) > 1 else ():
+        marks, _ = audit_rows(settings.task, fold, cold_start=settings.cold_start)
+        choosing = fold.held_out(c.VALID).rows[ROW]
+        yield marks[(marks["domain"] == settings.target) & marks["row"].isin(choosing)]
+
+
 def build(settings: AuditSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> AuditFacts:
     """Write the marks, what they count, and the closed passport."""
-    from pipeline.evaluation.choosing import Chooser
+    import pandas as pd
+
+    from pipeline.evaluation.choosing import Folds
     from pipeline.tasks.audits import audit_rows
     from pipeline.validation.passport import PASSPORT
 
     prepared = load_prepared(settings, inputs)
     marks, report = audit_rows(settings.task, prepared, cold_start=settings.cold_start)
+    marks = pd.concat([marks, *_marks_of_folds(settings, prepared)]).drop_duplicates(ignore_index=True)
     found = _findings(settings, inputs, prepared, report)
     report["findings"] = [one.model_dump() for one in found]
     marks.to_parquet(folder / MARKS, index=False, compression="zstd")
     if settings.target_labels:
-        Chooser.of_target(settings, prepared, folder / MARKS).refuse_undefined()
+        Folds.of_target(settings, prepared, folder / MARKS).refuse_undefined()
     (folder / "audit.json").write_text(json.dumps(report, indent=1, sort_keys=True), encoding="utf-8")
     closed = {
         **read_json(inputs["validate"].path / PASSPORT),

@@ -42,27 +42,33 @@ def fit_baseline(run: Run, baseline: str) -> StepResult[LaneFacts]:
 
 def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> LaneFacts:
     """Write the predictor that validation picked, fitted on all training rows."""
-    from pipeline.evaluation.choosing import Chooser
+    from pipeline.evaluation.choosing import Folds
     from pipeline.tasks.baselines import candidates_of, fit_of
     from pipeline.transfer.evidence import evidence_of_vectors
 
     config, fit = settings.baseline, fit_of(settings.task)
     prepared = load_prepared(settings, inputs, oracle=settings.oracle)
-    chooser = Chooser.of(settings, prepared, inputs["marks"].path)
+    folds = Folds.of(settings, prepared, inputs["marks"].path)
+    chooser = folds.first
     on_source = chooser.domain != settings.target  # then all that chooses is a source's
     tried_config = config.model_copy(update={"domains": "all"}) if on_source else config
-    views = prepared.training({chooser.domain}) if config.inputs else chooser.training
+    every = (
+        [prepared.training({chooser.domain})] if on_source and config.inputs else [one.training for one in folds.each]
+    )
+    apart = every[:1] if config.domains == "source" else every  # what no row of the target teaches is fitted once
     shared = "items" in settings.bridges
 
     def tried(one: dict[str, Any], best: float) -> "tuple[dict[str, float], Chosen]":
-        predictor = fit(tried_config, views, chooser.domain, one, settings.seed, shared=shared)
-        last = chooser.label.settle(predictor, chooser.view)
-        metrics = chooser.metrics(judged := predictor.settled(last))
+        fitted = [fit(tried_config, views, chooser.domain, one, settings.seed, shared=shared) for views in apart]
+        predictors = fitted * (len(every) // len(fitted))
+        last = folds.settle(predictors)
+        metrics = folds.metrics(judged := [predictor.settled(last) for predictor in predictors])
         gated = chooser.label.gated
         log.info("%s: %s %.4g on validation rows", _told(one) or "as it is", gated, metrics[gated])
         if settings.held_back and chooser.worth(metrics) > best:
             (folder / HELD_BACK).mkdir(exist_ok=True)
-            judged.save(folder / HELD_BACK)
+            [alone] = judged
+            alone.save(folder / HELD_BACK)
         return metrics, last
 
     # Only metrics stay in memory of a try: the fits of the large methods take gigabytes and minutes each.
@@ -70,10 +76,9 @@ def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path
     for one in candidates_of(settings.task, config):
         found.append((one, *tried(one, max((chooser.worth(metrics) for _, metrics, _ in found), default=-math.inf))))
     best, valid, last = max(found, key=lambda one: chooser.worth(one[1]))  # the first of equal ones
-    every = prepared.training()
-    fitted = fit(config, every, settings.target, best, settings.seed, shared=shared)
-    fitted.settled(last).save(folder)
-    evidence = evidence_of_vectors(every[settings.target], config.encoders) if config.encoders else {}
+    rows = prepared.training()
+    fit(config, rows, settings.target, best, settings.seed, shared=shared).settled(last).save(folder)
+    evidence = evidence_of_vectors(rows[settings.target], config.encoders) if config.encoders else {}
     return LaneFacts(
         lane=config.name, valid=valid, valid_domain=chooser.domain, settings={**best, **last}, evidence=evidence
     )

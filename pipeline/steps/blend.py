@@ -33,11 +33,11 @@ def blend_lanes(run: Run, blend: str) -> StepResult[LaneFacts]:
 def build(settings: BlendSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> LaneFacts:
     """Write both predictors as one, with the shares that validation picked."""
     from pipeline.evaluation.blending import mix
-    from pipeline.evaluation.choosing import Chooser
+    from pipeline.evaluation.choosing import Folds
     from pipeline.models.load import load_ranker
     from pipeline.tasks.blends import blender_of
 
-    chooser = Chooser.of_target(settings, load_prepared(settings, inputs), inputs["marks"].path)
+    [chooser] = Folds.of_target(settings, load_prepared(settings, inputs), inputs["marks"].path).each
     blender, members = blender_of(settings.task), [inputs[name].path for name in ("first", "second")]
     first, second = (load_ranker(member / HELD_BACK) for member in members)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +16,7 @@ from pipeline.runs.transaction import transact
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.evaluation.choosing import Chooser
+    from pipeline.evaluation.choosing import Chooser, Folds
     from pipeline.models.learner import Finish, Learner
     from pipeline.models.network import Network
     from pipeline.models.sides import Rows
@@ -46,46 +47,63 @@ def finetune_target(run: Run, strategy: str) -> StepResult[LaneFacts]:
 
 def build(settings: TuneSettings, inputs: Inputs, folder: Path, work: Path) -> LaneFacts:
     """Write the predictor, and the curve of the epochs where any chose it."""
-    from pipeline.evaluation.choosing import Chooser
-    from pipeline.training.fit import fit, write_curves
+    from pipeline.evaluation.choosing import Folds
+    from pipeline.training.fit import fit
 
     strategy, prepared = settings.strategy, load_prepared(settings, inputs, oracle=settings.oracle)
-    lane, chooser = _Lane.of(settings, inputs), Chooser.of(settings, prepared, inputs["marks"].path)
-    few, held_back = chooser.few(settings.training.valid_users), prepared.training({settings.target})
-    training = settings.fitting
-    chose: dict[str, Any] = {}
-    told = ""
-    model, method, rows = lane.ready(held_back)
-    if strategy.tune.labels:
-        watch = lane.watch(few)
-        start = watch.ask(model)
-        chosen = fit(model, method, rows, training, work / "choose", seed=settings.seed, watch=watch)
-        write_curves(chosen.curves, folder / "metrics.csv")
-        assert chosen.metric is not None
-        told = chosen.told
-        kept = watch.few or chosen.metric > start or (told and chosen.metric == start)
-        chose = {"epochs": chosen.epochs if kept else 0}
-        if not chose["epochs"]:  # few labels can undo a good start
-            model, *_ = lane.ready(held_back)
+    lane, folds = _Lane.of(settings, inputs), Folds.of(settings, prepared, inputs["marks"].path)
+    few, domain = folds.few(settings.training.valid_users), folds.first.domain
+    own = domain == settings.target
+    held_back = [one.training for one in folds.each] if own else [prepared.training({settings.target})]
+    models, chose, told = _chosen(lane, few, held_back, settings, folder, work)
     every = prepared.training()
-    finish, predictor = lane.finished(chooser, few, model, lane.learner.finishes(every, strategy))
-    last = chooser.label.settle(predictor, chooser.view)
-    valid = chooser.metrics(judged := predictor.settled(last))
+    finish, predictors = lane.finished(folds, few, models, lane.learner.finishes(every, strategy))
+    last = folds.settle(predictors)
+    valid = folds.metrics(judged := [one.settled(last) for one in predictors])
     if settings.held_back:
         (folder / HELD_BACK).mkdir()
-        judged.save(folder / HELD_BACK)
+        [alone] = judged
+        alone.save(folder / HELD_BACK)
     chose |= {**lane.learner.told(finish), **last}
 
     model, method, rows = lane.ready(every)
     evidence = lane.evidence(model, rows)
-    if chose.get("epochs"):
-        training = training.model_copy(update={"epochs": chose["epochs"]})
+    if epochs := chose.get("epochs"):
+        training = settings.fitting.model_copy(update={"epochs": epochs})
         fit(model, method, rows, training, work / "final", seed=settings.seed)
     lane.learner.predictor(model, finish).settled(last).save(folder)
     return LaneFacts(
-        lane=strategy.name, valid=valid, valid_domain=chooser.domain, settings=chose, watch=told,
+        lane=strategy.name, valid=valid, valid_domain=domain, settings=chose, watch=told,
         evidence=evidence, moved=lane.moved(model),
     )  # fmt: skip
+
+
+def _chosen(
+    lane: "_Lane", few: "Folds", held_back: "Sequence[Views]", settings: TuneSettings, folder: Path, work: Path
+) -> tuple[list["Network"], dict[str, Any], str]:
+    """The model of each fold as it is judged, the epochs where any chose them, and why none did."""
+    from pipeline.training.fit import fit, write_curves
+    from pipeline.training.folds import Fold, fit_folds
+
+    if not settings.strategy.tune.labels:
+        return [lane.ready(views)[0] for views in held_back], {}, ""
+    watches = [lane.watch(one, few.units) for one in few.each]
+    if len(held_back) > 1:
+        parted = zip(held_back, watches, few.each, strict=True)
+        every = [Fold(partial(lane.ready, views), watch, len(one.view)) for views, watch, one in parted]
+        folded = fit_folds(every, settings.fitting, work, seed=settings.seed)
+        write_curves(folded.curves, folder / "metrics.csv")
+        return folded.networks, {"epochs": folded.epochs}, folded.told
+    [watch], [views] = watches, held_back
+    model, method, rows = lane.ready(views)
+    start = watch.ask(model)
+    chosen = fit(model, method, rows, settings.fitting, work / "choose", seed=settings.seed, watch=watch)
+    write_curves(chosen.curves, folder / "metrics.csv")
+    assert chosen.metric is not None
+    kept = watch.few or chosen.metric > start or (chosen.told and chosen.metric == start)
+    if not kept:  # few labels can undo a good start
+        model, *_ = lane.ready(views)
+    return [model], {"epochs": chosen.epochs if kept else 0}, chosen.told
 
 
 @dataclass(frozen=True)
@@ -138,20 +156,21 @@ class _Lane:
 
         return {} if self.start is None else weights_moved(load_file(self.start), model)
 
-    def watch(self, few: "Chooser") -> "Watch":
-        """What some validation rows say while a model is fitted."""
+    def watch(self, few: "Chooser", units: int) -> "Watch":
+        """What some validation rows say while a model is fitted; `units`: of all that choose with them."""
         from pipeline.training.watch import Watch
 
         def metric(fitted: "Network") -> float:
             return few.watched([few.predict(self.learner.as_trained(fitted, few.view))])
 
-        return Watch(metric, few.units, few.label.fewest, few.label.words.units)
+        return Watch(metric, units, few.label.fewest, few.label.words.units)
 
     def finished(
-        self, chooser: "Chooser", few: "Chooser", model: "Network", finishes: "Sequence[Finish]"
-    ) -> tuple["Finish", "Predictor"]:
+        self, folds: "Folds", few: "Folds", models: "Sequence[Network]", finishes: "Sequence[Finish]"
+    ) -> tuple["Finish", list["Predictor"]]:
         """The finish that validation picks, the first of equal ones, and what validation judges with it."""
-        if chooser.domain != model.target:  # what was learnt is judged where there are labels
-            return finishes[0], self.learner.as_trained(model, chooser.view)
-        finish = max(finishes, key=lambda one: few.score(self.learner.predictor(model, one)))
-        return finish, self.learner.predictor(model, finish)
+        learner = self.learner
+        if folds.first.domain != models[0].target:  # what was learnt is judged where there are labels
+            return finishes[0], [learner.as_trained(model, folds.first.view) for model in models]
+        finish = max(finishes, key=lambda one: few.score([learner.predictor(model, one) for model in models]))
+        return finish, [learner.predictor(model, finish) for model in models]

@@ -153,6 +153,7 @@ def build(
         cases=Cases.model_validate(read_json(judged / CASES)),
         rows=tuple(Rows.model_validate(rows) for rows in settings.rows),
         ignored=settings.ignored,
+        folded=_folded(comparison.target, inputs),
     )
     (folder / UNHASHED).mkdir()
     write_report(folder / UNHASHED, report, words)
@@ -160,6 +161,16 @@ def build(
     shared = tuple(f"{UNHASHED}/{SHARED}/{page}" for page in ("report.html", "report.md"))
     told_before = facts_of(VERDICT, judged).model_dump()
     return ReportFacts(**told_before, html=html, markdown=markdown, data=data, shared=shared)
+
+
+def _folded(target: str, inputs: Mapping[str, Folder]) -> tuple[int, int] | None:
+    """In how many folds how many rows of the target chose; None where its validation rows did."""
+    from pipeline.rows.kind import FOLDED, FOLDS
+
+    if (prepared := inputs.get(f"{PREPARE.name}.{target}")) is None:
+        return None
+    known = facts_of(PREPARE, prepared.path).known
+    return (known[FOLDS], known[FOLDED]) if FOLDS in known else None
 
 
 def _learning(comparison: "Comparison", words: "Words", inputs: Mapping[str, Folder]) -> "tuple[Learning, ...]":

@@ -108,7 +108,7 @@ def fit(  # noqa: PLR0913  what is fitted, on what, how, and where its checkpoin
     module = TransferModule(model, method, training.learning_rate, metric, seed)
     curves = _Curves()
     callbacks: list[pl.Callback] = [curves, *savers(work, chosen=metric is not None)]
-    if watch is not None and not watch.few:
+    if watch is not None and watch.stops and not watch.few:
         callbacks.append(Stopping(training.patience))
     trainer = pl.Trainer(
         max_epochs=training.epochs, accelerator="auto", devices=1, callbacks=callbacks, logger=False,

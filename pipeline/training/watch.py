@@ -21,12 +21,14 @@ class Watch:
         units: How many units it is taken over.
         fewest: With fewer it tells no epoch from another.
         what: What the units are called, in the plural.
+        stops: Whether it may end a fit; not where others look at all epochs.
     """
 
     metric: Callable[[Network], float]
     units: int
     fewest: int
     what: str
+    stops: bool = True
 
     def ask(self, network: Network) -> float:
         """The metric as a fit logs it, in single precision, so that the two can be compared."""

@@ -22,7 +22,7 @@ import pipeline.serving.package
 from pipeline.cli.app import app
 from pipeline.config import BaselineSettings, Gate, JudgeSettings, Options, RankingTask, Scenario
 from pipeline.errors import CrossliftError, DataError, MissingResultError, StorageError, UserError
-from pipeline.evaluation.choosing import Chooser
+from pipeline.evaluation.choosing import Chooser, Folds
 from pipeline.evaluation.held_out import HeldOut
 from pipeline.folders import UNHASHED, Home, read_json
 from pipeline.labels.items import Items
@@ -208,10 +208,10 @@ def test_marked_validation_rows_do_not_pick(run):
         publish(run, AUDIT, write, key=count)
         [_, ease] = run.scenario.baselines
         settings = BaselineSettings.of(run.scenario, baseline=ease, oracle=False, held_back=False)
-        return Chooser.of(settings, domains, run.input(AUDIT, artifact="marks.parquet").path)
+        return Folds.of(settings, domains, run.input(AUDIT, artifact="marks.parquet").path)
 
-    assert len(chooser(0).view) == len(rows)
-    assert chooser(USERS // 2).view.rows["row"].tolist() == rows["row"].tolist()[USERS // 2 :]
+    assert len(chooser(0).first.view) == len(rows)
+    assert chooser(USERS // 2).first.view.rows["row"].tolist() == rows["row"].tolist()[USERS // 2 :]
     with pytest.raises(DataError, match=f"no validation row is left that the audit did not mark \\({len(rows)} are"):
         chooser(len(rows))
 

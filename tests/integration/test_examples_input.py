@@ -171,7 +171,7 @@ def test_ten_rows_are_too_few_to_tell_anything(deliver: Deliver) -> None:
     run = deliver(old, few)
     validate(run)
     with pytest.raises(
-        DataError, match=r"near: examples: column 'returned': the rows for validation \(1\) are all of one"
+        DataError, match=r"near: examples: column 'returned': the rows for training and validation \(7\) are all but"
     ):
         prepare(run)
     run = deliver(old, few.head(9), home="other")

@@ -6,7 +6,7 @@ those where a predictor is named, knows of them.
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -130,6 +130,9 @@ class Numbers:
     def each_placed(self) -> tuple["Numbers", ...]:
         return tuple(replace(self, name=name) for name in self.domains)
 
+    def folds(self) -> tuple["Numbers", ...]:
+        return (self,)
+
     def parted(self) -> pd.DataFrame:
         return self.domains[self.name].assign(unit=lambda one: one["row_id"])
 
@@ -170,7 +173,7 @@ class Mean:
     def chance(self, view: View) -> np.ndarray:
         return np.zeros(len(view))
 
-    def settle(self, predictor: Any, view: View) -> dict[str, float]:
+    def settle(self, fitted: Sequence[tuple[Any, View]]) -> dict[str, float]:
         return {}
 
     def statistic(self, view: View, predicted: np.ndarray, chosen: np.ndarray, metrics: Any) -> Recomputed:

@@ -12,7 +12,7 @@ import pytest
 from pipeline.config import BaselineSettings, BlendSettings, Options, Scenario
 from pipeline.errors import MissingResultError
 from pipeline.evaluation.blending import TRIED
-from pipeline.evaluation.choosing import Chooser
+from pipeline.evaluation.choosing import Folds
 from pipeline.folders import Home
 from pipeline.labels.items import Items
 from pipeline.models.load import FILES, load_ranker
@@ -240,11 +240,11 @@ def test_only_lanes_of_a_blend_keep_what_validation_judged(run):
         assert (folder / HELD_BACK / FILES[0]).exists() == kept
     members(run, BLEND)
     judged = load_ranker(run.path(run.result(TUNE, "target_only")) / HELD_BACK)
-    chooser = Chooser.of_target(
+    folds = Folds.of_target(
         BlendSettings.of(run.scenario, blend=run.scenario.blends[2], prefer=1), domains_of(run),
         run.input(AUDIT, artifact="marks.parquet").path,
     )  # fmt: skip
-    assert chooser.metrics(judged) == run.result(TUNE, "target_only").facts.valid
+    assert folds.metrics([judged]) == run.result(TUNE, "target_only").facts.valid
 
 
 def test_a_blend_that_is_ended_midway_is_made_again(run, monkeypatch):

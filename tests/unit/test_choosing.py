@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.config import BinaryTask, FitSettings, RegressionTask
 from pipeline.errors import DataError
-from pipeline.evaluation.choosing import Chooser
+from pipeline.evaluation.choosing import Chooser, Folds
 from pipeline.labels.ranking_metrics import user_metrics
 from pipeline.models.neighbours import PopularityRanker
 from pipeline.models.stack import Stack
@@ -99,6 +99,6 @@ def test_what_rows_do_not_define_chooses_nothing():
     assert chooser.metrics(Fixed()) == {"mse": 4.0, "mae": 2.0}
     task = BinaryTask(kind="binary", label="y", features={"x": "number"})
     chooser = Chooser(build_label(task), None, one_row(ClassLabel(np.array([0]), ("no", "yes"), "y")))
-    for asked in (lambda: chooser.metrics(Fixed()), chooser.refuse_undefined):
+    for asked in (lambda: chooser.metrics(Fixed()), Folds((chooser,)).refuse_undefined):
         with pytest.raises(DataError, match=r"d: AUPRC of the 1 validation rows without marks is not defined"):
             asked()

@@ -224,7 +224,7 @@ def test_no_threshold_costs_less() -> None:
         task = BINARY.model_copy(update={"costs": Costs(false_positive=fp, false_negative=fn)})
         view = view_of(ClassLabel(positive.astype(np.int64), NAMES, "y"))
         told = Told(np.stack([1 - score, score], axis=1))
-        chosen = TwoClasses(task).settle(told, view)
+        chosen = TwoClasses(task).settle([(told, view)])
         settled = told.settled(chosen)
         tempered = settled.probabilities(view.fields[FEATURES])[:, 1]
 
@@ -265,9 +265,9 @@ def test_without_enough_to_choose_by_nothing_is_chosen(value: list[int], rows: i
     """Temperature one and threshold a half stay."""
     view = view_of(ClassLabel(np.resize(value, rows), NAMES, "y"))
     predictor = Told(np.random.default_rng(0).dirichlet(np.ones(2), rows))
-    assert TwoClasses(BINARY).settle(predictor, view) == {"temperature": 1.0, "threshold": 0.5}
-    assert Classes(SEVERAL).settle(predictor, view) == {"temperature": 1.0}
-    assert Numbers(NUMBER).settle(predictor, view) == {}
+    assert TwoClasses(BINARY).settle([(predictor, view)]) == {"temperature": 1.0, "threshold": 0.5}
+    assert Classes(SEVERAL).settle([(predictor, view)]) == {"temperature": 1.0}
+    assert Numbers(NUMBER).settle([(predictor, view)]) == {}
 
 
 def test_the_threshold_is_of_tempered_probabilities() -> None:
@@ -275,7 +275,7 @@ def test_the_threshold_is_of_tempered_probabilities() -> None:
     view, predictor = binary(600)
     over_sure = Told(softmax(4 * np.log(predictor.table), axis=1))
     kind = TwoClasses(BINARY)
-    settled = over_sure.settled(kind.settle(over_sure, view))
+    settled = over_sure.settled(kind.settle([(over_sure, view)]))
     before, after = (kind.values([(view, kind.predict(one, view))]) for one in (over_sure, settled))
     assert settled.temperature > 2
     assert after["log_loss"] < before["log_loss"]
@@ -289,10 +289,10 @@ def test_a_class_that_was_never_learnt_does_not_choose() -> None:
     table, value = random.dirichlet(np.ones(2), 200), random.integers(0, 3, 200)
     view, predictor = view_of(ClassLabel(value, ("a", "b", "c"), "y")), Told(table, ("b", "a"))
     known = value < 2
-    found = Classes(SEVERAL).settle(predictor, view)["temperature"]
+    found = Classes(SEVERAL).settle([(predictor, view)])["temperature"]
     assert found == pytest.approx(temperature(1 - value[known], table[known]))
     lost = view_of(ClassLabel(np.full(200, 2), ("a", "b", "c"), "y"))
-    assert Classes(SEVERAL).settle(predictor, lost) == {"temperature": 1.0}
+    assert Classes(SEVERAL).settle([(predictor, lost)]) == {"temperature": 1.0}
 
 
 def test_certain_probabilities_are_judged_and_settled() -> None:
@@ -304,7 +304,7 @@ def test_certain_probabilities_are_judged_and_settled() -> None:
     found = kind.values([(view, kind.predict(predictor, view))])
     assert found["log_loss"] == pytest.approx(sk.log_loss(value, sure.astype(float)))
     assert found["accuracy"] == pytest.approx(0.95)
-    chosen = kind.settle(predictor, view)
+    chosen = kind.settle([(predictor, view)])
     assert all(np.isfinite(one) for one in chosen.values())
 
 
@@ -313,7 +313,7 @@ def test_the_order_of_rows_changes_nothing() -> None:
     view, predictor = binary(250)
     shuffled = view.take(np.random.default_rng(9).permutation(250))
     kind = TwoClasses(BINARY)
-    found = [(kind.values([(one, kind.predict(predictor, one))]), kind.settle(predictor, one),
+    found = [(kind.values([(one, kind.predict(predictor, one))]), kind.settle([(predictor, one)]),
               kind.values([(one, kind.chance(one))])) for one in (view, shuffled)]  # fmt: skip
     for first, second in zip(*found, strict=True):
         assert first == pytest.approx(second, rel=1e-12)

@@ -204,7 +204,7 @@ def test_a_label_that_no_row_has_is_not_defined() -> None:
     assert not np.isnan(found["mse"])
     every = np.ones(len(bare), dtype=bool)
     assert np.isnan(kind.statistic(bare, said, every, ("sold.auprc",))(np.ones((2, len(bare))))).all()
-    assert not [key for key in kind.settle(made, bare) if key.startswith("sold.")]
+    assert not [key for key in kind.settle([(made, bare)]) if key.startswith("sold.")]
     assert kind.chance(bare).shape == said.shape
 
 

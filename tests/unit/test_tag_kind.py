@@ -129,7 +129,7 @@ def test_tags_are_matched_by_name() -> None:
     np.testing.assert_allclose(KIND.predict(predictor, view), [[0.2, 0, 0.7, 0, 0, 1], [0.8, 0, 0.3, 1, 0, 0]])
     assert KIND.told(view) == "2 rows are judged; they have 3 tags, 3 of them different."
     assert KIND.positives(view, np.array([True, False])) == 1
-    assert len(KIND.settle(predictor, view)["threshold"]) == 3  # in the predictor's order
+    assert len(KIND.settle([(predictor, view)])["threshold"]) == 3  # in the predictor's order
 
 
 def test_chance_knows_the_shares_alone() -> None:
@@ -169,7 +169,7 @@ def test_each_tag_has_the_threshold_that_is_best_for_it() -> None:
         others = [sk.f1_score(has[:, place], p[:, place] >= one) for one in np.unique(p[:, place])[::9]]
         assert sk.f1_score(has[:, place], p[:, place] >= found[place]) >= max(others)
     assert tag_thresholds(has[:10], p[:10]) == [0.5] * 3
-    chosen = KIND.settle(Told(p), view_of(has))
+    chosen = KIND.settle([(Told(p), view_of(has))])
     assert chosen["temperature"] == pytest.approx(tag_temperature(has, p)) != 1.0
     softened = expit(logit(p) / chosen["temperature"])
     assert chosen["threshold"] == pytest.approx(tag_thresholds(has, softened))
@@ -179,7 +179,7 @@ def test_certain_probabilities_are_settled() -> None:
     """Zero and one, right and wrong."""
     has, _ = made(100)
     sure = np.where(np.arange(100)[:, None] % 20 == 0, ~has, has).astype(float)
-    chosen = KIND.settle(Told(sure), view_of(has))
+    chosen = KIND.settle([(Told(sure), view_of(has))])
     assert np.isfinite(chosen["temperature"])
     assert np.isfinite(chosen["threshold"]).all()
     assert np.isfinite(KIND.values([(view_of(has), KIND.predict(Told(sure), view_of(has)))])["log_loss"])
@@ -196,7 +196,7 @@ def test_no_row_is_no_fault() -> None:
     assert kind.statistic(view, np.empty(0), none, kind.metrics).units == 0  # as kept without a row
     assert kind.latency(predictor, view) is None
     assert kind.curves(view, {"a": said}) == ()
-    assert kind.settle(predictor, view) == {"temperature": 1.0, "threshold": [0.5] * 3}
+    assert kind.settle([(predictor, view)]) == {"temperature": 1.0, "threshold": [0.5] * 3}
 
 
 def test_curves_are_of_all_tags_together() -> None:

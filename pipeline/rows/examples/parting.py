@@ -4,7 +4,7 @@ A part never depends on the seed or on the order of the rows. Rows without a lab
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,28 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline import columns as c
-from pipeline.config import BinaryTask, ExamplesTask, HashSplit, RegressionTask, ShippedSplit, TimeSplit
+from pipeline.config import (
+    BinaryTask,
+    ExamplesTask,
+    HashSplit,
+    MultilabelTask,
+    RegressionTask,
+    ShippedSplit,
+    TimeSplit,
+)
 from pipeline.data.splits import PART, TEST, TRAIN, VALID, span
 from pipeline.errors import DataError
+from pipeline.rows.examples.folds import FOLD, NO_FOLD, folds_of
 from pipeline.rows.examples.naming import COMPONENT, Hashes, components, draw_of, names_of, stratified_draw_of
 from pipeline.rows.examples.past import PAST, hashed
 from pipeline.rows.examples.tables import NAME
 from pipeline.rows.examples.tags import one_by_one, spelt_once
-from pipeline.rows.kind import Given, Parts, Tables
+from pipeline.rows.kind import FOLDED, FOLDS, Given, Parts, Tables
 
 KEPT = "kept"
 SOURCE_VALID = 0.1  # share of a source's components that choose when it is learnt from
 _CLASSES = 20  # that are counted by name
+_BOTH = 2  # units of a class, one to be learnt while the other is held back
 
 Border = pd.Timestamp | None
 IntArray = NDArray[np.int64]
@@ -55,8 +65,9 @@ class PartExamples:
         del sources
         rows = self._named(given)
         parted = TARGETS[type(given.split)](rows, self._strata(rows), given)
-        self._refuse_one_class(given, parted.rows)
-        return self._published(given, parted, rows), parted.border
+        fold = self._folds(given, parted.rows)
+        self._refuse_one_class(given, parted.rows, fold)
+        return self._published(given, replace(parted, rows=parted.rows.assign(**{FOLD: fold})), rows), parted.border
 
     def source(self, given: Given, border: Border) -> Parts:
         """Part a source's rows, those from before the border.
@@ -104,19 +115,31 @@ class PartExamples:
         np.maximum.at(found, each.index.to_numpy(dtype=np.int64), counts.index.get_indexer(pd.Index(each)))
         return found
 
-    def _refuse_one_class(self, given: Given, rows: pd.DataFrame) -> None:
+    def _folds(self, given: Given, rows: pd.DataFrame) -> IntArray:
+        """The folds [N] that choose. Of tags there are none: what is chosen for one is told by its place in a model."""
+        tags = any(isinstance(one, MultilabelTask) for one in self.task.each)
+        folds = 0 if tags or isinstance(given.split, TimeSplit) else given.split.folds
+        return folds_of(rows, self._kept(given, rows), self._strata(rows), folds)
+
+    def _refuse_one_class(self, given: Given, rows: pd.DataFrame, fold: IntArray) -> None:
         """Nothing can be chosen or judged where all rows are of one class; without labels nothing is chosen here."""
         if isinstance(self.task, RegressionTask) or not given.share:
             return
-        kept = self._kept(given, rows)
-        for code, told in ((VALID, "validation"), (TEST, "the test")):
-            held = rows.loc[(rows[PART] == code) & (kept | (code == TEST)), self.task.label].dropna()
+        kept, folds = self._kept(given, rows), (fold != NO_FOLD).any()
+        valid = fold != NO_FOLD if folds else (rows[PART] == VALID).to_numpy() & kept
+        training = "training and validation" if folds else "validation"
+        for chosen, told in ((valid, training), ((rows[PART] == TEST).to_numpy(), "the test")):
+            held = rows.loc[chosen, [self.task.label, COMPONENT]].dropna()
+            label = held[self.task.label]
             if isinstance(self.task, BinaryTask) and self.task.positive is not None:
-                held = held == self.task.positive
-            if len(held) and held.nunique() < 2:
+                label = label == self.task.positive
+            units = held.groupby(label)[COMPONENT].nunique()
+            lone = folds and chosen is valid and isinstance(self.task, BinaryTask) and units.min() < _BOTH
+            if len(held) and (len(units) < 2 or lone):
+                all_but = f"{'all but one' if len(units) > 1 else 'all'} of one class"
                 raise DataError(
-                    f"{given.domain}: {NAME}: column {self.task.label!r}: the rows for {told} ({len(held)}) are all of "
-                    "one class, so that nothing can be told apart; bring more rows of the target, take a larger share "
+                    f"{given.domain}: {NAME}: column {self.task.label!r}: the rows for {told} ({len(held)}) are "
+                    f"{all_but}, so that nothing can be told apart; bring more rows of the target, take a larger share "
                     "or another `share_draw`, or change `split` in the scenario."
                 )
 
@@ -136,7 +159,7 @@ class PartExamples:
         rows = parted.rows
         part = rows[PART].to_numpy()
         kept = (part == TEST) | self._kept(given, rows)
-        columns = [c.ROW, COMPONENT, PART, KEPT, *(name for name in (c.TIMESTAMP,) if name in rows)]
+        columns = [c.ROW, COMPONENT, PART, KEPT, *(name for name in (FOLD, c.TIMESTAMP) if name in rows)]
         declared = [
             name
             for name in (*self.task.entities, *self.task.features, self.task.label, *self.task.also)
@@ -148,6 +171,8 @@ class PartExamples:
         labels = table.loc[kept & (part != TEST), self.task.label]
         known = {"components": int(table[COMPONENT].nunique()), "unlabelled": int(table[self.task.label].isna().sum())}
         known |= {f"without {name}": int(table[name].isna().sum()) for name in self.task.also}
+        if FOLD in rows and rows[FOLD].max() != NO_FOLD:
+            known |= {FOLDS: int(rows[FOLD].max()) + 1, FOLDED: int((rows[FOLD] != NO_FOLD).sum())}
         if not isinstance(self.task, RegressionTask):
             every, found = (one_by_one(one, self.task).value_counts() for one in (table[self.task.label], labels))
             lost = every.index.difference(found.index, sort=True)[:_CLASSES]  # the rarest, which thinning took away

@@ -16,6 +16,7 @@ from pipeline import columns as c
 from pipeline.config import BinaryTask, Bridge, Encoded, ExamplesTask, MultilabelTask, RegressionTask
 from pipeline.data.embeddings import Embeddings, is_empty
 from pipeline.data.splits import PART, TEST, TRAIN, VALID
+from pipeline.rows.examples.folds import each_held_back
 from pipeline.rows.examples.naming import COMPONENT
 from pipeline.rows.examples.parting import KEPT
 from pipeline.rows.examples.past import PAST, Events, events_of, told_of
@@ -77,6 +78,11 @@ class Examples:
     def with_all_rows(self) -> Self:
         """The same as before thinning."""
         return replace(self, frames={**self.frames, self.name: self.frames[self.name].assign(**{KEPT: True})})
+
+    def folds(self) -> tuple[Self, ...]:
+        """Once for each fold of the target, which is its validation then."""
+        made = each_held_back(self.frames[self.name])
+        return tuple(replace(self, frames={**self.frames, self.name: one}) for one in made)
 
     def parted(self) -> pd.DataFrame:
         """The target's rows that are used, with part, component and time."""

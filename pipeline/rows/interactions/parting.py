@@ -180,7 +180,7 @@ def _published(
     dropped = {**parted.dropped, **left_out, "outside_catalogue": int((~lost).sum()) - len(data.rows)}
     if settled.repeated:
         dropped["repeated"] = dropped.get("repeated", 0) + settled.repeated
-    known = {"users": len(data.users), "catalogue": len(data.items), "words": data.has_text}
+    known = {"users": len(data.users), "catalogue": len(data.items), "words": c.TITLE in data.items}
     if WEIGHT in data.rows:
         weights.refuse_weightless(data.rows.loc[learnt & (part != VALID), WEIGHT], given.domain)
         known["weightless"] = int((learnt & (data.rows[WEIGHT] == 0)).sum())

@@ -103,11 +103,6 @@ class DomainData:
         for part in ("users", "items", "rows"):
             getattr(self, part).to_parquet(folder / f"{part}.parquet", index=False, compression="zstd")
 
-    @cached_property
-    def has_text(self) -> bool:
-        """Whether items are described by words."""
-        return c.TITLE in self.items
-
     @property
     def answers(self) -> Mask:
         """Which rows are answers to be found once they are held out."""
@@ -162,6 +157,10 @@ class Domains:
         rows, items = self.target.rows.assign(kept=True), self.target.items
         counts = train_counts(rows, len(items))
         return replace(self, target=replace(self.target, rows=rows, items=items.assign(train_count=counts)))
+
+    def folds(self) -> "tuple[Domains, ...]":
+        """As they are: of each user's rows some are held out, and people are many."""
+        return (self,)
 
     def parted(self) -> pd.DataFrame:
         """The target's rows that are used, with part, user and time."""

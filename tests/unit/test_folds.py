@@ -1,0 +1,221 @@
+"""Folds: which rows choose where few are held out, and how long a network is fitted by what all of them say."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+from pipeline.config import BinaryTask, HashSplit, ShippedSplit, TimeSplit
+from pipeline.data.splits import TEST, TRAIN, VALID
+from pipeline.errors import DataError
+from pipeline.labels.class_kind import Classes, TwoClasses
+from pipeline.rows.examples.folds import ENOUGH, FOLD, NO_FOLD, each_held_back, folds_of
+from pipeline.rows.examples.parting import PartExamples
+from pipeline.rows.examples.prepared import Examples
+from pipeline.rows.kind import Given
+from pipeline.views import ClassLabel, Features, View
+from tests.examples import view_of
+
+TASK = BinaryTask(kind="binary", label="bought", features={"pages": "number"})
+SPLIT = HashSplit(kind="hash", valid=0.2, test=0.4)
+
+
+def rows(count: int = 120, seed: int = 0, **more: Any) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    bought = random.random(count) < 0.3
+    frame = pd.DataFrame({"domain": "shop", "pages": random.normal(size=count) + bought, "bought": bought})
+    return frame.assign(**more)
+
+
+def parted(frame: pd.DataFrame, folder: Path, task: Any = TASK, split: Any = SPLIT, share: float = 1.0) -> pd.DataFrame:
+    folder.mkdir(exist_ok=True)
+    parts, _ = PartExamples(task).target(Given("shop", {"examples": frame}, split, share, 0), {})
+    parts.write(folder)
+    return pd.read_parquet(folder / "rows.parquet")
+
+
+def test_every_labelled_row_chooses_once(tmp_path: Path) -> None:
+    """While the others train; the test, and rows without a label, stay what they are."""
+    frame = parted(rows().assign(bought=lambda f: f["bought"].where(f.index % 10 > 0)), tmp_path)
+    held = each_held_back(frame)
+    labelled = frame["bought"].notna() & (frame["part"] != TEST)
+    choosing = np.stack([(one["part"] == VALID).to_numpy() for one in held])
+    assert len(held) == SPLIT.folds
+    assert (choosing.sum(axis=0) == labelled).all()
+    for one in held:
+        assert (one.loc[~labelled, "part"] == frame.loc[~labelled, "part"]).all()
+        assert (one.loc[labelled & (one["part"] != VALID), "part"] == TRAIN).all()
+        assert one["part"].dtype == frame["part"].dtype
+
+
+def test_each_fold_has_its_share_of_each_class(tmp_path: Path) -> None:
+    """To the row."""
+    frame = parted(rows(), tmp_path)
+    chosen = frame[frame[FOLD] != NO_FOLD]
+    counts = pd.crosstab(chosen["bought"], chosen[FOLD])
+    assert counts.shape == (2, SPLIT.folds)
+    assert (counts.max(axis=1) - counts.min(axis=1) <= 1).all()
+    assert chosen.groupby(FOLD).size().max() - chosen.groupby(FOLD).size().min() <= 1
+
+
+def test_what_belongs_together_is_in_one_fold(tmp_path: Path) -> None:
+    task = TASK.model_copy(update={"groups": ("visitor",)})
+    frame = parted(rows(200, visitor=np.arange(200) // 3), tmp_path, task)
+    chosen = frame.loc[frame[FOLD] != NO_FOLD, ["component", FOLD]]
+    assert len(chosen) > 2 * len(chosen.drop_duplicates()) > 0
+    assert chosen.drop_duplicates()["component"].is_unique
+
+
+def test_the_order_of_rows_does_not_show(tmp_path: Path) -> None:
+    frame = rows()
+    one = parted(frame, tmp_path / "a")
+    other = parted(frame.sample(frac=1, random_state=1), tmp_path / "b")
+    pd.testing.assert_series_equal(one.set_index("row_id")[FOLD], other.set_index("row_id")[FOLD])
+
+
+@pytest.mark.parametrize(
+    ("split", "share", "folds"),
+    [
+        (SPLIT, 1.0, 0),  # 200 validation rows
+        (SPLIT, 0.1, 5),
+        (SPLIT.model_copy(update={"folds": 3}), 0.1, 3),
+        (SPLIT.model_copy(update={"folds": 0}), 0.1, 0),
+        (TimeSplit(kind="time", valid=0.2, test=0.4), 0.1, 0),
+        (ShippedSplit(kind="shipped", valid=("valid",)), 0.1, 0),
+        (ShippedSplit(kind="shipped", valid=("valid",), folds=4), 0.1, 4),
+    ],
+)
+def test_folds_choose_where_few_rows_would(tmp_path: Path, split: Any, share: float, folds: int) -> None:
+    """With enough rows held out, by time, and for a shipped split that does not ask, nothing is dealt out."""
+    frame = rows(1000).assign(
+        timestamp=pd.date_range("2026-01-01", periods=1000, freq="h", tz="UTC"),
+        split=np.array(["train", "train", "valid", "test", "test"])[np.arange(1000) % 5],
+    )
+    made = parted(frame, tmp_path, split=split, share=share)
+    assert made.loc[made["kept"], FOLD].max() + 1 == folds
+    assert (made.loc[~made["kept"] | (made["part"] == TEST), FOLD] == NO_FOLD).all()
+
+
+def test_a_hundred_units_choose_alone() -> None:
+    """One fewer does not; units are components, not rows."""
+    for units, folds in ((ENOUGH, 0), (ENOUGH - 1, 5)):
+        part = np.repeat([TRAIN, VALID], [50, 2 * units])
+        component = np.concatenate([np.arange(50), 50 + np.arange(2 * units) // 2])
+        frame = pd.DataFrame({"part": part, "component": component, "row_id": np.arange(len(part)).astype(str)})
+        found = folds_of(frame, np.ones(len(part), bool), np.zeros(len(part), np.int64), 5)
+        assert found.max() + 1 == folds
+
+
+def test_a_class_of_one_row_is_refused(tmp_path: Path) -> None:
+    """It could not be both learnt and held back; two rows can. A lone row outside the folds is no help."""
+    frame = rows(100).assign(bought=False)
+    for yes, refused in ((1, True), (2, False)):
+        frame["bought"] = False
+        split = ShippedSplit(kind="shipped", valid=("valid",), folds=5)
+        frame["split"] = np.repeat(["train", "valid", "test"], [30, 10, 60])
+        frame.loc[[*range(yes), 99], "bought"] = True
+        if refused:
+            with pytest.raises(DataError, match=r"training and validation \(40\) are all but one of one class"):
+                parted(frame, tmp_path / str(yes), split=split)
+        else:
+            assert parted(frame, tmp_path / str(yes), split=split)[FOLD].max() == 4
+
+
+def test_a_domain_gives_a_round_for_each_fold(tmp_path: Path) -> None:
+    """What is held out in one is not learnt from in it, and all sources stay."""
+    frame = parted(rows(), tmp_path)
+    examples = Examples(TASK, {"films": frame.assign(**{FOLD: NO_FOLD}), "shop": frame}, "shop")
+    for fold in examples.folds():
+        held, learnt = fold.held_out("valid"), fold.training({"shop"})
+        assert not set(held.rows["row"]) & set(learnt["shop"].rows["row"])
+        assert len(held) + len(learnt["shop"]) == (frame["part"] != TEST).sum()
+        assert list(learnt) == ["films", "shop"]
+    alone = Examples(TASK, {"shop": frame.drop(columns=FOLD)}, "shop")
+    assert alone.folds() == (alone,)
+
+
+class Logistic:
+    """Probabilities of a fitted regression, whose classes may stand in any order."""
+
+    def __init__(self, model: LogisticRegression, classes: tuple[str, ...], flipped: bool, chosen: Any = None) -> None:
+        self.model, self.classes, self.flipped, self.chosen = model, classes, flipped, chosen
+
+    def probabilities(self, features: Features) -> np.ndarray:
+        found = self.model.predict_proba(features.table[["pages"]].to_numpy())
+        if self.chosen:
+            found = found ** (1 / self.chosen["temperature"])
+            found /= found.sum(axis=1, keepdims=True)
+        return found[:, ::-1] if self.flipped else found
+
+    def decided(self, probabilities: np.ndarray) -> np.ndarray:
+        return probabilities.argmax(axis=1)
+
+    def settled(self, chosen: Any) -> "Logistic":
+        return Logistic(self.model, self.classes, self.flipped, chosen)
+
+
+def test_folds_settle_as_all_their_answers_together() -> None:
+    """One temperature and threshold, however the classes of a fold's predictor are ordered."""
+    random = np.random.default_rng(3)
+    value = (random.random(300) < 0.4).astype(np.int64)
+    pages = random.normal(size=300) + value
+    features = Features(pd.DataFrame({"pages": pages}), {"pages": "number"})
+    view = view_of("shop", features, ClassLabel(value, ("no", "yes"), "bought"))
+    fitted: list[tuple[Any, View]] = []
+    said = np.zeros((300, 2))
+    for fold in range(3):
+        own = np.arange(300) % 3 == fold
+        model = LogisticRegression(C=1e-2).fit(pages[~own, None], value[~own])
+        flipped = fold == 1
+        told = Logistic(model, ("yes", "no") if flipped else ("no", "yes"), flipped)
+        fitted.append((told, view.take(np.flatnonzero(own))))
+        said[own] = model.predict_proba(pages[own, None])
+    order = np.concatenate([np.flatnonzero(np.arange(300) % 3 == fold) for fold in range(3)])
+
+    tried = np.exp(np.linspace(-3, 3, 6001))
+    losses = []
+    for temperature in tried:
+        odds = said ** (1 / temperature)
+        losses.append(log_loss(value, odds / odds.sum(axis=1, keepdims=True)))
+    chosen = TwoClasses(TASK).settle(fitted)
+    assert chosen["temperature"] == pytest.approx(tried[int(np.argmin(losses))], rel=2e-3)
+    assert Classes(TASK).settle(fitted)["temperature"] == chosen["temperature"]
+
+    yes = (said ** (1 / chosen["temperature"]))[order]
+    yes = (yes / yes.sum(axis=1, keepdims=True))[:, 1]
+    truth = value[order] == 1
+
+    def f1(at: float) -> float:
+        return 2 * (truth & (yes >= at)).sum() / ((yes >= at).sum() + truth.sum())
+
+    assert f1(chosen["threshold"]) == pytest.approx(max(f1(at) for at in yes))
+
+
+def test_a_class_that_a_fold_does_not_know_is_left_out() -> None:
+    """Of the temperature, by the fold alone whose predictor never met it."""
+    features = Features(pd.DataFrame({"pages": np.arange(60.0)}), {"pages": "number"})
+    value = np.arange(60) % 3
+    view = view_of("shop", features, ClassLabel(value, ("a", "b", "c"), "kind"))
+
+    class Sure:
+        def __init__(self, classes: tuple[str, ...]) -> None:
+            self.classes = classes
+
+        def probabilities(self, asked: Features) -> np.ndarray:
+            known = np.array([self.classes.index("abc"[int(page) % 3]) for page in asked.table["pages"]])
+            wrong = asked.table["pages"].to_numpy() % 4 == 0
+            found = np.full((len(known), len(self.classes)), 0.1 / (len(self.classes) - 1))
+            found[np.arange(len(known)), np.where(wrong, (known + 1) % len(self.classes), known)] = 0.9
+            return found
+
+    kind = Classes(TASK)
+    knows, lacks = Sure(("a", "b", "c")), Sure(("b", "a"))
+    halves = view.take(np.arange(30)), view.take(np.arange(30, 60))
+    without = halves[1].take(np.flatnonzero(halves[1].label.value < 2))
+    both = kind.settle([(knows, halves[0]), (lacks, halves[1])])
+    assert both == kind.settle([(knows, halves[0]), (lacks, without)])
+    assert both != kind.settle([(knows, halves[0])])
