@@ -48,8 +48,9 @@ def _move(param: Tensor, gradient: Tensor, state: dict[str, Any], rate: float, e
         param.addcdiv_(gradient, total.sqrt().add_(epsilon), value=-rate)
         return
     gradient = gradient.coalesce()
-    blocks = zip(gradient.indices()[0].split(_BLOCK), gradient.values().split(_BLOCK), strict=True)
-    for rows, values in blocks:  # each stays near the processor until it is done
+    for start in range(0, len(gradient.values()), _BLOCK):  # a block stays near the processor until it is done
+        rows = gradient.indices()[0, start : start + _BLOCK]
+        values = gradient.values()[start : start + _BLOCK]
         sums = total.index_select(0, rows).addcmul_(values, values)
         total.index_copy_(0, rows, sums)
         values.div_(sums.sqrt_().add_(epsilon))

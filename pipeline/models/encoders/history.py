@@ -92,7 +92,8 @@ class HistoryEncoder(ItemEncoder):
             items, place = distinct(history.items)
             entries = torch.arange(len(place), device=place.device)
             owner = torch.bucketize(entries, history.offsets, right=True) - 1
-            bags = Bags.apply(self.vectors(name, items), place, history.weights, history.offsets, owner)
+            vectors, offsets = self.vectors(name, items), history.offsets
+            bags: Tensor = Bags.apply(vectors, place, history.weights, offsets, owner)  # type: ignore[no-untyped-call]
             mass = history.weights.new_zeros(len(history.offsets)).index_add_(0, owner, history.weights)
             total = total + self.gates[name].exp() * bags / mass.clamp(min=1.0).sqrt()[:, None]
         return total
