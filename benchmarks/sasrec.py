@@ -62,7 +62,7 @@ def ours(domains: Domains, given: argparse.Namespace) -> dict[str, Any]:
     model = {"kind": "sequence", "dim": given.dim, "length": given.length, "heads": given.heads, **given.model}
     raw = load_scenario("next_item").model_dump(mode="json") | {"target": NAME, "model": model, "bridges": []}
     raw |= {"strategies": [{"tune": {"kind": "scratch"}}], "training": {"epochs": 1, **given.training}}
-    raw |= {"baselines": [{"kind": "popularity"}]}
+    raw |= {"baselines": [{"kind": "popularity"}], "blends": []}
     scenario = cfg.Scenario.model_validate(raw)
     learner, [strategy] = ItemLearner(cfg.TrainSettings.of(scenario, sources=())), scenario.strategies
     views, test = domains.training(), domains.held_out("test")

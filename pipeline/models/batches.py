@@ -88,7 +88,9 @@ class RankingRows:
         if name == self.domain:
             lengths = torch.diff(history.offsets, append=torch.tensor([len(history.items)]))
             visible &= history.items != torch.repeat_interleave(positives, lengths)
-        return History(history.items, history.offsets, visible.float() * history.weights)
+        before = torch.cat([torch.zeros(1, dtype=torch.int64), visible.cumsum(0)])
+        kept = visible.nonzero()[:, 0]
+        return History(history.items[kept], before[history.offsets], history.weights[kept])
 
 
 def relative(weights: FloatArray) -> NDArray[np.float32]:

@@ -90,7 +90,7 @@ class EaseRanker(Ranker):
         matrix = self.stack.matrix(histories)
         if self.taken is None:
             known = matrix if self.kept is None else sparse.csr_matrix(matrix[:, self.kept])
-            said = np.asarray(known @ self._weights, dtype=np.float32)
+            said = _product(known, self._weights)
             if self.kept is None:
                 return said
             every = np.zeros((matrix.shape[0], self.stack.targets), dtype=np.float32)
@@ -98,7 +98,7 @@ class EaseRanker(Ranker):
             return every
         # x - x P / diag P with x P = (x - x X' K^-1 X) / reg; items stand in rows until the end, as they do in X'.
         scale = 1 / (np.float32(self.regularization) * self._diagonal)
-        projected_IB = np.asarray(self._target_T @ np.ascontiguousarray(self._solved(matrix).T), dtype=np.float32)
+        projected_IB = _product(self._target_T, self._solved(matrix).T)
         projected_IB *= scale[:, None]
         scores = _transposed(projected_IB)
         taken = matrix[:, : self.stack.targets].tocoo()
@@ -165,6 +165,14 @@ def _inverse(gram: sparse.csr_matrix, regularization: float) -> Dense:
     return np.ascontiguousarray(inverse.T)
 
 
+def _product(matrix: sparse.csr_matrix, dense: Dense) -> Dense:
+    """The product by strips of columns, which stay near the processor where whole rows would not; the same numbers."""
+    result = np.empty((matrix.shape[0], dense.shape[1]), dtype=np.float32)
+    for start in range(0, dense.shape[1], _STRIP):
+        result[:, start : start + _STRIP] = matrix @ np.ascontiguousarray(dense[:, start : start + _STRIP])
+    return result
+
+
 def _transposed(matrix: Dense) -> Dense:
     """The transpose, C-contiguous, by strips: NumPy writes a row of the result at a time, from all over memory."""
     result = np.empty(matrix.shape[::-1], dtype=matrix.dtype)
@@ -178,7 +186,7 @@ def _dual_diagonal(inverse: Dense, target_T: sparse.csr_matrix, regularization: 
     quadratic = np.empty(target_T.shape[0], dtype=np.float32)
     for start in range(0, target_T.shape[0], _BLOCK):
         block = sparse.csr_matrix(target_T[start : start + _BLOCK])
-        spread = block @ inverse  # [b, U]
+        spread = _product(block, inverse)  # [b, U]
         quadratic[start : start + _BLOCK] = np.asarray(block.multiply(spread).sum(axis=1)).ravel()
     return (np.float32(1.0) - quadratic) / np.float32(regularization)
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline.models.gathering import distinct
 from pipeline.models.items import Vectors
 from pipeline.models.network import Head
 from pipeline.models.sides import Outputs
@@ -84,8 +85,8 @@ class ItemsHead(Head):
         prior = self.prior(domain)
         count = len(labels.positives)
         both = torch.cat([labels.positives, labels.negatives])
-        distinct, place = torch.unique(both, return_inverse=True)
-        vectors = self.directions(domain, distinct)
+        items, place = distinct(both)
+        vectors = self.directions(domain, items)
         scaled = self._scaled(output.features_BD)
         gathered = vectors.index_select(0, place)  # its gradient is summed much faster than that of an index
         taken, drawn = gathered[:count], gathered[count:]

@@ -6,6 +6,8 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
+_BLOCK = 512  # rows that are moved at a time
+
 
 class RowAdagrad(torch.optim.Optimizer):
     """Adagrad (Duchi, Hazan and Singer, 2011), the same numbers as `torch.optim.Adagrad`.
@@ -46,10 +48,13 @@ def _move(param: Tensor, gradient: Tensor, state: dict[str, Any], rate: float, e
         param.addcdiv_(gradient, total.sqrt().add_(epsilon), value=-rate)
         return
     gradient = gradient.coalesce()
-    rows, values = gradient.indices()[0], gradient.values()
-    sums = total.index_select(0, rows).addcmul_(values, values)
-    total.index_copy_(0, rows, sums)
-    param.index_add_(0, rows, values.div_(sums.sqrt_().add_(epsilon)), alpha=-rate)
+    for start in range(0, len(gradient.values()), _BLOCK):  # a block stays near the processor until it is done
+        rows = gradient.indices()[0, start : start + _BLOCK]
+        values = gradient.values()[start : start + _BLOCK]
+        sums = total.index_select(0, rows).addcmul_(values, values)
+        total.index_copy_(0, rows, sums)
+        values.div_(sums.sqrt_().add_(epsilon))
+        param.index_copy_(0, rows, param.index_select(0, rows).add_(values, alpha=-rate))
 
 
 Make = Callable[[list[Any]], torch.optim.Optimizer]

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor, nn
-from torch.nn import functional
 
+from pipeline.models.gathering import Bags, distinct
 from pipeline.models.items import Vectors
 from pipeline.models.network import ItemEncoder
 from pipeline.models.ragged import Ragged
@@ -89,18 +89,12 @@ class HistoryEncoder(ItemEncoder):
     def _sum(self, inputs: Mapping[str, History]) -> Tensor:
         total = next(iter(inputs.values())).weights.new_zeros(())
         for name, history in inputs.items():
-            distinct, place = torch.unique(history.items, return_inverse=True)
-            users = len(history.offsets)
-            bags = functional.embedding_bag(
-                place,
-                self.vectors(name, distinct),
-                history.offsets,
-                mode="sum",
-                per_sample_weights=history.weights,
-            )
+            items, place = distinct(history.items)
             entries = torch.arange(len(place), device=place.device)
             owner = torch.bucketize(entries, history.offsets, right=True) - 1
-            mass = history.weights.new_zeros(users).index_add_(0, owner, history.weights)
+            vectors, offsets = self.vectors(name, items), history.offsets
+            bags: Tensor = Bags.apply(vectors, place, history.weights, offsets, owner)  # type: ignore[no-untyped-call]
+            mass = history.weights.new_zeros(len(history.offsets)).index_add_(0, owner, history.weights)
             total = total + self.gates[name].exp() * bags / mass.clamp(min=1.0).sqrt()[:, None]
         return total
 

@@ -25,6 +25,7 @@ from torch.optim import AdamW, Optimizer
 from pipeline.config import SequenceModel
 from pipeline.models.bottleneck import Block
 from pipeline.models.events import Events, EventTable
+from pipeline.models.gathering import distinct
 from pipeline.models.items import Vectors
 from pipeline.models.network import ItemEncoder
 from pipeline.models.optimizer import Pair, RowAdagrad
@@ -98,8 +99,8 @@ class SequenceEncoder(ItemEncoder):
         for code, name in enumerate(events.names):
             mine = torch.nonzero(events.domains == code).squeeze(1)
             if len(mine):
-                distinct, where = torch.unique(events.items[mine], return_inverse=True)
-                vectors = functional.normalize(self.vectors(name, distinct), dim=-1) * self.model.dim**0.5
+                items, where = distinct(events.items[mine])
+                vectors = functional.normalize(self.vectors(name, items), dim=-1) * self.model.dim**0.5
                 hidden = hidden.index_add(0, mine, vectors.index_select(0, where) + self.domains[name])
         embedded: Tensor = self.dropout(hidden)
         return embedded
