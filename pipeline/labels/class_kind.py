@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.config import BinaryTask, Costs, MulticlassTask
 from pipeline.data.mistakes import Costs as MistakeCosts
-from pipeline.data.mistakes import cost_matrix
+from pipeline.data.mistakes import cost_matrix, dearer_if_rare
 from pipeline.errors import CrossliftError
 from pipeline.labels import classes as m
 from pipeline.labels.answers import Answer, Answers
@@ -21,13 +21,14 @@ from pipeline.labels.class_metrics import SEVERAL, TWO_CLASSES, Judged, Metric, 
 from pipeline.labels.curves import Curve, by_cost, by_expected_cost, precision_and_recall, reliability
 from pipeline.labels.effects import mean_effects
 from pipeline.labels.example_words import class_words, two_class_words
-from pipeline.labels.settling import HALF, cheapest, temperature, threshold
+from pipeline.labels.settling import HALF, cheapest, rarity, temperature, threshold
 from pipeline.labels.statistic import Recomputed
 from pipeline.labels.timing import one_by_one
 from pipeline.labels.words import Words
 from pipeline.views import FEATURES, Chosen, ClassEstimator, ClassLabel, FloatArray, Mask, View
 
 TEMPERATURE, THRESHOLD, COSTS = "temperature", "threshold", "costs"  # what `settle` says
+BALANCED, RARITY = "balanced_accuracy", "rarity"  # a metric; to what power of a class's share mistakes about it cost
 FEWEST = 20  # with fewer rows one of them decides the log loss
 _ROUNDING = 1e-6  # by which a probability may leave its range
 
@@ -105,10 +106,24 @@ class Classes:
         told = worth.argmax() if len(shares) else -1
         return np.tile(np.append(shares, told), (len(view), 1))
 
-    def settle(self, fitted: Sequence[tuple[ClassEstimator, View]]) -> Chosen:
-        """A temperature, by the log loss of rows whose class their predictor knows; beside it the costs, if any."""
-        found = {TEMPERATURE: _temperature(fitted)}
-        return {**found, COSTS: self.costs} if self.costs else found
+    def settle(self, fitted: Sequence[tuple[Any, View]]) -> Chosen:
+        """A temperature, by the log loss of rows whose class their predictor knows; beside it costs, if any.
+
+        Where balanced accuracy is gated and mistakes have no costs of their own, those about a rare class cost more: a
+        rare class is then told more often, and the probabilities stay.
+        """
+        found: dict[str, Any] = {TEMPERATURE: _temperature(fitted)}
+        if self.costs:
+            return {**found, COSTS: self.costs}
+        if self.gated != BALANCED:
+            return found
+        class_N = np.concatenate([_label(view).value for _, view in fitted])
+        said_NK = np.concatenate([self.predict(one.settled(found), view)[:, :-1] for one, view in fitted])
+        if not (power := rarity(class_N, said_NK)):
+            return found
+        counts = np.bincount(class_N, minlength=said_NK.shape[1]) + 1
+        shares = dict(zip(_label(fitted[0][1]).classes, counts / counts.sum(), strict=True))
+        return {**found, RARITY: power, COSTS: dearer_if_rare(shares, power)}
 
     def statistic(self, view: View, predicted: FloatArray, chosen: Mask, metrics: Sequence[str]) -> Recomputed:
         """Metrics of the chosen rows; those of a unit are drawn together."""

@@ -23,6 +23,7 @@ UNCHANGED = 1.0
 HALF = 0.5
 _LIMIT = np.log(20.0)  # of the logarithm of a temperature
 _SMALLEST = np.finfo(np.float64).tiny
+POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)  # that `rarity` tries
 _EQUAL = 1e-12  # two values of F1 that differ by less differ by rounding
 
 
@@ -54,6 +55,29 @@ def tag_temperature(has_NK: BoolArray, probability_NK: FloatArray) -> float:
 def _least(loss: Callable[[float], float]) -> float:
     found = minimize_scalar(loss, bounds=(-_LIMIT, _LIMIT), method="bounded", options={"xatol": 1e-4})
     return float(np.exp(found.x)) if found.fun < loss(0.0) else UNCHANGED
+
+
+def rarity(class_N: IntArray, probability_NK: FloatArray) -> float:
+    """Find the power of a class's share by which probabilities are divided: that with the least balanced log loss.
+
+    That is the mean over classes of the mean of -log q over their rows: q is p / share^power of the class that is so,
+    over the sum of the same of all classes. Zero stays where there are few rows, or one class only.
+
+    References:
+        Menon et al., Long-tail learning via logit adjustment, ICLR 2021, eq. 9.
+    """
+    counts_K = np.bincount(class_N, minlength=probability_NK.shape[1])
+    if len(class_N) < FEWEST or (counts_K > 0).sum() < 2:
+        return 0.0
+    log_share_K = np.log((counts_K + 1) / (counts_K + 1).sum())
+    log_NK = np.log(np.maximum(probability_NK, _SMALLEST))
+    weight_N = 1 / counts_K[class_N]
+
+    def loss(power: float) -> float:
+        log_q_NK = log_softmax(log_NK - power * log_share_K, axis=1)
+        return -float(np.average(log_q_NK[np.arange(len(class_N)), class_N], weights=weight_N))
+
+    return min(POWERS, key=loss)
 
 
 def threshold(positive_N: BoolArray, score_N: FloatArray) -> float:

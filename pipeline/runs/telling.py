@@ -179,6 +179,8 @@ def _serving(facts: PromoteFacts) -> str:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, Mapping):  # costs by class
+        return f"of {len(value)} classes"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

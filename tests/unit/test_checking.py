@@ -65,6 +65,8 @@ def test_what_fits_is_told(check, monkeypatch):
         ({"path": "a.csv", "separator": ";"}, {"a_csv": ROWS}, r"a\.csv: .*holds ','; state `separator: \",\"`"),
         ({"path": "a.csv"}, {"a_csv": ROWS + "u3\n"}, r"a\.csv: line 4: expected 3 fields"),
         ({"path": "a.csv"}, {"a_csv": ROWS.replace("2024", "20x4")}, r"column 'timestamp', row 1: expected a date"),
+        ({"path": "a.csv"}, {"a_csv": ROWS.replace("user_id", " Customer ID ")},
+         r"`columns: \{user_id: ' Customer ID '\}`"),
         ({"files": {"t": {"path": "a.csv"}}, "query": "SELECT user_id, itemid FROM t"}, {"a_csv": ROWS},
          r"query over files: .*itemid"),
         ({"files": {"t": {"path": "a.csv"}}, "query": "SELECT user_id AS userid, item_id FROM t"}, {"a_csv": ROWS},

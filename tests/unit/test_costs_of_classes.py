@@ -14,6 +14,7 @@ from pipeline.data.mistakes import cost_matrix
 from pipeline.evaluation.statistics import draws
 from pipeline.labels.class_kind import Classes
 from pipeline.labels.event_kind import NextEvents
+from pipeline.labels.settling import POWERS, rarity
 from pipeline.models.estimators import ConstantEstimator, Parts
 from pipeline.models.load import load_ranker
 from pipeline.rows.examples.crossings import crossing_checks
@@ -176,3 +177,45 @@ def test_costs_of_a_class_that_no_row_has_stop_the_run(there: tuple[str, ...], u
     name = f"classes that task.costs names and no row has{''.join(f': {one}' for one in unknown)}"
     assert (check.arguments["column"], check.severity) == (name, "critical")
     assert (table[name].iloc[0], check.arguments["max_value"]) == (len(unknown), 0)
+
+
+def test_rare_classes_are_told_as_balanced_accuracy_wants():
+    """The power is that of the least balanced log loss, and what is told the highest p over the power of the share."""
+    random = np.random.default_rng(8)
+    shares = np.array([0.7, 0.2, 0.1])
+    value = random.choice(3, 3000, p=shares)
+    likely = np.exp(random.normal(size=(3000, 3)) + 1.2 * np.eye(3)[value])
+    told = likely * shares / (likely * shares).sum(axis=1, keepdims=True)
+    places = np.arange(len(value))
+    features = Features(pd.DataFrame({"x": places.astype(float)}), {"x": "number"})
+    label = ClassLabel(value, ("a", "b", "c"), "y")
+    view = View("b", pd.DataFrame({ROW: places, UNIT: places}), {FEATURES: features}, (label,))
+    plain, kind = Fixed(("c", "a", "b"), told[:, [2, 0, 1]]), Classes(PLAIN)
+    chosen = kind.settle([(plain, view)])
+    counts = np.bincount(value) + 1
+
+    def loss(power):
+        tempered = told ** (1 / chosen["temperature"])
+        q = tempered / (counts / counts.sum()) ** power
+        q /= q.sum(axis=1, keepdims=True)
+        return np.mean([-np.log(q[value == one, one]).mean() for one in range(3)])
+
+    assert chosen["rarity"] == min(POWERS, key=loss) == 1.0
+    said = kind.predict(plain.settled(chosen), view)
+    q = said[:, :3] / (counts / counts.sum()) ** chosen["rarity"]
+    np.testing.assert_array_equal(said[:, 3], q.argmax(axis=1))
+    before = kind.values([(view, kind.predict(plain, view))])
+    after = kind.values([(view, said)])
+    assert after["balanced_accuracy"] > before["balanced_accuracy"] + 0.05
+    other = Classes(PLAIN.model_copy(update={"metric": "log_loss"}))
+    assert set(other.settle([(plain, view)])) == {"temperature"}
+
+
+def test_shares_that_are_alike_change_nothing():
+    """No class is rarer; nor is anything chosen of few rows."""
+    value = np.arange(30) % 3
+    said = np.full((30, 3), 0.2) + 0.4 * np.eye(3)[value]
+    assert rarity(value, said) == 0.0
+    skewed = np.array([0] * 16 + [1, 2, 2])
+    assert rarity(skewed, np.full((19, 3), 1 / 3)) == 0.0
+    assert rarity(np.append(skewed, 0), np.tile([0.8, 0.1, 0.1], (20, 1))) == 1.0

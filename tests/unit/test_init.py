@@ -148,6 +148,10 @@ def test_a_label(tmp_path):
             {"a_csv": "user_id,item_id\nu1,i1\nu2,i2\n", "b_csv": "user_id,item_id\nx1,j1\nx2,j2\n"},
             "no way to part rows for training and test",
         ),
+        (
+            {"a_csv": "user_id,item_id,date\nu1,i1,12/13/10\n", "b_csv": "user_id,item_id,date\nx1,j1,2/3/11\n"},
+            r"no way to part rows.* a\.csv: column 'date', row 1: .*two digits.* b\.csv: column 'date', row 1",
+        ),
     ],
 )
 def test_what_cannot_be_guessed_is_not_written(tmp_path, files, match):

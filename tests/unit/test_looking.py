@@ -141,12 +141,31 @@ def test_columns_without_names_are_guessed_by_their_place(looked):
     assert [one.role for one in films.columns] == ["", "", ""]
 
 
+def test_a_shop_of_another_language_and_one_that_knows_people_by_their_mail(looked):
+    """German names are known; an address is a user where nothing else is, and shows its shape alone."""
+    german = looked("a.csv", "Kunden-Nr.;Artikelnummer;Datum\n007;AB-1;03.04.2023\n008;AB-2;19.05.2023\n").profile
+    assert [one.role for one in german.columns] == [c.USER, c.ITEM, c.TIMESTAMP]
+    lines = "id,customer email,sku,qty\n1,anna@mail.org,AB-1,2\n2,ben@mail.org,AB-2,1\n"
+    email = looked("b.csv", lines).profile.columns[1]
+    assert (email.role, email.personal, email.examples) == (c.USER, True, ("xxxx@xxxx.xxx", "xxx@xxxx.xxx"))
+    both = looked("c.csv", lines.replace("id,", "customer_id,", 1)).profile
+    assert [one.role for one in both.columns][:2] == [c.USER, ""]
+
+
+def test_columns_without_a_name_are_left_out(looked):
+    """A data frame's index stands first without a name, and a comma at the end of each row gives one more."""
+    found = looked("a.csv", ",user_id,item_id,\n0,7,a,\n1,8,b,\n").profile
+    assert [one.name for one in found.columns] == ["user_id", "item_id"]
+
+
 def test_dates_with_two_readings_are_told(looked):
     """01/02/2024 may be two days; where no value decides it, the scenario must."""
     found = looked("d.csv", "user_id,item_id,date\n1,2,01/02/2024\n1,3,03/04/2024\n").profile
     assert found.columns[2].type == "time"
     assert "format" in found.columns[2].problem
     assert found.first is None
+    short = looked("d.csv", "user_id,item_id,date\n1,2,12/13/10 8:26\n1,3,1/2/11 9:00\n").profile.columns[2]
+    assert (short.type, short.role, '"%m/%d/%y"' in short.problem) == ("time", c.TIMESTAMP, True)
     sure = looked("d.csv", "user_id,item_id,date\n1,2,01/02/2024\n1,3,23/04/2024\n").profile
     assert (sure.columns[2].problem, sure.first) == ("", "2024-02-01T00:00:00+00:00")
 

@@ -1,6 +1,9 @@
 """What programs lose or add before a table comes here is seen: rounded ids, headers in the middle, other marks."""
 
+import json
 import logging
+import random
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -200,3 +203,30 @@ def test_a_carriage_return_alone_is_told(root: Path, text: str) -> None:
     with pytest.raises(DataError, match=r"got a carriage return alone among other ends"):
         read(root, "a.csv", text)
     assert read(root, "a.csv", 'user_id,item_id\nu,"a\rb"\n')["item_id"] == ["a\rb"]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_half_an_emoji_in_json_costs_nothing_else(root: Path, caplog: pytest.LogCaptureFixture, whole: bool) -> None:
+    """Python, who joins pairs of escapes and keeps halves, says which characters are halves; backslashes stay."""
+    draw = random.Random(0)
+    parts = [r"\ud83d", r"\uDE00", r"\\", r"\"", r"\n", r"\u00e9", "x", "\N{WINKING FACE}", "ud83d", "de00"]
+    written = ["".join(draw.choices(parts, k=draw.randint(1, 9))) for _ in range(300)]
+    rows = [f'{{"user_id": {n}, "item_id": 1, "event": "_{one}", "x": "{one}"}}' for n, one in enumerate(written)]
+    halves = [len(re.findall("[\ud800-\udfff]", json.loads(one)["event"])) for one in rows]
+    assert 100 < sum(map(bool, halves)) < 250
+    found = read(root, "a.json", f"[{', '.join(rows)}]" if whole else "\n".join(rows))
+    assert found["event"] == [re.sub("[\ud800-\udfff]", "\ufffd", json.loads(one)["event"]) for one in rows]
+    first = 1 if whole else next(at for at, count in enumerate(halves, start=1) if count)
+    assert f"a.json: {2 * sum(halves)} times a text holds half a character" in caplog.text
+    assert f"first in line {first};" in caplog.text
+
+
+def test_half_an_emoji_beside_bytes_that_are_no_text(root: Path) -> None:
+    """Both copies are made; what is broken for another reason is told by its own line."""
+    latin = b'{"user_id": 1, "item_id": 2, "event": "\\ud83d", "x": "caf\xe9"}\n'
+    assert read(root, "a.jsonl", latin)["event"] == ["\ufffd"]
+    with pytest.raises(DataError, match=r"line 1: column 'x': expected UTF-8"):
+        read(root, "a.jsonl", latin, columns={"event": "x"})
+    for wrong in ('{"user_id": 1, "event": "\\ud83d"', '{"user_id": "\\ud8zz"}'):
+        with pytest.raises(DataError, match=r"line 2: expected one JSON object on each line"):
+            read(root, "a.jsonl", latin + wrong.encode())

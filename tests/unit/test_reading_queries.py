@@ -241,6 +241,8 @@ def test_a_column_that_stands_there_twice_is_refused(root: Path, name: str, cont
         ask(root, "SELECT user_id, item_id FROM t", {"t": {"path": name}})
     write(root, "b.csv", "user_id,item_id,,\nu,1,2,3\n")  # columns without a name are no names
     assert ask(root, "SELECT user_id, item_id FROM t", {"t": {"path": "b.csv"}})["item_id"] == ["1"]
+    write(root, "c.csv", ",x\n0,1\n")  # none of which the query names
+    assert ask(root, "SELECT 'u' AS user_id, 1 AS item_id FROM t", {"t": {"path": "c.csv"}})["item_id"] == ["1"]
 
 
 @pytest.mark.parametrize(("name", "form"), [("a.jsonl", "{}"), ("a.json", "[{}]")])

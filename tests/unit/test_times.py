@@ -97,6 +97,10 @@ def test_any_instant_with_any_offset(moments, hours):
         (["04/04/2024", "03/04/2024"], r"row 2: '03/04/2024' may be 2024-04-03 \(day .*\) or 2024-03-04 \(month"),
         (["13/04/2024", "04/13/2024"], r"day first stand beside dates with the month first, such as 13/04.* and 04/13"),
         (["1.2.2024 8:26", "45.1.2024 8:26"], r"format: \"%d\.%m\.%Y\"\}` or `\{column: ts, format: \"%m\.%d\.%Y\"\}"),
+        (
+            ["12/13/10 8:26", None, "1/2/11"],
+            r"row 1: dates whose years .* such as '12/13/10 8:26', .*format: \"%d/%m/%y\"\}` or .* \"%m/%d/%y\"\}`",
+        ),
         (["2019", "2024"], r"2019 may be the year 2019 or seconds since 1970"),
         ([20240131], r"20240131 may be the date 2024-01-31 or seconds since 1970 \(1970-08-23"),
         ([5_000_000_000], r"5000000000 may be seconds since 1970 \(2128-06-11 .* or milliseconds .* \(1970-02-27"),

@@ -1,5 +1,6 @@
 """The first rows of the files that a scenario names, held against what it says of them."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,8 +103,13 @@ def _suggested(sample: Sample, spec: FileTable, mapper: Mapper) -> str:
     told = {name: guessed[name] for name in missing if name in guessed}
     if not told:
         return ""
-    mapping = ", ".join(f"{name}: {column.name}" for name, column in told.items())
+    mapping = ", ".join(f"{name}: {_as_yaml(column.name)}" for name, column in told.items())
     return f" By their names and values this may be it: `columns: {{{mapping}}}`."
+
+
+def _as_yaml(name: str) -> str:
+    """A name as a scenario writes it: in quotes where blanks or signs around it would be lost."""
+    return name if re.fullmatch(r"\w[\w .-]*\w|\w", name) else repr(name)
 
 
 def _check_query(spec: QueryTable, mapper: Mapper, root: Path, checked: Checked) -> None:

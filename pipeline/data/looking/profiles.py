@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pipeline import columns as c
 from pipeline.data.looking.roles import guess_label, guess_roles, is_personal
 from pipeline.data.values.casting import Place, read
+from pipeline.data.values.dates import OrderError
 from pipeline.data.values.ids import NOTHING
 from pipeline.data.values.spelling import shape
 from pipeline.errors import DataError
@@ -162,12 +163,13 @@ def _counts_time(name: str, unique: pa.Array, named: bool) -> bool:
 
 
 def _dated(name: str, unique: pa.Array) -> tuple[str, str]:
-    """Whether texts are times; they are also where nothing tells day from month, which must be said then."""
+    """Whether texts are times; they are also where the scenario must say what is the day, the month and the year."""
     try:
         found = read(pa.chunked_array([unique]), "time", Place("", name, hidden=True))
-    except DataError as error:
-        ambiguous = "day or month" in str(error) or "day first" in str(error)
-        return ("time", str(error).removeprefix(": ")) if ambiguous else ("text", "")
+    except OrderError as error:
+        return "time", str(error).removeprefix(": ").removesuffix(".")
+    except DataError:
+        return "text", ""
     return ("time" if found.values.null_count <= _STRAY * len(unique) else "text"), ""
 
 

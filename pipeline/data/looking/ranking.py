@@ -165,10 +165,12 @@ def _say_split(draft: Draft, logs: Sequence[Looked], shared: Sequence[str]) -> N
     elif "users" in shared:
         draft.say("split", {"kind": "cold_users"}, "guessed: there is no time; some users whom a source knows test")
     else:
+        dates = [(file, column) for file in logs for column in file.profile.columns if column.role == c.TIMESTAMP]
+        unread = "".join(f" {file.shown}: {column.problem}." for file, column in dates if column.problem)
         raise DataError(
             f"{', '.join(file.shown for file in logs)}: no time that can be read in all of them, no position and no "
             "users in common, so that there is no way to part rows for training and test. Write the scenario by hand, "
-            "and name the column of the time: `columns: {timestamp: {column: ..., format: ...}}`."
+            f"and name the column of the time: `columns: {{timestamp: {{column: ..., format: ...}}}}`.{unread}"
         )
 
 

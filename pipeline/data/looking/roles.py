@@ -9,9 +9,11 @@ from pipeline import columns as c
 # Words for a canonical column, the surest first. Case and signs of a name do not count.
 WORDS: Mapping[str, tuple[str, ...]] = {
     c.USER: ("user", "customer", "visitor", "reviewer", "member", "client", "buyer", "account", "person", "household",
-             "uid", "session"),
+             "uid", "kunde", "kunden", "nutzer", "cliente", "usuario", "utilisateur", "session", "email", "mail",
+             "username", "nickname"),
     c.ITEM: ("item", "product", "parentasin", "asin", "sku", "isbn", "article", "movie", "book", "game", "song",
-             "track", "video", "business", "stock", "good", "anime", "recipe"),
+             "track", "video", "business", "stock", "good", "anime", "recipe", "artikel", "produkt",
+             "produit", "producto"),
     c.TIMESTAMP: ("timestamp", "datetime", "time", "ts", "eventtime", "date", "created", "createdat",
                   "orderedat", "tdat"),
     c.EVENT: ("event", "eventtype", "behavior", "behaviour", "behaviortype", "action", "interactiontype"),
@@ -36,6 +38,7 @@ EVENTS = frozenset({
 PERSONAL = ("email", "mail", "phone", "mobile", "telephone", "firstname", "lastname", "surname", "fullname", "username",
             "nickname", "reviewername", "customername", "address", "street", "zip", "zipcode", "postalcode", "postcode",
             "birthday", "birthdate", "dateofbirth", "dob", "ip", "ipaddress", "iban", "ssn", "passport")  # fmt: skip
+_OF_ONE = ("email", "mail", "username", "nickname")  # of these, what tells one person from another: who has no number
 _IDS = ("whole number", "text", "number")
 _FIT: Mapping[str, tuple[str, ...]] = {
     c.USER: _IDS, c.ITEM: _IDS, c.TIMESTAMP: ("time",), c.EVENT: ("text",), c.POSITION: ("whole number",),
@@ -44,7 +47,7 @@ _FIT: Mapping[str, tuple[str, ...]] = {
     c.PRICE: ("number", "whole number"), c.IMAGE: ("text",),
 }  # fmt: skip
 BY_NAME = "by its name"
-_ENDINGS = ("(?:ids?)?", "(?:code|no|nr|key|number)")  # that only say that it is an id, the surer ones first
+_ENDINGS = ("(?:ids?)?", "(?:code|no|nr|key|number|nummer)")  # that only say that it is an id, the surer ones first
 _FEW = 20  # domains or kinds of event
 
 
@@ -119,7 +122,11 @@ def is_personal(name: str) -> bool:
 
 def _by_name(role: str, free: Sequence[Seen]) -> Seen | None:
     """The column with the surest word for a role; at the end of a longer name only where ids and times have it."""
-    fit = [column for column in free if column.type in _FIT[role] and not is_personal(column.name)]
+    fit = [
+        column for column in free
+        if column.type in _FIT[role]
+        and (not is_personal(column.name) or (role == c.USER and plain(column.name).endswith(_OF_ONE)))
+    ]  # fmt: skip
     if role in (c.USER, c.ITEM):  # several words are a list of ids, or a text about something
         fit = [column for column in fit if not any(" " in one for one in column.examples)]
     if role in (c.EVENT, c.DOMAIN, c.SPLIT):

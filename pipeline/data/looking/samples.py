@@ -58,7 +58,7 @@ def read_sample(
     with connection(scratch) as opened:
         reader = READERS[plain.format](opened, plain, spec, file.shown)
         folders = partitions(file.shown)
-        names = [*dict.fromkeys((*reader.names, *folders))]
+        names = [*dict.fromkeys(one for one in (*reader.names, *folders) if one)]  # none can say what has no name
         chosen = set(choose(names))
         columns, inner = _columns(reader, [name for name in names if name in chosen and name not in folders])
         asked = ", ".join(f"{sql} AS {name(raw)}" for raw, sql in columns.items())

@@ -2,7 +2,10 @@
 
 import codecs
 import json
+import logging
+import mmap
 import re
+import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,12 +18,19 @@ from pipeline.data.readers.duck import call, name, text, told
 from pipeline.data.readers.unpacking import Plain
 from pipeline.errors import DataError
 
+log = logging.getLogger(__name__)
+
 _GUESSED = re.compile(
     r'("(?!NULL")(?:[^"]|"")*")|(?:"NULL"|JSON|DATE|TIME|TIMESTAMP(?:_\w+)?(?: WITH TIME ZONE)?|UUID)(?=[,)\[]|$)'
 )
 _BROKEN = "\U0010ffff"  # stands for bytes that are no text; no text has it
 _ESCAPED = re.compile("[\udc80-\udcff]+")  # what Python makes of such bytes
 _NO_TEXT = "bytes that are no text"
+_HALF = " surrogate in string"  # how DuckDB tells of half a character, as where a text was cut in an emoji
+# Escapes in UTF-16: two that are one character, or (the group) a half alone; an even number of backslashes before it.
+_HALVES = re.compile(
+    rb"(?<!\\)(?:\\\\)*(?:\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F][0-9a-fA-F]{2}))", re.DOTALL
+)
 _BLOCK = 1 << 20
 MOST_OBJECT = 64 << 20  # bytes of one object
 
@@ -105,7 +115,7 @@ class Json:
 
     def _sound(self, value: str) -> str:
         """A value in SQL, which stops all where bytes that are no text stand in it."""
-        if self._path == self.plain.path:
+        if self._text == self.plain.path:
             return value
         return f"CASE WHEN contains({value}::VARCHAR, {text(_BROKEN)}) THEN error({text(_NO_TEXT)}) ELSE {value} END"
 
@@ -119,8 +129,13 @@ class Json:
                     return DataError(f"{self.shown}: line {number}: column {raw!r}: {told}")
         return DataError(f"{self.shown}: {told}")
 
-    @cached_property
+    @property
     def _path(self) -> Path:
+        """What is read: the text, or where half a character stands in it a copy without."""
+        return self._read[0]
+
+    @cached_property
+    def _text(self) -> Path:
         """The file, or where bytes of it are no UTF-8 a copy with a sign for them: who reads them alone is refused."""
         if _is_text(self.plain.path):
             return self.plain.path
@@ -133,7 +148,7 @@ class Json:
         return copy
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
-        with self._path.open("rb") as file:
+        with self._text.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield number, line
@@ -150,18 +165,49 @@ class Json:
     @cached_property
     def _fields(self) -> Mapping[str, tuple[tuple[str, ...], Any]]:
         """Name -> the keys that lead to it and its type; the type of an object is a mapping."""
-        source = call("read_json_objects", self._path, self._options)
-        try:
-            [found] = self.connection.execute(f"SELECT json_group_structure(json) FROM {source}").fetchall()  # noqa: S608
-        except duckdb.Error as error:
-            raise self.explain(error, ()) from None
-        structure = json.loads(found[0]) if found[0] else {}
+        structure = self._read[1]
         if not isinstance(structure, dict):
             raise self.explain(duckdb.Error("no objects"), ())
         fields: dict[str, tuple[tuple[str, ...], Any]] = {key: ((key,), kind) for key, kind in structure.items()}
         for path, kind in _nested(structure, ()):  # a key that holds a dot itself goes before
             fields.setdefault(".".join(path), (path, kind))
         return fields
+
+    @cached_property
+    def _read(self) -> tuple[Path, Any]:
+        """Where it is read, and the types of all keys of its objects."""
+        try:
+            return self._text, self._structure(self._text)
+        except duckdb.Error as error:
+            if _HALF not in str(error):
+                raise self.explain(error, ()) from None
+        mended = self._without_halves()
+        try:
+            return mended, self._structure(mended)
+        except duckdb.Error as error:
+            raise self.explain(error, ()) from None
+
+    def _structure(self, path: Path) -> Any:
+        source = call("read_json_objects", path, self._options)
+        [found] = self.connection.execute(f"SELECT json_group_structure(json) FROM {source}").fetchall()  # noqa: S608
+        return json.loads(found[0]) if found[0] else {}
+
+    def _without_halves(self) -> Path:
+        """A copy with the escape of U+FFFD, which has as many bytes, where that of half a character stands."""
+        copy, places = self.plain.path.with_name("whole"), list[int]()
+        shutil.copyfile(self._text, copy)
+        with copy.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
+            for found in _HALVES.finditer(data):
+                if found[1]:
+                    data[slice(*found.span(1))] = rb"\ufffd"
+                    places.append(found.start(1))
+            line = data[: places[0]].count(b"\n") + 1 if places else 0
+        if places:
+            log.warning(
+                "%s: %s times a text holds half a character, as where an emoji was cut, first in line %s; each half is "
+                "read as U+FFFD", self.shown, f"{len(places):,}", line,
+            )  # fmt: skip
+        return copy
 
 
 def _digits(value: str) -> str:

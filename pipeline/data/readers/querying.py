@@ -68,7 +68,8 @@ def _load(
     plain = unpack(file, source, scratch)
     reader = READERS[plain.format](opened, plain, source, file.shown)
     folders = partitions(file.shown)
-    names = [one for one in reader.names if wanted is None or one.casefold() in wanted] or reader.names[:1]
+    named = [one for one in reader.names if one]
+    names = [one for one in named if wanted is None or one.casefold() in wanted] or named[:1]
     refuse_twice([*names, *folders], file.shown)
     there = ", ".join(f"{constant(value)} AS {name(key)}" for key, value in folders.items())
     rows = f"SELECT *{', ' if there else ''}{there} FROM ({reader.rows(names)})"  # noqa: S608  all quoted

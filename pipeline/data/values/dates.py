@@ -33,16 +33,26 @@ _SHAPES = (  # Y year, a and b what comes before it in a date that begins with d
     rf"^{_NAME}\.? (?P<d>\d{{1,2}}),? (?P<Y>\d{{4}})" + _TIME,
     rf"^(?P<d>\d{{1,2}})[ -]{_NAME}\.?,?[ -](?P<Y>\d{{4}})" + _TIME,
 )
+_SHORT_YEAR = r"^(?:0?[1-9]|[12]\d|3[01])[-/.](?:0?[1-9]|[12]\d|3[01])[-/.]\d{2}(?:[T ,].*)?$"
+
+
+class OrderError(DataError):
+    """Dates of which the scenario must say what is the day, the month and the year."""
 
 
 def read_dates(text: pa.Array, place: Place, expected: str) -> Read:
     """Instants [N] of texts without outer blanks, in the stated format or in one that says which part is which.
 
     Raises:
-        DataError: it hangs on an order of day and month that no value decides.
+        OrderError: it hangs on an order of day and month that no value decides, or all years have two digits.
     """
     if place.how.format:
         return _each(text, lambda one: _formatted(one, place), f"a time as {place.how.format!r}")
+    if pc.all(pc.match_substring_regex(text, _SHORT_YEAR)).as_py():
+        one = text.drop_null()[0]
+        such = "" if place.hidden else f", such as {one.as_py()!r},"
+        why = f"dates whose years have two digits{such} are read only as the scenario says"
+        raise _asked(why, one, "%y", place, text)
     plain = pc.replace_substring_regex(text, r"\s*(?:UTC|GMT)$", "Z")
     iso = pc.all(pc.match_substring_regex(plain, _ISO)).as_py()  # asked first, because each failure costs a message
     for kind in (pa.timestamp("us"), _UTC) if iso else ():  # quick, and all or nothing: without offsets, or with
@@ -144,11 +154,16 @@ def _ordered(fields: dict[str, pa.Array], text: pa.Array, place: Place, column: 
         readings = f"{y}-{b:02}-{a:02} (day first) or {y}-{a:02}-{b:02} (month first)"
         why = "day or month may come first, and no value of the column decides it"
         why = why if place.hidden else f"{text[row].as_py()!r} may be {readings}, and no value of the column decides it"
-    at = pc.index(column, text[row]).as_py() + 1
-    between = text[row].as_py().lstrip("0123456789")[0]
-    forms = [between.join(parts) for parts in (("%d", "%m", "%Y"), ("%m", "%d", "%Y"))]
+    raise _asked(why, text[row], "%Y", place, column)
+
+
+def _asked(why: str, text: pa.Scalar, year: str, place: Place, column: pa.Array) -> OrderError:
+    """What to write in the scenario where the order of day, month and year is not known."""
+    at = pc.index(column, text).as_py() + 1
+    between = text.as_py().lstrip("0123456789")[0]
+    forms = [between.join(parts) for parts in (("%d", "%m", year), ("%m", "%d", year))]
     ways = " or ".join(f'`{{column: {place.column}, format: "{form}"}}`' for form in forms)
-    raise DataError(
+    return OrderError(
         f"{place.file}: column {place.column!r}, row {at}: {why}. Say in the scenario which it is, beside the column's "
         f"name: {ways}, with the time of day as it is written, such as %H:%M."
     )
