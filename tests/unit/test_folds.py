@@ -14,6 +14,7 @@ from pipeline.data.splits import TEST, TRAIN, VALID
 from pipeline.errors import DataError
 from pipeline.labels.class_kind import Classes, TwoClasses
 from pipeline.rows.examples.folds import ENOUGH, FOLD, NO_FOLD, each_held_back, folds_of
+from pipeline.rows.examples.leaks import audit
 from pipeline.rows.examples.parting import PartExamples
 from pipeline.rows.examples.prepared import Examples
 from pipeline.rows.kind import Given
@@ -68,6 +69,27 @@ def test_what_belongs_together_is_in_one_fold(tmp_path: Path) -> None:
     chosen = frame.loc[frame[FOLD] != NO_FOLD, ["component", FOLD]]
     assert len(chosen) > 2 * len(chosen.drop_duplicates()) > 0
     assert chosen.drop_duplicates()["component"].is_unique
+
+
+def test_rows_without_a_label_are_held_back_with_their_group(tmp_path: Path) -> None:
+    """They would tell of it, by their inputs and by further labels; they choose nothing, and no row is marked."""
+    task = TASK.model_copy(update={"groups": ("visitor",)})
+    frame = rows(200, visitor=np.arange(200) // 2).assign(bought=lambda f: f["bought"].where(f.index % 2 == 0))
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    parts, _ = PartExamples(task).target(Given("shop", {"examples": frame}, SPLIT, 1.0, 0), {})
+    parts.write(folder)
+    made = pd.read_parquet(folder / "rows.parquet")
+    learnt, choosing = made["part"] != TEST, made["bought"].notna() & (made["part"] != TEST)
+    assert parts.known["choosing in folds"] == choosing.sum() < learnt.sum()
+    seen = list[int]()
+    for fold in Examples(task, {"shop": made}, "shop").folds():
+        held, training = fold.held_out("valid"), fold.training({"shop"})["shop"]
+        assert not set(held.units) & set(training.units)
+        seen += held.rows["row"].tolist()
+        marks, _ = audit(fold)
+        assert not marks["row"].isin(held.rows["row"]).any()
+    assert sorted(seen) == np.flatnonzero(choosing).tolist()
 
 
 def test_the_order_of_rows_does_not_show(tmp_path: Path) -> None:

@@ -15,10 +15,11 @@ ENOUGH = 100  # units that choose by themselves; of fewer the audit warns
 
 
 def folds_of(rows: pd.DataFrame, kept: Mask, strata: IntArray, folds: int) -> IntArray:
-    """The fold [N] of each labelled row that is kept for training or validation; -1 of all others.
+    """The fold [N] of each row for training or validation whose component has a label that is kept; -1 of all others.
 
     All are -1 where enough units are held out for validation, or fewer than `folds` are labelled. Components are dealt
-    out in the order of a hash, class by class, so that each fold has its share of every class.
+    out in the order of a hash, class by class, so that each fold has its share of every class. Their rows without a
+    label are held back with them, and choose nothing: they would tell of the others.
 
     Args:
         rows: The rows with their components and parts.
@@ -29,7 +30,8 @@ def folds_of(rows: pd.DataFrame, kept: Mask, strata: IntArray, folds: int) -> In
     found, component = np.full(len(rows), NO_FOLD), rows[COMPONENT].to_numpy()
     labelled = kept & (strata >= 0)
     valid = labelled & (rows[PART] == VALID).to_numpy()
-    pool = labelled & rows[PART].isin((TRAIN, VALID)).to_numpy()
+    parted = rows[PART].isin((TRAIN, VALID)).to_numpy()
+    pool = labelled & parted
     every, owner = np.unique(component[pool], return_inverse=True)
     if len(np.unique(component[valid])) >= ENOUGH or len(every) < max(folds, 1) or not folds:
         return found
@@ -37,7 +39,8 @@ def folds_of(rows: pd.DataFrame, kept: Mask, strata: IntArray, folds: int) -> In
     np.maximum.at(stratum, owner, strata[pool])
     dealt = np.empty(len(every), dtype=np.int64)
     dealt[np.lexsort((Hashes.of_components(rows[pool], "fold"), stratum))] = np.arange(len(every)) % folds
-    found[pool] = dealt[owner]
+    beside = parted & np.isin(component, every)
+    found[beside] = dealt[np.searchsorted(every, component[beside])]
     return found
 
 

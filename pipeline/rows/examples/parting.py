@@ -126,7 +126,7 @@ class PartExamples:
         if isinstance(self.task, RegressionTask) or not given.share:
             return
         kept, folds = self._kept(given, rows), (fold != NO_FOLD).any()
-        valid = fold != NO_FOLD if folds else (rows[PART] == VALID).to_numpy() & kept
+        valid = kept & (fold != NO_FOLD if folds else (rows[PART] == VALID).to_numpy())
         training = "training and validation" if folds else "validation"
         for chosen, told in ((valid, training), ((rows[PART] == TEST).to_numpy(), "the test")):
             held = rows.loc[chosen, [self.task.label, COMPONENT]].dropna()
@@ -172,7 +172,8 @@ class PartExamples:
         known = {"components": int(table[COMPONENT].nunique()), "unlabelled": int(table[self.task.label].isna().sum())}
         known |= {f"without {name}": int(table[name].isna().sum()) for name in self.task.also}
         if FOLD in rows and rows[FOLD].max() != NO_FOLD:
-            known |= {FOLDS: int(rows[FOLD].max()) + 1, FOLDED: int((rows[FOLD] != NO_FOLD).sum())}
+            choose = (rows[FOLD] != NO_FOLD) & kept & rows[self.task.label].notna()
+            known |= {FOLDS: int(rows[FOLD].max()) + 1, FOLDED: int(choose.sum())}
         if not isinstance(self.task, RegressionTask):
             every, found = (one_by_one(one, self.task).value_counts() for one in (table[self.task.label], labels))
             lost = every.index.difference(found.index, sort=True)[:_CLASSES]  # the rarest, which thinning took away
