@@ -61,21 +61,23 @@ def rarity(class_N: IntArray, probability_NK: FloatArray) -> float:
     """Find the power of a class's share by which probabilities are divided: that with the least balanced log loss.
 
     That is the mean over classes of the mean of -log q over their rows: q is p / share^power of the class that is so,
-    over the sum of the same of all classes. Zero stays where there are few rows, or one class only.
+    over the sum of the same of all classes. Rows whose class has no probability, as their predictor never met it, are
+    left out: no power tells it. Zero stays where there are few rows, or one class only.
 
     References:
         Menon et al., Long-tail learning via logit adjustment, ICLR 2021, eq. 9.
     """
-    counts_K = np.bincount(class_N, minlength=probability_NK.shape[1])
+    classes = probability_NK.shape[1]
+    log_share_K = np.log((np.bincount(class_N, minlength=classes) + 1) / (len(class_N) + classes))
+    met_N = probability_NK[np.arange(len(class_N)), class_N] > 0
+    class_N, log_NK = class_N[met_N], np.log(np.maximum(probability_NK[met_N], _SMALLEST))
+    counts_K = np.bincount(class_N, minlength=classes)
     if len(class_N) < FEWEST or (counts_K > 0).sum() < 2:
         return 0.0
-    log_share_K = np.log((counts_K + 1) / (counts_K + 1).sum())
-    log_NK = np.log(np.maximum(probability_NK, _SMALLEST))
-    weight_N = 1 / counts_K[class_N]
 
     def loss(power: float) -> float:
         log_q_NK = log_softmax(log_NK - power * log_share_K, axis=1)
-        return -float(np.average(log_q_NK[np.arange(len(class_N)), class_N], weights=weight_N))
+        return -float(np.average(log_q_NK[np.arange(len(class_N)), class_N], weights=1 / counts_K[class_N]))
 
     return min(POWERS, key=loss)
 

@@ -219,3 +219,13 @@ def test_shares_that_are_alike_change_nothing():
     skewed = np.array([0] * 16 + [1, 2, 2])
     assert rarity(skewed, np.full((19, 3), 1 / 3)) == 0.0
     assert rarity(np.append(skewed, 0), np.tile([0.8, 0.1, 0.1], (20, 1))) == 1.0
+
+
+def test_a_class_that_its_predictor_never_met_says_nothing_of_rarity():
+    """As where a fold holds back the only row of a class: any power would make that row look better."""
+    value, said = np.repeat(np.arange(3), 20), np.full((63, 6), 0.0)
+    said[:60, :3] = 0.1 + 0.7 * np.eye(3)[value]
+    said[60:, :3] = 1 / 3
+    assert rarity(np.append(value, [3, 4, 5]), said) == 0.0
+    few = np.append(value[11:30], [3])
+    assert rarity(few, np.vstack([np.eye(6)[few[:19]] * 0.5 + 0.1 * (np.arange(6) == 0), said[60:61]])) == 0.0
