@@ -24,12 +24,12 @@ def cost_matrix(classes: Sequence[str], costs: Costs) -> NDArray[np.float64]:
     return cost_KK
 
 
-def dearer_if_rare(shares: Mapping[str, float], power: float) -> Costs:
+def dearer_if_rare(counts: Mapping[str, float], power: float) -> Costs:
     """Costs by which a mistake about a class costs the more the rarer it is: its share to the power of minus so much.
 
-    About the most frequent class a mistake costs 1. The class of least expected cost is then the one with the highest
+    `counts` are of every class that may be told: telling another one would cost as little as the cheapest mistake. About the most frequent class a mistake costs 1. The class of least expected cost is then the one with the highest
     probability over that power of its share.
     """
-    most = max(shares.values())
-    dear = {so: (most / share) ** power for so, share in shares.items()}
-    return {so: {told: cost for told in shares if told != so} for so, cost in dear.items()}
+    most = max(counts.values())
+    dear = {so: (most / count) ** power for so, count in counts.items()}
+    return {so: {told: cost for told in counts if told != so} for so, cost in dear.items()}

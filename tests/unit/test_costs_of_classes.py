@@ -211,6 +211,21 @@ def test_rare_classes_are_told_as_balanced_accuracy_wants():
     assert set(other.settle([(plain, view)])) == {"temperature"}
 
 
+def test_a_class_that_only_a_registered_source_knows_is_no_cheap_answer():
+    """Its probability is nothing, and so it is never told instead of rare classes that share the rest."""
+    value = np.repeat(np.arange(3), [80, 10, 10])
+    told = np.full((100, 4), [0.5, 0.25, 0.25, 0.0])
+    places = np.arange(len(value))
+    features = Features(pd.DataFrame({"x": places.astype(float)}), {"x": "number"})
+    label = ClassLabel(value, ("a", "b", "c"), "y")
+    view = View("b", pd.DataFrame({ROW: places, UNIT: places}), {FEATURES: features}, (label,))
+    with np.errstate(divide="ignore"):
+        plain, kind = Fixed(("a", "b", "c", "foreign"), told), Classes(PLAIN)
+        chosen = kind.settle([(plain, view)])
+        assert chosen["rarity"] > 0
+        assert (kind.predict(plain.settled(chosen), view)[:, 3] >= 0).all()
+
+
 def test_shares_that_are_alike_change_nothing():
     """No class is rarer; nor is anything chosen of few rows."""
     value = np.arange(30) % 3
