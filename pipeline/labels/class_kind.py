@@ -121,10 +121,9 @@ class Classes:
         said_NK = np.concatenate([self.predict(one.settled(found), view)[:, :-1] for one, view in fitted])
         if not (power := rarity(class_N, said_NK)):
             return found
-        others = {name: 1 for one, _ in fitted for name in one.classes}  # a registered source may know more
         counts = np.bincount(class_N, minlength=said_NK.shape[1]) + 1
-        counted = others | dict(zip(_label(fitted[0][1]).classes, map(int, counts), strict=True))
-        return {**found, RARITY: power, COSTS: dearer_if_rare(counted, power)}
+        shares = dict(zip(_label(fitted[0][1]).classes, counts / counts.sum(), strict=True))
+        return {**found, RARITY: power, COSTS: dearer_if_rare(shares, power)}
 
     def statistic(self, view: View, predicted: FloatArray, chosen: Mask, metrics: Sequence[str]) -> Recomputed:
         """Metrics of the chosen rows; those of a unit are drawn together."""
