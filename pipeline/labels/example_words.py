@@ -43,7 +43,11 @@ def class_words(task: MulticlassTask) -> Words:
     }
     if task.costs:
         names["cost"] = "cost of a row"
-    told = "the one of least expected cost" if task.costs else "the most probable one"
+    told = "the most probable one"
+    if task.costs:
+        told = "the one of least expected cost"
+    elif task.metric == "balanced_accuracy":
+        told = "the one with the highest probability over a power of its share, which validation chose"
     protocol = (
         f"Each test row gets a probability of each class from its own features, and is told {told}. The temperature "
         "was chosen on validation rows."

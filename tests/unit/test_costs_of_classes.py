@@ -142,7 +142,8 @@ def test_without_costs_nothing_of_them_is_said() -> None:
     words = words_of(COSTLY)
     assert (words.name("cost"), words.sign("cost")) == ("cost of a row", -1)
     assert "the one of least expected cost" in words.protocol
-    assert "the most probable one" in words_of(PLAIN).protocol
+    assert "highest probability over a power of its share" in words_of(PLAIN).protocol
+    assert "the most probable one" in words_of(PLAIN.model_copy(update={"metric": "log_loss"})).protocol
     np.testing.assert_array_equal(cost_matrix(("a", "b"), {}), [[0, 1], [1, 0]])
 
 

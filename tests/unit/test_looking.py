@@ -156,6 +156,9 @@ def test_columns_without_a_name_are_left_out(looked):
     """A data frame's index stands first without a name, and a comma at the end of each row gives one more."""
     found = looked("a.csv", ",user_id,item_id,\n0,7,a,\n1,8,b,\n").profile
     assert [one.name for one in found.columns] == ["user_id", "item_id"]
+    alone = looked("b.csv", ",user,item\n0,a,b\n1,c,d\n").profile  # texts alone look like their names
+    assert [one.name for one in alone.columns] == ["user", "item"]
+    assert "column_1" in {one.name for one in looked("c.csv", ",5,x\n0,6,b\n1,7,d\n").profile.columns}
 
 
 def test_dates_with_two_readings_are_told(looked):

@@ -136,7 +136,7 @@ def _dialect(head: Head, encoding: str, scratch: Path, doubts: list[str]) -> dic
     if found["SkipRows"]:
         stated["skip"] = found["SkipRows"]
         doubts.append(f"the first {found['SkipRows']} lines seem to be neither names nor rows, and are skipped")
-    if not found["HasHeader"]:
+    if not found["HasHeader"] and not _names_beside_an_index(lines, separator):
         stated |= {"header": False, "names": tuple(f"column_{place + 1}" for place in range(len(columns)))}
     elif all(column["type"] == "VARCHAR" for column in columns):
         doubts.append(NAMES_OR_ROW)
@@ -157,6 +157,15 @@ def _sniffed(where: Path, shown: str, options: str) -> dict[str, Any]:
             "is another kind of file, state its `format` in a scenario."
         ) from None
     return dict(zip(names, row or (), strict=True))
+
+
+def _names_beside_an_index(lines: list[str], separator: str) -> bool:
+    """Whether names follow an empty field, as a data frame is written: DuckDB takes that for a missing number."""
+    if len(lines) < 2:  # noqa: PLR2004  names, and a row
+        return False
+    first, *others = ([field.strip('" ') for field in line.split(separator)] for line in lines)
+    named = not first[0] and all(re.match(r"[^\W\d]", name) for name in first[1:]) and len(set(first)) == len(first)
+    return named and len(first) > 1 and all(re.fullmatch(r"\d+", one[0]) for one in others)
 
 
 def _has_decimal_commas(lines: list[str], separator: str) -> bool:
