@@ -161,7 +161,7 @@ def _sniffed(where: Path, shown: str, options: str) -> dict[str, Any]:
 
 def _names_beside_an_index(lines: list[str], separator: str) -> bool:
     """Whether names follow an empty field, as a data frame is written: DuckDB takes that for a missing number."""
-    if len(lines) < 2:  # noqa: PLR2004  names, and a row
+    if len(lines) < 2:  # names, and a row
         return False
     first, *others = ([field.strip('" ') for field in line.split(separator)] for line in lines)
     named = not first[0] and all(re.match(r"[^\W\d]", name) for name in first[1:]) and len(set(first)) == len(first)
