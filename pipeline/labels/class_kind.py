@@ -243,7 +243,7 @@ class TwoClasses(Classes):
         positive, scores = _label(view).value == 1, {name: said[:, 1] for name, said in predicted.items()}
         if not positive.any():
             return ()
-        drawn = (precision_and_recall(positive, scores), reliability(positive, scores))
+        drawn = (precision_and_recall(positive, scores), *reliability(positive, scores))
         return drawn if self.task.costs is None else (*drawn, by_cost(positive, scores, _both(self.task.costs)))
 
 

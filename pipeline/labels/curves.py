@@ -15,7 +15,7 @@ FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _POINTS = 60  # of a line, at most
-_FEWEST = 50  # rows that groups are made of
+_FEWEST = 50  # rows that groups are made of: of fewer a group would show what a row has
 _GROUPS = 10
 _DIGITS = 6
 
@@ -43,15 +43,18 @@ def precision_and_recall(positive_N: Mask, scores: Mapping[str, FloatArray]) -> 
     )
 
 
-def reliability(positive_N: Mask, scores: Mapping[str, FloatArray]) -> Curve:
-    """Share of positives against probability, over ten groups of rows by their probability."""
-    return Curve(
+def reliability(positive_N: Mask, scores: Mapping[str, FloatArray]) -> tuple[Curve, ...]:
+    """Share of positives against probability, over ten groups of rows by their probability; none of few rows."""
+    if len(positive_N) < _FEWEST:
+        return ()
+    made = Curve(
         title="Reliability: what is said to be probable, and how often it is so",
         note="Rows in ten groups of one size by their probability; on the diagonal a probability is what it says.",
         axes=("mean probability", "share of positives"),
         lines={name: _by_tenths(score_N, positive_N.astype(np.float64)) for name, score_N in scores.items()},
         diagonal=True,
     )
+    return (made,)
 
 
 def by_cost(positive_N: Mask, scores: Mapping[str, FloatArray], costs: tuple[float, float]) -> Curve:
@@ -89,15 +92,18 @@ def by_expected_cost(lanes: Mapping[str, tuple[FloatArray, FloatArray]], always:
     )  # fmt: skip
 
 
-def actual_by_predicted(value_N: FloatArray, predicted: Mapping[str, FloatArray]) -> Curve:
-    """What rows have against what is said of them, over ten groups of rows by the latter."""
-    return Curve(
+def actual_by_predicted(value_N: FloatArray, predicted: Mapping[str, FloatArray]) -> tuple[Curve, ...]:
+    """What rows have against what is said of them, over ten groups of rows by the latter; none of few rows."""
+    if len(value_N) < _FEWEST:
+        return ()
+    made = Curve(
         title="What is predicted, and what is so",
         note="Rows in ten groups of one size by what is predicted; on the diagonal it is so in the mean.",
         axes=("mean prediction", "mean value"),
         lines={name: _by_tenths(said_N, value_N) for name, said_N in predicted.items()},
         diagonal=True,
     )
+    return (made,)
 
 
 def _precisions(positive_N: Mask, score_N: FloatArray) -> tuple[Point, ...]:
@@ -131,9 +137,7 @@ def _surest(expected_N: FloatArray, cost_N: FloatArray) -> tuple[Point, ...]:
 
 
 def _by_tenths(along_N: FloatArray, up_N: FloatArray) -> tuple[Point, ...]:
-    """Means of both over groups of rows; rows of one value stay in one group. Of few rows, nothing: nobody's own."""
-    if len(along_N) < _FEWEST:
-        return ()
+    """Means of both over groups of rows; rows of one value stay in one group."""
     _, place_N = np.unique(along_N, return_inverse=True)
     size = np.bincount(place_N)
     group = ((np.cumsum(size) - size / 2) * _GROUPS / len(along_N)).astype(np.int64)[place_N]

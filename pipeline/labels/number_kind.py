@@ -110,7 +110,7 @@ class Numbers:
 
     def curves(self, view: View, predicted: Mapping[str, FloatArray]) -> tuple[Curve, ...]:
         """What the rows have, against what is said of them."""
-        return (actual_by_predicted(_label(view).value, predicted),) if len(view) else ()
+        return actual_by_predicted(_label(view).value, predicted)
 
     def truth(self, view: View) -> list[Answers]:
         """The number of each row."""

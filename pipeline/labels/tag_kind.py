@@ -128,7 +128,7 @@ class Tags:
         if not value.any():
             return ()
         scores = {name: said[:, : value.shape[1]].ravel() for name, said in predicted.items()}
-        made = precision_and_recall(value.ravel(), scores), reliability(value.ravel(), scores)
+        made = precision_and_recall(value.ravel(), scores), *reliability(value.ravel(), scores)
         return tuple(one.model_copy(update={"title": f"{one.title} (all tags together)"}) for one in made)
 
     def truth(self, view: View) -> list[Answers]:

@@ -386,3 +386,17 @@ def test_one_prediction_is_timed() -> None:
     found = TwoClasses(BINARY).latency(predictor, view)
     assert found is not None
     assert 0 < found < 1
+
+
+def test_few_test_rows_have_no_figure_in_groups() -> None:
+    """A group of a few rows would show what one of them has; a report without that figure is whole."""
+    few = np.arange(49)
+    features = Features(pd.DataFrame({"x": few.astype(float)}), {"x": "number"})
+    rows = pd.DataFrame({ROW: few, UNIT: few})
+    number = View("b", rows, {FEATURES: features}, (NumberLabel(few.astype(float), "y"),))
+    numbers = Numbers(RegressionTask(kind="regression", label="y", features={"x": "number"}))
+    assert numbers.curves(number, {"a": few + 1.0}) == ()
+    yes = View("b", rows, {FEATURES: features}, (ClassLabel(few % 2, ("no", "yes"), "y"),))
+    classes = TwoClasses(BinaryTask(kind="binary", label="y", features={"x": "number"}))
+    [alone] = classes.curves(yes, {"a": classes.chance(yes)})
+    assert alone.title == "Precision against recall"
