@@ -30,14 +30,14 @@ class HashedCheckpoints(TorchCheckpointIO):
         super().remove_checkpoint(path)
 
 
-def savers(work: Path, *, chosen: bool) -> list[ModelCheckpoint]:
-    """Make the callbacks that keep the last two epochs and, where a metric chooses, the weights of the best two.
+def savers(work: Path, *, chosen: bool, every: int) -> list[ModelCheckpoint]:
+    """Make what keeps the last two of every so many epochs and, where a metric chooses, the weights of the best two.
 
     Two, because the epoch before the last goes on with the best before it where the last is damaged. Of equally good
     epochs the first stays.
     """
     how: dict[str, Any] = {
-        "mode": "max", "save_top_k": 2, "every_n_epochs": 1, "save_on_train_epoch_end": True,
+        "mode": "max", "save_top_k": 2, "every_n_epochs": every, "save_on_train_epoch_end": True,
         "auto_insert_metric_name": False, "enable_version_counter": False,
     }  # fmt: skip
     last = ModelCheckpoint(work, "epoch{epoch:04d}", "epoch", **how)
@@ -45,19 +45,20 @@ def savers(work: Path, *, chosen: bool) -> list[ModelCheckpoint]:
     return [last, best] if chosen else [last]
 
 
-def last_checkpoint(work: Path, curves: str) -> Path | None:
+def last_checkpoint(work: Path, curves: str, *, chosen: bool) -> Path | None:
     """Find the newest whole checkpoint whose best epoch is there whole too; what is newer and damaged is set aside.
 
     Args:
         work: Where the checkpoints lie.
         curves: The key under which a checkpoint holds the metrics of its epochs.
+        chosen: Whether a metric chooses among them, so that the best is needed.
     """
     for path in sorted(work.glob("epoch*.ckpt"), reverse=True):
         if why := _damage(path):
             _set_aside(path, why)
             continue
         state: dict[str, Any] = torch.load(path, weights_only=True)
-        best, _ = best_epoch(state["callbacks"][curves]["rows"])
+        best = best_epoch(state["callbacks"][curves]["rows"])[0] if chosen else None
         if best is None or not (why := _damage(_best_place(work, best))):
             return path
         _set_aside(path, f"it needs the best epoch, and {why}")

@@ -88,13 +88,14 @@ class Fitted:
 
 def fit(  # noqa: PLR0913  what is fitted, on what, how, and where its checkpoints lie
     model: Network, method: Method, rows: Rows, training: Training, work: Path,
-    *, seed: int, watch: Watch | None = None,
+    *, seed: int, watch: Watch | None = None, every: int = 1,
 ) -> Fitted:  # fmt: skip
     """Fit the model in place and leave the best weights in it.
 
     Goes on from the last checkpoint in `work` that is whole, where there is one; a damaged one is set aside.
     With something to watch, training stops after `training.patience` epochs without a better metric, and the best
-    weights stay; a metric that says nothing neither stops nor chooses.
+    weights stay; a metric that says nothing, or may not stop, neither stops nor chooses. There is a checkpoint after
+    `every` so many epochs.
 
     Raises:
         CrossliftError: the loss is no longer a number.
@@ -107,8 +108,9 @@ def fit(  # noqa: PLR0913  what is fitted, on what, how, and where its checkpoin
     assert training.learning_rate is not None  # the settings of a step have filled it in
     module = TransferModule(model, method, training.learning_rate, metric, seed)
     curves = _Curves()
-    callbacks: list[pl.Callback] = [curves, *savers(work, chosen=metric is not None)]
-    if watch is not None and watch.stops and not watch.few:
+    stops = watch is not None and watch.stops
+    callbacks: list[pl.Callback] = [curves, *savers(work, chosen=stops, every=every)]
+    if watch is not None and stops and not watch.few:
         callbacks.append(Stopping(training.patience))
     trainer = pl.Trainer(
         max_epochs=training.epochs, accelerator="auto", devices=1, callbacks=callbacks, logger=False,
@@ -117,14 +119,15 @@ def fit(  # noqa: PLR0913  what is fitted, on what, how, and where its checkpoin
     )  # fmt: skip
     places = _Places(rows.steps)
     loader = DataLoader(_Batches(rows), sampler=places, batch_size=None, num_workers=0)
-    trainer.fit(module, loader, ckpt_path=last_checkpoint(work, curves.state_key), weights_only=True)
+    last = last_checkpoint(work, curves.state_key, chosen=stops)
+    trainer.fit(module, loader, ckpt_path=last, weights_only=True)
     if any(not torch.isfinite(parameter).all() for parameter in model.parameters()):
         raise CrossliftError(f"{work.name}: training diverged: a weight is not a number; lower training.learning_rate.")
     values = [row["value"] for row in curves.rows if row["key"] == MONITOR]
     if watch is not None and (told := watch.blind(values)):
         return Fitted(len(values), values[-1], curves.rows, told)
     best, value = best_epoch(curves.rows)
-    if metric is not None and best is not None:
+    if stops and best is not None:
         state = best_weights(work, best)
         own = {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}
         model.load_state_dict(own)

@@ -17,7 +17,7 @@ from pipeline.training.module import MONITOR
 from pipeline.training.watch import Watch
 from pipeline.transfer.method import Method
 
-_LEG = 10  # epochs that every fold is fitted before all are looked at together
+_LEG = 10  # epochs that every fold is fitted before all are looked at together, and from checkpoint to checkpoint
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _curves(fold: Fold, training: Training, work: Path, seed: int) -> list[dict[
     told = work / f"leg{training.epochs:04d}.json"
     if not told.exists():  # a fit does not go back to fewer epochs than it has had
         model, method, rows = fold.draw()
-        fitted = fit(model, method, rows, training, work, seed=seed, watch=replace(fold.watch, stops=False))
+        fitted = fit(model, method, rows, training, work, seed=seed, watch=replace(fold.watch, stops=False), every=_LEG)
         write_json(told, fitted.curves)
     found: list[dict[str, Any]] = read_json(told)
     return found
@@ -98,5 +98,5 @@ def _curves(fold: Fold, training: Training, work: Path, seed: int) -> list[dict[
 def _again(fold: Fold, training: Training, epochs: int, work: Path, seed: int) -> Network:
     model, method, rows = fold.draw()
     if epochs:
-        fit(model, method, rows, training.model_copy(update={"epochs": epochs}), work, seed=seed)
+        fit(model, method, rows, training.model_copy(update={"epochs": epochs}), work, seed=seed, every=_LEG)
     return model
