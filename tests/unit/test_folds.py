@@ -1,6 +1,7 @@
 """Folds: which rows choose where few are held out, and how long a network is fitted by what all of them say."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from pipeline.config import BinaryTask, HashSplit, ShippedSplit, TimeSplit
+from pipeline.config import BaselineSettings, BinaryTask, HashSplit, ShippedSplit, TimeSplit
+from pipeline.config.baselines import Linear
 from pipeline.data.splits import TEST, TRAIN, VALID
 from pipeline.errors import DataError
 from pipeline.labels.class_kind import Classes, TwoClasses
@@ -18,6 +20,7 @@ from pipeline.rows.examples.leaks import audit
 from pipeline.rows.examples.parting import PartExamples
 from pipeline.rows.examples.prepared import Examples
 from pipeline.rows.kind import Given
+from pipeline.steps.baseline import build
 from pipeline.views import ClassLabel, Features, View
 from tests.examples import view_of
 
@@ -241,3 +244,24 @@ def test_a_class_that_a_fold_does_not_know_is_left_out() -> None:
     both = kind.settle([(knows, halves[0]), (lacks, halves[1])])
     assert both == kind.settle([(knows, halves[0]), (lacks, without)])
     assert both != kind.settle([(knows, halves[0])])
+
+
+def test_a_baseline_is_judged_by_fits_that_have_not_seen_the_rows(tmp_path: Path) -> None:
+    """What leave-one-fold-out says by hand: a fit that had seen them would know labels that nothing tells."""
+    random = np.random.default_rng(0)
+    words = [" ".join(random.choice([f"w{one}" for one in range(400)], 12)) for _ in range(200)]
+    frame = pd.DataFrame({"domain": "shop", "said": words, "bought": random.random(200) < 0.5})
+    task = BinaryTask(kind="binary", label="bought", features={"said": "text"}, metric="auroc")
+    parted(frame, tmp_path / "shop", task)
+    pd.DataFrame({"domain": [], "row": [], "kind": []}).to_parquet(tmp_path / "marks.parquet")
+    settings = BaselineSettings(
+        sources=(), target="shop", target_labels=True, task=task, seed=0, bridges=("features",),
+        baseline=Linear(kind="linear"), oracle=False, held_back=False,
+    )  # fmt: skip
+    inputs: Any = {
+        "prepare.shop": SimpleNamespace(path=tmp_path / "shop"),
+        "marks": SimpleNamespace(path=tmp_path / "marks.parquet"),
+    }
+    (tmp_path / "out").mkdir()
+    found = build(settings, inputs, tmp_path / "out", tmp_path)
+    assert 0.3 < found.valid["auroc"] < 0.7
