@@ -186,7 +186,9 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
         where = ".".join(str(part) for part in location) or "scenario"
         if problem["type"] == "extra_forbidden":
             key = str(problem["loc"][-1])
-            lines.append(f"{where}: this key is not known here.{near(key, _keys_beside(model, problem['loc']))}")
+            beside = _keys_beside(model, problem["loc"])
+            hint = " Another kind has such a key." if key in beside else near(key, beside)
+            lines.append(f"{where}: this key is not known here.{hint}")
         else:
             message = problem["msg"].removeprefix("Value error, ")
             got = "" if problem["type"] == "missing" else _got(problem.get("input"))

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from pipeline.config import BaselineSettings, BinaryTask, HashSplit, ShippedSplit, TimeSplit
+from pipeline.config import BaselineSettings, BinaryTask, HashSplit, Scenario, ShippedSplit, TimeSplit
 from pipeline.config.baselines import Linear
 from pipeline.data.splits import TEST, TRAIN, VALID
 from pipeline.errors import DataError
@@ -20,6 +21,8 @@ from pipeline.rows.examples.leaks import audit
 from pipeline.rows.examples.parting import PartExamples
 from pipeline.rows.examples.prepared import Examples
 from pipeline.rows.kind import Given
+from pipeline.scenarios import load_scenario
+from pipeline.scenarios.loader import explain
 from pipeline.steps.baseline import build
 from pipeline.views import ClassLabel, Features, View
 from tests.examples import view_of
@@ -265,3 +268,15 @@ def test_a_baseline_is_judged_by_fits_that_have_not_seen_the_rows(tmp_path: Path
     (tmp_path / "out").mkdir()
     found = build(settings, inputs, tmp_path / "out", tmp_path)
     assert 0.3 < found.valid["auroc"] < 0.7
+
+
+def test_folds_of_a_split_that_has_none_are_refused() -> None:
+    """By time nothing chooses in folds, and the message does not propose the key that was written."""
+    value = load_scenario("purchase_intent").model_dump(mode="json")
+    for split, told in (
+        ({"kind": "time", "folds": 5}, "split.time.folds: this key is not known here. Another kind has such a key."),
+        ({"kind": "hash", "folds": 1}, "split.hash.folds: expected 0 or at least 2"),
+    ):
+        with pytest.raises(ValidationError) as caught:
+            Scenario.model_validate(value | {"split": split})
+        assert told in "\n".join(explain(caught.value, Scenario))
