@@ -47,13 +47,14 @@ def resumable() -> Iterator[None]:
 @contextmanager
 def running(scenario: str, run_id: str | None, options: Options | None) -> "Iterator[Run]":
     """A run that no other command works on meanwhile: started with these options, or an earlier one as it stands."""
+    from pipeline.runs.carrying import refuse_misfits
     from pipeline.runs.run import Run, alone
 
     known = load_scenario(scenario)
     home = Home.from_env()
     name = run_id or f"{scenario}__cli__{datetime.now(UTC):%Y%m%dT%H%M%S_%f}"
     if options is not None:
-        apply_options(known, options)  # what cannot be is refused before anything is written
+        refuse_misfits(home, apply_options(known, options))  # what cannot be is refused before anything is written
     if options is None or (home.run(name) / "plan.json").exists():
         load_run(name, scenario)
     with resumable(), alone(home, name):

@@ -1,5 +1,6 @@
 """What every simple strong method answers."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -19,6 +20,7 @@ class Baseline(Reading):
     draws: ClassVar[bool] = False  # whether the seed matters
     ordered: ClassVar[bool] = False  # whether it reads what users did in its order
     inputs: ClassVar[bool] = False  # whether rows of the target without their labels say something to it
+    carries: ClassVar[Mapping[str, str]] = {}  # by `domains`: see `begins`
 
     domains: Domains = "target"
     source_weights: SourceWeights = (0.2, 0.5, 1.0)
@@ -37,6 +39,11 @@ class Baseline(Reading):
     def alone(self) -> str:
         """The lane that is the same without a source."""
         return self.method
+
+    @property
+    def begins(self) -> str:
+        """The kind of registered model that it can begin with, without rows of a source; empty: it can with none."""
+        return self.carries.get(self.domains, "")
 
     @property
     def bridges(self) -> frozenset[Bridge]:

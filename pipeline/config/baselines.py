@@ -43,6 +43,7 @@ class Frequency(ExamplesBaseline):
 
     predicts: ClassVar[frozenset[str]] = frozenset({"classes"})
     types: ClassVar[frozenset[FeatureType]] = frozenset({"category"})
+    carries: ClassVar[Mapping[str, str]] = {"source": "frequency"}
 
     kind: Literal["frequency"]
     by: str | None = None  # the category; nothing: the first
@@ -60,6 +61,7 @@ class Linear(ExamplesBaseline):
     """Logistic regression of a class or of each tag, ridge regression of a number."""
 
     types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"image"}  # but for those that an encoder reads
+    carries: ClassVar[Mapping[str, str]] = {"source": "linear"}
 
     kind: Literal["linear"]
     buckets: int = Field(default=1024, ge=16, le=1 << 20)  # of hashed values, for all categories together
@@ -87,6 +89,7 @@ class LinearTransfer(ExamplesBaseline):
     """The same regressions of the target's rows, shrunk to the weights of the sources' in place of zero."""
 
     types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"image"}
+    carries: ClassVar[Mapping[str, str]] = {"all": "linear"}
 
     kind: Literal["linear_transfer"]
     domains: Literal["all"] = "all"
@@ -111,6 +114,7 @@ class Boosting(ExamplesBaseline):
     """Gradient boosting of trees (LightGBM); of texts, bags and pictures it knows nothing."""
 
     types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"text", "bag", "image"}
+    carries: ClassVar[Mapping[str, str]] = {"source": "boosting", "all": "boosting"}
 
     kind: Literal["boosting"]
     rounds: int = Field(default=100, ge=1, le=10_000)
@@ -133,6 +137,7 @@ class IsolationForest(Anomaly):
     """How few random cuts set a row apart (Liu, Ting and Zhou, 2008)."""
 
     draws: ClassVar[bool] = True
+    carries: ClassVar[Mapping[str, str]] = {"source": "isolation_forest"}
 
     kind: Literal["isolation_forest"]
     trees: int = Field(default=100, ge=1, le=1000)
@@ -141,6 +146,8 @@ class IsolationForest(Anomaly):
 
 class AutoEncoder(Anomaly):
     """How badly a row is brought back from a few numbers: a linear auto-encoder, principal components."""
+
+    carries: ClassVar[Mapping[str, str]] = {"source": "auto_encoder"}
 
     kind: Literal["auto_encoder"]
     axes: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(default=(1, 2, 4, 8), min_length=1)  # how few
@@ -155,6 +162,7 @@ class Msda(ExamplesBaseline):
 
     types: ClassVar[frozenset[FeatureType]] = frozenset({"text", "bag"})
     inputs: ClassVar[bool] = True
+    carries: ClassVar[Mapping[str, str]] = {"source": "msda"}
 
     kind: Literal["msda"]
     words: int = Field(default=5000, ge=16, le=20_000)  # the most frequent, which the denoiser reads

@@ -21,7 +21,7 @@ class ModelConfig(Reading):
 
     ordered: ClassVar[bool] = False  # whether it reads what users did in its order
     apart: ClassVar[bool] = False  # what each domain says of a unit can be told by itself
-    carried: ClassVar[bool] = False  # whether it can begin with weights of a registered model, without rows of a source
+    begins: ClassVar[str] = ""  # the kind of registered model that it can begin with, without rows of a source
 
     rate: ClassVar[float]  # of learning from random weights, where the scenario says none
     further_rate: ClassVar[float]  # of learning from weights that are good already
@@ -100,7 +100,7 @@ class FeatureModel(ModelConfig):
 
     reads: ClassVar[frozenset[str]] = frozenset({"features"})
     predicts: ClassVar[frozenset[str]] = frozenset({"classes", "tags", "numbers"}) | SEVERAL
-    carried: ClassVar[bool] = True
+    begins: ClassVar[str] = "tabular"
     rate: ClassVar[float] = 0.001  # of AdamW
     further_rate: ClassVar[float] = 0.0003
 

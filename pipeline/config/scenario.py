@@ -16,6 +16,7 @@ from pipeline.config.gate import Gate
 from pipeline.config.methods import Strategy, TuneConfig, choices
 from pipeline.config.models import MODELS, HistoryModel, Model, ModelConfig
 from pipeline.config.rankings import RankingTask
+from pipeline.config.source_model import begun_by, refuse_rows_of_a_source
 from pipeline.config.tasks import ExamplesTask, Task, task_kind
 from pipeline.config.training import Training
 
@@ -63,6 +64,11 @@ class Scenario(Config):
     def teachers(self) -> tuple[str, ...]:
         """What is learnt from beside the target: the sources, or the model that stands for one."""
         return (self.source_model,) if self.source_model else self.sources
+
+    @property
+    def begun(self) -> dict[str, str]:
+        """Lanes that begin with the model which stands for sources, and which kind of it each can begin with."""
+        return begun_by(self) if self.source_model else {}
 
     @property
     def encoders(self) -> Encoders:
@@ -158,20 +164,9 @@ class Scenario(Config):
             )
         if self.source_model is None:
             return
-        if not self.model.carried:
-            raise ValueError(
-                f"source_model: vectors of a model of kind {self.model.name} belong to rows of its sources, and there "
-                "are none; expected a task on examples"
-            )
         if self.embedded or not self.target_labels:
             raise ValueError("source_model: expected tables of a target with labels, which choose and judge")
-        asking = [one.name for one in self.strategies if one.asks_for_source_rows]
-        asking += [one.name for one in self.baselines if one.domains != "target"]
-        if asking:
-            raise ValueError(
-                f"source_model: {', '.join(asking)} would learn from rows of a source, and there are none; expected "
-                "strategies that begin with its model, such as tune {kind: fine_tune}, and baselines of the target"
-            )
+        refuse_rows_of_a_source(self)
 
     def _check_bridges(self) -> None:
         given = set(self.bridges)

@@ -81,10 +81,16 @@ def candidates(config: cfg.Baseline) -> Iterator[Settings]:
     return combinations(config, BASELINES[type(config)][1], given)
 
 
-def combinations(config: cfg.Baseline, searched: tuple[str, ...], given: tuple[str, ...]) -> Iterator[Settings]:
-    """The fields that are given, with every combination of those that are searched and of the source's weight."""
+def combinations(
+    config: cfg.Baseline, searched: tuple[str, ...], given: tuple[str, ...], *, rows: bool = True
+) -> Iterator[Settings]:
+    """The fields that are given, with every combination of those that are searched and of the source's weight.
+
+    `rows`: whether a source has any that could weigh.
+    """
     grid = {name: getattr(config, name) for name in searched}
-    grid[WEIGHT] = {"target": (0.0,), "source": (1.0,), "all": config.source_weights}[config.domains]
+    if rows:
+        grid[WEIGHT] = {"target": (0.0,), "source": (1.0,), "all": config.source_weights}[config.domains]
     fixed = {name: getattr(config, name) for name in given}
     for values in product(*grid.values()):
         yield {**fixed, **dict(zip(grid, values, strict=True))}

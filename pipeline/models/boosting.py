@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from pipeline.errors import UserError
 from pipeline.models.estimators import Estimator, Parts
 from pipeline.models.feature_values import Values, by_feature, owners
 from pipeline.models.ranker import Arrays
@@ -41,14 +42,36 @@ class BoostingEstimator(Estimator):
         """
         if not sample.tagged:
             return cls(sample.classes, (_grown(sample, settings, seed),), np.zeros(1))
+        return cls._of_tags(sample, settings, seed, ())
+
+    @classmethod
+    def _of_tags(cls, sample: Sample, settings: dict[str, Any], seed: int, before: "Sequence[Booster | None]") -> Self:
         own = {**settings, "rounds": max(1, min(settings["rounds"], TREES // len(sample.classes)))}
         boosters: list[Booster | None] = []
         start = np.zeros(len(sample.classes))
         for place in range(len(sample.classes)):
-            one = sample.of_tag(place)
-            boosters.append(_grown(one, own, seed) if one.varies else None)
+            one, trees = sample.of_tag(place), before[place] if place < len(before) else None
+            boosters.append(_grown(one, own, seed, trees) if one.varies else trees)
             start[place] = one.odds
         return cls(sample.classes, boosters, start, tagged=True)
+
+    @classmethod
+    def fit_further(cls, start: Self, sample: Sample, settings: dict[str, Any], seed: int) -> Self:
+        """Grow `rounds` more trees behind those that are there already, each on what all before it leave over.
+
+        The classes or tags of `start` are the first of the sample's; a tag that it has no trees for gets its own.
+
+        Raises:
+            UserError: rows are of a class that it does not know.
+        """
+        if not sample.tagged:
+            if new := sample.classes[len(start.classes) :]:
+                raise UserError(
+                    f"source_model: its trees tell {', '.join(start.classes)} apart and cannot learn {', '.join(new)} "
+                    "beside them; leave out the baseline that continues them, or name a model that knows all."
+                )
+            return cls(sample.classes, (_grown(sample, settings, seed, start.boosters[0]),), np.zeros(1))
+        return cls._of_tags(sample, settings, seed, start.boosters)
 
     def raw(self, features: Features) -> FloatArray:
         """The sums of the trees: [N, K]; of two classes the first has 0."""
@@ -93,7 +116,7 @@ class BoostingEstimator(Estimator):
         return cls(tuple(settings["classes"]), boosters, start)
 
 
-def _grown(sample: Sample, settings: dict[str, Any], seed: int) -> "Booster":
+def _grown(sample: Sample, settings: dict[str, Any], seed: int, before: "Booster | None" = None) -> "Booster":
     import lightgbm
 
     values, kinds = sample.values, len(sample.classes)
@@ -112,7 +135,7 @@ def _grown(sample: Sample, settings: dict[str, Any], seed: int) -> "Booster":
         _table(values), sample.answers, weight=sample.weights,
         categorical_feature=categories, params={"verbosity": -1},
     )  # fmt: skip
-    return lightgbm.train(parameters, rows, num_boost_round=settings["rounds"])
+    return lightgbm.train(parameters, rows, num_boost_round=settings["rounds"], init_model=before)
 
 
 def _table(values: Values) -> FloatArray:

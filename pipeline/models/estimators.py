@@ -14,6 +14,7 @@ from scipy import sparse
 from scipy.special import expit
 
 from pipeline.data.mistakes import Costs, cost_matrix
+from pipeline.models.encoded import Readers
 from pipeline.models.ranker import Arrays, Saved
 from pipeline.models.sample import Sample
 from pipeline.views import Chosen, Features, FloatArray, IntArray
@@ -110,6 +111,22 @@ class Estimator(Saved):
         settled = copy.copy(self)
         settled._settle({**self._last, **chosen})
         return settled
+
+    def unsettled(self) -> Self:
+        """A copy as it was before anything was chosen last."""
+        fresh = copy.copy(self)
+        fresh._settle({TEMPERATURE: 1.0, THRESHOLD: 0.5})
+        return fresh
+
+    def of_label(self, name: str) -> Self:
+        """What predicts that label: itself."""
+        del name
+        return self
+
+    @property
+    def readers(self) -> Readers:
+        """What reads texts, beside their words, and pictures: none, unless a kind says otherwise."""
+        return ()
 
     @property
     def _last(self) -> dict[str, float | list[float] | Costs | None]:

@@ -20,7 +20,7 @@ from pipeline.models.content import described
 from pipeline.models.cutting import INPUTS, LABELLED
 from pipeline.models.item_network import ItemNetwork
 from pipeline.models.items import Catalogue
-from pipeline.models.learner import Finish, State
+from pipeline.models.learner import NOTHING, Finish, State, Taught
 from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.sides import LabelledRows, Rows, UnlabelledRows
 from pipeline.past import Histories, Past
@@ -55,9 +55,9 @@ class ItemLearner:
         labelled = tuple(self._labelled(views, name, of.sources) for name in of.sources)
         return network, Rows(labelled, self._inputs(network, views, of.domains))
 
-    def tune(self, views: Views, strategy: Strategy, classes: tuple[str, ...] = ()) -> tuple[ItemNetwork, Rows]:
+    def tune(self, views: Views, strategy: Strategy, taught: Taught = NOTHING) -> tuple[ItemNetwork, Rows]:
         """The same; the items that the target alone has get own vectors where its labels can say something of them."""
-        del classes
+        del taught
         of, labels = self.settings, strategy.tune.labels
         reads = (of.target,) if strategy.domains == "target" else of.domains
         known = {name: view for name, view in views.items() if name in reads}
@@ -66,9 +66,9 @@ class ItemLearner:
         inputs = self._inputs(network, views, reads) if strategy.tune.inputs else None
         return network, Rows(tuple(self._labelled(views, name, reads) for name in sides), inputs)
 
-    def teach(self, rows: Rows, views: Views, teacher: State, classes: tuple[str, ...]) -> Rows:
+    def teach(self, rows: Rows, views: Views, teacher: State, taught: Taught) -> Rows:
         """Nothing: a teacher would have to score all items for every user, and no strategy on items has one."""
-        del views, teacher, classes
+        del views, teacher, taught
         return rows
 
     def carry(self, network: ItemNetwork, views: Views, strategy: Strategy) -> None:

@@ -8,6 +8,8 @@ from pipeline.models.sides import Rows
 from pipeline.views import Predictor, View, Views
 
 State = Mapping[str, Any]  # weights by name
+Taught = Mapping[str, tuple[str, ...]]  # names that a registered model knows: of each label its classes
+NOTHING: Taught = {}
 Finish = dict[str, Any]  # what validation picks for a fitted network, such as how much a prior counts
 
 
@@ -29,15 +31,15 @@ class Learner(Protocol):
         """
         ...
 
-    def tune(self, views: Views, strategy: Strategy, classes: tuple[str, ...] = ()) -> tuple[Any, Rows]:
+    def tune(self, views: Views, strategy: Strategy, taught: Taught = NOTHING) -> tuple[Any, Rows]:
         """Draw a network as a strategy wants it, and cut the rows that it learns from.
 
-        `classes` are those that a registered model knows where the strategy begins with it.
+        `taught` is what a registered model knows where the strategy begins with it.
         """
         ...
 
-    def teach(self, rows: Rows, views: Views, teacher: State, classes: tuple[str, ...]) -> Rows:
-        """Put beside the target's inputs what the model with these weights, which knows these classes, says of them."""
+    def teach(self, rows: Rows, views: Views, teacher: State, taught: Taught) -> Rows:
+        """Put beside the target's inputs what the model with these weights, which knows that, says of them."""
         ...
 
     def carry(self, network: Any, views: Views, strategy: Strategy) -> None:

@@ -202,6 +202,11 @@ class LinearEstimator(Estimator):
         fitted.tagged = sample.tagged
         return fitted
 
+    @property
+    def readers(self) -> Readers:
+        """Those of its design."""
+        return self.design.readers
+
     def raw(self, features: Features) -> FloatArray:
         """Design times slope, plus start: [N, K]."""
         return np.asarray(

@@ -42,6 +42,29 @@ def fit_transfer(
     for chosen, strength in ((~sample.own, source_regularization), (sample.own, regularization)):
         if chosen.any():
             weights = solve(whole[chosen], sample.take(chosen), weights, strength)
+    return _made(sample, design, weights)
+
+
+def transfer_from(start: LinearEstimator, sample: Sample, *, regularization: float) -> LinearEstimator:
+    """Fit the target's rows, held to the weights of a regression that is there already, in its own columns.
+
+    Its weights take the place of w_source. A class or tag that it does not know is held to zero, and a word that none
+    of its rows had is not read.
+
+    Args:
+        start: The regression; its classes are the first of the sample's.
+        sample: Rows of the target.
+        regularization: Of the distance to its weights.
+    """
+    towards = np.zeros((len(start.slope) + 1, max(1, len(sample.classes))))
+    towards[:, : start.slope.shape[1]] = np.vstack([start.slope, start.start])
+    if sample.classes and _single(sample):
+        towards = towards[:, [1]] - towards[:, [0]]
+    solve: Solve = _ridge if not sample.classes else _logistic
+    return _made(sample, start.design, solve(start.design.read(sample.values), sample, towards, regularization))
+
+
+def _made(sample: Sample, design: Design, weights: FloatArray) -> LinearEstimator:
     if sample.classes and _single(sample):  # one column of odds, in favour of the second class
         weights = np.hstack([np.zeros_like(weights), weights])
     fitted = LinearEstimator(

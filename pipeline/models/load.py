@@ -1,11 +1,8 @@
 """From a saved folder back to a predictor."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from pipeline.errors import StorageError
 from pipeline.models.anomaly import AutoEncoderEstimator, IsolationEstimator
 from pipeline.models.blends import LaneBlendRanker
 from pipeline.models.boosting import BoostingEstimator
@@ -18,7 +15,7 @@ from pipeline.models.linear import LinearEstimator
 from pipeline.models.markov import MarkovRanker
 from pipeline.models.msda import MsdaEstimator
 from pipeline.models.neighbours import ItemKnnRanker, PopularityRanker, UserKnnRanker
-from pipeline.models.ranker import PARTS, Arrays, Saved
+from pipeline.models.ranker import Saved, read_saved
 from pipeline.models.several import SeveralEstimator
 
 
@@ -36,7 +33,7 @@ def _tabular() -> type[Saved]:
 
 FILES = ("ranker.json", "weights.safetensors")  # what a predictor writes
 
-# kind -> its class, asked for only where it is needed
+# kind -> its class
 RANKERS: dict[str, Callable[[], type[Saved]]] = {
     "popularity": lambda: PopularityRanker,
     "item_knn": lambda: ItemKnnRanker,
@@ -66,22 +63,4 @@ def load_ranker(folder: Path) -> Saved:
     Raises:
         StorageError: a file is missing or damaged, or the kind is not known.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        value = json.loads((folder / "ranker.json").read_text(encoding="utf-8"))
-        return _made(value, load_file(folder / "weights.safetensors"))
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise StorageError(
-            f"{folder}: expected a saved ranker (ranker.json, weights.safetensors): {error!r}."
-        ) from error
-
-
-def _made(value: dict[str, Any], arrays: Arrays) -> Saved:
-    """A predictor from its kind and settings; one that is made of others gets them made."""
-    settings = value["settings"]
-    if PARTS in settings:
-        own = [{key: arrays[name] for key, name in part["arrays"].items()} for part in settings[PARTS]]
-        settings = {**settings, PARTS: [_made(*one) for one in zip(settings[PARTS], own, strict=True)]}
-    return RANKERS[value["kind"]]().from_state(settings, arrays)
+    return read_saved(folder, RANKERS)

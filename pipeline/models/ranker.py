@@ -2,17 +2,16 @@
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import UserError
+from pipeline.errors import StorageError
 
 if TYPE_CHECKING:
-    from pipeline.config import TrainSettings
-    from pipeline.models.network import Network
     from pipeline.past import Histories
     from pipeline.views import Chosen
 
@@ -41,16 +40,6 @@ class Saved(ABC):
         assert not chosen
         return self
 
-    def as_start(self, settings: "TrainSettings") -> "Network":
-        """The network that a lane with these settings may begin with: none, unless a predictor says otherwise.
-
-        Raises:
-            UserError: it is no such network; what differs is named.
-        """
-        raise UserError(
-            f"source_model: it is {self.kind}; expected a network (kind {settings.model.name}) that can learn further."
-        )
-
     def save(self, folder: Path) -> None:
         """Write `ranker.json` and `weights.safetensors`."""
         from safetensors.numpy import save_file
@@ -60,6 +49,49 @@ class Saved(ABC):
         (folder / "ranker.json").write_text(json.dumps(value, sort_keys=True, indent=1), encoding="utf-8")
         whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         save_file(whole, folder / "weights.safetensors")
+
+
+Kinds = Mapping[str, Callable[[], type[Saved]]]  # the class of each kind, asked for only where it is needed
+
+
+def read_saved(folder: Path, kinds: Kinds) -> Saved:
+    """The predictor that was saved in a folder, of one of some kinds; nothing is unpickled.
+
+    Raises:
+        StorageError: a file is missing or damaged, or the kind is another.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        value = json.loads((folder / "ranker.json").read_text(encoding="utf-8"))
+        return _made(value, load_file(folder / "weights.safetensors"), kinds)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise StorageError(
+            f"{folder}: expected a saved ranker (ranker.json, weights.safetensors): {error!r}."
+        ) from error
+
+
+def kind_of(folder: Path) -> str:
+    """The kind of the predictor that was saved in a folder; of several labels that of the first one's.
+
+    Raises:
+        StorageError: a file is missing or damaged.
+    """
+    try:
+        value = json.loads((folder / "ranker.json").read_text(encoding="utf-8"))
+        return str(value["settings"][PARTS][0]["kind"] if value["kind"] == "several" else value["kind"])
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise StorageError(f"{folder}: expected a saved ranker (ranker.json): {error!r}.") from error
+
+
+def _made(value: Mapping[str, Any], arrays: Arrays, kinds: Kinds) -> Saved:
+    """A predictor from its kind and settings; one that is made of others gets them made."""
+    settings = value["settings"]
+    if PARTS in settings:
+        own = [{key: arrays[name] for key, name in part["arrays"].items()} for part in settings[PARTS]]
+        settings = {**settings, PARTS: [_made(*one, kinds) for one in zip(settings[PARTS], own, strict=True)]}
+    return kinds[value["kind"]]().from_state(settings, arrays)
 
 
 class Ranker(Saved):

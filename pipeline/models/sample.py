@@ -3,14 +3,14 @@
 Shapes: N rows, K classes or tags.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from pipeline.config import Encoders
-from pipeline.errors import DataError
+from pipeline.errors import DataError, UserError
 from pipeline.models.encoded import Reader, Readers
 from pipeline.models.feature_values import Values
 from pipeline.views import (
@@ -49,6 +49,20 @@ def known_classes(views: Iterable[View]) -> tuple[str, ...]:
             "nothing can be learnt; bring rows with tags, take a larger share, or state another split."
         )
     return tuple(dict.fromkeys(name for label in classed for name in label.classes if name in found))
+
+
+def classes_of_both(taught: Sequence[str], label: ClassLabel | TagLabel, met: Sequence[str]) -> tuple[str, ...]:
+    """The classes or tags that a registered model knows, then the others that rows of the target have.
+
+    Raises:
+        UserError: it knows none of the target's.
+    """
+    if not set(taught) & set(label.classes):
+        raise UserError(
+            f"source_model: it tells {', '.join(taught)} apart, and {label.name} is {', '.join(label.classes)}: no "
+            "class is in common; spell them alike."
+        )
+    return tuple(dict.fromkeys((*taught, *met)))
 
 
 def _met(label: ClassLabel | TagLabel) -> IntArray:
@@ -104,19 +118,29 @@ class Sample:
     categories: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, views: Views, weights: Mapping[str, float], target: str, encoders: Encoders = NO_ENCODERS) -> Self:
+    def of(
+        cls,
+        views: Views,
+        weights: Mapping[str, float],
+        target: str,
+        encoders: Encoders = NO_ENCODERS,
+        taught: Sequence[str] = (),
+    ) -> Self:
         """The rows with a label of the domains that have a weight; all but the target are sources.
 
         A target without a weight lends all its rows without their labels. `encoders` read texts, beside
-        their words, and pictures.
+        their words, and pictures; `taught` are classes or tags that a registered model knows.
 
         Raises:
             DataError: there is none.
+            UserError: the registered model knows no class of the target.
         """
         chosen = {name: view.take(view.label.known) for name, view in views.items() if name in weights}
         blind = {name: view.take(~view.label.known) for name, view in views.items() if name in weights}
         blind |= {target: views[target]} if target in views and target not in weights else {}
         classes = known_classes(chosen.values())
+        if taught:
+            classes = classes_of_both(taught, views[target].label, classes)
         first = next(iter(chosen.values())).fields[FEATURES]
         readers = Reader.all_of(encoders, first)
         return cls(

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 
 from pipeline.config import Distil, FeatureModel, Role, Strategy, TrainSettings
-from pipeline.errors import DataError, UserError
+from pipeline.errors import DataError
 from pipeline.models.encoded import Reader
 from pipeline.models.encoders.tabular import quantiles, rarity
 from pipeline.models.example_batches import ExampleRows
 from pipeline.models.feature_values import Values
 from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, SeveralHead, SeveralLabels, TagHead
-from pipeline.models.learner import Finish, State
-from pipeline.models.sample import answers, known_classes
+from pipeline.models.learner import NOTHING, Finish, State, Taught
+from pipeline.models.sample import answers, classes_of_both, known_classes
 from pipeline.models.several import SeveralEstimator
 from pipeline.models.sides import TAUGHT, Rows
 from pipeline.models.tabular_estimator import ENCODERS, TabularEstimator, TabularNetwork
@@ -45,19 +45,19 @@ class TabularLearner:
         network = self._network(views, self.settings.sources)
         return network, self._rows(network, views, self.settings.sources, inputs=True)
 
-    def tune(self, views: Views, strategy: Strategy, classes: tuple[str, ...] = ()) -> tuple[TabularNetwork, Rows]:
+    def tune(self, views: Views, strategy: Strategy, taught: Taught = NOTHING) -> tuple[TabularNetwork, Rows]:
         """A network that knows what the domains know that the strategy learns from, now or before."""
         of, labels = self.settings, strategy.tune.labels
         known = {"target": (of.target,), "source": of.sources, "all": of.domains}[strategy.domains]
         sides = (*(of.sources if "source" in labels else ()), *((of.target,) if "target" in labels else ()))
         model = strategy.tune.student if isinstance(strategy.tune, Distil) else None
-        network = self._network(views, known, classes, model)
+        network = self._network(views, known, taught, model)
         return network, self._rows(network, views, sides, inputs=strategy.tune.inputs)
 
-    def teach(self, rows: Rows, views: Views, teacher: State, classes: tuple[str, ...]) -> Rows:
+    def teach(self, rows: Rows, views: Views, teacher: State, taught: Taught) -> Rows:
         """Put what the source's model says beside the target's inputs: NaN for a class that it does not know."""
         of = self.settings
-        network, seen = self._network(views, of.domains, classes), rows.inputs
+        network, seen = self._network(views, of.domains, taught), rows.inputs
         own = {name: teacher.get(name, torch.full_like(one, torch.nan)) for name, one in network.state_dict().items()}
         network.load_state_dict(own)
         still, features = network.merged().eval(), views[of.target].fields[FEATURES]
@@ -91,11 +91,11 @@ class TabularLearner:
         return TabularEstimator.of(network)
 
     def _network(
-        self, views: Views, known: Sequence[str], taught: tuple[str, ...] = (), student: FeatureModel | None = None
+        self, views: Views, known: Sequence[str], taught: Taught = NOTHING, student: FeatureModel | None = None
     ) -> TabularNetwork:
         """Random weights; bins and classes, or the spread of a number, come from the rows of these domains.
 
-        Where a registered model stands for the source, what it knows takes their place; `taught` are its classes.
+        Where a registered model stands for the source, what it knows takes their place: `taught`, by label.
         """
         chosen, model = [views[name] for name in known], student or self.model
         features = [view.fields[FEATURES] for view in chosen or [views[self.settings.target]]]
@@ -104,19 +104,14 @@ class TabularLearner:
         torch.manual_seed(self.settings.seed)
         readers = Reader.all_of(model.encoders, features[0])
         encoder = ENCODERS[model.name](model, features[0].types, *fitted, readers)
-        labels = next(iter(views.values())).labels
-        label = labels[0]
-        if taught and not set(taught) & set(label.classes):
-            raise UserError(
-                f"source_model: it tells {', '.join(taught)} apart, and {label.name} is {', '.join(label.classes)}: no "
-                "class is in common; spell them alike."
-            )
-        heads = {label.name: self._head(model.dim, label, [view.of_label(label.name) for view in chosen], taught)}
+        label, *further = next(iter(views.values())).labels
+        own = taught.get(label.name, ())
+        heads = {label.name: self._head(model.dim, label, [view.of_label(label.name) for view in chosen], own)}
         untaught = set()
-        for one in labels[1:]:  # of these a domain may say nothing
+        for one in further:  # of these a domain may say nothing
             alone = [view.of_label(one.name) for view in chosen]
             teaching = [view for view in alone if view.known.any()]
-            heads[one.name] = self._head(model.dim, one, teaching, ())
+            heads[one.name] = self._head(model.dim, one, teaching, taught.get(one.name, ()))
             untaught |= set() if teaching else {one.name}
         head = SeveralHead(heads, untaught) if len(heads) > 1 else heads[label.name]
         return TabularNetwork(encoder, head, self.settings.target)
@@ -126,7 +121,7 @@ class TabularLearner:
     ) -> LabelHead:
         met = known_classes(views) if views else ()
         if not isinstance(label, NumberLabel):
-            classes = tuple(dict.fromkeys((*taught, *met))) or label.classes or NOBODYS
+            classes = (classes_of_both(taught, label, met) if taught else met) or label.classes or NOBODYS
             return (TagHead if isinstance(label, TagLabel) else ClassHead)(dim, classes)
         numbers = np.concatenate([answers(view.take(view.label.known), ()) for view in views] or [np.zeros(1)])
         return NumberHead(dim, float(numbers.mean()), float(numbers.std()) or 1.0)

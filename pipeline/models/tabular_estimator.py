@@ -1,5 +1,6 @@
 """A trained tabular network as it serves: the very modules that were trained, on the CPU, in one thread."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +12,7 @@ from pipeline.config import FeatureModel, Model, TrainSettings
 from pipeline.data.encoder_folders import fingerprint_of
 from pipeline.errors import UserError
 from pipeline.models.bottleneck import insert, width_of
-from pipeline.models.encoded import needs_of, readers_from, states_of, vector_owners
+from pipeline.models.encoded import Readers, needs_of, readers_from, states_of, vector_owners
 from pipeline.models.encoders.event_log import EventEncoder
 from pipeline.models.encoders.tabular import TabularEncoder
 from pipeline.models.estimators import TAGGED, Estimator, Parts
@@ -109,35 +110,10 @@ class TabularEstimator(Estimator):
             mean += torch.autograd.grad((said * told).sum(), at)[0] * float(weight) / 2
         return steps, mean
 
-    def as_start(self, settings: TrainSettings) -> TabularNetwork:
-        """The network, if it reads these features, predicts such a label, and is as large.
-
-        Raises:
-            UserError: it is another model; what differs is named.
-        """
-        task, model, theirs = settings.task, settings.model, self.network.encoder
-        assert task.examples  # as of all tasks that such a model learns
-        wanted = {**task.examples.features, **task.examples.past}
-        assert isinstance(model, FeatureModel)  # the one that is learnt by such tasks
-        if list(theirs.types.items()) != list(wanted.items()):
-            keys = sorted({*theirs.types, *wanted})
-            differ = [one for one in keys if theirs.types.get(one) != wanted.get(one)] or ["their order"]
-            told = ", ".join(f"{name} ({kind})" for name, kind in theirs.types.items())
-            raise UserError(
-                f"source_model: its features are not those of task.features; what differs: {', '.join(differ)}. It "
-                f"reads, in this order: {told}."
-            )
-        if (predicted := self.network.head.predicts) not in task.predicted:
-            raise UserError(f"source_model: it predicts {predicted}, and the task {task.name} something else.")
-        own, other = model.as_built().model_dump(), theirs.model.as_built().model_dump()
-        if unlike := [f"{key}: {other[key]}" for key in own if own[key] != other[key]]:
-            raise UserError(f"source_model: it is of another size; write model: {{{', '.join(unlike)}}}.")
-        for reader in theirs.readers:
-            if reader.fingerprint != fingerprint_of(reader.reads, reader.encoder):
-                raise UserError(f"source_model: its encoder {reader.encoder} is another one than the one here.")
-        if width_of(theirs):  # a network is made without, and would drop them
-            raise UserError("source_model: it carries adapters; name a version whose lane is another, as fine_tune is.")
-        return self.network
+    @property
+    def readers(self) -> Readers:
+        """Those of its encoder."""
+        return self.network.encoder.readers
 
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
         """Weights, and what they are made for."""
@@ -175,3 +151,34 @@ def _head(dim: int, classes: tuple[str, ...], *, tagged: bool) -> LabelHead:
     if not classes:
         return NumberHead(dim, 0.0, 1.0)
     return (TagHead if tagged else ClassHead)(dim, classes)
+
+
+def start_of(
+    parts: Mapping[str, TabularEstimator], settings: TrainSettings
+) -> tuple[dict[str, torch.Tensor], dict[str, tuple[str, ...]]]:
+    """Weights that a network of a scenario may begin with, and the classes of each label that they know.
+
+    `parts` are of one network, by the labels of the scenario; a label without one is for the target's rows to teach.
+
+    Raises:
+        UserError: the network is of another size, reads texts or pictures by another encoder, or carries adapters.
+    """
+    task, model = settings.task.examples, settings.model
+    assert task
+    assert isinstance(model, FeatureModel)  # the one that is learnt by such tasks
+    theirs = next(iter(parts.values())).network.encoder
+    own, other = model.as_built().model_dump(), theirs.model.as_built().model_dump()
+    if unlike := [f"{key}: {other[key]}" for key in other if own.get(key) != other[key]]:
+        raise UserError(f"source_model: it is of another size; write model: {{{', '.join(unlike)}}}.")
+    for reader in theirs.readers:
+        if reader.fingerprint != fingerprint_of(reader.reads, reader.encoder):
+            raise UserError(f"source_model: its encoder {reader.encoder} is another one than the one here.")
+    if width_of(theirs):  # a network is made without, and would drop them
+        raise UserError("source_model: it carries adapters; name a version whose lane is another, as fine_tune is.")
+    weights = {f"encoder.{name}": one for name, one in theirs.state_dict().items()}
+    for place, name in enumerate(one.label for one in task.each):
+        if name in parts:
+            above = f"head.heads.{place}." if task.also else "head."
+            weights |= {f"{above}{key}": one for key, one in parts[name].network.head.state_dict().items()}
+    plain = {name: one.detach().cpu().contiguous() for name, one in weights.items()}
+    return plain, {name: part.classes for name, part in parts.items()}

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, Self
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.config import Alike, Bridge, Duplicates, Encoded
+from pipeline.config import Alike, Bridge, Duplicates, Encoded, TaskConfig
 from pipeline.views import Mask, View
 
 EXPLAIN, EXPLANATION = "explain", "explanation"  # a parameter of a request: how many reasons; a column of its answer
@@ -193,6 +193,14 @@ class Served(Protocol):
 
         Raises:
             ConfigError: the other night's target is another domain.
+        """
+        ...
+
+    def carried(self, task: TaskConfig) -> Mapping[str, Any]:
+        """Find what says the labels of another task, by their names there.
+
+        Raises:
+            UserError: it is of other rows or labels; what differs is named.
         """
         ...
 

@@ -72,7 +72,9 @@ def graph_of(scenario: Scenario) -> Graph:
         start = ((begins[0].name, begins[1]),) if begins else before
         graph.setdefault(start[0], (pretrain,))  # an adaptation
         graph[TUNE.name, strategy.name] = start
-    graph |= {(BASELINE.name, one.name): read if one.encoders else plain for one in scenario.baselines}
+    for one in scenario.baselines:
+        before = read if one.encoders else plain
+        graph[BASELINE.name, one.name] = (*before, pretrain) if one.name in scenario.begun else before
     lanes = {lane: (task, lane) for task, lane in graph if task in (TUNE.name, BASELINE.name)}
     graph |= {(BLEND.name, one.name): tuple(lanes[member] for member in one.of) for one in scenario.blends}
     graph[EVALUATE, ""] = tuple(node for node in graph if node[0] in TRAINING)

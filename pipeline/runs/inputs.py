@@ -13,7 +13,7 @@ from pipeline.runs.run import Folder, Run, embedded
 if TYPE_CHECKING:
     from pipeline.rows.kind import Prepared
 
-CLASSES = "classes.json"  # beside a registered model's weights: those that it knows
+KNOWN = "known.json"  # beside a registered model's weights: the names that it knows, such as classes by label
 MARKS = "marks.parquet"  # an artifact of `audit`, for steps that use the marks and not the passport
 POINT = "point.json"  # of the curve over shares, beside a verdict
 HELD_BACK = "held_back"  # below a lane's folder: its predictor before it saw the rows that choose

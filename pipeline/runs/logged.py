@@ -154,6 +154,8 @@ def chain_of(run: Run, lane: str) -> list[str]:
     if blend := next((one for one in run.scenario.blends if one.name == lane), None):
         both = [one for member in blend.of for one in chain_of(run, member)]
         return [*dict.fromkeys(both), lane]
+    if lane in run.scenario.begun:  # with the registered model itself
+        return [PRETRAIN.name, lane]
     strategy = next((one for one in run.scenario.strategies if one.name == lane), None)
     step, name = (strategy and start_of(strategy)) or (None, "")
     adapted = [f"{step.name} {name}"] if step is ADAPT else []

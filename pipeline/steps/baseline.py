@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import BaselineSettings
-from pipeline.results import AUDIT, BASELINE, LaneFacts, StepResult
+from pipeline.results import AUDIT, BASELINE, PRETRAIN, LaneFacts, StepResult
 from pipeline.runs.inputs import HELD_BACK, MARKS, load_prepared
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import transact
@@ -22,8 +22,8 @@ def fit_baseline(run: Run, baseline: str) -> StepResult[LaneFacts]:
     """Fit the baseline of that name and save it as a candidate.
 
     Raises:
-        MissingResultError: `prepare` or `audit` did not succeed in this run.
-        UserError: the baseline would not fit into memory.
+        MissingResultError: a step that the baseline reads did not succeed in this run.
+        UserError: the baseline would not fit into memory, or cannot learn on from what it begins with.
     """
     run.forget(BASELINE, baseline)  # a try that fails leaves no earlier result
     scenario = run.scenario
@@ -37,16 +37,19 @@ def fit_baseline(run: Run, baseline: str) -> StepResult[LaneFacts]:
         held_back=baseline in scenario.blended,
     )
     inputs = {**run.prepared(encoders=config.encoders), "marks": run.input(AUDIT, artifact=MARKS)}
+    if baseline in scenario.begun:
+        inputs["start"] = run.input(PRETRAIN)
     return transact(run, BASELINE, build, settings, inputs, baseline)
 
 
 def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> LaneFacts:
     """Write the predictor that validation picked, fitted on all training rows."""
     from pipeline.evaluation.choosing import Folds
-    from pipeline.tasks.baselines import candidates_of, fit_of
+    from pipeline.tasks.baselines import ways_of
     from pipeline.transfer.evidence import evidence_of_vectors
 
-    config, fit = settings.baseline, fit_of(settings.task)
+    config = settings.baseline
+    fit, candidates_of = ways_of(settings.task, inputs["start"].path if "start" in inputs else None)
     prepared = load_prepared(settings, inputs, oracle=settings.oracle)
     folds = Folds.of(settings, prepared, inputs["marks"].path)
     chooser = folds.first
@@ -73,7 +76,7 @@ def build(settings: BaselineSettings, inputs: Mapping[str, Folder], folder: Path
 
     # Only metrics stay in memory of a try: the fits of the large methods take gigabytes and minutes each.
     found: list[tuple[dict[str, Any], dict[str, float], Chosen]] = []
-    for one in candidates_of(settings.task, config):
+    for one in candidates_of(config):
         found.append((one, *tried(one, max((chooser.worth(metrics) for _, metrics, _ in found), default=-math.inf))))
     best, valid, last = max(found, key=lambda one: chooser.worth(one[1]))  # the first of equal ones
     rows = prepared.training()

@@ -9,35 +9,32 @@ from pathlib import Path
 from pipeline.config import CarrySettings
 from pipeline.folders import write_json
 from pipeline.results import PRETRAIN, StepResult, TrainFacts
-from pipeline.runs.inputs import CLASSES
-from pipeline.runs.run import Folder, Run, data_root
+from pipeline.runs.carrying import carried_of
+from pipeline.runs.inputs import KNOWN
+from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import transact
 
 
 def pretrain_source(run: Run) -> StepResult[TrainFacts]:
-    """Publish the weights of the model that the scenario names as those of a source.
+    """Publish what the scenario's lanes begin with of the model that it names.
 
     Raises:
-        CrossliftError: it cannot be found, or the scenario's model cannot begin with it.
+        CrossliftError: it cannot be found, or a lane cannot begin with it.
     """
-    from pipeline.registry.carried import find_carried
-
     run.forget(PRETRAIN)
     scenario = run.scenario
-    assert scenario.source_model is not None
-    found = find_carried(run.home, scenario.source_model, data_root())
+    found = carried_of(run.home, scenario)
     settings = CarrySettings.of(scenario, model=scenario.model.as_trained(), bridges=(), taught_by=found.told)
     inputs = {"model": Folder(found.package, found.identity, f"the source model, {found.told},")}
     return transact(run, PRETRAIN, build, settings, inputs)
 
 
 def build(settings: CarrySettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> TrainFacts:
-    """Write the weights, and the classes that it knows."""
-    from safetensors.torch import save_file
+    """Write the weights, and the names that they know; of what is no network all that it is."""
+    from pipeline.models.handing import hand_over
+    from pipeline.serving.package import ServedModel
 
-    from pipeline.models.load import load_ranker
-
-    model = load_ranker(inputs["model"].path).as_start(settings)
-    save_file(model.shared_state(), folder / "model.safetensors")
-    write_json(folder / CLASSES, list(model.head.classes))
+    parts = ServedModel.read(inputs["model"].path).served.carried(settings.task)
+    if known := hand_over(parts, settings, folder):
+        write_json(folder / KNOWN, known)
     return TrainFacts(epochs=0, taught_by=settings.taught_by)

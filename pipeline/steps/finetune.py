@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pipeline.config import Strategy, TuneSettings
 from pipeline.folders import read_json
 from pipeline.results import AUDIT, TUNE, LaneFacts, StepResult
-from pipeline.runs.inputs import CLASSES, HELD_BACK, MARKS, load_prepared, start_of
+from pipeline.runs.inputs import HELD_BACK, KNOWN, MARKS, load_prepared, start_of
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import transact
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.evaluation.choosing import Chooser, Folds
-    from pipeline.models.learner import Finish, Learner
+    from pipeline.models.learner import Finish, Learner, Taught
     from pipeline.models.network import Network
     from pipeline.models.sides import Rows
     from pipeline.training.watch import Watch
@@ -115,14 +115,15 @@ class _Lane:
     dim: int
     start: Path | None
     teacher: Path | None  # whose answers are learnt; no weight begins with it
-    taught: tuple[str, ...]  # classes of a registered model that it begins with
+    taught: "Taught"  # what a registered model knows that it begins with
 
     @classmethod
     def of(cls, settings: TuneSettings, inputs: Inputs) -> Self:
         from pipeline.tasks.learners import build_learner
 
         start = inputs["start"].path if "start" in inputs else None
-        taught = tuple(read_json(start / CLASSES)) if start and (start / CLASSES).exists() else ()
+        known = read_json(start / KNOWN) if start and (start / KNOWN).exists() else {}
+        taught = {what: tuple(names) for what, names in known.items()}
         weights = start / "model.safetensors" if start else None
         start, teacher = (None, weights) if settings.strategy.tune.taught else (weights, None)
         return cls(settings.strategy, build_learner(settings), settings.model.dim, start, teacher, taught)

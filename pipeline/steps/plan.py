@@ -4,9 +4,11 @@ import logging
 
 from pipeline.config import Options, Scenario
 from pipeline.folders import Home
+from pipeline.runs.carrying import refuse_misfits
 from pipeline.runs.graph import graph_of, lanes_of
 from pipeline.runs.history import last_shown
 from pipeline.runs.run import Run, alone
+from pipeline.scenarios import apply_options
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +21,10 @@ def plan(run_id: str, scenario: Scenario, options: Options) -> dict[str, list[st
 
     Raises:
         ConfigError: the options name what the scenario does not have.
-        UserError: a command works on the same run.
+        UserError: a command works on the same run, or a lane cannot begin with the model that stands for sources.
     """
     home = Home.from_env()
+    refuse_misfits(home, apply_options(scenario, options))
     with alone(home, run_id):
         run = Run.start(home, run_id, scenario, options)
     lanes = lanes_of(graph_of(run.scenario))

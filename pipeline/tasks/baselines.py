@@ -1,10 +1,10 @@
 """From a task to how its baselines are fitted."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.config import (
-    Baseline,
     BinaryTask,
     Config,
     MulticlassTask,
@@ -14,6 +14,7 @@ from pipeline.config import (
     RegressionTask,
 )
 from pipeline.models import baselines, example_baselines
+from pipeline.models.carried_baselines import Carried
 from pipeline.views import Predictor, Views
 
 
@@ -27,10 +28,11 @@ class Fit(Protocol):
         ...
 
 
+Candidates = Callable[[Any], Iterator[dict[str, Any]]]
 _OF_EXAMPLES = (example_baselines.fit_baseline, example_baselines.candidates)
 
 # config class of a task -> (fit, the settings that a baseline of it may have)
-BASELINES: dict[type[Config], tuple[Fit, Callable[[Any], Iterator[dict[str, Any]]]]] = {
+BASELINES: dict[type[Config], tuple[Fit, Candidates]] = {
     RankingTask: (baselines.fit_baseline, baselines.candidates),
     BinaryTask: _OF_EXAMPLES,
     MulticlassTask: _OF_EXAMPLES,
@@ -40,11 +42,12 @@ BASELINES: dict[type[Config], tuple[Fit, Callable[[Any], Iterator[dict[str, Any]
 }
 
 
-def fit_of(task: Config) -> Fit:
-    """How a baseline of a task is fitted."""
-    return BASELINES[type(task)][0]
+def ways_of(task: Config, start: Path | None = None) -> tuple[Fit, Candidates]:
+    """How a baseline of a task is fitted, and every combination of settings that it may have; validation picks one.
 
-
-def candidates_of(task: Config, baseline: Baseline) -> Iterator[dict[str, Any]]:
-    """Every combination of settings that a baseline may have; validation picks one."""
-    return BASELINES[type(task)][1](baseline)
+    `start` is where the registered model lies that it begins with, if it does.
+    """
+    if start is None:
+        return BASELINES[type(task)]
+    begun = Carried.read(start)
+    return begun.fit, begun.candidates

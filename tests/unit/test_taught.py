@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from pipeline import config as cfg
 from pipeline.errors import UserError
 from pipeline.models.bottleneck import insert
-from pipeline.models.estimators import ConstantEstimator
 from pipeline.models.tabular import TabularLearner
-from pipeline.models.tabular_estimator import TabularEstimator
+from pipeline.models.tabular_estimator import TabularEstimator, start_of
+from pipeline.rows.examples.carried import carried
 from pipeline.transfer.methods import build_tune
-from tests.examples import TYPES, class_view, make_features, number_view
+from tests.examples import TYPES, class_view, make_features
 
 MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4)
 FEWER = dict(list(TYPES.items())[1:])
@@ -51,10 +51,10 @@ def test_the_target_begins_with_all_that_it_knows(tune: str) -> None:
     """Before a step is learnt the target's network says what the registered one says, bins and classes included."""
     other = taught_by(class_view("far", 300, shift=3.0))
     learner = learner_of()
-    network = other.as_start(learner.settings)
-    state = network.shared_state()
+    state, known = start_of({"sold": other}, learner.settings)
+    assert state.keys() == other.network.shared_state().keys()
     strategy = cfg.Strategy(tune={"kind": tune})
-    mine, rows = learner.tune({"near": class_view("near", 80, 1)}, strategy, network.head.classes)
+    mine, rows = learner.tune({"near": class_view("near", 80, 1)}, strategy, known)
     build_tune(strategy.tune, 8).initialise(mine, state)
     features = make_features(50, 3)
     expected = other.probabilities(features)
@@ -67,7 +67,7 @@ def test_classes_of_both_are_told_apart() -> None:
     other = taught_by(class_view("far", 300, cuts=(-1, 1), classes=("a", "b", "c")))
     near = class_view("near", 80, 1, cuts=(-1, 1), classes=("b", "c", "d"))
     learner = learner_of(cfg.MulticlassTask(kind="multiclass", label="sold", features=TYPES))
-    known = other.as_start(learner.settings).head.classes
+    _, known = start_of({"sold": other}, learner.settings)
     mine, _ = learner.tune({"near": near}, cfg.Strategy(tune={"kind": "fine_tune"}), known)
     assert mine.head.classes == ("a", "b", "c", "d")
     mine.load_known(other.network.shared_state())
@@ -79,31 +79,38 @@ def test_no_class_in_common_is_told() -> None:
     """Else `direct` would answer with classes that the target has never heard of."""
     other = taught_by(class_view("far", 300, classes=("ham", "spam")))
     learner = learner_of(cfg.MulticlassTask(kind="multiclass", label="sold", features=TYPES))
-    known = other.as_start(learner.settings).head.classes
+    _, known = start_of({"sold": other}, learner.settings)
     with pytest.raises(UserError, match=r"it tells ham, spam apart, and sold is no, yes: no class is in common"):
         learner.tune({"near": class_view("near", 80)}, cfg.Strategy(tune={"kind": "direct"}), known)
 
 
 def test_what_cannot_stand_for_a_source_is_told() -> None:
-    """Another kind of model, other features or another order of them, another label, another size."""
+    """Other features or another order of them, another label, another size."""
     view = class_view("far", 300)
     fewer, turned = (TASK.model_copy(update={"features": one}) for one in (FEWER, dict(reversed(TYPES.items()))))
-    other = taught_by(view)
+    price = cfg.RegressionTask(kind="regression", label="price", features=TYPES)
+    both = price.model_copy(update={"also": {"again": cfg.BinaryLabel(kind="binary")}})
     cases = [
-        (learner_of(), ConstantEstimator(("no", "yes"), np.zeros(2)), r"it is constant; expected a network \(kind tab"),
-        (learner_of(fewer), other, r"what differs: size\. It reads, in this order: size \(number\), skewed"),
-        (learner_of(turned), other, r"what differs: their order\. It reads"),
-        (learner_of(), taught_by(number_view("far", 300)), r"it predicts numbers, and the task binary something else"),
-        (learner_of(), taught_by(view, dim=16, bins=8), r"write model: \{dim: 16, bins: 8\}"),
+        (TASK, fewer, r"what differs: size\. It reads, in this order: size \(number\), skewed"),
+        (TASK, turned, r"what differs: their order\. It reads"),
+        (price, TASK, r"it predicts numbers, and the task binary something else"),
+        (both, TASK, r"it predicts price, again, and the gate looks at sold; call one alike"),
+        (TASK, cfg.RankingTask(), r"rows of the task ranking have none; name a model of that task"),
     ]
+    for theirs, ours, message in cases:
+        with pytest.raises(UserError, match=message):
+            carried(taught_by(view), theirs, ours)
     narrow = taught_by(view)
     insert(narrow.network.encoder, 4)
-    cases.append((learner_of(), narrow, r"it carries adapters; name a version whose lane is another"))
-    for learner, other, message in cases:
+    wide, learner = taught_by(view, dim=16, bins=8), learner_of()
+    for other, message in (
+        (wide, r"write model: \{dim: 16, bins: 8\}"),
+        (narrow, r"it carries adapters; name a version whose lane is another"),
+    ):
         with pytest.raises(UserError, match=message):
-            other.as_start(learner.settings)
+            start_of({"sold": other}, learner.settings)
     softer = learner_of(model=MODEL.model_copy(update={"dropout": 0.5}))
-    assert taught_by(view).as_start(softer.settings)  # how, and not what
+    assert start_of({"sold": taught_by(view)}, softer.settings)  # how, and not what
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -118,7 +125,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a baseline of the source": (
         {"baselines": [{"kind": "linear"}, {"kind": "linear", "domains": "all"}]},
-        r"linear\+source would learn from rows of a source",
+        r"linear\+source would learn from rows of a source.*\{kind: linear, domains: source\}, \{kind: linear_transfer",
+    ),
+    "a network and a regression": (
+        {"baselines": [{"kind": "linear", "domains": "source"}]},
+        r"direct, frozen, fine_tune \(kind tabular\); source_linear \(kind linear\); keep those of one kind",
     ),
     "no labels": (
         {"target_labels": False, "strategies": [{"tune": {"kind": "direct"}}], "baselines": []},
@@ -129,7 +140,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
             "task": {"kind": "ranking"}, "tables": {"interactions": [{"path": "x.csv"}]}, "bridges": ["users"],
             "baselines": [{"kind": "popularity"}],
         },
-        r"vectors of a model of kind history belong to rows of its sources",
+        r"would begin with a model of kind history, whose vectors belong to rows of its sources",
     ),
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from pipeline import columns as c
-from pipeline.config import NextEventTask
+from pipeline.config import NextEventTask, TaskConfig
 from pipeline.config.tasks import GAPS
 from pipeline.data.tokens import stable_hash
 from pipeline.errors import ConfigError, DataError, StorageError
@@ -25,6 +25,7 @@ from pipeline.rows.asked import lists, lists_beside, times, user_ids, user_place
 from pipeline.rows.behaviour.logs import Logs, kind_codes, kinds_of, seconds
 from pipeline.rows.behaviour.prepared import EventRows
 from pipeline.rows.behaviour.told import told
+from pipeline.rows.examples.carried import carried
 from pipeline.rows.examples.explaining import explanations
 from pipeline.rows.examples.served import PROBABILITY, UNKNOWN
 from pipeline.rows.kind import EXPLAIN, EXPLANATION, PackageInfo
@@ -124,6 +125,10 @@ class ServedEvents:
                 "made for; give the changed scenario a name of its own."
             )
         return self.predictor
+
+    def carried(self, task: TaskConfig) -> dict[str, Any]:
+        """What says the next event in another shop; see `pipeline.rows.examples.carried`."""
+        return carried(self.predictor, self.task.examples, task)
 
     def learnt(self, prepared: EventRows, view: View) -> Mask:
         """Which rows [N] of another night's view it was trained on, by their names."""

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline import columns as c
-from pipeline.config import BinaryTask, ExamplesTask, MulticlassTask, MultilabelTask, RegressionTask
+from pipeline.config import BinaryTask, ExamplesTask, MulticlassTask, MultilabelTask, RegressionTask, TaskConfig
 from pipeline.config.tasks import Task
 from pipeline.data.pictures import Pictures
 from pipeline.data.tables import Type
 from pipeline.data.tokens import stable_hash
 from pipeline.data.values.casting import Place, cast
 from pipeline.errors import ConfigError, DataError, StorageError
+from pipeline.rows.examples.carried import carried
 from pipeline.rows.examples.explaining import explanations
 from pipeline.rows.examples.past import EVENTS, Events, hashed, read_events, told_of, write_events
 from pipeline.rows.examples.prepared import Examples, class_names, features_of
@@ -104,7 +105,7 @@ class ServedExamples:
 
     def _of(self, task: ExamplesTask) -> Any:
         """What predicts one label."""
-        return self.predictor.of_label(task.label) if self.task.also else self.predictor
+        return self.predictor.of_label(task.label)
 
     def on(self, prepared: Examples) -> Any:
         """The model: what it reads of a row is the same every night.
@@ -123,6 +124,10 @@ class ServedExamples:
                 "(label, how it is read, features or groups); give the changed scenario a name of its own."
             )
         return self.predictor
+
+    def carried(self, task: TaskConfig) -> dict[str, Any]:
+        """What says the labels of another task; see `pipeline.rows.examples.carried`."""
+        return carried(self.predictor, self.task, task)
 
     def learnt(self, prepared: Examples, view: View) -> Mask:
         """Which rows [N] of another night's view it was trained on, by their names."""

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline import columns as c
-from pipeline.errors import ConfigError, StorageError
+from pipeline.config import TaskConfig
+from pipeline.errors import ConfigError, StorageError, UserError
 from pipeline.past import Histories, Past
 from pipeline.rows.interactions.filters import CANDIDATES, CATEGORIES
 from pipeline.rows.interactions.prepared import Domains
@@ -105,6 +106,14 @@ class ServedInteractions:
         known = [domain for domain in prepared.all if domain.name in self.items]
         places = {domain.name: self._places(domain.name, domain.items[c.ITEM]) for domain in known}
         return OtherNight(self.ranker, places, {name: len(self.items[name]) for name in places}, self.info.target)
+
+    def carried(self, task: TaskConfig) -> dict[str, Any]:
+        """Nothing: its vectors belong to items of its sources.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(f"source_model: it ranks items, and nothing of a task {task.name} can begin with it.")
 
     def learnt(self, prepared: Domains, view: View) -> Mask:
         """Which rows [N] of another night's view are of a user and an item that it was trained on."""
