@@ -1,6 +1,7 @@
 """A registered model in the place of a source: no row of it is at hand, and what it taught reaches the target."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,17 @@ CARS: dict[str, Any] = {
     "split": {"kind": "hash", "valid": 0.3, "test": 0.6},
     "strategies": [{"tune": {"kind": "scratch"}}, {"tune": {"kind": "direct"}}, {"tune": {"kind": "fine_tune"}}],
 }  # fmt: skip
+PLAIN: dict[str, Any] = {
+    **CARDS, "title": "Cards, by a regression", "training": {"epochs": 1, "learning_rate": 1e-7},
+    "baselines": [{"kind": "linear", "buckets": 64, "regularization": [1.0]}],
+}  # fmt: skip
+BY_PLAIN: dict[str, Any] = {**CARS, "source_model": "models:/crosslift.plain@champion"}
+HELD: dict[str, Any] = {
+    **BY_PLAIN, "strategies": [{"tune": {"kind": "scratch"}}],
+    "baselines": [{"kind": "linear", "domains": "source"}, {"kind": "linear_transfer", "regularization": [10.0]}],
+}  # fmt: skip
+TREES: dict[str, Any] = {**CARS, "baselines": [{"kind": "boosting", "domains": "all"}],
+                         "strategies": [{"tune": {"kind": "scratch"}}]}  # fmt: skip
 
 
 def loans(domain: str, rows: int, shift: float, seed: int) -> pd.DataFrame:
@@ -53,7 +65,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cars = loans("car", 400, 0.0, 1)
     pd.concat([loans("card", 3000, 0.3, 0), loans("other", 50, 0.0, 2)]).to_csv(made / "loans.csv", index=False)
     cars.to_csv(made / "cars.csv", index=False)
-    given = {"cards": CARDS, "cars": CARS, "absent": {**CARS, "source_model": "models:/crosslift.card@champion"}}
+    given = {"cards": CARDS, "cars": CARS, "absent": {**CARS, "source_model": "models:/crosslift.card@champion"},
+             "plain": PLAIN, "held": HELD, "nets": BY_PLAIN, "trees": TREES}  # fmt: skip
     for name, one in given.items():
         (made / f"{name}.yaml").write_text(yaml.safe_dump({**one, "name": name}))
     return made
@@ -75,9 +88,9 @@ def package(crosslift: Crosslift, folder: Path) -> Path:
     return found
 
 
-def step_of(folder: Path, name: str) -> Path:
-    """The folder of a step of the newest run of `cars`."""
-    run = max((folder / "home" / "runs").glob("cars__*"))
+def step_of(folder: Path, name: str, scenario: str = "cars") -> Path:
+    """The folder of a step of the newest run of a scenario."""
+    run = max((folder / "home" / "runs").glob(f"{scenario}__*"))
     return folder / "home" / json.loads((run / "results" / f"{name}.json").read_text())["folder"]
 
 
@@ -102,6 +115,56 @@ def test_what_it_taught_reaches_the_target(crosslift: Crosslift, folder: Path, p
     domains = {lane["name"]: lane["domains"] for lane in comparison["lanes"]}
     named = "models:/crosslift.cards@champion"
     assert domains == {"direct": [named], "fine_tune": [named, "car"], "target_only": ["car"], "constant": ["car"]}
+
+
+def test_a_regression_is_a_source_as_it_is_and_as_a_prior(crosslift: Crosslift, folder: Path) -> None:
+    """The lanes begin with its very weights, and the report and the registry say whose they are."""
+    done = crosslift("run", "plain", "--json")
+    assert json.loads(done.stdout)["lane"] == "linear", done.stderr
+    [package] = lookup.model_folder(Home(folder / "home"), "crosslift.plain").glob("artifacts/*/")
+    done = crosslift("run", "held", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["failed"] == []
+    taught = load_file(package / "weights.safetensors")
+    same = load_file(step_of(folder, "fit_baseline.source_linear", "held") / "weights.safetensors")
+    assert all((taught[name] == same[name]).all() for name in taught)
+    held = load_file(step_of(folder, "fit_baseline.linear_transfer+source", "held") / "weights.safetensors")
+    assert all((taught[name] == held[name]).all() for name in ("mean", "deviation", "median"))
+    assert 0 < np.abs(taught["slope"] - held["slope"]).max() < np.abs(taught["slope"]).max()
+    facts = json.loads((step_of(folder, "fit_baseline.source_linear", "held") / "facts.json").read_text())
+    assert facts["settings"].keys() == {"temperature", "threshold"}  # nothing was tried
+    comparison = json.loads((step_of(folder, "verdict.", "held") / "comparison.json").read_text())
+    domains = {lane["name"]: lane["domains"] for lane in comparison["lanes"]}
+    named = "models:/crosslift.plain@champion"
+    assert (domains["source_linear"], domains["linear_transfer+source"]) == ([named], [named, "car"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("run", "nets"),
+            r"crosslift\.plain version 1: it is of the kind linear, and other lanes are for another: direct, fine_tune "
+            r"\(kind tabular\)\. Leave .* can begin: the baselines \{kind: linear, domains: source\}, "
+            r"\{kind: linear_transfer, domains: all\}\.",
+        ),
+        (
+            ("step", "plan", "trees", "--run", "trees__1"),  # as in the DAG
+            r"crosslift\.cards version 1: it is of the kind tabular, .*: boosting\+source \(kind boosting\).* can begin: "
+            r"strategies with model: \{kind: tabular\}\.",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("package")
+def test_lanes_for_another_kind_are_refused_before_anything_runs(
+    crosslift: Crosslift, folder: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    """Each by its name, with what can begin with such a model."""
+    done = crosslift(*arguments)
+    assert done.returncode == 2, done.stdout
+    assert re.search(message, " ".join(done.stderr.split())), done.stderr
+    assert not [one for name in ("nets", "trees") for one in (folder / "home" / "runs").glob(f"{name}__*")]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A registered model in the place of a source: what may stand there, and what the target's network takes of it."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,7 @@ from pipeline.models.tabular import TabularLearner
 from pipeline.models.tabular_estimator import TabularEstimator, start_of
 from pipeline.rows.examples.carried import carried
 from pipeline.transfer.methods import build_tune
-from tests.examples import TYPES, class_view, make_features
+from tests.examples import TYPES, class_view, make_features, several_view
 
 MODEL = cfg.TabularModel(kind="tabular", dim=8, buckets=64, bins=4)
 FEWER = dict(list(TYPES.items())[1:])
@@ -73,6 +74,40 @@ def test_classes_of_both_are_told_apart() -> None:
     mine.load_known(other.network.shared_state())
     theirs = {name: one.clone() for name, one in other.network.head.rows.items()}
     assert all(torch.equal(mine.head.rows[name], row) for name, row in theirs.items())
+
+
+SEVERAL = {
+    "price": cfg.RegressionLabel(kind="regression"), "sold": cfg.BinaryLabel(kind="binary"),
+    "marks": cfg.MultilabelLabel(kind="multilabel", separator="|"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tune", ["direct", "fine_tune"])
+def test_of_several_labels_each_begins_with_its_own(tune: str) -> None:
+    """In whichever order they stand; one that the registered model does not know is for the target to teach."""
+    far, near = several_view("far", 300), several_view("near", 80, 1)
+    other = taught_by(replace(far, labels=far.labels[:2]))
+    theirs = cfg.RegressionTask(kind="regression", label="price", features=TYPES, also={"sold": SEVERAL["sold"]})
+    others = {name: SEVERAL[name] for name in ("marks", "price")}
+    ours = cfg.BinaryTask(kind="binary", label="sold", features=TYPES, also=others)
+    near = replace(near, labels=(near.labels[1], near.labels[2], near.labels[0]))
+    parts = carried(other, theirs, ours)
+    assert list(parts) == ["sold", "price"]
+    learner = learner_of(ours)
+    state, known = start_of(parts, learner.settings)
+    strategy = cfg.Strategy(tune={"kind": tune})
+    mine, _ = learner.tune({"near": near}, strategy, known)
+    build_tune(strategy.tune, 8).initialise(mine, state)
+    features, found = make_features(50, 3), learner.predictor(mine, {})
+    for name in ("sold", "price"):
+        np.testing.assert_array_equal(found.of_label(name).raw(features), other.of_label(name).raw(features))
+    assert found.of_label("marks").classes == ("big", "fresh", "red")
+    rows = learner.teach(learner.tune({"near": near}, cfg.Strategy(tune={"kind": "distil"}))[1], {"near": near}, state,
+                         known)  # fmt: skip
+    told = rows.inputs.inputs["taught"]
+    assert told[:, :2].isfinite().all()
+    assert told[:, 2:5].isnan().all()
+    assert told[:, 5].isfinite().all()
 
 
 def test_no_class_in_common_is_told() -> None:
