@@ -43,6 +43,7 @@ class ItemModel(ModelConfig):
 
     reads: ClassVar[frozenset[str]] = frozenset({"past"})
     predicts: ClassVar[frozenset[str]] = frozenset({"items"})
+    begins: ClassVar[str] = "network"
     rate: ClassVar[float] = 0.1  # of Adagrad
     further_rate: ClassVar[float] = 0.03
 
@@ -60,6 +61,11 @@ class ItemModel(ModelConfig):
     def as_trained(self) -> Self:
         """What decides about the weights: how much popularity counts is tried when they are there."""
         return self.model_copy(update={"prior_weights": (1.0,)})
+
+    def as_built(self) -> Self:
+        """What its weights have to fit: not how they are learnt."""
+        learnt = {"dropout", "own_dropout", "hidden", "weight_decay"} & type(self).model_fields.keys()
+        return self.as_trained().model_copy(update=dict.fromkeys(learnt, 0.0))
 
 
 class HistoryModel(ItemModel):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol, get_args
 
+from pipeline.config.base import Bridge
 from pipeline.config.baselines import BaselineConfig
 from pipeline.config.blends import Lanes
 from pipeline.config.models import Model, ModelConfig
@@ -13,6 +14,8 @@ class Begun(Lanes, Protocol):
 
     @property
     def model(self) -> ModelConfig: ...  # noqa: D102
+    @property
+    def bridges(self) -> tuple[Bridge, ...]: ...  # noqa: D102
 
 
 def begun_by(given: Begun) -> dict[str, str]:
@@ -31,10 +34,10 @@ def refuse_rows_of_a_source(given: Begun) -> None:
     Raises:
         ValueError: a lane cannot be; it is named, with what was expected.
     """
-    if not given.model.begins and (starting := [one.name for one in given.strategies if one.start != "random"]):
+    if "users" in given.bridges:
         raise ValueError(
-            f"source_model: {', '.join(starting)} would begin with a model of kind {given.model.name}, whose vectors "
-            "belong to rows of its sources, and there are none; expected a task on examples"
+            "source_model: bridges names users, and what they did at a source is not in its model; take users out: "
+            "expected items, item_features or features"
         )
     begun = begun_by(given)
     if asking := [name for name, kind in begun.items() if not kind]:

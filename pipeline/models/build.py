@@ -44,7 +44,7 @@ def network_state(network: ItemNetwork) -> tuple[dict[str, Any], Arrays]:
         "domains": list(items.domains),
         "model": network.config.model_dump(mode="json", exclude=_UNTOLD),
         "prior_weight": head.prior_weight,
-        "mapped": _map_of(network),
+        "mapped": map_of(network),
     }
     arrays: Arrays = {f"weights/{name}": tensor.numpy() for name, tensor in network.shared_state().items()}
     for name in items.domains:
@@ -79,7 +79,7 @@ def network_from_state(settings: Mapping[str, Any], arrays: Arrays) -> ItemNetwo
     return network
 
 
-def _map_of(network: ItemNetwork) -> int | None:
+def map_of(network: ItemNetwork) -> int | None:
     """How wide the hidden layer of a map between domains is; None where there is no map."""
     made = getattr(network.encoder, "map", None)
     return made.hidden if isinstance(made, FeatureMap) else None

@@ -148,6 +148,10 @@ class ItemSpace(nn.Module):
             vectors = vectors + self.meanings(domain.meanings[items].to(vectors.dtype))
         return vectors
 
+    def own_vectors(self, name: str, items: Tensor) -> Tensor:
+        """The own vectors of some items of a domain, zero where one has none: [len(items), D]."""
+        return self._own_vectors(self.of(name).rows[items])
+
     def _own_vectors(self, rows: Tensor) -> Tensor:
         """The own vectors of these numbers, zero for -1: [len(rows), D]."""
         vectors = self.words.weight.new_zeros(len(rows), self.dim)

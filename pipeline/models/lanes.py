@@ -1,7 +1,7 @@
 """Models over one space of items in each phase of a transfer: networks, batches and predictors from views."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,17 +14,18 @@ from pipeline import columns as c
 from pipeline.config import ItemModel, Role, Strategy, TrainSettings
 from pipeline.data.item_names import is_described
 from pipeline.data.tokens import item_tokens
-from pipeline.errors import CrossliftError
+from pipeline.errors import CrossliftError, UserError
 from pipeline.models.build import build_network
 from pipeline.models.content import described
 from pipeline.models.cutting import INPUTS, LABELLED
 from pipeline.models.item_network import ItemNetwork
+from pipeline.models.item_start import BEFORE, COUNTS, ITEMS
 from pipeline.models.items import Catalogue
-from pipeline.models.learner import NOTHING, Finish, State, Taught
+from pipeline.models.learner import Finish, State, Taught
 from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.sides import LabelledRows, Rows, UnlabelledRows
 from pipeline.past import Histories, Past
-from pipeline.views import PAST, IntArray, Mask, View, Views, taken_elsewhere
+from pipeline.views import PAST, FloatArray, IntArray, Mask, View, Views, taken_elsewhere
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class ItemLearner:
     """A user is what the user did in all domains; where items are the bridge, one that domains share is one vector."""
 
     settings: TrainSettings
+    taught: Taught = field(default_factory=dict)  # items of a registered model, and how often each was taken there
 
     @property
     def model(self) -> ItemModel:
@@ -55,9 +57,8 @@ class ItemLearner:
         labelled = tuple(self._labelled(views, name, of.sources) for name in of.sources)
         return network, Rows(labelled, self._inputs(network, views, of.domains))
 
-    def tune(self, views: Views, strategy: Strategy, taught: Taught = NOTHING) -> tuple[ItemNetwork, Rows]:
+    def tune(self, views: Views, strategy: Strategy) -> tuple[ItemNetwork, Rows]:
         """The same; the items that the target alone has get own vectors where its labels can say something of them."""
-        del taught
         of, labels = self.settings, strategy.tune.labels
         reads = (of.target,) if strategy.domains == "target" else of.domains
         known = {name: view for name, view in views.items() if name in reads}
@@ -66,9 +67,9 @@ class ItemLearner:
         inputs = self._inputs(network, views, reads) if strategy.tune.inputs else None
         return network, Rows(tuple(self._labelled(views, name, reads) for name in sides), inputs)
 
-    def teach(self, rows: Rows, views: Views, teacher: State, taught: Taught) -> Rows:
+    def teach(self, rows: Rows, views: Views, teacher: State) -> Rows:
         """Nothing: a teacher would have to score all items for every user, and no strategy on items has one."""
-        del views, teacher, taught
+        del views, teacher
         return rows
 
     def carry(self, network: ItemNetwork, views: Views, strategy: Strategy) -> None:
@@ -89,7 +90,11 @@ class ItemLearner:
         nothing: Finish = {"counts": np.zeros(len(catalogues[target]), dtype=np.int64), "prior_weight": 0.0}
         if "items" not in self.settings.bridges:
             return [nothing]
-        counts = taken_elsewhere(views[target].fields[PAST], catalogues, target)
+        counts = (
+            self._taken_before(catalogues[target])
+            if self.taught
+            else taken_elsewhere(views[target].fields[PAST], catalogues, target)
+        )
         return [*({"counts": counts, "prior_weight": weight} for weight in weights), nothing]
 
     def told(self, finish: Finish) -> dict[str, float]:
@@ -115,13 +120,38 @@ class ItemLearner:
         ids = {name: pd.Index(view.label.catalogue[c.ITEM], dtype=object) for name, view in views.items()}
         said = {name: words(view, model.text_buckets) for name, view in views.items()}
         worth = {name: self._worth_a_vector(views[name], said[name]) for name in own}
-        rows = own_rows(ids, worth, shared="items" in self.settings.bridges)
+        shared = "items" in self.settings.bridges
+        if shared and self.taught.get(ITEMS):
+            ids = {BEFORE: self._before(ids[self.settings.target]), **ids}
+            worth[BEFORE] = np.ones(len(ids[BEFORE]), dtype=bool)
+        rows = own_rows(ids, worth, shared=shared)
         catalogues = {
-            name: Catalogue(_taken(past, name), said[name], rows[name], meanings(view, model.encoder))
-            for name, view in views.items()
+            name: Catalogue(_taken(past, name), said[name], rows[name], meanings(views[name], model.encoder))
+            if name in views
+            else Catalogue(np.zeros(len(items)), rows=rows[name])
+            for name, items in ids.items()
         }
         torch.manual_seed(self.settings.seed)
         return build_network(model, catalogues, list(views)[-1])
+
+    def _before(self, own: pd.Index) -> pd.Index:
+        """The items of a registered model.
+
+        Raises:
+            UserError: the target has none of them.
+        """
+        known = pd.Index(self.taught[ITEMS], dtype=object)
+        if not own.isin(known).any():
+            raise UserError(
+                f"source_model: none of the {len(known):,} items that it knows is one of the {len(own):,} of "
+                f"{self.settings.target}; look whether both write their ids alike, or take items out of bridges."
+            )
+        return known
+
+    def _taken_before(self, items: pd.DataFrame) -> FloatArray:
+        """How often each item [I] of the target was taken where the registered model learnt."""
+        taken = pd.Series(self.taught[COUNTS], index=pd.Index(self.taught[ITEMS], dtype=object), dtype=np.float64)
+        return np.asarray(taken.reindex(items[c.ITEM].to_numpy(dtype=object)).fillna(0.0), dtype=np.float64)
 
     def _worth_a_vector(self, view: View, said: sparse.csr_matrix | None) -> Mask:
         """Which items [I] of a domain can learn a vector of their own: all, unless words are to stand for some.

@@ -8,13 +8,13 @@ from pipeline.models.sides import Rows
 from pipeline.views import Predictor, View, Views
 
 State = Mapping[str, Any]  # weights by name
-Taught = Mapping[str, tuple[str, ...]]  # names that a registered model knows: of each label its classes
+Taught = Mapping[str, list[Any]]  # what a registered model knows by name: the classes of each label, or items
 NOTHING: Taught = {}
 Finish = dict[str, Any]  # what validation picks for a fitted network, such as how much a prior counts
 
 
 class Learner(Protocol):
-    """A kind of model with the settings of a step that trains.
+    """A kind of model with the settings of a step that trains, and what a registered model knows that it begins with.
 
     Views are of all domains that take part, with the validation rows held back that choose.
     """
@@ -31,15 +31,12 @@ class Learner(Protocol):
         """
         ...
 
-    def tune(self, views: Views, strategy: Strategy, taught: Taught = NOTHING) -> tuple[Any, Rows]:
-        """Draw a network as a strategy wants it, and cut the rows that it learns from.
-
-        `taught` is what a registered model knows where the strategy begins with it.
-        """
+    def tune(self, views: Views, strategy: Strategy) -> tuple[Any, Rows]:
+        """Draw a network as a strategy wants it, and cut the rows that it learns from."""
         ...
 
-    def teach(self, rows: Rows, views: Views, teacher: State, taught: Taught) -> Rows:
-        """Put beside the target's inputs what the model with these weights, which knows that, says of them."""
+    def teach(self, rows: Rows, views: Views, teacher: State) -> Rows:
+        """Put beside the target's inputs what the model with these weights says of them."""
         ...
 
     def carry(self, network: Any, views: Views, strategy: Strategy) -> None:

@@ -1,7 +1,7 @@
 """The tabular model in each phase of a transfer: networks, batches and predictors from views."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from pipeline.models.encoders.tabular import quantiles, rarity
 from pipeline.models.example_batches import ExampleRows
 from pipeline.models.feature_values import Values
 from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, SeveralHead, SeveralLabels, TagHead
-from pipeline.models.learner import NOTHING, Finish, State, Taught
+from pipeline.models.learner import Finish, State, Taught
 from pipeline.models.sample import answers, classes_of_both, known_classes
 from pipeline.models.several import SeveralEstimator
 from pipeline.models.sides import TAUGHT, Rows
@@ -28,6 +28,7 @@ class TabularLearner:
     """Rows of all domains are read alike; a class or tag means the same wherever it has the same name."""
 
     settings: TrainSettings
+    taught: Taught = field(default_factory=dict)  # classes of a registered model by label; bins come with its weights
 
     @property
     def model(self) -> FeatureModel:
@@ -45,19 +46,19 @@ class TabularLearner:
         network = self._network(views, self.settings.sources)
         return network, self._rows(network, views, self.settings.sources, inputs=True)
 
-    def tune(self, views: Views, strategy: Strategy, taught: Taught = NOTHING) -> tuple[TabularNetwork, Rows]:
+    def tune(self, views: Views, strategy: Strategy) -> tuple[TabularNetwork, Rows]:
         """A network that knows what the domains know that the strategy learns from, now or before."""
         of, labels = self.settings, strategy.tune.labels
         known = {"target": (of.target,), "source": of.sources, "all": of.domains}[strategy.domains]
         sides = (*(of.sources if "source" in labels else ()), *((of.target,) if "target" in labels else ()))
         model = strategy.tune.student if isinstance(strategy.tune, Distil) else None
-        network = self._network(views, known, taught, model)
+        network = self._network(views, known, model)
         return network, self._rows(network, views, sides, inputs=strategy.tune.inputs)
 
-    def teach(self, rows: Rows, views: Views, teacher: State, taught: Taught) -> Rows:
+    def teach(self, rows: Rows, views: Views, teacher: State) -> Rows:
         """Put what the source's model says beside the target's inputs: NaN for a class that it does not know."""
         of = self.settings
-        network, seen = self._network(views, of.domains, taught), rows.inputs
+        network, seen = self._network(views, of.domains), rows.inputs
         own = {name: teacher.get(name, torch.full_like(one, torch.nan)) for name, one in network.state_dict().items()}
         network.load_state_dict(own)
         still, features = network.merged().eval(), views[of.target].fields[FEATURES]
@@ -90,12 +91,10 @@ class TabularLearner:
         del view
         return TabularEstimator.of(network)
 
-    def _network(
-        self, views: Views, known: Sequence[str], taught: Taught = NOTHING, student: FeatureModel | None = None
-    ) -> TabularNetwork:
+    def _network(self, views: Views, known: Sequence[str], student: FeatureModel | None = None) -> TabularNetwork:
         """Random weights; bins and classes, or the spread of a number, come from the rows of these domains.
 
-        Where a registered model stands for the source, what it knows takes their place: `taught`, by label.
+        Where a registered model stands for the source, what it knows takes their place.
         """
         chosen, model = [views[name] for name in known], student or self.model
         features = [view.fields[FEATURES] for view in chosen or [views[self.settings.target]]]
@@ -105,20 +104,18 @@ class TabularLearner:
         readers = Reader.all_of(model.encoders, features[0])
         encoder = ENCODERS[model.name](model, features[0].types, *fitted, readers)
         label, *further = next(iter(views.values())).labels
-        own = taught.get(label.name, ())
-        heads = {label.name: self._head(model.dim, label, [view.of_label(label.name) for view in chosen], own)}
+        heads = {label.name: self._head(model.dim, label, [view.of_label(label.name) for view in chosen])}
         untaught = set()
         for one in further:  # of these a domain may say nothing
             alone = [view.of_label(one.name) for view in chosen]
             teaching = [view for view in alone if view.known.any()]
-            heads[one.name] = self._head(model.dim, one, teaching, taught.get(one.name, ()))
+            heads[one.name] = self._head(model.dim, one, teaching)
             untaught |= set() if teaching else {one.name}
         head = SeveralHead(heads, untaught) if len(heads) > 1 else heads[label.name]
         return TabularNetwork(encoder, head, self.settings.target)
 
-    def _head(
-        self, dim: int, label: ClassLabel | TagLabel | NumberLabel, views: Sequence[View], taught: tuple[str, ...]
-    ) -> LabelHead:
+    def _head(self, dim: int, label: ClassLabel | TagLabel | NumberLabel, views: Sequence[View]) -> LabelHead:
+        taught = self.taught.get(label.name)
         met = known_classes(views) if views else ()
         if not isinstance(label, NumberLabel):
             classes = (classes_of_both(taught, label, met) if taught else met) or label.classes or NOBODYS

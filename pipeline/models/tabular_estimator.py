@@ -18,6 +18,7 @@ from pipeline.models.encoders.tabular import TabularEncoder
 from pipeline.models.estimators import TAGGED, Estimator, Parts
 from pipeline.models.feature_values import Values, by_feature, owners, text_owners
 from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, SeveralHead, TagHead
+from pipeline.models.learner import Taught
 from pipeline.models.network import Network
 from pipeline.models.ranker import Arrays
 from pipeline.models.several import SeveralEstimator
@@ -153,9 +154,7 @@ def _head(dim: int, classes: tuple[str, ...], *, tagged: bool) -> LabelHead:
     return (TagHead if tagged else ClassHead)(dim, classes)
 
 
-def start_of(
-    parts: Mapping[str, TabularEstimator], settings: TrainSettings
-) -> tuple[dict[str, torch.Tensor], dict[str, tuple[str, ...]]]:
+def start_of(parts: Mapping[str, TabularEstimator], settings: TrainSettings) -> tuple[dict[str, torch.Tensor], Taught]:
     """Weights that a network of a scenario may begin with, and the classes of each label that they know.
 
     `parts` are of one network, by the labels of the scenario; a label without one is for the target's rows to teach.
@@ -181,4 +180,4 @@ def start_of(
             above = f"head.heads.{place}." if task.also else "head."
             weights |= {f"{above}{key}": one for key, one in parts[name].network.head.state_dict().items()}
     plain = {name: one.detach().cpu().contiguous() for name, one in weights.items()}
-    return plain, {name: part.classes for name, part in parts.items()}
+    return plain, {name: list(part.classes) for name, part in parts.items()}

@@ -1,7 +1,7 @@
 """What every kind of row answers: its prepared domains as views, and how a lane of it is served."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
@@ -176,6 +176,20 @@ class PackageInfo(BaseModel):
         return (*self.sources, self.target)
 
 
+@dataclass(frozen=True)
+class Carried:
+    """What of a package can stand for a source.
+
+    Args:
+        parts: The predictors by the labels of the other task that they say.
+        catalogues: Of each domain the items, in the order in which its predictor has them, the one that it serves
+            first: item_id and train_count. None where rows are told by features.
+    """
+
+    parts: Mapping[str, Any]
+    catalogues: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+
 class Served(Protocol):
     """A package in memory."""
 
@@ -196,8 +210,8 @@ class Served(Protocol):
         """
         ...
 
-    def carried(self, task: TaskConfig) -> Mapping[str, Any]:
-        """Find what says the labels of another task, by their names there.
+    def carried(self, task: TaskConfig) -> "Carried":
+        """Find what of it can stand for a source of another task.
 
         Raises:
             UserError: it is of other rows or labels; what differs is named.

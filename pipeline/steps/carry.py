@@ -34,7 +34,7 @@ def build(settings: CarrySettings, inputs: Mapping[str, Folder], folder: Path, _
     from pipeline.models.handing import hand_over
     from pipeline.serving.package import ServedModel
 
-    parts = ServedModel.read(inputs["model"].path).served.carried(settings.task)
-    if known := hand_over(parts, settings, folder):
+    found = ServedModel.read(inputs["model"].path).served.carried(settings.task)
+    if known := hand_over(found.parts, found.catalogues, settings, folder):
         write_json(folder / KNOWN, known)
     return TrainFacts(epochs=0, taught_by=settings.taught_by)

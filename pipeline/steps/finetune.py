@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.evaluation.choosing import Chooser, Folds
-    from pipeline.models.learner import Finish, Learner, Taught
+    from pipeline.models.learner import Finish, Learner
     from pipeline.models.network import Network
     from pipeline.models.sides import Rows
     from pipeline.training.watch import Watch
@@ -115,18 +115,16 @@ class _Lane:
     dim: int
     start: Path | None
     teacher: Path | None  # whose answers are learnt; no weight begins with it
-    taught: "Taught"  # what a registered model knows that it begins with
 
     @classmethod
     def of(cls, settings: TuneSettings, inputs: Inputs) -> Self:
         from pipeline.tasks.learners import build_learner
 
         start = inputs["start"].path if "start" in inputs else None
-        known = read_json(start / KNOWN) if start and (start / KNOWN).exists() else {}
-        taught = {what: tuple(names) for what, names in known.items()}
+        taught = read_json(start / KNOWN) if start and (start / KNOWN).exists() else {}
         weights = start / "model.safetensors" if start else None
         start, teacher = (None, weights) if settings.strategy.tune.taught else (weights, None)
-        return cls(settings.strategy, build_learner(settings), settings.model.dim, start, teacher, taught)
+        return cls(settings.strategy, build_learner(settings, taught), settings.model.dim, start, teacher)
 
     def ready(self, views: "Views") -> tuple["Network", "Method", "Rows"]:
         """The model as the strategy initialises it, its method, and the rows that it is fitted on."""
@@ -134,13 +132,13 @@ class _Lane:
 
         from pipeline.transfer.methods import build_tune
 
-        model, rows = self.learner.tune(views, self.strategy, self.taught)
+        model, rows = self.learner.tune(views, self.strategy)
         method = build_tune(self.strategy.tune, self.dim)
         method.initialise(model, None if self.start is None else load_file(self.start))
         if self.start is not None:
             self.learner.carry(model, views, self.strategy)
         if self.teacher is not None:
-            rows = self.learner.teach(rows, views, load_file(self.teacher), self.taught)
+            rows = self.learner.teach(rows, views, load_file(self.teacher))
         return model, method, rows
 
     def evidence(self, model: "Network", rows: "Rows") -> dict[str, float]:

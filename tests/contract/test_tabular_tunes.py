@@ -43,7 +43,7 @@ def ready(name: str, labels: str = "classes") -> tuple[Network, Method, Rows]:
     else:
         made = learner.adapt(views) if choice.inputs else learner.pretrain({"far": views["far"]})
     if choice.taught:
-        made = made[0], learner.teach(made[1], views, own_weights(made[0]), ())
+        made = made[0], learner.teach(made[1], views, own_weights(made[0]))
     torch.manual_seed(1)
     method = (build_adapt if type(choice) in ADAPTS else build_tune)(choice, MODEL.dim)
     method.initialise(made[0], None if choice.taught else own_weights(made[0]))

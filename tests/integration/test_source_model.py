@@ -151,8 +151,8 @@ def test_a_regression_is_a_source_as_it_is_and_as_a_prior(crosslift: Crosslift, 
         ),
         (
             ("step", "plan", "trees", "--run", "trees__1"),  # as in the DAG
-            r"crosslift\.cards version 1: it is of the kind tabular, .*: boosting\+source \(kind boosting\).* can begin: "
-            r"strategies with model: \{kind: tabular\}\.",
+            r"crosslift\.cards version 1: it is of the kind tabular, .*: boosting\+source \(kind boosting\).* can "
+            r"begin: strategies with model: \{kind: tabular\}\.",
         ),
     ],
 )

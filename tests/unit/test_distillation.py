@@ -91,7 +91,7 @@ def test_what_is_taught_is_what_the_sources_model_says(make: Any) -> None:
     learner = TabularLearner(settings)
     teacher, _ = learner.pretrain({"far": views["far"]})
     student, rows = learner.tune(views, cfg.Strategy(tune=cfg.Distil(kind="distil", student=STUDENT)))
-    taught = learner.teach(rows, views, teacher.shared_state(), ()).inputs
+    taught = learner.teach(rows, views, teacher.shared_state()).inputs
     assert student.encoder.model == STUDENT
     features = views["near"].fields[FEATURES]
     with torch.no_grad():
@@ -112,7 +112,7 @@ def test_a_class_that_the_teacher_never_met_is_not_taught() -> None:
     learner, views = TabularLearner(settings), {"far": far, "near": near}
     teacher, _ = learner.pretrain({"far": far})
     student, rows = learner.tune(views, cfg.Strategy(tune={"kind": "distil"}))
-    told = learner.teach(rows, views, teacher.shared_state(), ()).inputs.inputs[TAUGHT]
+    told = learner.teach(rows, views, teacher.shared_state()).inputs.inputs[TAUGHT]
     known = dict(zip(student.head.classes, (~told.isnan()).all(dim=0).tolist(), strict=True))
     assert known == {"low": True, "middle": True, "high": True, "top": False}
 

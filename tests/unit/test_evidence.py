@@ -57,8 +57,8 @@ def test_a_start_is_asked_for_each_labelled_row_of_the_target(kind: str) -> None
         sources=(), target="near", target_labels=True, task=task, seed=0, bridges=(), model=model,
         training=cfg.Training(batch_size=32),
     )  # fmt: skip
-    taught = ("never", "low") if kind == "classes" else ()
-    network, rows = TabularLearner(settings).tune({"near": view}, cfg.Strategy(tune={"kind": "scratch"}), taught)
+    taught = {"sold": ["never", "low"]} if kind == "classes" else {}
+    network, rows = TabularLearner(settings, taught).tune({"near": view}, cfg.Strategy(tune={"kind": "scratch"}))
     known = view.take(view.label.known)
     with torch.no_grad():
         features = network.eval().encode(network.encoder.read(known.fields[FEATURES])).double().numpy()

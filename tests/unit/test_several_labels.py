@@ -127,7 +127,7 @@ def test_what_a_source_says_nothing_of_is_the_targets_alone() -> None:
     tuned.load_known(start)
     own = tuned.head.each["price"]
     assert (float(own.mean), float(own.scale)) == pytest.approx((np.nanmean(price), np.nanstd(price)))
-    told = TabularLearner(settings()).teach(rows_of, {"far": far, "near": near}, start, ()).inputs.inputs[TAUGHT]
+    told = TabularLearner(settings()).teach(rows_of, {"far": far, "near": near}, start).inputs.inputs[TAUGHT]
     assert told.isnan().any(dim=0).tolist() == [False] * 2 + [True] * 7
     features = torch.randn(len(told), 8)
     alone = tuned.head.each["sold"].divergence(features, told[:, :2], 2.0)

@@ -55,7 +55,8 @@ def test_the_target_begins_with_all_that_it_knows(tune: str) -> None:
     state, known = start_of({"sold": other}, learner.settings)
     assert state.keys() == other.network.shared_state().keys()
     strategy = cfg.Strategy(tune={"kind": tune})
-    mine, rows = learner.tune({"near": class_view("near", 80, 1)}, strategy, known)
+    learner = replace(learner, taught=known)
+    mine, rows = learner.tune({"near": class_view("near", 80, 1)}, strategy)
     build_tune(strategy.tune, 8).initialise(mine, state)
     features = make_features(50, 3)
     expected = other.probabilities(features)
@@ -69,7 +70,7 @@ def test_classes_of_both_are_told_apart() -> None:
     near = class_view("near", 80, 1, cuts=(-1, 1), classes=("b", "c", "d"))
     learner = learner_of(cfg.MulticlassTask(kind="multiclass", label="sold", features=TYPES))
     _, known = start_of({"sold": other}, learner.settings)
-    mine, _ = learner.tune({"near": near}, cfg.Strategy(tune={"kind": "fine_tune"}), known)
+    mine, _ = replace(learner, taught=known).tune({"near": near}, cfg.Strategy(tune={"kind": "fine_tune"}))
     assert mine.head.classes == ("a", "b", "c", "d")
     mine.load_known(other.network.shared_state())
     theirs = {name: one.clone() for name, one in other.network.head.rows.items()}
@@ -91,19 +92,20 @@ def test_of_several_labels_each_begins_with_its_own(tune: str) -> None:
     others = {name: SEVERAL[name] for name in ("marks", "price")}
     ours = cfg.BinaryTask(kind="binary", label="sold", features=TYPES, also=others)
     near = replace(near, labels=(near.labels[1], near.labels[2], near.labels[0]))
-    parts = carried(other, theirs, ours)
+    parts = carried(other, theirs, ours).parts
     assert list(parts) == ["sold", "price"]
     learner = learner_of(ours)
     state, known = start_of(parts, learner.settings)
     strategy = cfg.Strategy(tune={"kind": tune})
-    mine, _ = learner.tune({"near": near}, strategy, known)
+    learner = replace(learner, taught=known)
+    mine, _ = learner.tune({"near": near}, strategy)
     build_tune(strategy.tune, 8).initialise(mine, state)
     features, found = make_features(50, 3), learner.predictor(mine, {})
     for name in ("sold", "price"):
         np.testing.assert_array_equal(found.of_label(name).raw(features), other.of_label(name).raw(features))
     assert found.of_label("marks").classes == ("big", "fresh", "red")
-    rows = learner.teach(learner.tune({"near": near}, cfg.Strategy(tune={"kind": "distil"}))[1], {"near": near}, state,
-                         known)  # fmt: skip
+    _, rows = learner.tune({"near": near}, cfg.Strategy(tune={"kind": "distil"}))
+    rows = learner.teach(rows, {"near": near}, state)
     told = rows.inputs.inputs["taught"]
     assert told[:, :2].isfinite().all()
     assert told[:, 2:5].isnan().all()
@@ -116,7 +118,7 @@ def test_no_class_in_common_is_told() -> None:
     learner = learner_of(cfg.MulticlassTask(kind="multiclass", label="sold", features=TYPES))
     _, known = start_of({"sold": other}, learner.settings)
     with pytest.raises(UserError, match=r"it tells ham, spam apart, and sold is no, yes: no class is in common"):
-        learner.tune({"near": class_view("near", 80)}, cfg.Strategy(tune={"kind": "direct"}), known)
+        replace(learner, taught=known).tune({"near": class_view("near", 80)}, cfg.Strategy(tune={"kind": "direct"}))
 
 
 def test_what_cannot_stand_for_a_source_is_told() -> None:
@@ -170,12 +172,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"target_labels": False, "strategies": [{"tune": {"kind": "direct"}}], "baselines": []},
         r"expected tables of a target with labels",
     ),
-    "a ranking": (
+    "users in common alone": (
         {
             "task": {"kind": "ranking"}, "tables": {"interactions": [{"path": "x.csv"}]}, "bridges": ["users"],
             "baselines": [{"kind": "popularity"}],
         },
-        r"would begin with a model of kind history, whose vectors belong to rows of its sources",
+        r"bridges names users, and what they did at a source is not in its model; take users out",
     ),
 }  # fmt: skip
 

@@ -28,7 +28,7 @@ from pipeline.rows.behaviour.told import told
 from pipeline.rows.examples.carried import carried
 from pipeline.rows.examples.explaining import explanations
 from pipeline.rows.examples.served import PROBABILITY, UNKNOWN
-from pipeline.rows.kind import EXPLAIN, EXPLANATION, PackageInfo
+from pipeline.rows.kind import EXPLAIN, EXPLANATION, Carried, PackageInfo
 from pipeline.views import Features, IntArray, Mask, View
 
 EVENTS, ITEMS, TIMES = "events", "items", "times"
@@ -126,7 +126,7 @@ class ServedEvents:
             )
         return self.predictor
 
-    def carried(self, task: TaskConfig) -> dict[str, Any]:
+    def carried(self, task: TaskConfig) -> Carried:
         """What says the next event in another shop; see `pipeline.rows.examples.carried`."""
         return carried(self.predictor, self.task.examples, task)
 

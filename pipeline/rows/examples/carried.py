@@ -4,9 +4,10 @@ from typing import Any
 
 from pipeline.config import ExamplesTask, TaskConfig
 from pipeline.errors import UserError
+from pipeline.rows.kind import Carried
 
 
-def carried(predictor: Any, theirs: ExamplesTask, task: TaskConfig) -> dict[str, Any]:
+def carried(predictor: Any, theirs: ExamplesTask, task: TaskConfig) -> Carried:
     """The predictors of a registered model by the labels of another task that they say; one label is met by the other.
 
     Raises:
@@ -32,7 +33,7 @@ def carried(predictor: Any, theirs: ExamplesTask, task: TaskConfig) -> dict[str,
         if not labels[mine].labels & known[their].labels:
             told = " or ".join(sorted(known[their].labels))
             raise UserError(f"source_model: it predicts {told}, and the task {labels[mine].name} something else.")
-    return {mine: predictor.of_label(their) for mine, their in met.items()}
+    return Carried({mine: predictor.of_label(their) for mine, their in met.items()})
 
 
 def _refuse_features(theirs: ExamplesTask, ours: ExamplesTask) -> None:

@@ -30,7 +30,7 @@ from pipeline.rows.examples.past import EVENTS, Events, hashed, read_events, tol
 from pipeline.rows.examples.prepared import Examples, class_names, features_of
 from pipeline.rows.examples.tables import TYPES
 from pipeline.rows.examples.tags import joined
-from pipeline.rows.kind import EXPLAIN, EXPLANATION, PackageInfo
+from pipeline.rows.kind import EXPLAIN, EXPLANATION, Carried, PackageInfo
 from pipeline.views import FEATURES, Features, Mask, View
 
 UNKNOWN, THRESHOLD, PROBABILITY = "unknown", "threshold", "probability"
@@ -125,7 +125,7 @@ class ServedExamples:
             )
         return self.predictor
 
-    def carried(self, task: TaskConfig) -> dict[str, Any]:
+    def carried(self, task: TaskConfig) -> Carried:
         """What says the labels of another task; see `pipeline.rows.examples.carried`."""
         return carried(self.predictor, self.task, task)
 

@@ -29,7 +29,8 @@ def crossing_checks(
     figures = Figures.of_sizes(settings, domains, "interactions")
     rows = domains[settings.target].tables["interactions"]
     users, items = (_common(settings, domains, column) for column in (c.USER, c.ITEM))
-    for bridge, (what, both, whole) in _bridges(settings, domains, users, items).items():
+    bridges = _bridges(settings, domains, users, items) if settings.sources else {}  # else a model stands for them
+    for bridge, (what, both, whole) in bridges.items():
         if bridge in settings.bridges:
             told = Told(
                 f"bridge_{bridge}", f"because bridges names {bridge!r}",
@@ -39,7 +40,7 @@ def crossing_checks(
             unknown = bridge == "users" and not settings.target_labels and rows.empty
             figures.expect_bridge(SHARE + what, both, whole, told, unknown=unknown)
     for name, found in (("users", users), ("items", items)):
-        if name in settings.bridges:
+        if name in settings.bridges and settings.sources:
             figures.tell(f"{SHARE}the {found.sources:,} {name} of the sources that are in {settings.target}",
                          found.both / max(found.sources, 1), f"bridge_{name}")  # fmt: skip
     if settings.bridges == ("items",):
@@ -96,7 +97,7 @@ class _Common:
 
 def _common(settings: CheckSettings, domains: Mapping[str, CleanTables], column: str) -> _Common:
     ids = {name: _ids(domain, column) for name, domain in domains.items()}
-    others = pd.Index(np.concatenate([ids[name] for name in settings.sources]), dtype=object).unique()
+    others = pd.Index([], dtype=object).append([ids[name] for name in settings.sources]).unique()
     own = ids[settings.target]
     both = int(own.isin(others).sum())
     each = {name: int(own.isin(ids[name]).sum()) for name in settings.sources}
@@ -105,7 +106,7 @@ def _common(settings: CheckSettings, domains: Mapping[str, CleanTables], column:
 
 def _each_source(figures: Figures, settings: CheckSettings, items: _Common) -> None:
     """Where items alone are the bridge each of several sources has to share some: another one's users are no help."""
-    if len(settings.sources) == 1 or not items.target:
+    if len(settings.sources) < 2 or not items.target:
         return
     for source, both in items.both_by_source.items():
         remedy = f"look whether {source} writes its ids like {settings.target}, or take it out of the sources"

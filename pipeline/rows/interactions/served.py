@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline import columns as c
-from pipeline.config import TaskConfig
+from pipeline.config import RankingTask, TaskConfig
 from pipeline.errors import ConfigError, StorageError, UserError
 from pipeline.past import Histories, Past
 from pipeline.rows.interactions.filters import CANDIDATES, CATEGORIES
 from pipeline.rows.interactions.prepared import Domains
 from pipeline.rows.interactions.requests import HISTORY, HISTORY_EVENTS, HISTORY_TIMES, SOURCE_HISTORY, TIME, answer
-from pipeline.rows.kind import EXPLAIN, PackageInfo
+from pipeline.rows.kind import EXPLAIN, Carried, PackageInfo
 from pipeline.views import WEIGHT, IntArray, ItemScorer, Mask, View
 
+ITEM = "item"  # the label
 _SECONDS = "seconds"  # what orders histories, where that is a time
 
 
@@ -107,13 +108,18 @@ class ServedInteractions:
         places = {domain.name: self._places(domain.name, domain.items[c.ITEM]) for domain in known}
         return OtherNight(self.ranker, places, {name: len(self.items[name]) for name in places}, self.info.target)
 
-    def carried(self, task: TaskConfig) -> dict[str, Any]:
-        """Nothing: its vectors belong to items of its sources.
+    def carried(self, task: TaskConfig) -> Carried:
+        """The ranker, with the items that it knows.
 
         Raises:
-            UserError: always.
+            UserError: the other task ranks nothing.
         """
-        raise UserError(f"source_model: it ranks items, and nothing of a task {task.name} can begin with it.")
+        if not task.labels & RankingTask.labels:
+            raise UserError(
+                f"source_model: it ranks items, and the task {task.name} does not; name a model of that task."
+            )
+        names = dict.fromkeys((self.info.target, *self.items))
+        return Carried({ITEM: self.ranker}, {name: self.items[name] for name in names})
 
     def learnt(self, prepared: Domains, view: View) -> Mask:
         """Which rows [N] of another night's view are of a user and an item that it was trained on."""
