@@ -55,6 +55,8 @@ def _own_vectors(network: ItemNetwork, catalogues: Mapping[str, pd.DataFrame]) -
     """The different items that have an own vector, and these: [n, D]."""
     ids, vectors = pd.Index([], dtype=object), [torch.zeros(0, network.config.dim)]
     for name, items in catalogues.items():
+        if name not in network.items.domains:  # a lane on the target alone knows no source
+            continue
         here = pd.Index(items[c.ITEM], dtype=object)
         fresh = np.flatnonzero((network.items.of(name).rows.numpy() >= 0) & ~here.isin(ids))
         with torch.no_grad():

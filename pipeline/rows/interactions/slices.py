@@ -15,11 +15,11 @@ def make_slices(view: View) -> list[Slice]:
     past = view.fields[PAST].taken
     users, items, target = view.units, view.label.value, past[view.domain]
     own = lengths(target)[users]
-    elsewhere = np.sum([lengths(past[name]) for name in past if name != view.domain], axis=0)[users]
+    others = [lengths(past[name])[users] for name in past if name != view.domain]  # none where a model is the source
     popularity = np.bincount(target.indices, minlength=target.shape[1])[items]
     return [
         *_by_count(OWN_HISTORY, own),
-        *_by_count("history in the source", elsewhere),
+        *(_by_count("history in the source", np.sum(others, axis=0)) if others else []),
         *_by_count("popularity of the item", popularity),
         *[
             Slice("kind of user", label, chosen)
