@@ -10,11 +10,13 @@ import torch
 from pydantic import ValidationError
 
 from pipeline import config as cfg
+from pipeline.config.source_model import misfits
 from pipeline.errors import UserError
 from pipeline.models.bottleneck import insert
 from pipeline.models.tabular import TabularLearner
 from pipeline.models.tabular_estimator import TabularEstimator, start_of
 from pipeline.rows.examples.carried import carried
+from pipeline.runs.graph import graph_of
 from pipeline.transfer.methods import build_tune
 from tests.examples import TYPES, class_view, make_features, several_view
 
@@ -188,6 +190,19 @@ def test_what_asks_for_rows_of_a_source_is_refused(case: str) -> None:
     changes, message = REFUSED[case]
     with pytest.raises(ValidationError, match=message):
         cfg.Scenario.model_validate({**FREE, **changes})
+
+
+def test_baselines_wait_for_the_model_that_they_begin_with() -> None:
+    """Those of the target do not, and each says of which kind it has to be."""
+    lanes = {"strategies": FREE["strategies"][:1], "baselines": [{"kind": "linear"}, {"kind": "linear_transfer"}]}
+    scenario = cfg.Scenario.model_validate({**FREE, **lanes})
+    assert scenario.begun == {"linear_transfer+source": "linear"}
+    graph, pretrain = graph_of(scenario), ("pretrain_source", "")
+    assert pretrain in graph["fit_baseline", "linear_transfer+source"]
+    assert pretrain not in graph["fit_baseline", "linear"]
+    assert misfits(scenario, "linear") == ""
+    assert "linear_transfer+source (kind linear)" in misfits(scenario, "lane_blend")
+    assert misfits(scenario, "lane_blend").endswith("with one of the kind lane_blend can begin: none.")
 
 
 def test_a_model_teaches_in_the_place_of_sources() -> None:
