@@ -105,7 +105,7 @@ class ServedExamples:
 
     def _of(self, task: ExamplesTask) -> Any:
         """What predicts one label."""
-        return self.predictor.of_label(task.label)
+        return self.predictor.of_label(task.label) if self.task.also else self.predictor
 
     def on(self, prepared: Examples) -> Any:
         """The model: what it reads of a row is the same every night.
