@@ -261,8 +261,9 @@ class AllAtOnce:
 @dataclass(frozen=True)
 class MeanLearner:
     settings: Any
+    taught: Any
 
-    def tune(self, views: Any, strategy: Any, classes: tuple[str, ...] = ()) -> tuple[Network, Rows]:
+    def tune(self, views: Any, strategy: Any) -> tuple[Network, Rows]:
         target = self.settings.target
         return Network(Ones(), MeanHead(), target), Rows((AllAtOnce(views[target], "target"),))
 
