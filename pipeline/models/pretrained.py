@@ -5,9 +5,10 @@ A text is cut at the encoder's own limit; its vector is the mean over its parts,
 Shapes: T texts, L parts (tokens) of the longest of a batch, D dimensions.
 """
 
+import copy
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -75,6 +76,11 @@ class PretrainedEncoder:
         """The first parts of a text by number, and whether it has more; what the tokenizer puts at the end stays."""
         ids = self.tokenizer.encode(text[:_LETTERS]).ids
         return ([*ids[: self.limit - 1], ids[-1]], True) if len(ids) > self.limit else (ids, False)
+
+    @cached_property
+    def lending(self) -> Any:
+        """The model once more, made of the same weights, for who puts others in the place of some."""
+        return copy.deepcopy(self.model, {id(one): one for one in self.model.parameters()})
 
     @property
     def _unknown(self) -> int | None:

@@ -88,6 +88,13 @@ def texts_of(folder: Path, encoder: PretrainedEncoder, count: int = 1) -> TunedT
     return made
 
 
+def test_what_is_lent_is_another_model_of_the_same_weights(encoder: PretrainedEncoder) -> None:
+    """Who encodes meanwhile in another thread meets the encoder's own, and nothing is there twice."""
+    lent, own = dict(encoder.lending.named_parameters()), dict(encoder.model.named_parameters())
+    assert all(lent[name] is one for name, one in own.items())
+    assert not {id(one) for one in encoder.lending.modules()} & {id(one) for one in encoder.model.modules()}
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_before_training_it_says_what_the_encoder_says(folder: Path, encoder: PretrainedEncoder, count: int) -> None:
     """Of length sqrt(E), at any length of a text; nothing of an empty one, and nothing that is not a number."""
@@ -98,6 +105,7 @@ def test_before_training_it_says_what_the_encoder_says(folder: Path, encoder: Pr
     expected[there] = encoder.encode([str(ASKED[place]) for place in there]).vectors
     np.testing.assert_allclose(said, expected * 32**0.5, atol=5e-3)
     assert not said[2:5].any()
+    assert made(made.read(features_of())).shape == (0, 1, 32)
 
 
 def test_parts_are_cut_once(folder: Path, encoder: PretrainedEncoder) -> None:

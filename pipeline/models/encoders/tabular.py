@@ -33,7 +33,7 @@ from pipeline.views import Features, FloatArray, IntArray
 NUMBERS, BUCKETS, WORDS, VECTORS = "numbers", "buckets", "words", "vectors"  # the names of what it reads
 _LARGEST = 1e18  # differences of such numbers, and their squares, still are numbers in single precision
 _NARROWEST = 1e-30
-TUNED_RATE = 0.05  # of the rate: what is pretrained
+_TUNED_RATE = 0.05  # of the rate: what is pretrained
 
 
 class TabularEncoder(Encoder):
@@ -156,7 +156,7 @@ class TabularEncoder(Encoder):
         parts: tuple[list[nn.Parameter], ...] = ([], [])
         for parameter in parameters:
             parts[id(parameter) in slow].append(parameter)
-        rates = zip(parts, (rate, rate * TUNED_RATE), strict=True)
+        rates = zip(parts, (rate, rate * _TUNED_RATE), strict=True)
         groups = [{"params": own, "lr": one} for own, one in rates if own]
         return AdamW(groups, weight_decay=self.model.weight_decay, fused=True)
 

@@ -24,7 +24,7 @@ from pipeline.models.pretrained import batches, meant
 from pipeline.models.ragged import Ragged
 from pipeline.views import Features
 
-_LENT = Lock()  # an encoder is there once in a process, and lends its layers' places to one thread at a time
+_LENT = Lock()  # an encoder lends its layers' places to one thread at a time
 
 
 class TunedTexts(nn.Module):
@@ -45,7 +45,7 @@ class TunedTexts(nn.Module):
         with torch.device("cpu"):  # also where a network is made without weights, which are there
             own, every = _layers(reader.opened().model, reader.encoder)
             if count > len(every):
-                raise UserError(f"tuned: {reader.encoder} has {len(every)} layers, got {count}.")
+                raise UserError(f"tuned: {reader.encoder} has {len(every)} layers, got {count}; name so many or fewer.")
             self.layers = nn.ModuleList(copy.deepcopy(layer) for layer in every[len(every) - count :])
         self.layers.requires_grad_().train()
         self.places = [f"{own}.{place}" for place in range(len(every) - count, len(every))]
@@ -77,7 +77,7 @@ class TunedTexts(nn.Module):
         lists = [one.tolist() for one in torch.split(read.places.cpu(), lengths.tolist())]
         encoder, device = self.reader.opened(), self.linear.weight.device
         weights = {name: one.to(encoder.device) for name, one in self._weights().items()}
-        model = partial(_lent, encoder.model, weights)
+        model = partial(_lent, encoder.lending, weights)
         found = read.weights.new_zeros(len(read), self.reader.dim)
         for places in batches(lengths):
             if len(there := places[lengths[places] > 0]):
