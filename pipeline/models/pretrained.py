@@ -108,13 +108,13 @@ def meant(model: Callable[..., Any], ids: Sequence[Sequence[int]], device: torch
     return torch.nn.functional.normalize(mean_TD, dim=1)
 
 
-def batches(lengths: NDArray[Any]) -> Iterator[NDArray[np.int64]]:
-    """Places of texts, the shortest first, as many at a time as have few parts together."""
+def batches(lengths: NDArray[Any], parts: int = _PARTS) -> Iterator[NDArray[np.int64]]:
+    """Places of texts, the shortest first, as many at a time as have few parts together, filled up ones among them."""
     order = np.argsort(lengths, kind="stable")
     begin = 0
     while begin < len(order):
         end = begin + 1
-        while end < len(order) and (end + 1 - begin) * lengths[order[end]] <= _PARTS:
+        while end < len(order) and (end + 1 - begin) * lengths[order[end]] <= parts:
             end += 1
         yield order[begin:end]
         begin = end

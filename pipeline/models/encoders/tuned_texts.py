@@ -24,6 +24,7 @@ from pipeline.models.pretrained import batches, meant
 from pipeline.models.ragged import Ragged
 from pipeline.views import Features
 
+_PARTS = 512  # that are read together: of the few texts of a batch no more are of about one length
 _LENT = Lock()  # an encoder lends its layers' places to one thread at a time
 
 
@@ -79,7 +80,7 @@ class TunedTexts(nn.Module):
         weights = {name: one.to(encoder.device) for name, one in self._weights().items()}
         model = partial(_lent, encoder.lending, weights)
         found = read.weights.new_zeros(len(read), self.reader.dim)
-        for places in batches(lengths):
+        for places in batches(lengths, _PARTS):
             if len(there := places[lengths[places] > 0]):
                 said = meant(model, [lists[place] for place in there], encoder.device).to(device)
                 found = found.index_copy(0, torch.from_numpy(there).to(device), said)
