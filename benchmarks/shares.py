@@ -86,17 +86,27 @@ def drawn_of(scenario: str, share: float, draw: int, home: Path) -> Run | str:
     return f"draw {draw}: {found}" if isinstance(found, str) else found
 
 
-def over_draws(draws: Sequence[Draw]) -> dict[str, FloatArray]:
-    """The mean over the draws of each lane that all have [1 + R]: itself, then of each resample of draws and units."""
+def resampled(draws: Sequence[Draw]) -> list[dict[str, FloatArray]]:
+    """The lanes of each draw [1 + R], all on the rows that count in every draw."""
     names = draws[0].names
     for one in draws[1:]:
         names = names.intersection(one.names, sort=False)
-    found = [one.drawn(names) for one in draws]
-    random, many = np.random.default_rng(0), len(found)
+    return [one.drawn(names) for one in draws]
+
+
+def mean(values: Sequence[FloatArray]) -> FloatArray:
+    """The mean over the draws [1 + R] of one lane in each: itself, then of each resample of draws and units."""
+    random, many = np.random.default_rng(0), len(values)
     weights_RD = random.multinomial(many, np.full(many, 1 / many), size=RESAMPLES) / many
     weights_RD = np.concatenate([np.full((1, many), 1 / many), weights_RD])
-    common = [name for name in found[0] if all(name in one for one in found)]
-    return {name: (np.stack([one[name] for one in found], axis=1) * weights_RD).sum(axis=1) for name in common}
+    found: FloatArray = (np.stack(values, axis=1) * weights_RD).sum(axis=1)
+    return found
+
+
+def over_draws(draws: Sequence[Draw]) -> dict[str, FloatArray]:
+    """The mean over the draws of each lane that all have [1 + R]."""
+    found = resampled(draws)
+    return {name: mean([one[name] for one in found]) for name in found[0] if all(name in one for one in found)}
 
 
 def interval(terms: Terms, values: FloatArray, sign: str = "") -> str:

@@ -39,7 +39,7 @@ class BinaryLabel(LabelConfig):
 
     kind: Literal["binary"]
     positive: str | None = None  # the value of the label that is looked for; None: the label says yes or no
-    costs: Costs | None = None  # of mistakes; the threshold is then where they cost least; None: where F1 is highest
+    costs: Costs | None = None  # of mistakes; the threshold is then for the least cost; None: for the highest F1
 
 
 class MulticlassLabel(LabelConfig):

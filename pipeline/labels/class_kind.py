@@ -222,7 +222,7 @@ class TwoClasses(Classes):
         return f"{len(view):,} rows are judged, {positives:,} of them are positive."
 
     def settle(self, fitted: Sequence[tuple[Any, View]]) -> dict[str, float]:
-        """A temperature by log loss, then the threshold by F1, or by cost, of the probabilities that it makes."""
+        """A temperature by log loss, then the threshold for F1, or for cost, of the probabilities that it makes."""
         chosen = {TEMPERATURE: _temperature(fitted), THRESHOLD: HALF}
         positive_N = np.concatenate([_label(view).value == 1 for _, view in fitted])
         score_N = np.concatenate([self.predict(one.settled(chosen), view)[:, 1] for one, view in fitted])

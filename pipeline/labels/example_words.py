@@ -25,7 +25,7 @@ def two_class_words(task: BinaryTask) -> Words:
     least = "F1 is best" if task.costs is None else "mistakes cost least"
     protocol = (
         "Each test row gets a probability from its own features. Temperature and threshold were chosen on validation "
-        f"rows, the threshold so that {least} there."
+        f"rows, the threshold so that {least} there, as far as those rows tell."
     )
     less = {"log_loss", "brier", "ece", "cost"}
     return _words(task, names, less, "a scorer that gives all rows the same probability", protocol)
@@ -87,7 +87,7 @@ def tag_words(task: MultilabelTask) -> Words:
     protocol = (
         "Each test row gets a probability of each tag from its own features; macro is the mean over the tags that test "
         "rows have. One temperature, and a threshold for each tag, were chosen on validation rows, the thresholds so "
-        "that F1 is best there."
+        "that F1 is best there, as far as those rows tell."
     )
     return _words(task, names, {"log_loss"}, "a scorer that gives all rows the same probabilities", protocol)
 

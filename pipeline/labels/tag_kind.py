@@ -92,7 +92,7 @@ class Tags:
         return np.tile(np.concatenate([shares, shares >= HALF]), (len(view), 1))
 
     def settle(self, fitted: Sequence[tuple[Any, View]]) -> dict[str, float | list[float]]:
-        """A temperature by log loss, then the threshold of each tag by F1 of the probabilities that it makes.
+        """A temperature by log loss, then the threshold of each tag for F1 of the probabilities that it makes.
 
         Of one predictor: a tag is told by its place among those that it knows.
         """

@@ -153,6 +153,8 @@ def test_a_used_column_of_one_value():
     same = {**books, "items": books["items"].assign(title="Book", brand="none")}
     name = "used columns of books with one value or none: title"
     assert failed(scenario(), {"films": films, "books": same}) == {"one_value": ("warning", name, 1.0)}
+    read = scenario(task={"kind": "ranking", "described_by": ["title", "brand"]})
+    assert failed(read, {"films": films, "books": same}) == {"one_value": ("warning", f"{name}, brand", 2.0)}
 
 
 def test_examples_are_looked_at_too():

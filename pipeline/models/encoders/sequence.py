@@ -84,7 +84,7 @@ class SequenceEncoder(ItemEncoder):
             [one for one in every if id(one) not in layers],
             lambda chosen: RowAdagrad(chosen, lr=rate),
             [one for one in every if id(one) in layers],
-            lambda chosen: AdamW(chosen, lr=_LAYERS * rate, weight_decay=self.model.weight_decay),
+            lambda chosen: AdamW(chosen, lr=_LAYERS * rate, weight_decay=self.model.weight_decay, fused=True),
         )
 
     def _embedded(self, events: Events) -> Tensor:

@@ -49,7 +49,7 @@ def crossing_checks(
     for name, domain in domains.items():
         _described(figures, name, domain)
         figures.expect_no_heavy(name, domain.tables["interactions"], (c.USER, c.ITEM))
-        figures.expect_values(name, _used(domain))
+        figures.expect_values(name, _used(domain, settings))
     for part, count in _labels(settings, rows).items():
         name, rule = f"{part} rows of {settings.target}", f"{part}_labels"
         if settings.target_labels:
@@ -144,9 +144,10 @@ def _described(figures: Figures, name: str, domain: CleanTables) -> None:
                  "items_described")  # fmt: skip
 
 
-def _used(domain: CleanTables) -> "dict[str, pd.Series[Any]]":
-    """The columns that tell something of rows and items, beside their ids."""
-    used = {"interactions": (c.TIMESTAMP,), "items": (c.TITLE, c.CATEGORY)}
+def _used(domain: CleanTables, settings: CheckSettings) -> "dict[str, pd.Series[Any]]":
+    """The columns that tell something of rows and items, beside their ids; titles are shown, whatever describes."""
+    assert isinstance(settings.task, RankingTask)
+    used = {"interactions": (c.TIMESTAMP,), "items": dict.fromkeys((c.TITLE, *settings.task.described_by))}
     tables = {table: domain.tables[table] for table in used if table in domain.tables and len(domain.tables[table])}
     return {column: frame[column] for table, frame in tables.items() for column in used[table] if column in frame}
 
