@@ -83,7 +83,7 @@ def test_reviews_are_read_by_a_pretrained_encoder(tmp_path: Path) -> None:
     good, bad, empty, missing, long = pd.read_csv(tmp_path / "answered.csv")["probability"]
     assert max(bad, long) < 0.4
     assert good > 0.6
-    assert empty == missing
+    assert empty == pytest.approx(missing)  # where a row stands among others decides its last digits
     save_encoder(tmp_path / "encoder", seed=1)
     with pytest.raises(AssertionError, match="the model was made with"):
         crosslift(tmp_path, "predict", "reviews", "asked.jsonl", "--out", "again.csv")
