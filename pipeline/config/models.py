@@ -117,7 +117,8 @@ class FeatureModel(ModelConfig):
     blocks: int = Field(default=2, ge=0, le=16)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0, le=10)
-    encoder: TextEncoder | None = None  # pretrained, and frozen: its vectors of texts stand beside their words
+    encoder: TextEncoder | None = None  # pretrained: its vectors of texts stand beside their words
+    tuned: int = Field(default=0, ge=0, le=100)  # last layers of `encoder` that train along; 0: frozen
     image_encoder: ImageEncoder | None = None  # the same for pictures, of which nothing else is read
 
     @property
@@ -128,6 +129,12 @@ class FeatureModel(ModelConfig):
     def unfit(self, features: Mapping[str, FeatureType]) -> str:
         """There is nothing but pictures, and nothing reads them."""
         return unseen(features, FEATURE_TYPES if self.image_encoder else FEATURE_TYPES - {"image"}, NAME_ONE)
+
+    @model_validator(mode="after")
+    def _tunes_an_encoder(self) -> Self:
+        if self.tuned and self.encoder is None:
+            raise ValueError("tuned: expected beside `encoder`, whose last layers would train; there is none")
+        return self
 
     def as_built(self) -> Self:
         """What its weights have to fit: not how they are learnt."""

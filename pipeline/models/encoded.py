@@ -60,10 +60,15 @@ class Reader:
             vectors, there = known.of(values)
         if (rest := ~there & ~is_empty(values)).any():
             codes, distinct = pd.factorize(values[rest])
-            vectors[rest] = self._encoder().encode(list(distinct), features.pictures).vectors[codes]
+            vectors[rest] = self.opened().encode(list(distinct), features.pictures).vectors[codes]
         return vectors
 
-    def _encoder(self) -> Any:
+    def opened(self) -> Any:
+        """The encoder itself.
+
+        Raises:
+            UserError: it is not there, or is another one now.
+        """
         from pipeline.models.loaded import LOADERS
 
         encoder = LOADERS[self.reads](self.encoder)

@@ -5,9 +5,10 @@ A text is cut at the encoder's own limit; its vector is the mean over its parts,
 Shapes: T texts, L parts (tokens) of the longest of a batch, D dimensions.
 """
 
+import copy
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pipeline.data.embeddings import Embeddings, key_of
 from pipeline.data.encoder_folders import fingerprint_of, folder_of
@@ -32,7 +34,7 @@ class PretrainedEncoder:
         """`limit`: how many parts of a text are read."""
         self.fingerprint, self.tokenizer, self.limit = fingerprint, tokenizer, limit
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model = model.eval().to(self.device)
+        self.model = model.eval().requires_grad_(False).to(self.device)
         self.dim = int(model.config.hidden_size)
 
     @classmethod
@@ -58,36 +60,32 @@ class PretrainedEncoder:
     def encode(self, texts: Sequence[str], pictures: Mapping[str, bytes] = NONE) -> Embeddings:
         """The vectors of texts, in batches of texts of about one length; the order is kept."""
         del pictures
-        read = [self.tokenizer.encode(text[:_LETTERS]) for text in texts]
-        ids = [self._cut(one.ids) for one in read]
+        read = [self.parts(text) for text in texts]
+        ids, cut = [one for one, _ in read], np.array([more for _, more in read], dtype=np.bool_)
         parts = np.array([len(one) for one in ids], dtype=np.int32)
-        cut = np.array([len(one.ids) > self.limit for one in read], dtype=np.bool_)
         unknown = np.array([sum(part == self._unknown for part in one) for one in ids], dtype=np.int32)
         vectors = np.zeros((len(texts), self.dim), dtype=np.float16)
-        for places in _batches(parts):
-            vectors[places] = self._vectors([ids[place] for place in places])
+        with torch.no_grad():
+            for places in batches(parts):
+                said = meant(self.model, [ids[place] for place in places], self.device)
+                vectors[places] = np.asarray(said.cpu().numpy(), dtype=np.float16)
         keys = pd.Index([key_of(text) for text in texts], dtype=object)
         return Embeddings(self.fingerprint, keys, vectors, parts, unknown, cut)
 
-    def _cut(self, ids: list[int]) -> list[int]:
-        """The first parts; what the tokenizer puts at the end stays there."""
-        return ids if len(ids) <= self.limit else [*ids[: self.limit - 1], ids[-1]]
+    def parts(self, text: str) -> tuple[list[int], bool]:
+        """The first parts of a text by number, and whether it has more; what the tokenizer puts at the end stays."""
+        ids = self.tokenizer.encode(text[:_LETTERS]).ids
+        return ([*ids[: self.limit - 1], ids[-1]], True) if len(ids) > self.limit else (ids, False)
+
+    @cached_property
+    def lending(self) -> Any:
+        """The model once more, made of the same weights, for who puts others in the place of some."""
+        return copy.deepcopy(self.model, {id(one): one for one in self.model.parameters()})
 
     @property
     def _unknown(self) -> int | None:
         found = (self.tokenizer.token_to_id(name) for name in ("[UNK]", "<unk>"))
         return next((place for place in found if place is not None), None)  # it may be 0
-
-    def _vectors(self, ids: list[list[int]]) -> NDArray[np.float16]:
-        """Means over the parts of each text: [T, D] of length one."""
-        longest = max(len(one) for one in ids)
-        ids_TL = torch.tensor([[*one, *[0] * (longest - len(one))] for one in ids], device=self.device)
-        mask_TL = torch.tensor([[1] * len(one) + [0] * (longest - len(one)) for one in ids], device=self.device)
-        with torch.inference_mode():
-            said_TLD = self.model(input_ids=ids_TL, attention_mask=mask_TL).last_hidden_state
-            mean_TD = (said_TLD * mask_TL[:, :, None]).sum(dim=1) / mask_TL.sum(dim=1, keepdim=True)
-            long_TD = torch.nn.functional.normalize(mean_TD, dim=1)
-        return np.asarray(long_TD.cpu().numpy(), dtype=np.float16)
 
 
 @lru_cache(maxsize=2)
@@ -100,13 +98,23 @@ def loaded(encoder: str) -> PretrainedEncoder:
     return PretrainedEncoder.load(encoder)
 
 
-def _batches(lengths: NDArray[np.int32]) -> Iterator[NDArray[np.int64]]:
-    """Places of texts, the shortest first, as many at a time as have few parts together."""
+def meant(model: Callable[..., Any], ids: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+    """Means of what a model says of the parts of each text: [T, D] of length one."""
+    longest = max(len(one) for one in ids)
+    ids_TL = torch.tensor([[*one, *[0] * (longest - len(one))] for one in ids], device=device)
+    mask_TL = torch.tensor([[1] * len(one) + [0] * (longest - len(one)) for one in ids], device=device)
+    said_TLD = model(input_ids=ids_TL, attention_mask=mask_TL).last_hidden_state
+    mean_TD = (said_TLD * mask_TL[:, :, None]).sum(dim=1) / mask_TL.sum(dim=1, keepdim=True)
+    return torch.nn.functional.normalize(mean_TD, dim=1)
+
+
+def batches(lengths: NDArray[Any], parts: int = _PARTS) -> Iterator[NDArray[np.int64]]:
+    """Places of texts, the shortest first, as many at a time as have few parts together, filled up ones among them."""
     order = np.argsort(lengths, kind="stable")
     begin = 0
     while begin < len(order):
         end = begin + 1
-        while end < len(order) and (end + 1 - begin) * lengths[order[end]] <= _PARTS:
+        while end < len(order) and (end + 1 - begin) * lengths[order[end]] <= parts:
             end += 1
         yield order[begin:end]
         begin = end

@@ -3,6 +3,7 @@
 Shapes: B rows, T entries of all lists end to end.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -34,6 +35,13 @@ class Ragged:
             torch.from_numpy(matrix.data.astype(np.float32)),
             torch.from_numpy(matrix.indptr.astype(np.int64)),
         )
+
+    @classmethod
+    def listed(cls, lists: Sequence[Sequence[int]]) -> Self:
+        """Each entry counts one."""
+        entries = torch.tensor([entry for one in lists for entry in one], dtype=torch.int64)
+        ends = torch.tensor([0, *(len(one) for one in lists)], dtype=torch.int64)
+        return cls(entries, torch.ones(len(entries)), ends.cumsum(0))
 
     def __len__(self) -> int:
         return len(self.starts) - 1

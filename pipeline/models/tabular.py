@@ -20,6 +20,7 @@ from pipeline.models.sides import TAUGHT, Rows
 from pipeline.models.tabular_estimator import ENCODERS, TabularEstimator, TabularNetwork
 from pipeline.views import FEATURES, ClassLabel, NumberLabel, TagLabel, View, Views
 
+TUNED_ROWS = 32  # of a batch at most: what a step remembers of every part of a text is large
 NOBODYS = ("",)  # the class of a further label of which no row says anything: it is never told
 
 
@@ -144,7 +145,8 @@ class TabularLearner:
         own = view.domain == of.target
         known = self._labels(network.head, view, own=own) if labels else None
         seed = of.seed if labels else of.seed + 1  # not the draws of the labelled rows
-        return ExampleRows(view.domain, role, read, known, of.training.batch_size, seed)
+        most = TUNED_ROWS if network.encoder.trained else of.training.batch_size
+        return ExampleRows(view.domain, role, read, known, min(most, of.training.batch_size), seed)
 
     def _labels(self, head: LabelHead, view: View, *, own: bool) -> torch.Tensor | SeveralLabels:
         """What the rows have, as the head is taught it."""

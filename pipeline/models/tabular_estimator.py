@@ -83,9 +83,8 @@ class TabularEstimator(Estimator):
         steps, mean = self._way(features, told_NK)
         parts = torch.einsum("nxd,nd->nx", steps, mean).double().numpy()
         types, encoder = features.types, self.network.encoder
-        whose = np.concatenate(
-            [*owners(types), text_owners(types), vector_owners(types, encoder.readers), encoder.further(types)]
-        )
+        meant = [vector_owners(types, readers) for readers in (encoder.looked_up, encoder.trained)]
+        whose = np.concatenate([*owners(types), text_owners(types), *meant, encoder.further(types)])
         found = by_feature(parts, whose, len(types))
         if encoder.words is None:
             return Parts(found)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from inspect import isabstract
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from scipy import sparse
 
 from pipeline.config import EventModel, SequenceModel, TabularModel
+from pipeline.models.encoded import Reader
 from pipeline.models.encoders.event_log import EventEncoder
 from pipeline.models.encoders.history import HistoryEncoder
 from pipeline.models.encoders.sequence import SequenceEncoder
@@ -19,6 +21,7 @@ from pipeline.models.network import Encoder
 from pipeline.models.sides import Inputs
 from pipeline.past import Log, Past
 from pipeline.views import Features
+from tests.encoders import save_encoder
 from tests.examples import TYPES, make_features
 
 ROWS, DIM = 12, 6
@@ -35,14 +38,14 @@ def histories() -> tuple[Past, ItemSpace]:
     return past, ItemSpace(DIM, 16, {name: Catalogue(np.ones(matrix.shape[1])) for name, matrix in taken.items()})
 
 
-def history() -> tuple[Encoder, Inputs]:
+def history(_: Path) -> tuple[Encoder, Inputs]:
     """What users did, whenever it was."""
     past, space = histories()
     encoder = HistoryEncoder(space.vectors, past)
     return encoder, encoder.read(past)
 
 
-def sequence() -> tuple[Encoder, Inputs]:
+def sequence(_: Path) -> tuple[Encoder, Inputs]:
     """The same in its order."""
     past, space = histories()
     model = SequenceModel(kind="sequence", dim=DIM, length=8)
@@ -50,7 +53,7 @@ def sequence() -> tuple[Encoder, Inputs]:
     return encoder, encoder.read(past)
 
 
-def tabular() -> tuple[Encoder, Inputs]:
+def tabular(_: Path) -> tuple[Encoder, Inputs]:
     """Numbers with gaps, categories, flags and times; where all is missing is something to know too."""
     features = make_features(ROWS)
     model = TabularModel(kind="tabular", dim=DIM, buckets=16, bins=4, words=64, dropout=0.5)
@@ -58,7 +61,19 @@ def tabular() -> tuple[Encoder, Inputs]:
     return encoder, encoder.read(features)
 
 
-def events() -> tuple[Encoder, Inputs]:
+def tuned(folder: Path) -> tuple[Encoder, Inputs]:
+    """The same, and its text read by an encoder of which a layer trains."""
+    pytest.importorskip("transformers", reason="the extra 'text' is not installed")
+    from pipeline.models.pretrained import loaded
+
+    features, name = make_features(ROWS), str(save_encoder(folder))
+    model = TabularModel(kind="tabular", dim=DIM, buckets=16, bins=4, words=64, dropout=0.5, encoder=name, tuned=1)
+    reader = Reader("text", name, loaded(name).fingerprint, 32)
+    encoder = TabularEncoder(model, TYPES, quantiles([Values.of(features)], 4), readers=(reader,)).eval()
+    return encoder, encoder.read(features)
+
+
+def events(_: Path) -> tuple[Encoder, Inputs]:
     """The same beside the last events of a log; of the first row there is none."""
     random, features = np.random.default_rng(0), make_features(ROWS)
     types = {"last_1": TYPES["colour"], **TYPES}
@@ -74,7 +89,7 @@ def events() -> tuple[Encoder, Inputs]:
 
 
 # Encoder -> a small one with random weights, and inputs of ROWS rows, of which the first may say nothing.
-MAKERS: dict[type[Encoder], Callable[[], tuple[Encoder, Inputs]]] = {
+MAKERS: dict[type[Encoder], Callable[[Path], tuple[Encoder, Inputs]]] = {
     HistoryEncoder: history,
     SequenceEncoder: sequence,
     TabularEncoder: tabular,
@@ -83,10 +98,10 @@ MAKERS: dict[type[Encoder], Callable[[], tuple[Encoder, Inputs]]] = {
 SILENT: set[type[Encoder]] = {HistoryEncoder, SequenceEncoder}  # a row of theirs can say nothing
 
 
-@pytest.fixture(params=MAKERS, ids=lambda one: one.__name__)
-def made(request) -> tuple[Encoder, Inputs]:
+@pytest.fixture(params=[*MAKERS.values(), tuned], ids=lambda one: one.__name__)
+def made(request, tmp_path) -> tuple[Encoder, Inputs]:
     torch.manual_seed(0)
-    return MAKERS[request.param]()
+    return request.param(tmp_path)
 
 
 def below(base: type) -> set[type]:

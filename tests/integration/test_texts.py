@@ -66,12 +66,12 @@ def test_reviews_are_read_by_their_words(tmp_path: Path) -> None:
 
 
 def test_reviews_are_read_by_a_pretrained_encoder(tmp_path: Path) -> None:
-    """Its lanes stand beside those of words, and what serves reads new texts with it, and refuses another one."""
+    """A lane that tunes it stands beside one that looks up, and what serves reads new texts with it, and no other."""
     pytest.importorskip("transformers", reason="the extra 'text' is not installed")
     reviews().to_json(tmp_path / "reviews.jsonl", orient="records", lines=True, force_ascii=False)
     encoder = str(save_encoder(tmp_path / "encoder"))
     reading = {"kind": "linear", "domains": "all", "encoder": encoder}
-    scenario = {**SCENARIO, "model": {"kind": "tabular", "encoder": encoder}, "baselines": [reading]}
+    scenario = {**SCENARIO, "model": {"kind": "tabular", "encoder": encoder, "tuned": 1}, "baselines": [reading]}
     (tmp_path / "reviews.yaml").write_text(yaml.safe_dump(scenario))
     told = json.loads(crosslift(tmp_path, "run", "reviews", "--json"))
     assert told["failed"] == []
@@ -83,7 +83,7 @@ def test_reviews_are_read_by_a_pretrained_encoder(tmp_path: Path) -> None:
     good, bad, empty, missing, long = pd.read_csv(tmp_path / "answered.csv")["probability"]
     assert max(bad, long) < 0.4
     assert good > 0.6
-    assert empty == missing
+    assert empty == pytest.approx(missing)  # where a row stands among others decides its last digits
     save_encoder(tmp_path / "encoder", seed=1)
     with pytest.raises(AssertionError, match="the model was made with"):
         crosslift(tmp_path, "predict", "reviews", "asked.jsonl", "--out", "again.csv")

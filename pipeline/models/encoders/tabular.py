@@ -1,13 +1,13 @@
 """A row as its numbers, categories, words of texts, what these and its pictures say, and a small network on them.
 
 Shapes: B rows in a batch, M numeric columns, T bins, C categories, D dimensions, V buckets of words, E numbers of the
-vectors of all texts and pictures of a row.
+vectors of all texts and pictures of a row that are looked up.
 
-    h = sum_m W_m [piecewise(x_m), missing_m] + sum_c table[bucket_c] + sum_w weight_w words[w] + U vectors + b
+    h = sum_m W_m [piecewise(x_m), missing_m] + sum_c table[bucket_c] + sum_w weight_w words[w] + U vectors + tuned + b
     h <- h + dropout(W' relu(W normalise(h) + b)) + b', for each block
 
 `piecewise` is the piecewise-linear encoding of Gorishniy, Rubachev and Babenko, 2022 (arXiv 2203.05556); the weights of
-words are those of `models/words.py`.
+words are those of `models/words.py`; `tuned` is there where layers of the encoder of texts train (`tuned_texts.py`).
 """
 
 import warnings
@@ -23,6 +23,7 @@ from torch.optim import AdamW, Optimizer
 from pipeline.config import FeatureModel, FeatureType
 from pipeline.models.bottleneck import Block
 from pipeline.models.encoded import Readers, widths
+from pipeline.models.encoders.tuned_texts import TunedTexts
 from pipeline.models.feature_values import COLUMNS, Values
 from pipeline.models.network import Encoder
 from pipeline.models.ragged import Ragged
@@ -32,6 +33,7 @@ from pipeline.views import Features, FloatArray, IntArray
 NUMBERS, BUCKETS, WORDS, VECTORS = "numbers", "buckets", "words", "vectors"  # the names of what it reads
 _LARGEST = 1e18  # differences of such numbers, and their squares, still are numbers in single precision
 _NARROWEST = 1e-30
+_TUNED_RATE = 0.05  # of the rate: what is pretrained
 
 
 class TabularEncoder(Encoder):
@@ -70,24 +72,30 @@ class TabularEncoder(Encoder):
             )
             self.words = nn.Embedding(model.words, model.dim)
             nn.init.zeros_(self.words.weight)  # a word that no training row has says nothing
+        self.trained = tuple(one for one in readers if one.reads == "text" and model.tuned)
+        self.looked_up = tuple(one for one in readers if one not in self.trained)
         self.vectors: nn.Linear | None = None
-        self.widths = widths(types, readers)
+        self.widths = widths(types, self.looked_up)
         if self.widths:
             self.vectors = nn.Linear(sum(self.widths), model.dim, bias=False)
+        self.tuned = TunedTexts(self.trained[0], types, model.tuned, model.dim) if self.trained else None
 
     def read(self, features: Features) -> dict[str, Tensor | Ragged]:
         """The numbers [B, M], the buckets of the categories [B, C] and, if any, words, and vectors."""
-        values = Values.of(features, self.readers)
+        values = Values.of(features, self.looked_up)
         numbers = np.clip(values.numbers, -_LARGEST, _LARGEST).astype(np.float32)
         read: dict[str, Tensor | Ragged] = {
             NUMBERS: torch.from_numpy(numbers),
             BUCKETS: torch.from_numpy(values.buckets(self.model.buckets)),
         }
-        texts = {WORDS: Ragged.of(weighted(values.words, self.idf.cpu().numpy()))} if values.words else {}
-        if not self.widths:
-            return {**read, **texts}
-        scale = np.sqrt(np.repeat(self.widths, self.widths))  # a vector of length one is one of mean square one
-        return {**read, **texts, VECTORS: torch.from_numpy(values.vectors * scale.astype(np.float32))}
+        if values.words:
+            read[WORDS] = Ragged.of(weighted(values.words, self.idf.cpu().numpy()))
+        if self.tuned is not None:
+            read |= self.tuned.read(features)
+        if self.widths:
+            scale = np.sqrt(np.repeat(self.widths, self.widths))  # a vector of length one is one of mean square one
+            read[VECTORS] = torch.from_numpy(values.vectors * scale.astype(np.float32))
+        return read
 
     def combine(self, inputs: Mapping[str, Any]) -> Tensor:
         """The network's last layer: [B, D]."""
@@ -98,6 +106,7 @@ class TabularEncoder(Encoder):
         hidden: Tensor = self.numbers(piecewise(inputs[NUMBERS], self.edges).flatten(1))
         hidden = hidden + self.table(inputs[BUCKETS]).sum(dim=1)
         hidden = hidden if self.vectors is None else hidden + self.vectors(inputs[VECTORS])
+        hidden = hidden if self.tuned is None else hidden + self.tuned(inputs).sum(dim=1)
         return hidden if self.words is None else hidden + self._said(self.words, inputs[WORDS])
 
     def deepen(self, hidden: Tensor) -> Tensor:
@@ -125,6 +134,8 @@ class TabularEncoder(Encoder):
         if self.vectors is not None:
             given, theirs = (torch.split(one, self.widths, 1) for one in (inputs[VECTORS], self.vectors.weight))
             rest.append(torch.stack([one @ own.T for one, own in zip(given, theirs, strict=True)], dim=1))
+        if self.tuned is not None:
+            rest.append(self.tuned(inputs))
         others = torch.cat(rest, dim=1)
         return torch.cat([said, others], dim=1), torch.cat([usual[0], torch.zeros(others.shape[1:])])
 
@@ -140,8 +151,14 @@ class TabularEncoder(Encoder):
         )
 
     def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
-        """AdamW (Loshchilov and Hutter, 2019)."""
-        return AdamW(parameters, lr=rate, weight_decay=self.model.weight_decay, fused=True)
+        """AdamW (Loshchilov and Hutter, 2019), at a smaller rate for weights of a pretrained encoder."""
+        slow = {id(weight) for weight in self.tuned.pretrained()} if self.tuned else set()
+        parts: tuple[list[nn.Parameter], ...] = ([], [])
+        for parameter in parameters:
+            parts[id(parameter) in slow].append(parameter)
+        rates = zip(parts, (rate, rate * _TUNED_RATE), strict=True)
+        groups = [{"params": own, "lr": one} for own, one in rates if own]
+        return AdamW(groups, weight_decay=self.model.weight_decay, fused=True)
 
 
 class _Block(Block):
