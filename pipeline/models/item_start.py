@@ -25,8 +25,8 @@ def start_of(
 ) -> tuple[dict[str, torch.Tensor], Taught]:
     """Weights that the network of a scenario may begin with; ids of the n items, and how often they were taken.
 
-    An item of several domains has the vector by which the first of them ranks it. What says how much a domain counts
-    is that of the domain that was served.
+    An item of several domains has the vector by which the first of them ranks it, which is the one that was served;
+    domains whose ids mean other items are left out. What says how much a domain counts is that of the served one.
 
     Raises:
         UserError: the network is of another kind or size, or reads users of two domains by a map.
@@ -41,6 +41,7 @@ def start_of(
             "source_model: it reads users by a map from another shop's, who are not known here; name a version whose "
             "lane is no mapping."
         )
+    catalogues = {name: catalogues[name] for name in _of_one_meaning(network, catalogues)}
     ids, vectors = _own_vectors(network, catalogues)
     shared = {name: one for name, one in network.items.state_dict().items() if not name.startswith("domains.")}
     weights = {f"items.{name}": one for name, one in shared.items()}
@@ -51,12 +52,23 @@ def start_of(
     return {name: one.detach().cpu().contiguous() for name, one in weights.items()}, known
 
 
+def _of_one_meaning(network: ItemNetwork, catalogues: Mapping[str, pd.DataFrame]) -> list[str]:
+    """The domains that it knows where an id is the item that it is in the first: one that both have has one vector."""
+    rows = {
+        name: pd.Series(network.items.of(name).rows.numpy(), index=pd.Index(items[c.ITEM], dtype=object))
+        for name, items in catalogues.items()
+        if name in network.items.domains  # a lane on the target alone knows no source
+    }
+    first = rows[next(iter(catalogues))]
+    beside = {name: pd.concat([first, one], axis=1, join="inner") for name, one in rows.items()}
+    differ = {name: (one >= 0).all(axis=1) & (one[0] != one[1]) for name, one in beside.items()}
+    return [name for name, one in differ.items() if not one.any()]
+
+
 def _own_vectors(network: ItemNetwork, catalogues: Mapping[str, pd.DataFrame]) -> tuple[pd.Index, torch.Tensor]:
     """The different items that have an own vector, and these: [n, D]."""
     ids, vectors = pd.Index([], dtype=object), [torch.zeros(0, network.config.dim)]
     for name, items in catalogues.items():
-        if name not in network.items.domains:  # a lane on the target alone knows no source
-            continue
         here = pd.Index(items[c.ITEM], dtype=object)
         fresh = np.flatnonzero((network.items.of(name).rows.numpy() >= 0) & ~here.isin(ids))
         with torch.no_grad():

@@ -5,14 +5,21 @@ In a file of its own, so that what trains hangs neither on the registry nor on e
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pipeline import columns as c
 from pipeline.config import CarrySettings
+from pipeline.errors import UserError
 from pipeline.folders import write_json
 from pipeline.results import PRETRAIN, StepResult, TrainFacts
 from pipeline.runs.carrying import carried_of
-from pipeline.runs.inputs import KNOWN
+from pipeline.runs.inputs import KNOWN, load_prepared
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import transact
+
+if TYPE_CHECKING:
+    from pipeline.rows.kind import Prepared
+    from pipeline.serving.package import ServedModel
 
 
 def pretrain_source(run: Run) -> StepResult[TrainFacts]:
@@ -26,6 +33,7 @@ def pretrain_source(run: Run) -> StepResult[TrainFacts]:
     found = carried_of(run.home, scenario)
     settings = CarrySettings.of(scenario, model=scenario.model.as_trained(), bridges=(), taught_by=found.told)
     inputs = {"model": Folder(found.package, found.identity, f"the source model, {found.told},")}
+    inputs |= run.prepared(scenario.target)
     return transact(run, PRETRAIN, build, settings, inputs)
 
 
@@ -34,7 +42,23 @@ def build(settings: CarrySettings, inputs: Mapping[str, Folder], folder: Path, _
     from pipeline.models.handing import hand_over
     from pipeline.serving.package import ServedModel
 
-    found = ServedModel.read(inputs["model"].path).served.carried(settings.task)
+    model = ServedModel.read(inputs["model"].path)
+    found = model.served.carried(settings.task)
+    _refuse_learnt(model, load_prepared(settings, inputs), settings.taught_by)
     if known := hand_over(found.parts, found.catalogues, settings, folder):
         write_json(folder / KNOWN, known)
     return TrainFacts(epochs=0, taught_by=settings.taught_by)
+
+
+def _refuse_learnt(model: "ServedModel", prepared: "Prepared", told: str) -> None:
+    """Refuse a model that has learnt from rows that choose or judge: what begins with it would know their answers."""
+    if prepared.name not in model.info.domains:
+        return
+    views = [prepared.held_out(c.TEST), *(fold.held_out(c.VALID) for fold in prepared.folds())]
+    if known := sum(int(model.served.learnt(prepared, view).sum()) for view in views):
+        total = sum(len(view) for view in views)
+        raise UserError(
+            f"source_model: {told} has learnt from {prepared.name} too, and of the {total:,} rows that choose or judge "
+            f"here it knows {known:,}; name a model that was learnt without them. If they are other rows with the same "
+            "ids, call the target otherwise."
+        )

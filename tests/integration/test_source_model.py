@@ -46,6 +46,8 @@ HELD: dict[str, Any] = {
 }  # fmt: skip
 TREES: dict[str, Any] = {**CARS, "baselines": [{"kind": "boosting", "domains": "all"}],
                          "strategies": [{"tune": {"kind": "scratch"}}]}  # fmt: skip
+AGAIN: dict[str, Any] = {**CARDS, "sources": [], "source_model": "models:/crosslift.cards@champion",
+                         "strategies": [*CARDS["strategies"], {"tune": {"kind": "direct"}}]}  # fmt: skip
 
 
 def loans(domain: str, rows: int, shift: float, seed: int) -> pd.DataFrame:
@@ -66,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pd.concat([loans("card", 3000, 0.3, 0), loans("other", 50, 0.0, 2)]).to_csv(made / "loans.csv", index=False)
     cars.to_csv(made / "cars.csv", index=False)
     given = {"cards": CARDS, "cars": CARS, "absent": {**CARS, "source_model": "models:/crosslift.card@champion"},
-             "plain": PLAIN, "held": HELD, "nets": BY_PLAIN, "trees": TREES}  # fmt: skip
+             "plain": PLAIN, "held": HELD, "again": AGAIN, "nets": BY_PLAIN, "trees": TREES}  # fmt: skip
     for name, one in given.items():
         (made / f"{name}.yaml").write_text(yaml.safe_dump({**one, "name": name}))
     return made
@@ -201,6 +203,21 @@ def test_a_folder_with_weights_is_one_too_and_damage_is_seen(folder: Path, packa
     weights.write_bytes(changed)
     with pytest.raises(StorageError, match=r"handed/cards is damaged and nothing is learnt from it: weights\."):
         find_carried(Home(folder / "home"), "handed/cards", folder)
+
+
+@pytest.mark.usefixtures("package")
+def test_a_model_that_knows_rows_that_choose_is_refused(crosslift: Crosslift) -> None:
+    """It learnt from all rows of card but the test's; those that choose are among them."""
+    for step in ("plan", "ingest", "validate", "prepare", "audit"):
+        done = crosslift("step", step, "again", "--run", "again__1")
+        assert done.returncode == 0, done.stderr
+    done = crosslift("step", "pretrain_source", "again", "--run", "again__1")
+    assert done.returncode == 2, done.stdout
+    told = " ".join(done.stderr.split())
+    assert re.search(
+        r"crosslift\.cards version 1 has learnt from card too, and of the 1,\d\d\d rows .* it knows \d\d\d;", told
+    )
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.usefixtures("package")

@@ -29,6 +29,7 @@ OURS: dict[str, Any] = {
     "tables": {"interactions": [{"path": "ours.csv"}]}, "split": {"kind": "time", "valid": 0.2, "test": 0.4},
     "strategies": [{"tune": {"kind": kind}} for kind in ("scratch", "direct", "frozen", "l2sp")],
 }  # fmt: skip
+BACK: dict[str, Any] = {**OURS, "name": "back", "target": "old", "tables": THEIRS["tables"]}
 
 
 def taken(domain: str, users: int, count: int, start: str, seed: int) -> pd.DataFrame:
@@ -50,7 +51,7 @@ def test_vectors_of_shared_items_reach_a_shop_with_other_users(tmp_path: Path) -
         tmp_path / "theirs.csv", index=False
     )
     taken("small", 240, 4, "2025-06-01", 2).to_csv(tmp_path / "ours.csv", index=False)
-    for one in (THEIRS, OURS):
+    for one in (THEIRS, OURS, BACK):
         (tmp_path / f"{one['name']}.yaml").write_text(yaml.safe_dump(one))
     crosslift = commands(tmp_path / "home", tmp_path, CROSSLIFT_DATA=str(tmp_path), CROSSLIFT_SCENARIOS=str(tmp_path))
     done = crosslift("run", "theirs", "--json")
@@ -70,6 +71,11 @@ def test_vectors_of_shared_items_reach_a_shop_with_other_users(tmp_path: Path) -
     assert re.search(r"crosslift\.theirs version 1 is what the source taught; no row of one is at hand", log)
     with pytest.raises(UserError, match=r"it ranks items, and the task binary does not; name a model of that task"):
         _in_another_task(tmp_path)
+    for step in ("plan", "ingest", "validate", "prepare", "audit", "pretrain_source"):
+        done = crosslift("step", step, "back", "--run", "back__1")
+    assert re.search(  # what was a source's validation there
+        r"has learnt from old too, and of the \d+ rows that choose or judge", " ".join(done.stderr.split())
+    )
 
 
 def _in_another_task(folder: Path) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pipeline.config import NextEventTask
-from pipeline.errors import ConfigError, DataError, StorageError
+from pipeline.errors import ConfigError, DataError, StorageError, UserError
 from pipeline.rows.behaviour.prepared import EventRows
 from pipeline.rows.behaviour.served import ServedEvents, ServeEvents
 from pipeline.rows.kind import PackageInfo
@@ -161,3 +161,10 @@ def test_another_night_s_rows_are_met_by_name(served: ServedEvents, rows: EventR
     path.write_text("{}")
     with pytest.raises(StorageError, match="expected a package of a served model"):
         ServeEvents().read(tmp_path, INFO, Keeps())
+
+
+def test_for_other_events_it_is_no_source(served: ServedEvents) -> None:
+    """What it reads of a log is made of their names, which a scenario writes under `events` and nowhere else."""
+    other = NextEventTask(kind="next_event", events=("view", "return"))
+    with pytest.raises(UserError, match=r"it tells view, cart, purchase apart; write task\.events as that"):
+        served.carried(other)

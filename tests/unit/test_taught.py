@@ -128,11 +128,16 @@ def test_what_cannot_stand_for_a_source_is_told() -> None:
     view = class_view("far", 300)
     fewer, turned = (TASK.model_copy(update={"features": one}) for one in (FEWER, dict(reversed(TYPES.items()))))
     price = cfg.RegressionTask(kind="regression", label="price", features=TYPES)
+    several = cfg.MulticlassTask(kind="multiclass", label="sold", features=TYPES)
+    looked_for = TASK.model_copy(update={"positive": "no"})
     both = price.model_copy(update={"also": {"again": cfg.BinaryLabel(kind="binary")}})
     cases = [
         (TASK, fewer, r"what differs: size\. It reads, in this order: size \(number\), skewed"),
         (TASK, turned, r"what differs: their order\. It reads"),
-        (price, TASK, r"it predicts numbers, and the task binary something else"),
+        (price, TASK, r"its price is regression, and sold is binary; name a model of the same kind"),
+        (several, TASK, r"its sold is multiclass, and sold is binary; name a model of the same kind"),
+        (TASK, several, r"its sold is binary, and sold is multiclass; name a model of the same kind"),
+        (looked_for, TASK, r"its sold is one of not no and no, and sold one of no and yes; give `positive`"),
         (both, TASK, r"it predicts price, again, and the gate looks at sold; call one alike"),
         (TASK, cfg.RankingTask(), r"rows of the task ranking have none; name a model of that task"),
     ]

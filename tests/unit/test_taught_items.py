@@ -40,9 +40,9 @@ def histories(taken: dict[str, list[list[int]]]) -> dict[str, sparse.csr_matrix]
     return {name: sparse.csr_matrix(np.array(rows, dtype=np.float32)) for name, rows in taken.items()}
 
 
-def registered(kind: str) -> tuple[NetworkRanker, dict[str, pd.DataFrame]]:
+def registered(kind: str, bridge: str = "items") -> tuple[NetworkRanker, dict[str, pd.DataFrame]]:
     """What another shop, `near`, serves, drawn and not trained, and the items that it knows."""
-    learner = ItemLearner(settings_of(kind, "near", "far"))
+    learner = ItemLearner(settings_of(kind, "near", "far", bridges=(bridge,)))
     network = learner._network(labelled_views(histories(TAKEN), IDS), frozenset(IDS))
     with torch.no_grad():
         for one in network.encoder.own():
@@ -79,6 +79,17 @@ def test_before_a_step_it_ranks_as_the_registered_model_does(kind: str, tune: st
         assert own[2] == 0  # q
         assert [one["prior_weight"] for one in finishes] == [*MODELS[kind].prior_weights, 0.0]
         np.testing.assert_array_equal(finishes[0]["counts"], [2, 2, 0, 1])  # in both shops together
+
+
+@pytest.mark.parametrize(
+    ("bridge", "ids", "counts"), [("items", "bcead", [3, 2, 2, 1, 1]), ("users", "bce", [1, 1, 2])]
+)
+def test_ids_that_mean_other_items_stay_there(bridge: str, ids: str, counts: list[int]) -> None:
+    """Where b of `far` is not b of `near`, d of `far` is nothing that a third shop knows."""
+    ranker, catalogues = registered("history", bridge)
+    weights, known = start_of(ranker.network, catalogues, settings_of("history", "mine"))
+    assert (known["items"], known["counts"]) == ([*ids], counts)
+    assert len(weights["items.domains.Before.own.weight"]) == len(ids)
 
 
 @every

@@ -47,12 +47,13 @@ def crossing_checks(
         )  # fmt: skip
         figures.tell(f"{SHARE}the rows of {name} whose kind of event is named", float(there[name].mean()), "kinds")
         figures.expect_no_heavy(name, frame, (c.USER,))
-    asked = target.loc[there[settings.target], c.EVENT]
-    taught = pd.concat([frame[c.EVENT] for frame in sources])
-    figures.expect(
-        f"{SHARE}the kinds of event of {settings.target} that a source has",
-        float(pd.Series(asked.unique()).isin(taught.unique()).mean()) if len(asked) else 0.0, "warning",
-        Told("kinds_in_common", "all", "expect nothing of the source for the other kinds, or leave them out"),
-        min_value=1,
-    )  # fmt: skip
+    if sources:  # else a model stands for them
+        asked = target.loc[there[settings.target], c.EVENT]
+        taught = pd.concat([frame[c.EVENT] for frame in sources])
+        figures.expect(
+            f"{SHARE}the kinds of event of {settings.target} that a source has",
+            float(pd.Series(asked.unique()).isin(taught.unique()).mean()) if len(asked) else 0.0, "warning",
+            Told("kinds_in_common", "all", "expect nothing of the source for the other kinds, or leave them out"),
+            min_value=1,
+        )  # fmt: skip
     return figures.table()

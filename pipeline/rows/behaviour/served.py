@@ -20,7 +20,7 @@ from pipeline import columns as c
 from pipeline.config import NextEventTask, TaskConfig
 from pipeline.config.tasks import GAPS
 from pipeline.data.tokens import stable_hash
-from pipeline.errors import ConfigError, DataError, StorageError
+from pipeline.errors import ConfigError, DataError, StorageError, UserError
 from pipeline.rows.asked import lists, lists_beside, times, user_ids, user_places
 from pipeline.rows.behaviour.logs import Logs, kind_codes, kinds_of, seconds
 from pipeline.rows.behaviour.prepared import EventRows
@@ -127,7 +127,15 @@ class ServedEvents:
         return self.predictor
 
     def carried(self, task: TaskConfig) -> Carried:
-        """What says the next event in another shop; see `pipeline.rows.examples.carried`."""
+        """What says the next event in another shop; see `pipeline.rows.examples.carried`.
+
+        Raises:
+            UserError: the other task is another, or names other events.
+        """
+        if isinstance(task, NextEventTask) and task.events != self.task.events:
+            raise UserError(
+                f"source_model: it tells {', '.join(self.task.events)} apart; write task.events as that, in this order."
+            )
         return carried(self.predictor, self.task.examples, task)
 
     def learnt(self, prepared: EventRows, view: View) -> Mask:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from pipeline.config import ExamplesTask, TaskConfig
+from pipeline.config import BinaryTask, ExamplesTask, TaskConfig
 from pipeline.errors import UserError
+from pipeline.rows.examples.prepared import class_names
 from pipeline.rows.kind import Carried
 
 
@@ -30,10 +31,23 @@ def carried(predictor: Any, theirs: ExamplesTask, task: TaskConfig) -> Carried:
             f"source_model: it predicts {', '.join(known)}, and the gate looks at {ours.label}; call one alike."
         )
     for mine, their in met.items():
-        if not labels[mine].labels & known[their].labels:
-            told = " or ".join(sorted(known[their].labels))
-            raise UserError(f"source_model: it predicts {told}, and the task {labels[mine].name} something else.")
+        _refuse_answers(known[their], labels[mine])
     return Carried({mine: predictor.of_label(their) for mine, their in met.items()})
+
+
+def _refuse_answers(theirs: ExamplesTask, ours: ExamplesTask) -> None:
+    """Refuse another kind of label, and of two classes others: an answer would be one that the target does not have."""
+    if theirs.name != ours.name:
+        raise UserError(
+            f"source_model: its {theirs.label} is {theirs.name}, and {ours.label} is {ours.name}; name a model of the "
+            "same kind of label."
+        )
+    if isinstance(theirs, BinaryTask) and isinstance(ours, BinaryTask) and class_names(theirs) != class_names(ours):
+        told = [" and ".join(class_names(one)) for one in (theirs, ours)]
+        raise UserError(
+            f"source_model: its {theirs.label} is one of {told[0]}, and {ours.label} one of {told[1]}; give `positive` "
+            "the value that it has there, and spell the labels as that."
+        )
 
 
 def _refuse_features(theirs: ExamplesTask, ours: ExamplesTask) -> None:

@@ -123,8 +123,8 @@ class ServedInteractions:
 
     def learnt(self, prepared: Domains, view: View) -> Mask:
         """Which rows [N] of another night's view are of a user and an item that it was trained on."""
-        taken = self.histories[self.info.target].tocoo()
-        ids = self.items[self.info.target][c.ITEM].to_numpy(dtype=object)
+        taken = self.histories[prepared.name].tocoo()
+        ids = self.items[prepared.name][c.ITEM].to_numpy(dtype=object)
         known = pd.MultiIndex.from_arrays([self.users.to_numpy(dtype=object)[taken.row], ids[taken.col]])
         return np.asarray(prepared.named(view).isin(known))
 
