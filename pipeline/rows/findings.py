@@ -27,7 +27,8 @@ def findings(prepared: Prepared, settings: AuditSettings) -> list[Finding]:
 
 def _small(prepared: Prepared, settings: AuditSettings) -> Iterator[Finding]:
     units = prepared.units
-    more = f"bring more {units}; until then nothing that learnt from the source can be proved to help"
+    bring = f"bring more {units}; until then"
+    more = f"{bring} nothing that learnt from the source can be proved to help"
     for one in prepared.each_placed():
         count = one.parted()[PARTED_UNIT].nunique()
         if 0 < count < FEW:
@@ -39,7 +40,8 @@ def _small(prepared: Prepared, settings: AuditSettings) -> Iterator[Finding]:
         if count < FEW and (count or settings.target_labels):
             where = f"{part} (in {len(folds)} folds)" if code == _VALID and len(folds) > 1 else part
             what = f"{count} {units} in {where}, and over fewer than {FEW} a metric is mostly chance"
-            remedy = f"give that part a larger share in `split`, or {more}"
+            then = f"{bring} what is chosen there may be another lane tomorrow" if code == _VALID else more
+            remedy = f"give that part a larger share in `split`, or {then}"
             yield Finding(rule="small_part", where=settings.target, what=what, remedy=remedy)
 
 

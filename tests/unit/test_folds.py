@@ -19,6 +19,7 @@ from pipeline.labels.class_kind import Classes, TwoClasses
 from pipeline.labels.settling import threshold
 from pipeline.rows.examples.folds import ENOUGH, FOLD, NO_FOLD, each_held_back, folds_of
 from pipeline.rows.examples.leaks import audit
+from pipeline.rows.examples.likeness import likeness
 from pipeline.rows.examples.parting import PartExamples
 from pipeline.rows.examples.prepared import Examples
 from pipeline.rows.kind import Given
@@ -165,6 +166,21 @@ def test_a_domain_gives_a_round_for_each_fold(tmp_path: Path) -> None:
         assert list(learnt) == ["films", "shop"]
     alone = Examples(TASK, {"shop": frame.drop(columns=FOLD)}, "shop")
     assert alone.folds() == (alone,)
+
+
+def test_what_folds_hold_back_is_held_against_the_test(tmp_path: Path) -> None:
+    """All of it, each fold beside the rows that train then, and not the few rows of the validation part alone."""
+    task = TASK.model_copy(update={"features": {"pages": "number", "kind": "category"}})
+    frame = parted(rows(kind="book"), tmp_path, task)
+    labelled = frame.index[frame[FOLD] != NO_FOLD]
+    assert likeness(Examples(task, {"shop": frame}, "shop"))["differs"] == []
+    odd = labelled[: len(labelled) // 2]  # each is of a kind of its own
+    one_each = frame.assign(kind=["book" if place not in odd else f"kind {place}" for place in frame.index])
+    found = likeness(Examples(task, {"shop": one_each}, "shop"))
+    assert found["valid"]["rows"] == len(labelled)
+    assert found["valid"]["unseen"]["kind"] == pytest.approx(len(odd) / len(labelled), abs=1e-3)
+    assert found["test"]["rows"] == (frame["part"] == TEST).sum()
+    assert any("kind that no training row has" in one for one in found["differs"])
 
 
 class Logistic:

@@ -212,6 +212,10 @@ def test_small_parts_and_domains_are_told():
     parts = [0] * 120 + [1] * 99 + [2] * 21
     found = told_of(domain("books", users, ["2020-01-01"] * 240, parts))
     assert found == {"small_part": ("books", "21 users in test, and over fewer than 100 a metric is mostly chance")}
+    few = domain("books", users, ["2020-01-01"] * 240, [0] * 120 + [2] * 99 + [1] * 21)
+    chosen, judged = [one for one in findings(Domains((few,), few), asked()) if one.rule == "small_part"]
+    assert chosen.remedy.endswith("what is chosen there may be another lane tomorrow")
+    assert judged.remedy.endswith("nothing that learnt from the source can be proved to help")
     found = told_of(domain("books", people(99) * 2, ["2020-01-01"] * 198, [0] * 99 + [2] * 99), target_labels=False)
     assert set(found) == {"small_domain", "small_part"}
 

@@ -4,7 +4,8 @@ Settings that were chosen on rows of another kind are chosen for another questio
 any two samples differ: what is told must be large, and larger than three standard errors.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 
 from pipeline import columns as c
 from pipeline.rows.examples.prepared import Examples
-from pipeline.views import FEATURES, UNIT, ClassLabel, Features, NumberLabel, TagLabel, View
+from pipeline.views import FEATURES, ROW, UNIT, ClassLabel, Features, NumberLabel, TagLabel, View
 
 SHARE_GAP = 0.2  # of a share, above which two parts differ
 RATIO = 2.0  # of a share, likewise
@@ -25,7 +26,7 @@ Described = dict[str, Any]
 
 
 def likeness(examples: Examples) -> dict[str, Any]:
-    """Compare the target's validation and test rows.
+    """Compare the target's validation and test rows; where it is parted into folds, all that they hold back.
 
     Returns:
         JSON values: `valid` and `test` with rows, components, the share of each class or tag, by feature the share of
@@ -33,10 +34,36 @@ def likeness(examples: Examples) -> dict[str, Any]:
         of each number in distances between the quartiles of the training rows; and `differs`, a sentence for each
         thing that is not alike.
     """
-    training = examples.training({examples.name})[examples.name]
-    found = {part: _described(examples.held_out(part), training) for part in (c.VALID, c.TEST)}
+    own = replace(examples, frames={examples.name: examples.frames[examples.name]}).folds()
+    found = {part: _over(own, part) for part in (c.VALID, c.TEST)}
     differs = [*_differences(found[c.VALID], found[c.TEST])] if all(one["rows"] for one in found.values()) else []
     return {**found, "differs": differs}
+
+
+def _over(folds: Sequence[Examples], part: str) -> Described:
+    """A part as each fold has it beside its own training rows; shares and medians are means over the rows."""
+    views = [fold.held_out(part) for fold in folds]
+    every = [_described(view, fold.training({fold.name})[fold.name]) for view, fold in zip(views, folds, strict=True)]
+    every = [one for one in every if one["rows"]]
+    if len(every) < 2:
+        return every[0] if every else {"rows": 0, "components": 0}
+    rows = pd.concat([view.rows for view in views])
+    classes = dict.fromkeys(name for one in every for name in one["share"])
+    every = [{**one, "share": {name: one["share"].get(name, 0.0) for name in classes}} for one in every]
+    return {
+        "rows": int(rows[ROW].nunique()),
+        "components": int(rows[UNIT].nunique()),
+        **{key: _mean(every, key) for key in ("share", "missing", "unseen", "median")},
+    }
+
+
+def _mean(found: Sequence[Described], key: str) -> dict[str, float]:
+    """The mean of each value over those that have it, weighted by their rows."""
+    means = {}
+    for name in dict.fromkeys(name for one in found for name in one[key]):
+        values, rows = np.array([(one[key][name], one["rows"]) for one in found if name in one[key]]).T
+        means[name] = round(float(np.average(values, weights=rows)), 4)
+    return means
 
 
 def _described(view: View, training: View) -> Described:
