@@ -103,9 +103,8 @@ def mean(values: Sequence[FloatArray]) -> FloatArray:
     return found
 
 
-def over_draws(draws: Sequence[Draw]) -> dict[str, FloatArray]:
+def over_draws(found: Sequence[dict[str, FloatArray]]) -> dict[str, FloatArray]:
     """The mean over the draws of each lane that all have [1 + R]."""
-    found = resampled(draws)
     return {name: mean([one[name] for one in found]) for name in found[0] if all(name in one for one in found)}
 
 
@@ -118,7 +117,7 @@ def interval(terms: Terms, values: FloatArray, sign: str = "") -> str:
 
 def rows_of(share: float, draws: Sequence[Draw]) -> list[list[str]]:
     """The table's rows of one share: the best lane first."""
-    terms, values = draws[0].test.terms, over_draws(draws)
+    terms, values = draws[0].test.terms, over_draws(resampled(draws))
     lanes = [lane for lane in draws[0].lanes if lane.name in values]
     lanes.sort(key=lambda lane: (-terms.sign * values[lane.name][0], lane.name))
     alone = next((lane.name for lane in lanes if not lane.transfer), None)

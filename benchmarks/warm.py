@@ -54,8 +54,9 @@ def row_of(name: str, share: float, draws: Sequence[Draw]) -> list[str]:
     """One row of the table."""
     served = [decide(one.test.terms, one.lanes, one.test.scores(one.predicted), None).lane for one in draws]
     chosen = [lane or TARGET_ONLY for lane in served]
-    terms, values = draws[0].test.terms, over_draws(draws)
-    serves = mean([one[lane] for one, lane in zip(resampled(draws), chosen, strict=True)])
+    terms, found = draws[0].test.terms, resampled(draws)
+    values = over_draws(found)
+    serves = mean([one[lane] for one, lane in zip(found, chosen, strict=True)])
     alone = [lane.name for lane in draws[0].lanes if lane.kind == "baseline" and not lane.transfer]
     best = max(alone, key=lambda lane: float(values[lane][0]))
     ratio: FloatArray = serves / values[TARGET_ONLY]
