@@ -174,7 +174,9 @@ def test_what_folds_hold_back_is_held_against_the_test(tmp_path: Path) -> None:
     frame = parted(rows(kind="book"), tmp_path, task)
     labelled = frame.index[frame[FOLD] != NO_FOLD]
     assert likeness(Examples(task, {"shop": frame}, "shop"))["differs"] == []
-    odd = labelled[: len(labelled) // 2]  # each is of a kind of its own
+    odd = labelled[: len(labelled) // 2]  # a fold, the largest, in which each is of a kind of its own
+    frame.loc[odd, FOLD] = 0
+    frame.loc[labelled[len(odd) :], FOLD] = 1 + np.arange(len(labelled) - len(odd)) % 4
     one_each = frame.assign(kind=["book" if place not in odd else f"kind {place}" for place in frame.index])
     found = likeness(Examples(task, {"shop": one_each}, "shop"))
     assert found["valid"]["rows"] == len(labelled)
