@@ -92,7 +92,7 @@ class HeldOut:
             predicted: What tonight's lanes say, [N] or [N, M].
             served: The champion.
         """
-        allowed = self.unmarked & ~served.learnt(self.prepared, self.rows)
+        allowed = self.unmarked & ~served.learnt.knows(self.prepared, self.rows)
         said = self.label.predict(served.on(self.prepared), self.rows.take(allowed))
         own = np.ones((len(self.rows), *said.shape[1:]))
         own[allowed] = said

@@ -9,7 +9,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.config import Alike, Bridge, Duplicates, Encoded, TaskConfig
-from pipeline.views import Mask, View
+from pipeline.rows.learnt import Learnt
+from pipeline.views import View
 
 EXPLAIN, EXPLANATION = "explain", "explanation"  # a parameter of a request: how many reasons; a column of its answer
 PARTED_UNIT = "unit"  # a column of `Prepared.parted`
@@ -194,6 +195,11 @@ class Served(Protocol):
     """A package in memory."""
 
     @property
+    def learnt(self) -> Learnt:
+        """The rows that it has learnt from, those of what it began with among them."""
+        ...
+
+    @property
     def requests(self) -> Mapping[str, str]:
         """Columns of a request: `any` (text or number), `texts` (a list), `picture` (bytes, or these in base64)."""
         ...
@@ -218,10 +224,6 @@ class Served(Protocol):
         """
         ...
 
-    def learnt(self, prepared: Any, view: View) -> Mask:
-        """Which rows [N] of another night's view it has learnt from."""
-        ...
-
     def examples(self) -> list[dict[str, Any]]:
         """Requests that show the ways of being served."""
         ...
@@ -233,8 +235,8 @@ class Serving(Protocol):
     params: ClassVar[Mapping[str, int]]  # what a request may say beside its rows, with the values it has otherwise
     example_params: ClassVar[Mapping[str, int]]  # what the example of a package says
 
-    def write(self, folder: Path, prepared: Any) -> None:
-        """Write what a predictor needs beside itself to answer requests."""
+    def write(self, folder: Path, prepared: Any, before: Learnt) -> None:
+        """Write what a predictor needs beside itself to answer requests; `before`: what it began with had learnt."""
         ...
 
     def read(self, folder: Path, info: PackageInfo, predictor: Any) -> Served:

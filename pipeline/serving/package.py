@@ -14,6 +14,7 @@ from pipeline.errors import StorageError
 from pipeline.integrity import refuse_damaged
 from pipeline.models.load import FILES, load_ranker
 from pipeline.rows.kind import PackageInfo, Served
+from pipeline.rows.learnt import NOTHING, Learnt
 from pipeline.tasks.serving import serving_of
 
 EXAMPLE = "example.json"  # a request and its answer, so that any process can prove that the package still works
@@ -54,7 +55,7 @@ class ServedModel:
         return self.served.answer(frame, {**serving_of(self.info.task).params, **(params or {})})
 
 
-def write_package(folder: Path, prepared: Any, candidate: Path, info: PackageInfo) -> None:
+def write_package(folder: Path, prepared: Any, candidate: Path, info: PackageInfo, before: Learnt = NOTHING) -> None:
     """Write a candidate as a package; equal inputs give equal bytes.
 
     Args:
@@ -62,10 +63,11 @@ def write_package(folder: Path, prepared: Any, candidate: Path, info: PackageInf
         prepared: The prepared domains that the candidate was fitted on.
         candidate: The candidate's folder.
         info: What the package says about itself.
+        before: The rows that what the candidate began with had learnt from.
     """
     for name in FILES:
         shutil.copyfile(candidate / name, folder / name)
-    serving_of(info.task).write(folder, prepared)
+    serving_of(info.task).write(folder, prepared, before)
     (folder / "package.json").write_text(info.model_dump_json(indent=1), encoding="utf-8")
     model = ServedModel._load(folder)
     requests, params = model.served.examples(), serving_of(info.task).example_params

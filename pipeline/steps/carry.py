@@ -38,13 +38,17 @@ def pretrain_source(run: Run) -> StepResult[TrainFacts]:
 
 
 def build(settings: CarrySettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> TrainFacts:
-    """Write the weights, and the names that they know; of what is no network all that it is."""
+    """Write the weights, and the names that they know; of what is no network all that it is.
+
+    Beside them the rows that it has learnt from, for the packages of what begins with it.
+    """
     from pipeline.models.handing import hand_over
     from pipeline.serving.package import ServedModel
 
     model = ServedModel.read(inputs["model"].path)
     found = model.served.carried(settings.task)
     _refuse_learnt(model, load_prepared(settings, inputs), settings.taught_by)
+    model.served.learnt.write(folder)
     if known := hand_over(found.parts, found.catalogues, settings, folder):
         write_json(folder / KNOWN, known)
     return TrainFacts(epochs=0, taught_by=settings.taught_by)
@@ -52,10 +56,8 @@ def build(settings: CarrySettings, inputs: Mapping[str, Folder], folder: Path, _
 
 def _refuse_learnt(model: "ServedModel", prepared: "Prepared", told: str) -> None:
     """Refuse a model that has learnt from rows that choose or judge: what begins with it would know their answers."""
-    if prepared.name not in model.info.domains:
-        return
     views = [prepared.held_out(c.TEST), *(fold.held_out(c.VALID) for fold in prepared.folds())]
-    if known := sum(int(model.served.learnt(prepared, view).sum()) for view in views):
+    if known := sum(int(model.served.learnt.knows(prepared, view).sum()) for view in views):
         total = sum(len(view) for view in views)
         raise UserError(
             f"source_model: {told} has learnt from {prepared.name} too, and of the {total:,} rows that choose or judge "

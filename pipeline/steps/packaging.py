@@ -5,8 +5,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pipeline.config import PackageSettings
-from pipeline.results import INGEST, PACKAGE, PackageFacts, StepResult
+from pipeline.results import INGEST, PACKAGE, PRETRAIN, PackageFacts, StepResult
 from pipeline.runs.inputs import lane_of, load_prepared
+from pipeline.runs.logged import chain_of
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import transact
 
@@ -24,12 +25,15 @@ def packaged(run: Run, lane: str) -> StepResult[PackageFacts]:
         code=version("crosslift"),
     )
     inputs = {"candidate": run.folder_of(candidate), **run.prepared()}
+    if scenario.source_model and PRETRAIN.name in chain_of(run, lane):
+        inputs[PRETRAIN.name] = run.folder_of(run.result(PRETRAIN))
     return transact(run, PACKAGE, build, settings, inputs, lane)
 
 
 def build(settings: PackageSettings, inputs: Mapping[str, Folder], folder: Path, _work: Path) -> PackageFacts:
     """Write the candidate with all that it needs to answer requests."""
     from pipeline.rows.kind import PackageInfo
+    from pipeline.rows.learnt import NOTHING, Learnt
     from pipeline.serving.package import write_package
 
     prepared = load_prepared(settings, inputs).as_served(settings.bridges, target_labels=settings.target_labels)
@@ -46,5 +50,6 @@ def build(settings: PackageSettings, inputs: Mapping[str, Folder], folder: Path,
         data={key: one.identity for key, one in inputs.items() if key.startswith("prepare.")},
         code=settings.code,
     )
-    write_package(folder, prepared, inputs["candidate"].path, info)
+    begun = inputs.get(PRETRAIN.name)
+    write_package(folder, prepared, inputs["candidate"].path, info, Learnt.read(begun.path) if begun else NOTHING)
     return PackageFacts(lane=settings.lane)

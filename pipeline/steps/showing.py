@@ -55,4 +55,4 @@ def served(test: "HeldOut", champion: "Champion") -> "Asked":
 
     model = ServedModel.read(champion.folder).served
     name = f"version {champion.version} ({champion.lane})"
-    return Asked(name, model.on(test.prepared), model.learnt(test.prepared, test.rows))
+    return Asked(name, model.on(test.prepared), model.learnt.knows(test.prepared, test.rows))

@@ -20,6 +20,7 @@ from pipeline.folders import UNHASHED, Home, read_json
 from pipeline.models.estimators import Parts
 from pipeline.results import AUDIT, BASELINE, INGEST, PREPARE, TUNE, VERDICT, Step
 from pipeline.rows.examples.prepared import Examples
+from pipeline.rows.learnt import Learnt
 from pipeline.runs.run import Run
 from pipeline.steps.evaluate import evaluate
 from pipeline.steps.judging import judge_again
@@ -164,8 +165,7 @@ def test_a_champion_is_scored_beside_on_rows_that_it_did_not_learn(tmp_path: Pat
         def on(self, prepared: Any) -> Slope:
             return Slope(3.0)
 
-        def learnt(self, prepared: Any, view: Any) -> np.ndarray:
-            return np.arange(len(view)) < 50
+        learnt = Learnt.of({"b": prepared.named(test.rows)[:50]})
 
     predicted = {"joint": test.predict(Slope(3.0)), "chance": test.chance()}  # type: ignore[arg-type]
     scores = test.scores_beside(predicted, Served())  # type: ignore[arg-type]
@@ -174,7 +174,7 @@ def test_a_champion_is_scored_beside_on_rows_that_it_did_not_learn(tmp_path: Pat
     once = np.ones((1, scores.units))
     assert scores.lanes["champion"](once) == scores.lanes["joint"](once) != scores.lanes["chance"](once)
     none = replace(test, marks=marks.iloc[:0].assign())
-    everything = type("All", (Served,), {"learnt": lambda self, prepared, view: np.ones(len(view), dtype=bool)})
+    everything = type("All", (Served,), {"learnt": Learnt.of({"b": prepared.named(test.rows)})})
     assert none.scores_beside(predicted, everything()).units == 0  # type: ignore[arg-type]
 
 

@@ -32,6 +32,7 @@ from pipeline.registry import lookup
 from pipeline.registry import promote as registry
 from pipeline.results import CLEAN, INGEST, VALIDATE, VERDICT
 from pipeline.rows.kind import Parts
+from pipeline.rows.learnt import NOTHING, Learnt
 from pipeline.runs.run import Run
 from pipeline.scenarios import load_scenario
 from pipeline.steps.audit import audit
@@ -284,7 +285,7 @@ class ServeNumbers:
     params: ClassVar[dict[str, int]] = {}
     example_params: ClassVar[dict[str, int]] = {}
 
-    def write(self, folder: Path, numbers: Numbers) -> None:
+    def write(self, folder: Path, numbers: Numbers, before: Learnt) -> None:
         (folder / "notes.json").write_text(json.dumps(sorted(numbers.domains)))
 
     def read(self, folder: Path, info: Any, predictor: MeanPredictor) -> "ServedNumbers":
@@ -295,15 +296,13 @@ class ServeNumbers:
 class ServedNumbers:
     predictor: MeanPredictor
     requests: ClassVar[dict[str, str]] = {"x": "any"}
+    learnt: ClassVar[Learnt] = NOTHING
 
     def answer(self, frame: pd.DataFrame, params: Any) -> pd.DataFrame:
         return pd.DataFrame({"request": np.arange(len(frame)), "y": self.predictor.values(frame["x"].to_numpy())})
 
     def on(self, prepared: Numbers) -> MeanPredictor:
         return self.predictor
-
-    def learnt(self, prepared: Numbers, view: View) -> np.ndarray:
-        return np.zeros(len(view), dtype=bool)
 
     def examples(self) -> list[dict[str, Any]]:
         return [{"x": 1.0}]

@@ -277,7 +277,7 @@ def test_an_older_model_scores_tonights_catalogue(home: Home, first: Run) -> Non
     champion = lookup.find_champion(home, NAME)
     assert champion is not None
     tonight = domains_of(Run.load(home, champion.run_id))
-    learnt = ServedModel.read(champion.folder).served.learnt(tonight, tonight.training()["films"])
+    learnt = ServedModel.read(champion.folder).served.learnt.knows(tonight, tonight.training()["films"])
     assert learnt.all()
 
 

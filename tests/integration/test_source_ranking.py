@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ OURS: dict[str, Any] = {
     "strategies": [{"tune": {"kind": kind}} for kind in ("scratch", "direct", "frozen", "l2sp")],
 }  # fmt: skip
 BACK: dict[str, Any] = {**OURS, "name": "back", "target": "old", "tables": THEIRS["tables"]}
+CHAIN: dict[str, Any] = {**BACK, "name": "chain", "source_model": "handed"}  # the package of `direct`
 
 
 def taken(domain: str, users: int, count: int, start: str, seed: int) -> pd.DataFrame:
@@ -51,7 +53,7 @@ def test_vectors_of_shared_items_reach_a_shop_with_other_users(tmp_path: Path) -
         tmp_path / "theirs.csv", index=False
     )
     taken("small", 240, 4, "2025-06-01", 2).to_csv(tmp_path / "ours.csv", index=False)
-    for one in (THEIRS, OURS, BACK):
+    for one in (THEIRS, OURS, BACK, CHAIN):
         (tmp_path / f"{one['name']}.yaml").write_text(yaml.safe_dump(one))
     crosslift = commands(tmp_path / "home", tmp_path, CROSSLIFT_DATA=str(tmp_path), CROSSLIFT_SCENARIOS=str(tmp_path))
     done = crosslift("run", "theirs", "--json")
@@ -71,11 +73,17 @@ def test_vectors_of_shared_items_reach_a_shop_with_other_users(tmp_path: Path) -
     assert re.search(r"crosslift\.theirs version 1 is what the source taught; no row of one is at hand", log)
     with pytest.raises(UserError, match=r"it ranks items, and the task binary does not; name a model of that task"):
         _in_another_task(tmp_path)
-    for step in ("plan", "ingest", "validate", "prepare", "audit", "pretrain_source"):
-        done = crosslift("step", step, "back", "--run", "back__1")
-    assert re.search(  # what was a source's validation there
-        r"has learnt from old too, and of the \d+ rows that choose or judge", " ".join(done.stderr.split())
-    )
+    package = json.loads((run / "results" / "package.direct.json").read_text())["folder"]
+    shutil.copytree(tmp_path / "home" / package, tmp_path / "handed")
+    for name in ("back", "chain"):  # with a model that has learnt from old, and with one that began with that
+        for step in ("plan", "ingest", "validate", "prepare", "audit", "pretrain_source"):
+            done = crosslift("step", step, name, "--run", f"{name}__1")
+        told = " ".join(done.stderr.split())
+        found = re.search(
+            r"has learnt from old too, and of the (\d+) rows that choose or judge here it knows (\d+)", told
+        )
+        assert found, told  # what was a source's validation there
+        assert int(found[2]) > 0
 
 
 def _in_another_task(folder: Path) -> None:

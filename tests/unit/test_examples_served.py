@@ -19,6 +19,7 @@ from pipeline.models.estimators import Parts
 from pipeline.rows.examples.prepared import Examples
 from pipeline.rows.examples.served import ServedExamples, ServeExamples
 from pipeline.rows.kind import PackageInfo
+from pipeline.rows.learnt import NOTHING
 from pipeline.views import Features
 
 FEATURES = {"pages": "number", "browser": "category", "new": "flag", "seen": "time"}
@@ -70,7 +71,7 @@ def examples(task: Any = TASK) -> Examples:
 
 
 def served(tmp_path: Path, predictor: Any = None, task: Any = TASK) -> ServedExamples:
-    ServeExamples().write(tmp_path, examples(task))
+    ServeExamples().write(tmp_path, examples(task), NOTHING)
     return ServeExamples().read(tmp_path, INFO, predictor or Pages())
 
 
@@ -187,7 +188,7 @@ def test_a_package_holds_nothing_of_any_one_row(tmp_path: Path) -> None:
     assert set(typical.values()) == set(unknown.values()) == {None}  # of a few rows nothing is typical
     many = pd.concat([examples().frames["near"]] * 8, ignore_index=True).assign(part=0, pages=1234.5)
     many["row_id"] = many.index.astype(str)
-    ServeExamples().write(tmp_path, Examples(TASK, {"far": many, "near": many}, "near"))
+    ServeExamples().write(tmp_path, Examples(TASK, {"far": many, "near": many}, "near"), NOTHING)
     typical, _ = ServeExamples().read(tmp_path, INFO, Pages()).examples()
     assert typical == {"pages": 1200.0, "browser": "fox", "new": True, "seen": "2026-01-01T00:00:00+00:00"}
     assert model.answer(pd.DataFrame(model.examples()), {})["unknown"].tolist() == [0, 0]
@@ -199,13 +200,24 @@ def test_rows_that_it_learnt_from_are_known_another_night(tmp_path: Path) -> Non
     model, tonight = served(tmp_path), examples()
     frame = tonight.frames["near"].assign(part=2, kept=True)
     night = Examples(TASK, {"far": tonight.frames["far"], "near": frame}, "near")
-    assert model.learnt(night, night.held_out("test")).tolist() == [True, True, False, True, False, False]
+    assert model.learnt.knows(night, night.held_out("test")).tolist() == [True, True, False, True, False, False]
     with pytest.raises(ConfigError, match="s now names 'far', but the model that serves is of 'near'"):
         model.on(night.of_sources())
     other = TASK.model_copy(update={"features": {**FEATURES, "pages": "category"}})
     with pytest.raises(ConfigError, match="s now declares other columns than the model that serves"):
         model.on(Examples(other, night.frames, "near"))
     assert model.on(Examples(TASK.model_copy(update={"metric": "auroc"}), night.frames, "near")) is model.predictor
+
+
+def test_rows_of_another_shop_with_the_same_names_are_other_rows(tmp_path: Path) -> None:
+    """Both count from one; what was learnt of the source's is no reason to leave out a row of the target's test."""
+    own = examples().frames["near"]
+    night = Examples(TASK, {"far": own.assign(part=0), "near": own}, "near")
+    ServeExamples().write(tmp_path, night, NOTHING)
+    learnt = ServeExamples().read(tmp_path, INFO, Pages()).learnt
+    assert not learnt.knows(night, night.held_out("test")).any()
+    assert learnt.knows(night, night.training()["near"]).all()
+    assert not learnt.rows.keys() - {"far", "near"}
 
 
 def test_a_damaged_package_is_named(tmp_path: Path) -> None:

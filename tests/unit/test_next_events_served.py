@@ -13,6 +13,7 @@ from pipeline.errors import ConfigError, DataError, StorageError, UserError
 from pipeline.rows.behaviour.prepared import EventRows
 from pipeline.rows.behaviour.served import ServedEvents, ServeEvents
 from pipeline.rows.kind import PackageInfo
+from pipeline.rows.learnt import NOTHING
 from pipeline.views import FEATURES, Features
 from tests.logs import START, TASK, log, prepare
 
@@ -46,7 +47,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> EventRows:
 @pytest.fixture
 def served(rows: EventRows, tmp_path: Path) -> ServedEvents:
     """What was written and read back."""
-    ServeEvents().write(tmp_path, rows)
+    ServeEvents().write(tmp_path, rows, NOTHING)
     return ServeEvents().read(tmp_path, INFO, Keeps())
 
 
@@ -59,7 +60,7 @@ def test_a_log_in_a_request_is_told_as_in_training(tmp_path: Path) -> None:
     frame = log(80, seed=3)
     alone = prepare(tmp_path / "rows", frame)
     (tmp_path / "package").mkdir()
-    ServeEvents().write(tmp_path / "package", alone)
+    ServeEvents().write(tmp_path / "package", alone, NOTHING)
     served = ServeEvents().read(tmp_path / "package", INFO, Keeps())
     view, known = alone.held_out("test"), alone.frames["near"]
     requests = []
@@ -145,8 +146,8 @@ def test_examples_are_answered(served: ServedEvents) -> None:
 def test_another_night_s_rows_are_met_by_name(served: ServedEvents, rows: EventRows, tmp_path: Path) -> None:
     """What was learnt from is known again; another target, or other kinds, is another model."""
     assert served.on(rows) is served.predictor
-    assert not served.learnt(rows, rows.held_out("test")).any()
-    assert served.learnt(rows, rows.held_out("valid")).all()
+    assert not served.learnt.knows(rows, rows.held_out("test")).any()
+    assert served.learnt.knows(rows, rows.held_out("valid")).all()
     with pytest.raises(ConfigError, match="now names 'far', but the model that serves is of 'near'"):
         served.on(rows.each_placed()[1])
     path = tmp_path / "task.json"

@@ -418,7 +418,7 @@ def test_what_was_learnt_is_known_by_names(package: Callable[..., ServedModel], 
     users, items = tonight.users.to_numpy()[view.units], tonight.target.items[c.ITEM].to_numpy()[view.label.value]
     known = {(user, item) for user, taken in FILMS.items() for item in taken}
     expected = [(user, item) in known for user, item in zip(users, items, strict=True)]
-    assert package().served.learnt(tonight, view).tolist() == expected
+    assert package().served.learnt.knows(tonight, view).tolist() == expected
     assert not all(expected)
 
 

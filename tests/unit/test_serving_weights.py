@@ -13,6 +13,7 @@ from pipeline.models.stack import Stack
 from pipeline.rows.interactions.prepared import DomainData, Domains
 from pipeline.rows.interactions.served import ServedInteractions, ServeInteractions
 from pipeline.rows.kind import PackageInfo
+from pipeline.rows.learnt import NOTHING
 
 ITEMS = ["f1", "f2", "f3", "f4", "f5"]
 INFO = PackageInfo.model_validate(
@@ -36,7 +37,7 @@ def domains() -> Domains:
 def served(domains: Domains, folder: Path) -> ServedInteractions:
     histories = domains.histories(("train", "valid"))
     ranker = ItemKnnRanker.fit(histories, Stack.of(histories, "films"), neighbours=5, shrinkage=0.0)
-    ServeInteractions().write(folder, domains)
+    ServeInteractions().write(folder, domains, NOTHING)
     return ServeInteractions().read(folder, INFO, ranker)
 
 

@@ -19,6 +19,7 @@ from pipeline.models.sides import TAUGHT, Outputs, Side
 from pipeline.models.tabular import TabularLearner
 from pipeline.rows.examples.prepared import Examples
 from pipeline.rows.examples.served import ServedExamples, ServeExamples
+from pipeline.rows.learnt import NOTHING
 from pipeline.tasks.labels import build_label
 from pipeline.tasks.words import words_of
 from pipeline.views import FEATURES, ClassLabel
@@ -229,7 +230,7 @@ def test_an_answer_has_the_columns_of_each_label(tmp_path) -> None:
     )  # fmt: skip
     features = make_features(6)
     frame = features.table.assign(row_id=list("abcdef"), component=range(6), part=0, kept=True, price=1.0, sold=True)
-    ServeExamples().write(tmp_path, Examples(task, {"near": frame}, "near"))
+    ServeExamples().write(tmp_path, Examples(task, {"near": frame}, "near"), NOTHING)
     package: ServedExamples = ServeExamples().read(tmp_path, INFO, fitted())
     asked = features.table.assign(seen=features.table["seen"].astype(str))
     told = package.answer(asked, {"explain": 1})

@@ -29,12 +29,13 @@ from pipeline.rows.examples.carried import carried
 from pipeline.rows.examples.explaining import explanations
 from pipeline.rows.examples.served import PROBABILITY, UNKNOWN
 from pipeline.rows.kind import EXPLAIN, EXPLANATION, Carried, PackageInfo
-from pipeline.views import Features, IntArray, Mask, View
+from pipeline.rows.learnt import Learnt
+from pipeline.views import Features, IntArray, Mask
 
 EVENTS, ITEMS, TIMES = "events", "items", "times"
 _OWN = 0  # the target among the domains of a request; 1 is any other
 SERVED_FROM = ("log", "known", "nothing")
-_LOG, _LEARNT, _TASK = "log.parquet", "learnt.parquet", "task.json"
+_LOG, _TASK = "log.parquet", "task.json"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class ServedEvents:
         log: What is known of users, sorted by them: user_id, kind, item (numbers), when, and whether it is of
             the target (own).
         timed: Whether `when` is in seconds.
-        names: Hashes of the names of the rows that were learnt from, of all domains, sorted.
+        learnt: The rows that were learnt from.
     """
 
     info: PackageInfo
@@ -56,7 +57,7 @@ class ServedEvents:
     task: NextEventTask
     log: pd.DataFrame
     timed: bool
-    names: np.ndarray[Any, Any]
+    learnt: Learnt
 
     @property
     def requests(self) -> dict[str, str]:
@@ -138,10 +139,6 @@ class ServedEvents:
             )
         return carried(self.predictor, self.task.examples, task)
 
-    def learnt(self, prepared: EventRows, view: View) -> Mask:
-        """Which rows [N] of another night's view it was trained on, by their names."""
-        return np.isin(stable_hash(prepared.named(view)), self.names)
-
     def examples(self) -> list[dict[str, Any]]:
         """The ways of being served: a known user, a log of nobody, and nothing at all."""
         user = str(self.users[0]) if len(self.users) else None
@@ -219,7 +216,7 @@ class ServeEvents:
     params: ClassVar[Mapping[str, int]] = {EXPLAIN: 0}
     example_params: ClassVar[Mapping[str, int]] = {}
 
-    def write(self, folder: Path, prepared: EventRows) -> None:
+    def write(self, folder: Path, prepared: EventRows, before: Learnt) -> None:
         """Write the logs of all users, and hashes of the names of what was learnt from."""
         logs, users = prepared.logs, prepared.users
         assert logs is not None
@@ -233,9 +230,8 @@ class ServeEvents:
         pq.write_table(table.replace_schema_metadata({"timed": str(int(logs.timed))}), folder / _LOG,
                        compression="zstd")  # fmt: skip
         views = prepared.training()
-        learnt = [stable_hash(prepared.names(name, view.take(view.label.known))) for name, view in views.items()]
-        pq.write_table(pa.table({"row": pa.array(np.unique(np.concatenate(learnt)), pa.uint64())}), folder / _LEARNT,
-                       compression="zstd")  # fmt: skip
+        known = {name: prepared.names(name, view.take(view.label.known)) for name, view in views.items()}
+        (Learnt.of(known) | before).write(folder)
         task = NextEventTask(kind="next_event", events=logs.kinds[:-1])
         said = {"task": task.model_dump(mode="json"), "features": list(task.examples.features)}
         (folder / _TASK).write_text(json.dumps(said, indent=1), encoding="utf-8")
@@ -252,8 +248,8 @@ class ServeEvents:
             if said["features"] != list(task.examples.features):
                 raise ValueError("another version told other things of a log; run the scenario once more")
             table = pq.read_table(folder / _LOG)
-            names = pq.read_table(folder / _LEARNT)["row"].to_numpy()
+            learnt = Learnt.read(folder, info.domains)
             timed = (table.schema.metadata or {})[b"timed"] == b"1"
         except (OSError, ValidationError, ValueError, KeyError, pa.ArrowException) as error:
             raise StorageError(f"{folder}: expected a package of a served model ({error}).") from error
-        return ServedEvents(info, predictor, task, table.to_pandas(), timed, names)
+        return ServedEvents(info, predictor, task, table.to_pandas(), timed, learnt)

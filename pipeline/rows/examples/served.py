@@ -31,11 +31,11 @@ from pipeline.rows.examples.prepared import Examples, class_names, features_of
 from pipeline.rows.examples.tables import TYPES
 from pipeline.rows.examples.tags import joined
 from pipeline.rows.kind import EXPLAIN, EXPLANATION, Carried, PackageInfo
-from pipeline.views import FEATURES, Features, Mask, View
+from pipeline.rows.learnt import Learnt
+from pipeline.views import FEATURES, Features
 
 UNKNOWN, THRESHOLD, PROBABILITY = "unknown", "threshold", "probability"
 _SHARED = 10  # rows that must have a value before it is shown as typical
-_TABLES = ("values.parquet", "learnt.parquet")
 Hashes = NDArray[np.uint64]
 
 
@@ -48,7 +48,7 @@ class ServedExamples:
         predictor: The evaluated model.
         task: What the columns are.
         values: Hashes of the values that each category had in training, sorted.
-        names: Hashes of the names of the rows that were learnt from, of all domains, sorted.
+        learnt: The rows that were learnt from.
         typical: Requests that show how it is asked.
         events: When something happened to the values of each entity, as far as the model's tables go.
     """
@@ -57,7 +57,7 @@ class ServedExamples:
     predictor: Any
     task: ExamplesTask
     values: Mapping[str, Hashes]
-    names: Hashes
+    learnt: Learnt
     typical: Sequence[Mapping[str, Any]]
     events: Mapping[str, Events] = field(default_factory=dict)
 
@@ -129,10 +129,6 @@ class ServedExamples:
         """What says the labels of another task; see `pipeline.rows.examples.carried`."""
         return carried(self.predictor, self.task, task)
 
-    def learnt(self, prepared: Examples, view: View) -> Mask:
-        """Which rows [N] of another night's view it was trained on, by their names."""
-        return np.isin(stable_hash(prepared.named(view)), self.names)
-
     def examples(self) -> list[dict[str, Any]]:
         """A row of the most frequent values, and one of which nothing is known."""
         return [dict(one) for one in self.typical]
@@ -177,7 +173,7 @@ class ServeExamples:
     params: ClassVar[Mapping[str, int]] = {EXPLAIN: 0}
     example_params: ClassVar[Mapping[str, int]] = {}
 
-    def write(self, folder: Path, prepared: Examples) -> None:
+    def write(self, folder: Path, prepared: Examples, before: Learnt) -> None:
         """Write what the columns are and which values were met; nothing of any one row, but hashes of their names."""
         task, views = prepared.task, prepared.training()
         tables = [view.fields[FEATURES].table for view in views.values()]
@@ -192,10 +188,9 @@ class ServeExamples:
             "value": pa.array(np.concatenate([np.empty(0, dtype=np.uint64), *met.values()]), pa.uint64()),
         })  # fmt: skip
         pq.write_table(values, folder / "values.parquet", compression="zstd")
-        learnt = [stable_hash(prepared.names(name, view.take(view.known))) for name, view in views.items()]
+        named = {name: prepared.names(name, view.take(view.known)) for name, view in views.items()}
+        (Learnt.of(named) | before).write(folder)
         write_events(prepared.events, folder / EVENTS)
-        names = pa.table({"row": pa.array(np.unique(np.concatenate(learnt)), pa.uint64())})
-        pq.write_table(names, folder / "learnt.parquet", compression="zstd")
         (folder / "task.json").write_text(task.model_dump_json(indent=1), encoding="utf-8")
         wanted = (*task.features, *task.entities)
         known = _typical(views[prepared.name].fields[FEATURES])
@@ -211,13 +206,13 @@ class ServeExamples:
         try:
             task = TypeAdapter(Task).validate_json((folder / "task.json").read_text(encoding="utf-8"))
             typical = json.loads((folder / "requests.json").read_text(encoding="utf-8"))
-            values, learnt = (pd.read_parquet(folder / name) for name in _TABLES)
+            values, learnt = pd.read_parquet(folder / "values.parquet"), Learnt.read(folder, info.domains)
             happened = read_events(folder / EVENTS, task.entities) if isinstance(task, ExamplesTask) else {}
         except (OSError, ValidationError, ValueError, pa.ArrowInvalid) as error:
             raise StorageError(f"{folder}: expected a package of a served model ({error}).") from error
         assert isinstance(task, ExamplesTask)
         met = {str(name): one["value"].to_numpy() for name, one in values.groupby("feature", observed=True)}
-        return ServedExamples(info, predictor, task, met, learnt["row"].to_numpy(), typical, happened)
+        return ServedExamples(info, predictor, task, met, learnt, typical, happened)
 
 
 def _read_as(values: "pd.Series[Any]", kind: Type, name: str, pictures: Pictures | None = None) -> "pd.Series[Any]":

@@ -5,6 +5,7 @@ Shapes: U users with a history, I_d items of domain d, n requests.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,7 +24,8 @@ from pipeline.rows.interactions.filters import CANDIDATES, CATEGORIES
 from pipeline.rows.interactions.prepared import Domains
 from pipeline.rows.interactions.requests import HISTORY, HISTORY_EVENTS, HISTORY_TIMES, SOURCE_HISTORY, TIME, answer
 from pipeline.rows.kind import EXPLAIN, Carried, PackageInfo
-from pipeline.views import WEIGHT, IntArray, ItemScorer, Mask, View
+from pipeline.rows.learnt import LEARNT, NOTHING, Learnt
+from pipeline.views import WEIGHT, IntArray, ItemScorer
 
 ITEM = "item"  # the label
 _SECONDS = "seconds"  # what orders histories, where that is a time
@@ -73,6 +75,7 @@ class ServedInteractions:
         users: [U] user ids, sorted.
         histories: Of U + 1 users: what each thing counts, 0 if it is known and no sign; the last row is empty, so that
             place -1 is a user without history.
+        before: The rows that what it began with had learnt from.
     """
 
     info: PackageInfo
@@ -80,6 +83,16 @@ class ServedInteractions:
     items: Mapping[str, pd.DataFrame]
     users: pd.Index
     histories: Past
+    before: Learnt
+
+    @cached_property
+    def learnt(self) -> Learnt:
+        """Of which user and item each row is that it was trained on."""
+        users, named = self.users.to_numpy(dtype=object), {}
+        for name, items in self.items.items():
+            taken, ids = self.histories[name].tocoo(), items[c.ITEM].to_numpy(dtype=object)
+            named[name] = pd.MultiIndex.from_arrays([users[taken.row], ids[taken.col]])
+        return Learnt.of(named) | self.before
 
     @property
     def requests(self) -> dict[str, str]:
@@ -121,13 +134,6 @@ class ServedInteractions:
         names = dict.fromkeys((self.info.target, *self.items))
         return Carried({ITEM: self.ranker}, {name: self.items[name] for name in names})
 
-    def learnt(self, prepared: Domains, view: View) -> Mask:
-        """Which rows [N] of another night's view are of a user and an item that it was trained on."""
-        taken = self.histories[prepared.name].tocoo()
-        ids = self.items[prepared.name][c.ITEM].to_numpy(dtype=object)
-        known = pd.MultiIndex.from_arrays([self.users.to_numpy(dtype=object)[taken.row], ids[taken.col]])
-        return np.asarray(prepared.named(view).isin(known))
-
     def examples(self) -> list[dict[str, Any]]:
         """Make the three ways of being served: a known user, a history that belongs to nobody, and nothing at all."""
         target = self.items[self.info.target]
@@ -150,13 +156,15 @@ class ServeInteractions:
     params: ClassVar[Mapping[str, int]] = {"k": 10, EXPLAIN: 0}  # how many items, and how many reasons of each
     example_params: ClassVar[Mapping[str, int]] = {"k": 5}
 
-    def write(self, folder: Path, prepared: Domains) -> None:
-        """Write the items of each domain and what users took; equal domains give equal bytes."""
+    def write(self, folder: Path, prepared: Domains, before: Learnt) -> None:
+        """Write the items of each domain and what users took: what was learnt from; equal domains give equal bytes."""
         for domain in prepared.all:
             columns = [c.ITEM, "train_count", *(name for name in (c.TITLE, c.CATEGORY) if name in domain.items)]
             items = domain.items[columns]
             items.to_parquet(folder / f"items.{domain.name}.parquet", index=False, compression="zstd")
         _write_histories(folder, prepared)
+        if before.rows:
+            before.write(folder)
 
     def read(self, folder: Path, info: PackageInfo, predictor: ItemScorer) -> ServedInteractions:
         """Read what `write` wrote.
@@ -167,9 +175,10 @@ class ServeInteractions:
         try:
             items = {name: pd.read_parquet(folder / f"items.{name}.parquet") for name in info.domains}
             users, histories = _read_histories(folder, items)
+            before = Learnt.read(folder) if (folder / LEARNT).exists() else NOTHING
         except (OSError, pa.ArrowInvalid) as error:
             raise StorageError(f"{folder}: expected a package of a served model ({error}).") from error
-        return ServedInteractions(info, predictor, items, users, histories)
+        return ServedInteractions(info, predictor, items, users, histories, before)
 
 
 def _write_histories(folder: Path, domains: Domains) -> None:

@@ -1,0 +1,71 @@
+"""What a model has learnt from, by the names of rows: kept apart by domain, and carried on."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.data.tokens import stable_hash
+from pipeline.rows.learnt import LEARNT, NOTHING, Learnt
+
+
+def night(domain: str, names: pd.Index) -> Any:
+    return SimpleNamespace(name=domain, named=lambda view: names)
+
+
+def texts(*names: str) -> pd.Index:
+    return pd.Index(names, dtype=object)
+
+
+def pairs(*names: tuple[str, str]) -> pd.MultiIndex:
+    return pd.MultiIndex.from_tuples(names)
+
+
+@pytest.mark.parametrize(
+    ("ours", "asked", "known"),
+    [
+        (texts("1", "2", "2"), texts("2", "3"), [True, False]),
+        (pairs(("ann", "1"), ("bob", "2")), pairs(("ann", "2"), ("bob", "2"), ("2", "bob")), [False, True, False]),
+    ],
+)
+def test_rows_are_known_in_their_own_domain_alone(tmp_path: Path, ours: pd.Index, asked: pd.Index, known: Any) -> None:
+    """Also after they were written and read, and whoever else brings more."""
+    Learnt.of({"near": ours, "far": asked[:1]}).write(tmp_path)
+    for learnt in (
+        Learnt.read(tmp_path),
+        Learnt.read(tmp_path) | NOTHING,
+        Learnt.of({"other": asked}) | Learnt.read(tmp_path),
+    ):
+        assert learnt.knows(night("near", asked), None).tolist() == known  # type: ignore[arg-type]
+        assert learnt.knows(night("far", asked), None).tolist() == [True] + [False] * (len(asked) - 1)  # type: ignore[arg-type]
+        assert not learnt.knows(night("third", asked), None).any()  # type: ignore[arg-type]
+
+
+def test_what_either_has_learnt_from_is_both() -> None:
+    """Each row once, sorted, in each domain."""
+    both = Learnt.of({"near": texts("1", "2")}) | Learnt.of({"near": texts("2", "3"), "far": texts("1")})
+    assert both.rows["near"].tolist() == sorted(stable_hash(texts("1", "2", "3")).tolist())
+    assert both.rows["far"].tolist() == stable_hash(texts("1")).tolist()
+
+
+def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
+    """In whatever order they come, so that a second night publishes the same package."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    Learnt.of({"near": texts("1", "2"), "far": texts("3")}).write(tmp_path / "a")
+    Learnt.of({"far": texts("3"), "near": texts("2", "1", "1")}).write(tmp_path / "b")
+    assert (tmp_path / "a" / LEARNT).read_bytes() == (tmp_path / "b" / LEARNT).read_bytes()
+
+
+def test_a_package_from_before_says_no_domain(tmp_path: Path) -> None:
+    """Its rows may be of any that it knows."""
+    rows = np.sort(stable_hash(texts("1", "2")))
+    pq.write_table(pa.table({"row": rows}), tmp_path / LEARNT)
+    learnt = Learnt.read(tmp_path, ("far", "near"))
+    for domain, known in (("far", True), ("near", True), ("third", False)):
+        assert learnt.knows(night(domain, texts("1", "9")), None).tolist() == [known, False]  # type: ignore[arg-type]
