@@ -23,7 +23,7 @@ BUILT_IN = (
     "purchase_intent", "purchase_intent_new", "fraud", "fraud_later", "fraud_unlabelled", "fake_reviews",
     "fake_reviews_hotels", "product_classification", "product_classification_hard",
     "product_pictures", "product_quality", "product_quality_text", "product_quality_reviews",
-    "next_behaviour", "next_behaviour_days", "next_behaviour_categories",
+    "next_behaviour", "next_behaviour_days", "next_behaviour_categories", "next_look",
 )  # fmt: skip
 MINIMAL: dict[str, Any] = {
     "name": "mine",
