@@ -1,5 +1,6 @@
 """Models over one space of items in each phase of a transfer: networks, batches and predictors from views."""
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,8 @@ from pipeline.models.network_ranker import NetworkRanker
 from pipeline.models.sides import LabelledRows, Rows, UnlabelledRows
 from pipeline.past import Histories, Past
 from pipeline.views import PAST, FloatArray, IntArray, Mask, View, Views, taken_elsewhere
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -141,11 +144,14 @@ class ItemLearner:
             UserError: the target has none of them.
         """
         known = pd.Index(self.taught[ITEMS], dtype=object)
-        if not own.isin(known).any():
+        met = int(own.isin(known).sum())
+        if not met:
             raise UserError(
                 f"source_model: none of the {len(known):,} items that it knows is one of the {len(own):,} of "
                 f"{self.settings.target}; look whether both write their ids alike, or take items out of bridges."
             )
+        told = f"{met:,} of the {len(own):,} items of {self.settings.target}"
+        log.info("the registered model has vectors of %s; the others begin at random, or by their words", told)
         return known
 
     def _taken_before(self, items: pd.DataFrame) -> FloatArray:

@@ -71,6 +71,8 @@ def test_vectors_of_shared_items_reach_a_shop_with_other_users(tmp_path: Path) -
     assert direct.network.items.own("Before").num_embeddings == ITEMS  # type: ignore[attr-defined]
     log = next((tmp_path / "home" / "logs").glob("ours__*/pretrain_source.log")).read_text()
     assert re.search(r"crosslift\.theirs version 1 is what the source taught; no row of one is at hand", log)
+    log = next((tmp_path / "home" / "logs").glob("ours__*/finetune_target.l2sp.log")).read_text()
+    assert re.search(r"the registered model has vectors of 60 of the 60 items of small; the others begin", log)
     with pytest.raises(UserError, match=r"it ranks items, and the task binary does not; name a model of that task"):
         _in_another_task(tmp_path)
     package = json.loads((run / "results" / "package.direct.json").read_text())["folder"]
