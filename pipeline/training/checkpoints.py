@@ -1,6 +1,7 @@
 """Checkpoints with their hash beside them: which are kept, which one a fit goes on from, and the best one's weights."""
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,20 @@ def last_checkpoint(work: Path, curves: str, *, chosen: bool) -> Path | None:
             return path
         _set_aside(path, f"it needs the best epoch, and {why}")
     return None
+
+
+def copy_checkpoint(work: Path, other: Path, epochs: int) -> None:
+    """Let a fit of so many epochs in another folder go on from the newest checkpoint here that is not beyond them.
+
+    A copy that was cut off has no hash, and is set aside like any other.
+    """
+    found = [path for path in sorted(work.glob("epoch*.ckpt")) if int(path.stem.removeprefix("epoch")) < epochs]
+    if not found or any(other.glob("epoch*.ckpt")):
+        return
+    other.mkdir(parents=True, exist_ok=True)
+    for path in (found[-1], _hash_place(found[-1])):
+        if path.exists():
+            shutil.copyfile(path, other / path.name)
 
 
 def best_weights(work: Path, epoch: int) -> dict[str, torch.Tensor]:

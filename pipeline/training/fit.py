@@ -163,5 +163,6 @@ def _quiet() -> None:
     """Leave out what Lightning says to the developer of a loop; what it says of wrong use still shows."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for text in (".*does not have many workers.*", ".*Checkpoint directory .* exists.*", ".*Sparse invariant checks.*",
-                 ".*fewer than the logging interval.*", ".*LeafSpec.* is deprecated.*"):  # fmt: skip
+                 ".*fewer than the logging interval.*", ".*LeafSpec.* is deprecated.*", ".*dirpath has changed.*",
+                 ):  # fmt: skip
         warnings.filterwarnings("ignore", message=text)

@@ -11,7 +11,7 @@ from pipeline.config import Training
 from pipeline.folders import read_json, write_json
 from pipeline.models.network import Network
 from pipeline.models.sides import Rows
-from pipeline.training.checkpoints import best_epoch
+from pipeline.training.checkpoints import best_epoch, copy_checkpoint
 from pipeline.training.fit import fit
 from pipeline.training.module import MONITOR
 from pipeline.training.watch import Watch
@@ -76,7 +76,7 @@ def fit_folds(folds: Sequence[Fold], training: Training, work: Path, *, seed: in
         if not told and end - best >= training.patience:
             break
     epochs = training.epochs if told else best if value > start else 0
-    made = [_again(one, training, epochs, work / f"fold{place}_again", seed) for place, one in enumerate(folds)]
+    made = [_again(one, training, epochs, work / f"fold{place}", seed) for place, one in enumerate(folds)]
     return Folded(made, epochs, curves, told)
 
 
@@ -96,7 +96,10 @@ def _curves(fold: Fold, training: Training, work: Path, seed: int) -> list[dict[
 
 
 def _again(fold: Fold, training: Training, epochs: int, work: Path, seed: int) -> Network:
+    """The network after so many epochs, from the last end of a leg before them that is still there, else from none."""
     model, method, rows = fold.draw()
     if epochs:
-        fit(model, method, rows, training.model_copy(update={"epochs": epochs}), work, seed=seed, every=_LEG)
+        again = work.with_name(f"{work.name}_again")
+        copy_checkpoint(work, again, epochs)
+        fit(model, method, rows, training.model_copy(update={"epochs": epochs}), again, seed=seed, every=_LEG)
     return model

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from pipeline.models.tabular import TabularLearner
 from pipeline.training import folds as module
 from pipeline.training.fit import fit
 from pipeline.training.folds import Fold, Folded, fit_folds
-from pipeline.training.module import MONITOR
+from pipeline.training.module import MONITOR, TransferModule
 from pipeline.training.watch import Watch
 from pipeline.transfer.method import Method
 from pipeline.transfer.methods import build_tune
@@ -82,6 +83,40 @@ def test_all_stop_together(tmp_path: Path) -> None:
     made, asked = folds([[0, 3, 2, 1, 1, 1, 1, 1, 1], [0, 1, 5, 6, 5, 4, 1, 9, 9]], (1, 1))
     assert fit_folds(made, TRAINING, tmp_path, seed=0).epochs == 2
     assert asked == [7, 7]  # the start and two legs of three: at the end of the first the best was one epoch ago
+
+
+@pytest.mark.parametrize(("best", "units", "further"), [(4, 60, 1), (3, 60, 0), (2, 60, 2), (8, 60, 2), (1, 19, 2)])
+def test_what_was_fitted_is_not_fitted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: int, units: int, further: int
+) -> None:
+    """The last fits begin at the end of a leg, and end where fits from the first epoch on would.
+
+    Legs end after 3, 6 and 8 epochs, the last without a checkpoint; in the last case too few units choose, and all
+    epochs are kept.
+    """
+    curve = [0.0, *(9.0 - abs(best - epoch) for epoch in range(1, 9))]
+    made, _ = folds([curve] * 2, (1, 1), units)
+    trained: list[int] = []
+    step = TransferModule.training_step
+
+    def counted(self: TransferModule, *of: Any) -> Any:
+        trained.append(self.current_epoch)
+        return step(self, *of)
+
+    monkeypatch.setattr(TransferModule, "training_step", counted)
+    again = module._again
+
+    def last(*of: Any) -> Network:
+        if of[3].name == "fold0":
+            trained.clear()
+        return again(*of)
+
+    monkeypatch.setattr(module, "_again", last)
+    found = fit_folds(made, TRAINING, tmp_path, seed=0)
+    assert sorted({*trained}) == list(range(found.epochs - further, found.epochs))
+    assert found.epochs == (best if units == 60 else 8)
+    for fold, network in enumerate(found.networks):
+        assert same(network, plain(fold, 2, found.epochs, tmp_path / f"plain{fold}"))
 
 
 def test_nothing_better_than_the_start_is_no_epoch(tmp_path: Path) -> None:
