@@ -17,6 +17,7 @@ from pipeline.errors import DataError
 Histories = Mapping[str, sparse.csr_matrix]
 IntArray = NDArray[np.int64]
 
+UNTOLD = 1e12  # seconds, of what came after all that is known, and when is not known: no time is as late
 KINDS = 1023  # codes of kinds of event, by a hash: two of ten kinds share one in a log of twenty
 
 OWN_HISTORY = "history in the target"  # how its length is told
@@ -89,7 +90,8 @@ class Past(Mapping[str, sparse.csr_matrix]):
             have no order that all domains share.
         kinds: CSR of the same entries: 1 and the code of the kind of event, 0 for one that is not known. Empty where
             no domain has kinds, or there is no order.
-        timed: Whether `when` is in seconds since the beginning of year 1; 1 is then a time that is missing.
+        timed: Whether `when` is in seconds since the beginning of year 1; 1 is then a time that is missing, and what is
+            above `UNTOLD` an order without times.
         asked: [U] when each unit is asked for, as `when`; NaN, or None for all, where that is not known.
     """
 
@@ -180,7 +182,7 @@ class Past(Mapping[str, sparse.csr_matrix]):
             np.concatenate([empty, *(part[name].data for _, _, name in known)]) if part else 0 * item + 1
             for part in (self.when, self.kinds)
         )
-        times = np.where(when > 1, when, np.nan) if self.timed else np.full(len(when), np.nan)
+        times = np.where((when > 1) & (when < UNTOLD), when, np.nan) if self.timed else np.full(len(when), np.nan)
         order = np.lexsort((item, domain, when, unit))
         starts = np.concatenate([[0], np.bincount(unit.astype(np.int64), minlength=units).cumsum()])
         whole = (one[order].astype(np.int64) for one in (domain, item, kind - 1))

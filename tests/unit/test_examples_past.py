@@ -14,6 +14,7 @@ from pipeline.rows.examples.past import Events, hashed
 from pipeline.rows.examples.prepared import Examples
 from pipeline.rows.examples.served import ServeExamples
 from pipeline.rows.kind import Given, PackageInfo
+from pipeline.rows.learnt import NOTHING
 from pipeline.views import FEATURES, Features
 
 TASK = BinaryTask(
@@ -115,7 +116,7 @@ def test_rows_that_a_split_leaves_out_happened_all_the_same(tmp_path: Path) -> N
         found = table[[f"{entity}_before", f"{entity}_hours_since"]].to_numpy(dtype=float)
         np.testing.assert_allclose(found, wanted, equal_nan=True)
     (tmp_path / "package").mkdir()
-    ServeExamples().write(tmp_path / "package", examples)
+    ServeExamples().write(tmp_path / "package", examples, NOTHING)
     model = ServeExamples().read(tmp_path / "package", INFO, Counts())
     answers = model.answer(own.reset_index(), {})
     assert answers["probability"].to_numpy() == pytest.approx(table["device_before"].fillna(99).to_numpy() / 100)
@@ -132,7 +133,7 @@ def test_what_serves_says_the_same(tmp_path: Path) -> None:
     """Asked about a row as of its own time it counts what the evaluation did; without a time it is now."""
     examples, given = prepared(tmp_path)
     (tmp_path / "package").mkdir()
-    ServeExamples().write(tmp_path / "package", examples)
+    ServeExamples().write(tmp_path / "package", examples, NOTHING)
     model = ServeExamples().read(tmp_path / "package", INFO, Counts())
     view = examples.held_out("test")
     table = view.fields[FEATURES].table
@@ -177,6 +178,6 @@ def test_without_entities_a_package_has_no_events(tmp_path: Path) -> None:
     """Nor does it ask for any: what was registered before there were entities can still be read and judged against."""
     task = TASK.model_copy(update={"entities": ()})
     frame = rows("near").assign(component=range(300), part=[0, 2] * 150, kept=True, row_id=range(300))
-    ServeExamples().write(tmp_path, Examples(task, {"near": frame.astype({"row_id": str})}, "near"))
+    ServeExamples().write(tmp_path, Examples(task, {"near": frame.astype({"row_id": str})}, "near"), NOTHING)
     assert not (tmp_path / "events.parquet").exists()
     assert ServeExamples().read(tmp_path, INFO, Counts()).events == {}

@@ -20,6 +20,7 @@ from pipeline.rows.examples.prepared import Examples
 from pipeline.rows.examples.served import ServedExamples, ServeExamples
 from pipeline.rows.examples.tags import one_by_one, spelt_once, tag_names
 from pipeline.rows.kind import CleanTables, Given, PackageInfo
+from pipeline.rows.learnt import NOTHING
 from pipeline.views import Features
 
 FEATURES = {"length": "number", "studio": "category"}
@@ -239,7 +240,7 @@ def served(folder: Path, task: Any) -> ServedExamples:
     info = PackageInfo(scenario="s", lane="l", task="multilabel", target="near", sources=("far",), pseudonymous=True,
                        candidate="c", data={}, code="1")  # fmt: skip
     examples = prepared(films())
-    ServeExamples().write(folder, Examples(task, examples.frames, "near"))
+    ServeExamples().write(folder, Examples(task, examples.frames, "near"), NOTHING)
     return ServeExamples().read(folder, info, TwoTags())
 
 

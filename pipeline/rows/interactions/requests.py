@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline import columns as c
 from pipeline.errors import DataError
-from pipeline.past import Past
+from pipeline.past import UNTOLD, Past
 from pipeline.rows.asked import lists, lists_beside, times, user_ids, user_places
 from pipeline.rows.interactions import reasons
 from pipeline.rows.interactions.filters import CANDIDATES, CATEGORIES, filters
@@ -149,8 +149,8 @@ def _histories(
     """Place of each user (-1: unknown), what each request's user took in each domain, and ids that were ignored.
 
     What a request names counts 1, unless it is known to count more; an entry of 0 is known, and no sign. It came when
-    the request says, else after all that is known, in the order of its list, one second after the other and the last
-    just before the request; what is of the target after what is of the sources.
+    the request says, else nobody knows when, but after all that is known, in the order of its list; what is of the
+    target after what is of the sources.
     """
     users = user_places(model.users, model.info, given)
     past, ignored = model.histories.of(users), np.zeros(len(frame), dtype=np.int64)
@@ -161,7 +161,7 @@ def _histories(
             continue
         rows, ids = lists(frame[column], column, model.info.alike.get(c.ITEM, ()))
         count = np.bincount(rows, minlength=len(frame))
-        known, when = np.zeros(len(ids), dtype=bool), _after(past, rows, count)
+        known, when = np.zeros(len(ids), dtype=bool), _after(past, rows)
         kinds = np.zeros(len(ids), dtype=np.int64)
         if column == HISTORY and past.timed:
             told, texts = lists_beside(frame, HISTORY_TIMES, count, HISTORY, what="times")
@@ -178,8 +178,8 @@ def _histories(
     return users, past, ignored
 
 
-def _after(past: Past, rows: IntArray, count: IntArray) -> FloatArray:
-    """When the entries of some lists [t] were, of which nobody says it: seconds, or places after all that is known."""
-    last = past.latest() if past.asked is None else np.fmax(past.latest(), past.asked - count - 1)
+def _after(past: Past, rows: IntArray) -> FloatArray:
+    """The order of the entries of some lists [T], of which nobody says when they were: after all that is known."""
     place = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    return (last[rows] + 1 + place).astype(np.float64)
+    after: FloatArray = np.maximum(past.latest(), UNTOLD)[rows] + 1 + place
+    return after
