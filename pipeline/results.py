@@ -170,7 +170,8 @@ class AuditFacts(Facts):
 class TrainFacts(Facts):
     """Epochs that were fitted, and, where a metric watched them, its best value and what it could not tell.
 
-    `taught_by`: the registered model that stands in the place of sources; empty where rows were learnt from.
+    `taught_by`: the registered model that stands in the place of sources, and `package` the hash of its manifest; both
+    empty where rows were learnt from.
     """
 
     epochs: int
@@ -178,6 +179,7 @@ class TrainFacts(Facts):
     watch: str = ""
     told: dict[str, float] = {}  # what an adaptation found out about the rows, and how far apart the domains were
     taught_by: str = ""
+    package: str = ""
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError, StorageError, UserError
 from pipeline.folders import MANIFEST, META, Home, exclusive, hidden, manifest_hash, read_json, storage_errors, vanish
 from pipeline.registry.forget import HeldVersion, delete_version, held_versions
 from pipeline.registry.tracking import store_name
-from pipeline.results import CLEAN, INGEST, PREPARE, PROMOTE, Step
+from pipeline.results import CLEAN, INGEST, PACKAGE, PREPARE, PRETRAIN, PROMOTE, Step
 from pipeline.runs.run import alone, planned
 from pipeline.runs.transaction import facts_of
 from pipeline.scenarios import load_scenario
@@ -130,7 +130,10 @@ def find_held(home: Home, ids: Collection[str], scenario: str | None) -> Held:
         if (not scenario or folder in mine or _told(folder, "scenario") == scenario) and _holds(folder, columns, ids)
     }  # fmt: skip
     tables = {step.name for step in TABLES}
-    runs = tuple(run for run, folders in named.items() if folders & holders)
+    reading = [run for run, folders in named.items() if folders & holders]
+    manifests = {manifest_hash(folder) for folder in holders if (folder / MANIFEST).exists()}
+    held = held_versions(home, manifests, _ids(own, reading), lambda folder: _holds(folder, columns, ids), scenario)
+    runs, versions = _with_those_after(home, own, reading, [*held], scenario)
     others = {folder for run in plans if run not in runs for folder in _named(home, run)}  # read none of these rows
     domains = {_told(folder, "name") for folder in holders if folder.parent.name in tables}
     made = {
@@ -139,13 +142,37 @@ def find_held(home: Home, ids: Collection[str], scenario: str | None) -> Held:
         or (folder.parent.name == PREPARE.name and _told(folder, "name") in domains)
     } - others  # fmt: skip
     made = {one for folder in made - holders for one in (folder, hidden(folder)) if one.exists()}
-    manifests = {manifest_hash(folder) for folder in holders if (folder / MANIFEST).exists()}
-    names = {str(own[run].get("run_id", "")) for run in runs}
-    versions = held_versions(home, manifests, names, lambda folder: _holds(folder, columns, ids), scenario)
     stores = {run.name: _store(run) for run in runs}
     elsewhere = tuple((run, store) for run, store in stores.items() if store not in ("", store_name()))
     foreign = {folder for run in plans if run not in own for folder in _named(home, run)}  # scenarios share snapshots
-    return Held(tuple(ids), runs, tuple(sorted(holders - foreign)), tuple(sorted(made)), tuple(versions), elsewhere)
+    return Held(tuple(ids), runs, tuple(sorted(holders - foreign)), tuple(sorted(made)), versions, elsewhere)
+
+
+def _with_those_after(
+    home: Home, plans: Mapping[Path, Any], runs: Sequence[Path], versions: Sequence[HeldVersion], scenario: str | None
+) -> tuple[tuple[Path, ...], tuple[HeldVersion, ...]]:
+    """The runs and versions that read the rows, behind those that began with a model that was made of them."""
+    while after := [run for run in plans if run not in runs and _began_with(run, runs, versions)]:
+        more = held_versions(home, (), _ids(plans, after), lambda _: False, scenario)
+        versions = [*versions, *(one for one in more if one not in versions)]
+        runs = [*after, *runs]  # they go first: by the others they are found
+    return tuple(runs), tuple(versions)
+
+
+def _began_with(run: Path, runs: Iterable[Path], versions: Iterable[HeldVersion]) -> bool:
+    """Whether the source model of a run is of one of these runs, or one of these versions."""
+    packages = {_manifest(path) for one in runs for path in (one / "results").glob(f"{PACKAGE.name}.*.json")} - {""}
+    told = {f"{one.name} version {one.version}" for one in versions}
+    records = [read_json(path).get("facts", {}) for path in (run / "results").glob(f"{PRETRAIN.name}*.json")]
+    return any(facts.get("package") in packages or facts.get("taught_by") in told for facts in records)
+
+
+def _manifest(record: Path) -> str:
+    return str(read_json(record).get("manifest", ""))
+
+
+def _ids(plans: Mapping[Path, Any], runs: Iterable[Path]) -> set[str]:
+    return {str(plans[run].get("run_id", "")) for run in runs}
 
 
 def remove_held(home: Home, held: Held) -> None:

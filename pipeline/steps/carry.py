@@ -51,7 +51,7 @@ def build(settings: CarrySettings, inputs: Mapping[str, Folder], folder: Path, _
     model.served.learnt.write(folder)
     if known := hand_over(found.parts, found.catalogues, settings, folder):
         write_json(folder / KNOWN, known)
-    return TrainFacts(epochs=0, taught_by=settings.taught_by)
+    return TrainFacts(epochs=0, taught_by=settings.taught_by, package=inputs["model"].identity)
 
 
 def _refuse_learnt(model: "ServedModel", prepared: "Prepared", told: str) -> None:

@@ -32,14 +32,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     return Home(tmp_path / "home")
 
 
-def night(home: Home, name: str, scenario: str = "s", **changes: object) -> Run:
-    """A run up to its snapshot."""
+def begun(home: Home, name: str, scenario: str = "s", **changes: object) -> Run:
+    """A run that has read nothing."""
     value = {
         "name": scenario, "title": "S", "sources": ["films"], "target": "books", "bridges": ["users"],
         "tables": {"interactions": [{"path": "rows.csv"}]}, "split": {"kind": "hash"},
         "strategies": [{"tune": {"kind": "scratch"}}], "baselines": [{"kind": "popularity"}],
     }  # fmt: skip
-    run = Run.start(home, name, Scenario.model_validate(value | changes), Options())
+    return Run.start(home, name, Scenario.model_validate(value | changes), Options())
+
+
+def night(home: Home, name: str, scenario: str = "s", **changes: object) -> Run:
+    """A run up to its snapshot."""
+    run = begun(home, name, scenario, **changes)
     ingest(run)
     return run
 
@@ -240,6 +245,22 @@ def test_what_holds_the_person_is_found(home: Home) -> None:
     assert find_held(home, ids_of(home, "nobody", None), None).runs == ()
     elsewhere = find_held(home, ids, "u")
     assert (elsewhere.runs, elsewhere.folders) == ((), ())
+
+
+def test_what_began_with_a_model_made_of_the_rows_goes_too(home: Home) -> None:
+    """Also where that is a model which began with another; runs of other models, or of rows alone, stay."""
+    first, others = night(home, "first"), [begun(home, name, name) for name in ("second", "third", "other", "rows")]
+    write_json(first.folder / "results" / "package.direct.json", {"folder": "steps/package/a", "manifest": "a"})
+    for run, began, made in zip(others, ("a", "b", "c", ""), ("b", "d", "e", "f"), strict=True):
+        record = {"folder": f"steps/pretrain_source/{made}", "facts": {"taught_by": "x version 1", "package": began}}
+        write_json(run.folder / "results" / "pretrain_source.json", record)
+        write_json(
+            run.folder / "results" / "package.direct.json", {"folder": f"steps/package/{made}", "manifest": made}
+        )
+        (home.root / "steps" / "pretrain_source" / made).mkdir(parents=True)
+    held = find_held(home, ids_of(home, "u3", None), None)
+    assert [run.name for run in held.runs] == ["third", "second", "first"]  # the last goes first
+    assert [folder.name for folder in held.made] == ["b", "d"]
 
 
 def test_rows_that_were_prepared_without_ids_go_too(home: Home) -> None:
