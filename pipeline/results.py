@@ -168,18 +168,14 @@ class AuditFacts(Facts):
 
 
 class TrainFacts(Facts):
-    """Epochs that were fitted, and, where a metric watched them, its best value and what it could not tell.
-
-    `taught_by`: the registered model that stands in the place of sources, and `package` the hash of its manifest; both
-    empty where rows were learnt from.
-    """
+    """Epochs that were fitted, and, where a metric watched them, its best value and what it could not tell."""
 
     epochs: int
     valid: float | None = None
     watch: str = ""
     told: dict[str, float] = {}  # what an adaptation found out about the rows, and how far apart the domains were
-    taught_by: str = ""
-    package: str = ""
+    taught_by: str = ""  # the registered model that stands in the place of sources; empty where rows were learnt from
+    package: str = ""  # hash of its manifest
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -251,6 +247,7 @@ class PackageFacts(Facts):
     """The lane that is packed."""
 
     lane: str
+    begun: bool = True  # whether it began with a registered model; an earlier version did not say that it had not
 
 
 class Outcome(Facts):

@@ -57,7 +57,12 @@ def find_carried(home: Home, named: str, data: Path | None) -> Carried:
             f"source_model: {named}, version {number}, is damaged and nothing is learnt from it: {damage}."
         )
     package = package_of(model)
-    return Carried(f"{name} version {number}", package, manifest_hash(package))
+    return Carried(told_version(name, number), package, manifest_hash(package))
+
+
+def told_version(name: str, number: int | str) -> str:
+    """What a registered version is called where it stands for a source."""
+    return f"{name} version {number}"
 
 
 def _in_folder(named: str, data: Path | None) -> Carried:

@@ -4,23 +4,43 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.errors import StorageError
 from pipeline.folders import Home, vanish
-from pipeline.registry.files import model_files
-from pipeline.registry.lookup import list_models, made_of, shortened, show_model
+from pipeline.registry.carried import told_version
+from pipeline.registry.files import PACKAGE, model_files
+from pipeline.registry.lookup import SOURCE_MODEL, VersionDetails, list_models, made_of, shortened, show_model
 from pipeline.registry.promote import CHAMPION
 from pipeline.registry.store import first_words
 from pipeline.registry.tracking import connect, reached, store_exists
 
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
 
 @dataclass(frozen=True)
 class HeldVersion:
-    """A version that holds a person; `serves`: the champion's alias names it."""
+    """A version that holds a person; `serves`: the champion's alias names it, `package`: the hash of its manifest."""
 
     name: str
     version: int
     serves: bool
+    package: str = ""
+
+    @property
+    def told(self) -> str:
+        """What it is called by what begins with it."""
+        return told_version(self.name, self.version)
+
+
+@dataclass(frozen=True)
+class BegunVersion:
+    """A version of a lane that began with a source model; what that is called, and the run that registered it."""
+
+    itself: HeldVersion
+    source: str
+    run_id: str
 
 
 def held_versions(
@@ -52,7 +72,36 @@ def held_versions(
                     folder, _ = model_files(client, home, found)
                 if not holds(folder):
                     continue
-            yield HeldVersion(model.name, version.version, CHAMPION in version.aliases)
+            yield _held(model.name, version)
+
+
+def begun_versions(home: Home) -> list[BegunVersion]:
+    """Find the versions of lanes that began with a source model, of all scenarios; the others learnt from rows alone.
+
+    Raises:
+        StorageError: the store cannot be reached.
+    """
+    if not store_exists(home):
+        return []
+    client, found = connect(home), []
+    for model in list_models(home):
+        for version in show_model(home, model.name).versions:
+            with reached(client.tracking_uri):
+                logged = _logged(client.get_model_version(model.name, str(version.version)))
+                params = client.get_logged_model(logged).params if logged else {}
+            if source := (params or {}).get(SOURCE_MODEL, ""):
+                found.append(BegunVersion(_held(model.name, version), source, version.tags.get("run_id", "")))
+    return found
+
+
+def _logged(version: "ModelVersion") -> str:
+    """Find the MLflow model of a version: a server says it, the local store has it in the source alone."""
+    source = str(version.source)
+    return str(version.model_id or "") or (source.removeprefix("models:/") if source.startswith("models:/") else "")
+
+
+def _held(name: str, version: VersionDetails) -> HeldVersion:
+    return HeldVersion(name, version.version, CHAMPION in version.aliases, version.tags.get(PACKAGE, ""))
 
 
 def delete_version(home: Home, held: HeldVersion) -> None:
@@ -69,9 +118,9 @@ def delete_version(home: Home, held: HeldVersion) -> None:
         place = client.get_model_version_download_uri(held.name, str(held.version))
         _delete_files(client.tracking_uri, place, held)
         client.delete_model_version(held.name, str(held.version))
-        if version.model_id:
+        if logged := _logged(version):
             with suppress(MlflowException):  # a repeat finds it deleted
-                client.delete_logged_model(version.model_id)
+                client.delete_logged_model(logged)
     copy = home.root / "cache" / "models" / held.name / str(held.version)
     if copy.exists():
         vanish(copy)

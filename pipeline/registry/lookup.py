@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DATA = "data"  # tag of a version: the data that made it, see `made_of`
+SOURCE_MODEL = "source_model"  # parameter of its model: what the lane began with; only where it began with one
 _PREFIX = "crosslift."
 _DAY = 24 * 60 * 60
 

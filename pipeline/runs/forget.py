@@ -13,7 +13,7 @@ from pipeline.config import Alike
 from pipeline.data.pseudonyms import KEY, key_id, pseudonym, read_key
 from pipeline.errors import ConfigError, StorageError, UserError
 from pipeline.folders import MANIFEST, META, Home, exclusive, hidden, manifest_hash, read_json, storage_errors, vanish
-from pipeline.registry.forget import HeldVersion, delete_version, held_versions
+from pipeline.registry.forget import HeldVersion, begun_versions, delete_version, held_versions
 from pipeline.registry.tracking import store_name
 from pipeline.results import CLEAN, INGEST, PACKAGE, PREPARE, PRETRAIN, PROMOTE, Step
 from pipeline.runs.run import alone, planned
@@ -122,57 +122,75 @@ def find_held(home: Home, ids: Collection[str], scenario: str | None) -> Held:
     """
     plans = {run: planned(run) or {} for run in _visible(home.root / "runs")}
     columns = {c.USER, *(name for plan in plans.values() for name in _scenario(plan).get("personal", ()))}
+    named = {run: {*_named(home, run)} for run in plans}
     own = {run: plan for run, plan in plans.items() if not scenario or _scenario(plan).get("name") == scenario}
-    named = {run: {*_named(home, run)} for run in own}
-    mine = {folder for folders in named.values() for folder in folders}
+    mine = {folder for run in own for folder in named[run]}
     holders = {
         folder for step in _visible(home.root / "steps") for folder in (*_visible(step), *step.glob(".*.old"))
         if (not scenario or folder in mine or _told(folder, "scenario") == scenario) and _holds(folder, columns, ids)
     }  # fmt: skip
     tables = {step.name for step in TABLES}
-    reading = [run for run, folders in named.items() if folders & holders]
+    reading = [run for run in own if named[run] & holders]
     manifests = {manifest_hash(folder) for folder in holders if (folder / MANIFEST).exists()}
     held = held_versions(home, manifests, _ids(own, reading), lambda folder: _holds(folder, columns, ids), scenario)
-    runs, versions = _with_those_after(home, own, reading, [*held], scenario)
-    others = {folder for run in plans if run not in runs for folder in _named(home, run)}  # read none of these rows
+    runs, versions = _with_those_after(home, plans, reading, tuple(held))
+    others = {folder for run in plans if run not in runs for folder in named[run]}  # read none of these rows
     domains = {_told(folder, "name") for folder in holders if folder.parent.name in tables}
     made = {
         folder for run in runs for folder in named[run]
         if folder.parent.name not in tables  # rows of examples are prepared without the ids of people
-        or (folder.parent.name == PREPARE.name and _told(folder, "name") in domains)
+        or (run in reading and folder.parent.name == PREPARE.name and _told(folder, "name") in domains)
     } - others  # fmt: skip
     made = {one for folder in made - holders for one in (folder, hidden(folder)) if one.exists()}
     stores = {run.name: _store(run) for run in runs}
     elsewhere = tuple((run, store) for run, store in stores.items() if store not in ("", store_name()))
-    foreign = {folder for run in plans if run not in own for folder in _named(home, run)}  # scenarios share snapshots
+    foreign = {folder for run in plans if run not in own for folder in named[run]}  # scenarios share snapshots
     return Held(tuple(ids), runs, tuple(sorted(holders - foreign)), tuple(sorted(made)), versions, elsewhere)
 
 
 def _with_those_after(
-    home: Home, plans: Mapping[Path, Any], runs: Sequence[Path], versions: Sequence[HeldVersion], scenario: str | None
+    home: Home, plans: Mapping[Path, Any], reading: Sequence[Path], versions: tuple[HeldVersion, ...]
 ) -> tuple[tuple[Path, ...], tuple[HeldVersion, ...]]:
-    """The runs and versions that read the rows, behind those that began with a model that was made of them."""
-    while after := [run for run in plans if run not in runs and _began_with(run, runs, versions)]:
-        more = held_versions(home, (), _ids(plans, after), lambda _: False, scenario)
-        versions = [*versions, *(one for one in more if one not in versions)]
-        runs = [*after, *runs]  # they go first: by the others they are found
-    return tuple(runs), tuple(versions)
+    """The runs and versions that read the rows, behind and before those that began with a model that was made of them.
+
+    Of whichever scenario these are, and a version also where its run was cleaned away. Versions of lanes that began
+    with no model stay, though their runs go.
+    """
+    begun, runs = begun_versions(home), tuple(reading)
+    while True:
+        models = {one.told for one in versions}
+        packages = {one for run in runs for one in _packages(run, every=run in reading)}
+        packages |= {one.package for one in versions if one.package}
+        after = [run for run in plans if run not in runs and _began_with(run, models, packages)]
+        ids = _ids(plans, [run for run in (*after, *runs) if run not in reading])
+        more = [
+            one.itself for one in begun
+            if one.itself not in versions and (one.source in models or one.run_id in ids)
+        ]  # fmt: skip
+        if not (after or more):
+            return runs, versions
+        runs, versions = (*after, *runs), (*versions, *more)  # these runs go first: by the others they are found
 
 
-def _began_with(run: Path, runs: Iterable[Path], versions: Iterable[HeldVersion]) -> bool:
-    """Whether the source model of a run is of one of these runs, or one of these versions."""
-    packages = {_manifest(path) for one in runs for path in (one / "results").glob(f"{PACKAGE.name}.*.json")} - {""}
-    told = {f"{one.name} version {one.version}" for one in versions}
+def _packages(run: Path, *, every: bool) -> Iterator[str]:
+    """Hashes of the packages of a run, every one or those of lanes that began with a registered model."""
+    for path in (run / "results").glob(f"{PACKAGE.name}.*.json"):
+        record = read_json(path)
+        if every or record.get("facts", {}).get("begun", True):
+            yield str(record.get("manifest"))
+
+
+def _began_with(run: Path, models: Collection[str], packages: Collection[str]) -> bool:
+    """Whether a registered model stands for the sources of a run, and is one of these."""
     records = [read_json(path).get("facts", {}) for path in (run / "results").glob(f"{PRETRAIN.name}*.json")]
-    return any(facts.get("package") in packages or facts.get("taught_by") in told for facts in records)
-
-
-def _manifest(record: Path) -> str:
-    return str(read_json(record).get("manifest", ""))
+    return any(
+        facts.get("taught_by") and (facts["taught_by"] in models or facts.get("package") in packages)
+        for facts in records
+    )
 
 
 def _ids(plans: Mapping[Path, Any], runs: Iterable[Path]) -> set[str]:
-    return {str(plans[run].get("run_id", "")) for run in runs}
+    return {str(plans[run].get("run_id", "")) for run in runs} - {""}
 
 
 def remove_held(home: Home, held: Held) -> None:
@@ -193,7 +211,7 @@ def remove_held(home: Home, held: Held) -> None:
         )
     with exclusive(home.lock("promote")), ExitStack() as stack:
         if held.serving:
-            which = ", ".join(f"{one.name} version {one.version}" for one in held.serving)
+            which = ", ".join(one.told for one in held.serving)
             names = ", ".join(dict.fromkeys(one.name.removeprefix("crosslift.") for one in held.serving))
             raise UserError(
                 f"{which} serves and was made of these rows, so nothing was removed yet. No run reads the rows from "
@@ -202,11 +220,12 @@ def remove_held(home: Home, held: Held) -> None:
             )
         for run in held.runs:
             stack.enter_context(alone(home, str((planned(run) or {}).get("run_id", run.name))))
-        for number, version in enumerate(held.versions):
+        versions = held.versions[::-1]  # what others began with goes last: by it they are found
+        for number, version in enumerate(versions):
             try:
                 delete_version(home, version)
             except StorageError as error:
-                left = ", ".join(f"{one.name} version {one.version}" for one in held.versions[number:])
+                left = ", ".join(one.told for one in versions[number:])
                 raise StorageError(
                     f"{error} Not removed, and holding the user or made of the rows: {left}; {len(held.runs)} runs and "
                     f"{len(held.folders)} folders below {home.root}. Versions removed: {number}."

@@ -78,11 +78,13 @@ def _tags(run: Run, lane: str, verdict: dict[str, Any]) -> dict[str, str]:
 
 def _params(run: Run, lane: str) -> dict[str, str]:
     """What made the model: settings, code, and the source model that it began with."""
+    from pipeline.registry.lookup import SOURCE_MODEL
+
     source = run.results(PRETRAIN).get("") if PRETRAIN.name in chain_of(run, lane) else None
     made = {"seed": run.scenario.seed, "target_share": f"{run.scenario.target_share:g}", "code": _code_version()}
     settings = {**lane_settings(run, lane), **lane_of(run, lane).facts.chosen, **made}
     if source:
-        settings["source_model"] = source.facts.taught_by or source.manifest
+        settings[SOURCE_MODEL] = source.facts.taught_by or source.manifest
     return {key: str(value) for key, value in settings.items()}
 
 

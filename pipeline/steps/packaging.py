@@ -52,4 +52,4 @@ def build(settings: PackageSettings, inputs: Mapping[str, Folder], folder: Path,
     )
     begun = inputs.get(PRETRAIN.name)
     write_package(folder, prepared, inputs["candidate"].path, info, Learnt.read(begun.path) if begun else NOTHING)
-    return PackageFacts(lane=settings.lane)
+    return PackageFacts(lane=settings.lane, begun=begun is not None)

@@ -11,6 +11,7 @@ from pipeline.data.forgotten import Forgotten, forget
 from pipeline.data.pseudonyms import pseudonym
 from pipeline.errors import ConfigError, StorageError, UserError
 from pipeline.folders import Home, hidden, vanish, write_json, written_whole
+from pipeline.registry.forget import BegunVersion, HeldVersion
 from pipeline.results import INGEST
 from pipeline.runs.forget import find_held, ids_of, remove_held
 from pipeline.runs.run import Run
@@ -261,6 +262,31 @@ def test_what_began_with_a_model_made_of_the_rows_goes_too(home: Home) -> None:
     held = find_held(home, ids_of(home, "u3", None), None)
     assert [run.name for run in held.runs] == ["third", "second", "first"]  # the last goes first
     assert [folder.name for folder in held.made] == ["b", "d"]
+
+
+def test_only_lanes_that_began_with_the_model_are_made_of_the_rows(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their versions go, also of a run that was cleaned away; a lane that learnt from rows alone may serve on."""
+    first, others = night(home, "first", "theirs"), [begun(home, name, "ours") for name in ("second", "third")]
+    write_json(first.folder / "results" / "package.direct.json", {"folder": "steps/package/a", "manifest": "a"})
+    for run, package, lanes in zip(others, ("a", "own"), ({"begun": True, "own": False}, {}), strict=True):
+        record = {"folder": "steps/pretrain_source/b", "facts": {"taught_by": "handed", "package": package}}
+        write_json(run.folder / "results" / "pretrain_source.json", record)
+        (folder := home.root / "steps" / "prepare" / run.run_id).mkdir(parents=True)
+        write_json(folder / "meta.json", {"name": "books"})  # its own shop has the same name
+        write_json(run.folder / "results" / "prepare.books.json", {"folder": f"steps/prepare/{run.run_id}"})
+        for lane, by_it in lanes.items():
+            told = {"folder": f"steps/package/{lane}", "manifest": lane, "facts": {"lane": lane, "begun": by_it}}
+            write_json(run.folder / "results" / f"package.{lane}.json", told)
+    theirs, ours, later, apart = (HeldVersion(f"crosslift.{name}", 1, serves=False) for name in ("a", "b", "c", "d"))
+    registered = [BegunVersion(later, "crosslift.b version 1", "cleaned"), BegunVersion(ours, "handed", "second"),
+                  BegunVersion(apart, "handed", "third")]  # fmt: skip
+    monkeypatch.setattr("pipeline.runs.forget.held_versions", lambda *_: iter([theirs]))
+    monkeypatch.setattr("pipeline.runs.forget.begun_versions", lambda _: registered)
+    for scenario in (None, "theirs"):  # what was made of its models is made of its rows
+        held = find_held(home, ids_of(home, "u3", None), scenario)
+        assert held.versions == (theirs, ours, later)
+        assert [run.name for run in held.runs] == ["second", "first"]
+        assert not [folder for folder in held.folders if folder.parent.name == "prepare"]
 
 
 def test_rows_that_were_prepared_without_ids_go_too(home: Home) -> None:
