@@ -3,6 +3,7 @@
 In a file of its own, so that what trains hangs neither on the registry nor on every model that can be registered.
 """
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,9 @@ from pipeline.runs.transaction import transact
 
 if TYPE_CHECKING:
     from pipeline.rows.kind import Prepared
-    from pipeline.serving.package import ServedModel
+    from pipeline.rows.learnt import Learnt
+
+log = logging.getLogger(__name__)
 
 
 def pretrain_source(run: Run) -> StepResult[TrainFacts]:
@@ -47,20 +50,31 @@ def build(settings: CarrySettings, inputs: Mapping[str, Folder], folder: Path, _
 
     model = ServedModel.read(inputs["model"].path)
     found = model.served.carried(settings.task)
-    _refuse_learnt(model, load_prepared(settings, inputs), settings.taught_by)
+    _refuse_learnt(model.served.learnt, load_prepared(settings, inputs), settings.taught_by)
     model.served.learnt.write(folder)
     if known := hand_over(found.parts, found.catalogues, settings, folder):
         write_json(folder / KNOWN, known)
     return TrainFacts(epochs=0, taught_by=settings.taught_by, package=inputs["model"].identity)
 
 
-def _refuse_learnt(model: "ServedModel", prepared: "Prepared", told: str) -> None:
-    """Refuse a model that has learnt from rows that choose or judge: what begins with it would know their answers."""
+def _refuse_learnt(learnt: "Learnt", prepared: "Prepared", told: str) -> None:
+    """Refuse a model that has learnt from rows that choose or judge: what begins with it would know their answers.
+
+    Where it has learnt from the target and knows no row at all, they may be others, or the same by other names.
+    """
     views = [prepared.held_out(c.TEST), *(fold.held_out(c.VALID) for fold in prepared.folds())]
-    if known := sum(int(model.served.learnt.knows(prepared, view).sum()) for view in views):
+    if known := sum(int(learnt.knows(prepared, view).sum()) for view in views):
         total = sum(len(view) for view in views)
         raise UserError(
             f"source_model: {told} has learnt from {prepared.name} too, and of the {total:,} rows that choose or judge "
             f"here it knows {known:,}; name a model that was learnt without them. If they are other rows with the same "
             "ids, call the target otherwise."
         )
+    count = len(learnt.rows.get(prepared.name, ()))
+    if count and not learnt.knows(prepared, prepared.training()[prepared.name]).any():
+        log.warning(
+            "source_model: %s has learnt from %s rows of %s too, and none of those here is one of them by its name. If "
+            "they are the same rows, by other columns, other ids or another key than there, it knows the answers by "
+            "which what begins with it is judged: name a model that was learnt without them.",
+            told, f"{count:,}", prepared.name,
+        )  # fmt: skip

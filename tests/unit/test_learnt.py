@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.data.tokens import stable_hash
+from pipeline.errors import UserError
 from pipeline.rows.learnt import LEARNT, NOTHING, Learnt
+from pipeline.steps.carry import _refuse_learnt
 
 
 def night(domain: str, names: pd.Index) -> Any:
@@ -69,3 +71,44 @@ def test_a_package_from_before_says_no_domain(tmp_path: Path) -> None:
     learnt = Learnt.read(tmp_path, ("far", "near"))
     for domain, known in (("far", True), ("near", True), ("third", False)):
         assert learnt.knows(night(domain, texts("1", "9")), None).tolist() == [known, False]  # type: ignore[arg-type]
+
+
+class Night:
+    """Prepared rows of which the names of those that are learnt from, choose and judge are given."""
+
+    name = "near"
+
+    def __init__(self, train: str, valid: str, test: str) -> None:
+        self.views = {"train": texts(*train), "valid": texts(*valid), "test": texts(*test)}
+
+    def folds(self) -> tuple["Night", ...]:
+        return (self,)
+
+    def held_out(self, part: str) -> pd.Index:
+        return self.views[part]
+
+    def training(self) -> dict[str, pd.Index]:
+        return {"near": self.views["train"].append(self.views["valid"])}
+
+    def named(self, view: pd.Index) -> pd.Index:
+        return view
+
+
+@pytest.mark.parametrize(
+    ("domain", "rows", "told"),
+    [("near", "ax", ""), ("near", "xyz", "has learnt from 3 rows of near too, and none"), ("far", "xyz", "")],
+)
+def test_rows_that_nobody_knows_by_name_are_told(
+    domain: str, rows: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They may be others, or the same under other names: a group more in the task, or another key, renames them all."""
+    _refuse_learnt(Learnt.of({domain: texts(*rows)}), Night("ab", "c", "d"), "crosslift.x version 1")  # type: ignore[arg-type]
+    assert told in caplog.text
+    assert bool(told) == bool(caplog.text)
+
+
+@pytest.mark.parametrize("rows", ["c", "d"])
+def test_rows_that_choose_or_judge_are_refused(rows: str) -> None:
+    """Whether the model knows the ones or the others."""
+    with pytest.raises(UserError, match="of the 2 rows that choose or judge here it knows 1"):
+        _refuse_learnt(Learnt.of({"near": texts(rows)}), Night("ab", "c", "d"), "crosslift.x version 1")  # type: ignore[arg-type]
