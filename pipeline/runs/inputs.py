@@ -26,6 +26,19 @@ def start_of(strategy: Strategy) -> tuple[Step[TrainFacts], str] | None:
     return starts[strategy.start]
 
 
+def chain_of(run: Run, lane: str) -> list[str]:
+    """Name the source model and the adapted one that a lane begins with, or the lanes of a blend, and the lane."""
+    if blend := next((one for one in run.scenario.blends if one.name == lane), None):
+        both = [one for member in blend.of for one in chain_of(run, member)]
+        return [*dict.fromkeys(both), lane]
+    if lane in run.scenario.begun:  # with the registered model itself
+        return [PRETRAIN.name, lane]
+    strategy = next((one for one in run.scenario.strategies if one.name == lane), None)
+    step, name = (strategy and start_of(strategy)) or (None, "")
+    adapted = [f"{step.name} {name}"] if step is ADAPT else []
+    return [*([PRETRAIN.name] if step else []), *adapted, lane]
+
+
 def lanes_of(run: Run) -> dict[str, StepResult[LaneFacts]]:
     """Find the candidates of a run by lane."""
     return {name: result for step in LANES for name, result in run.results(step).items()}

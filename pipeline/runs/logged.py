@@ -25,7 +25,7 @@ from pipeline.results import (
     VerdictFacts,
 )
 from pipeline.runs.figures import comparison_of, night_figures
-from pipeline.runs.inputs import lanes_of, start_of
+from pipeline.runs.inputs import chain_of, lanes_of
 from pipeline.runs.run import Run
 from pipeline.runs.transaction import cost_of
 
@@ -147,19 +147,6 @@ def lane_settings(run: Run, lane: str) -> dict[str, Any]:
     config = next(one for one in (*scenario.strategies, *scenario.baselines) if one.name == lane)
     settings = flat(config.model_dump(mode="json"))
     return settings | _network(run) if isinstance(config, Strategy) else settings
-
-
-def chain_of(run: Run, lane: str) -> list[str]:
-    """Name the source model and the adapted one that a lane begins with, or the lanes of a blend, and the lane."""
-    if blend := next((one for one in run.scenario.blends if one.name == lane), None):
-        both = [one for member in blend.of for one in chain_of(run, member)]
-        return [*dict.fromkeys(both), lane]
-    if lane in run.scenario.begun:  # with the registered model itself
-        return [PRETRAIN.name, lane]
-    strategy = next((one for one in run.scenario.strategies if one.name == lane), None)
-    step, name = (strategy and start_of(strategy)) or (None, "")
-    adapted = [f"{step.name} {name}"] if step is ADAPT else []
-    return [*([PRETRAIN.name] if step else []), *adapted, lane]
 
 
 def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.folders import read_json
 from pipeline.results import PRETRAIN, PackageFacts, StepResult, VerdictFacts
 from pipeline.runs.account import accounts
-from pipeline.runs.inputs import lane_of
-from pipeline.runs.logged import chain_of, data_of, lane_settings, manifests_of
+from pipeline.runs.inputs import chain_of, lane_of
+from pipeline.runs.logged import data_of, lane_settings, manifests_of
 from pipeline.runs.recipes import recipe_of
 from pipeline.runs.run import Run
 from pipeline.runs.summary import read_report

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from pipeline.config import PackageSettings
 from pipeline.results import INGEST, PACKAGE, PRETRAIN, PackageFacts, StepResult
-from pipeline.runs.inputs import lane_of, load_prepared
-from pipeline.runs.logged import chain_of
+from pipeline.runs.inputs import chain_of, lane_of, load_prepared
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import transact
 
