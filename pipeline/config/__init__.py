@@ -56,8 +56,8 @@ from pipeline.config.data import (
     Tables,
     TimeSplit,
 )
-from pipeline.config.encoders import Encoded, Encoders
-from pipeline.config.features import FeatureType
+from pipeline.config.encoders import READ_BY, Encoded, Encoders
+from pipeline.config.features import TEXTS, UNALIKE, WORDED, FeatureType
 from pipeline.config.files import (
     FileSource,
     Format,
@@ -141,7 +141,11 @@ from pipeline.config.tasks import (
 from pipeline.config.training import Training
 
 __all__ = [
+    "READ_BY",
     "SEVERAL",
+    "TEXTS",
+    "UNALIKE",
+    "WORDED",
     "AdaptConfig",
     "AdaptSettings",
     "Adaptation",

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from pipeline.config.encoders import READ_BY, Encoded
+
 if TYPE_CHECKING:
     from pipeline.config.tasks import ExamplesTask
 
@@ -67,12 +69,12 @@ class TaskConfig(Config):
         """What decides about the columns of its tables."""
         return self.as_rows()
 
-    def lacks(self, kind: str, tables: Collection[str]) -> str:
+    def lacks(self, kind: Encoded, tables: Collection[str]) -> str:
         """What its rows do not have of a type of feature where there are only these kinds of table; nothing: some."""
         if self.examples is None:
             return "" if "items" in tables else "titles of items, and tables name no items"
-        there = kind in self.examples.features.values()
-        return "" if there else f"features of the type {kind}, and the task names none"
+        there = READ_BY[kind] & {*self.examples.features.values()}
+        return "" if there else f"features of the type {' or '.join(sorted(READ_BY[kind]))}, and the task names none"
 
 
 def _tellable(title: str) -> str:

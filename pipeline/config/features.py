@@ -3,9 +3,12 @@
 from collections.abc import Collection, Mapping
 from typing import Literal, get_args
 
-FeatureType = Literal["number", "category", "flag", "time", "text", "bag", "image"]
+FeatureType = Literal["number", "category", "flag", "time", "text", "title", "bag", "image"]
 NAME_ONE = "name an `image_encoder`, which reads pictures"
 FEATURE_TYPES: frozenset[FeatureType] = frozenset(get_args(FeatureType))
+TEXTS: frozenset[FeatureType] = frozenset({"text", "title"})  # what people wrote, in the order in which they did
+WORDED: frozenset[FeatureType] = TEXTS | {"bag"}  # what is made of words
+UNALIKE: frozenset[FeatureType] = WORDED | {"image"}  # of which hardly two rows have the same
 
 
 def unseen(features: Mapping[str, FeatureType], types: Collection[FeatureType], remedy: str = "leave it out") -> str:

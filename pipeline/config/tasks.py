@@ -7,7 +7,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from pipeline import columns as c
 from pipeline.config.base import Bridge, TaskConfig
-from pipeline.config.features import FeatureType
+from pipeline.config.features import UNALIKE, FeatureType
 from pipeline.config.labels import (
     SEVERAL,
     BinaryLabel,
@@ -106,7 +106,7 @@ class ExamplesTask(TaskConfig):
             )
         if unknown := sorted(set(self.slices) - set(self.features)):
             raise ValueError(f"slices: {', '.join(unknown)} is no feature; there are {', '.join(self.features)}")
-        if own := sorted(name for name in self.slices if self.features[name] in ("text", "bag", "image")):
+        if own := sorted(name for name in self.slices if self.features[name] in UNALIKE):
             raise ValueError(
                 f"slices: {', '.join(own)} is made of words or a picture, and hardly two rows have the same; leave it "
                 "out"

@@ -13,6 +13,7 @@ from pipeline.config import FeatureType
 from pipeline.data.item_names import TEXTS
 
 _NOT_A_WORD = r"[^\p{L}\p{M}\p{N}_]+"  # RE2's \w knows ASCII only
+_PIECE = 4  # letters
 _UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"  # no blanks between words
 _ALONE = r" \1 "
 
@@ -106,18 +107,43 @@ def text_names(texts: pd.Series) -> NDArray[np.object_]:
     return np.concatenate([words, pairs])
 
 
+def title_hashes(titles: pd.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.float64]]:
+    """The same of titles, and then every four letters in a row of each longer word, which other spellings share.
+
+    After the subwords of fastText (Bojanowski et al., 2017): `phones` is also `phon…`, `…hone…` and `…ones`.
+    """
+    hashes, rows, _ = text_hashes(titles)
+    codes, vocabulary, owners = _words(_folded(titles))
+    places, pieces = _pieces(vocabulary)
+    mine, repeats = _ragged(places, codes)
+    hashes = np.concatenate([hashes, stable_hash(pieces)[mine]])
+    return hashes, np.concatenate([rows, np.repeat(owners, repeats)]), np.ones(len(hashes))
+
+
+def title_names(titles: pd.Series) -> NDArray[np.object_]:
+    """[T] the words of titles, every two that follow each other, then the pieces, in the order of `title_hashes`."""
+    codes, vocabulary, _ = _words(_folded(titles))
+    places, pieces = _pieces(vocabulary)
+    return np.concatenate([text_names(titles), pieces.to_numpy(dtype=object)[_ragged(places, codes)[0]]])
+
+
 def word_columns(name: str, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
     """The columns [T] of the words of one feature, below WORDS: a word says something else in each feature."""
     return (mixed(hashes ^ stable_hash(pd.Index([name]))[0]) % np.uint64(WORDS)).astype(np.int64)
 
 
 # type of a feature -> the words in its values as they are spelt
-NAMES_OF: dict[FeatureType, Callable[[pd.Series], NDArray[np.object_]]] = {"text": text_names, "bag": bag_names}
+NAMES_OF: dict[FeatureType, Callable[[pd.Series], NDArray[np.object_]]] = {
+    "text": text_names,
+    "title": title_names,
+    "bag": bag_names,
+}
 # type of a feature -> the words in its values: hash, row and count of each
 WORDS_OF: dict[
     FeatureType, Callable[[pd.Series], tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.float64]]]
 ] = {
     "text": text_hashes,
+    "title": title_hashes,
     "bag": bag_hashes,
 }
 
@@ -147,6 +173,30 @@ def _prices(items: pd.DataFrame) -> tuple[NDArray[np.uint64], NDArray[np.int64]]
     steps, vocabulary = pd.factorize(np.floor(2 * np.log2(price[rows])).astype(np.int64))
     names = pd.Index([f"price={step}" for step in vocabulary], dtype=object)  # no word has such a sign
     return stable_hash(names)[steps], rows
+
+
+def _pieces(words: pd.Index) -> tuple[NDArray[np.int64], pd.Index]:
+    """(where the pieces of each word begin and end among all [V + 1], these); a word of four letters has none."""
+    texts = pa.array(words.astype(object).str.normalize("NFC"), pa.string())  # a letter and its accent are one
+    lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False)
+    counts = np.where(lengths > _PIECE, lengths - _PIECE + 1, 0)
+    owner = np.repeat(np.arange(len(words)), counts)
+    start = np.arange(len(owner)) - np.repeat(counts.cumsum() - counts, counts)
+    pieces = np.empty(len(owner), dtype=object)
+    for place in range(counts.max(initial=0)):
+        mine = start == place
+        cut = pc.utf8_slice_codeunits(texts.take(pa.array(owner[mine])), place, place + _PIECE)
+        pieces[mine] = cut.to_numpy(zero_copy_only=False)
+    inner, more = start > 0, start < counts[owner] - 1
+    named = np.where(inner, "…", "") + pieces + np.where(more, "…", "")
+    return np.concatenate([[0], counts.cumsum()]).astype(np.int64), pd.Index(named, dtype=object)
+
+
+def _ragged(places: NDArray[np.int64], codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(the places of all pieces of these words [T], how many each has)."""
+    counts = np.diff(places)[codes]
+    first = np.repeat(places[:-1][codes] - (counts.cumsum() - counts), counts)
+    return first + np.arange(len(first)), counts
 
 
 def _named(bags: pd.Series) -> tuple[NDArray[np.int64], pd.Index, NDArray[np.int64], NDArray[np.float64]]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.config import Encoded, Encoders, FeatureType
+from pipeline.config import READ_BY, Encoded, Encoders, FeatureType
 from pipeline.data.embeddings import is_empty
 from pipeline.errors import UserError
 from pipeline.views import Features, IntArray
@@ -118,4 +118,9 @@ def readers_from(settings: Mapping[str, Any]) -> Readers:
 
 
 def _read(types: Mapping[str, FeatureType], readers: Readers) -> list[tuple[int, Reader]]:
-    return [(place, reader) for place, kind in enumerate(types.values()) for reader in readers if reader.reads == kind]
+    return [
+        (place, reader)
+        for place, kind in enumerate(types.values())
+        for reader in readers
+        if kind in READ_BY[reader.reads]
+    ]

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pipeline.config import FeatureType
+from pipeline.config import UNALIKE, FeatureType
 from pipeline.data.tokens import WORDS, WORDS_OF, stable_hash, word_columns
 from pipeline.models.encoded import Readers, vectors_of
 from pipeline.views import Features, FloatArray, IntArray, Mask
@@ -20,7 +20,7 @@ from pipeline.views import Features, FloatArray, IntArray, Mask
 Hashes = NDArray[np.uint64]
 
 # numeric columns
-COLUMNS: dict[FeatureType, int] = {"number": 1, "flag": 1, "time": 5, "category": 0, "text": 0, "bag": 0, "image": 0}
+COLUMNS: dict[FeatureType, int] = {"number": 1, "flag": 1, "time": 5, "category": 0, **dict.fromkeys(UNALIKE, 0)}
 _DAY = 86_400.0  # seconds
 _WEEK = 7.0  # days
 
@@ -32,8 +32,8 @@ class Values:
     Args:
         numbers: [N, M] numbers and flags as they are; a time as days, and hour and weekday on circles; NaN is missing.
         hashes: [N, C] of feature and value together, so that an unknown value is one like others; missing is a value.
-        words: Of each text or bag [N, WORDS] how often its rows have a word, or two of them in a row, by the hash of
-            these and of the feature.
+        words: Of each text, title or bag [N, WORDS] how often its rows have a word, two of them in a row, or a piece of
+            one, by the hash of these and of the feature.
         vectors: [N, E] what pretrained encoders say of each text and picture; no columns where none reads them.
     """
 

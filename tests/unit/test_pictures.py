@@ -304,6 +304,6 @@ def test_what_would_see_nothing_is_refused() -> None:
     assert cfg.TabularModel(kind="tabular").unfit(told).endswith("name an `image_encoder`, which reads pictures")  # type: ignore[arg-type]
     assert cfg.TabularModel(kind="tabular", image_encoder="efficientnet").unfit(told) == ""  # type: ignore[arg-type]
     assert cfg.Linear(kind="linear", image_encoder="efficientnet", domains="all").name == "linear_efficientnet+source"
-    assert TASK.lacks("text", ["examples"]) == "features of the type text, and the task names none"
+    assert TASK.lacks("text", ["examples"]) == "features of the type text or title, and the task names none"
     with pytest.raises(ValueError, match="slices: photo is made of words or a picture"):
         cfg.BinaryTask(kind="binary", label="sold", features={"photo": "image"}, slices=("photo",))

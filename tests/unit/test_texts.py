@@ -1,6 +1,7 @@
 """Features that are texts: words, weights, what models make of them, copies, and what a scenario may ask."""
 
 import time
+import unicodedata
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 from scipy import sparse
 
 from pipeline import config as cfg
-from pipeline.data.tokens import plain_texts, text_hashes
+from pipeline.data.tokens import plain_texts, stable_hash, text_hashes, title_hashes, title_names
 from pipeline.models.encoders.tabular import WORDS, TabularEncoder, quantiles, rarity
 from pipeline.models.feature_values import Values
 from pipeline.models.linear import LinearEstimator
@@ -18,6 +19,8 @@ from pipeline.models.ragged import Ragged
 from pipeline.models.sample import Sample
 from pipeline.models.words import weighted
 from pipeline.rows.examples.contents import Contents
+from pipeline.rows.examples.explaining import explanations
+from pipeline.scenarios import load_scenario
 from pipeline.views import ClassLabel, Features
 from tests.examples import view_of
 
@@ -28,6 +31,16 @@ def features_of(*texts: str | None, **others: list[str | None]) -> Features:
     columns = {"said": list(texts), **others}
     table = pd.DataFrame({name: pd.Series(one, dtype=object) for name, one in columns.items()})
     return Features(table, dict.fromkeys(columns, "text"))
+
+
+def pieces_of(text: str | None) -> list[str]:
+    """Every four letters of each longer word, by hand."""
+    found = []
+    for word in str(text or "").lower().split():
+        for start in range(len(word) - 3 if len(word) > 4 else 0):
+            end = start + 4
+            found.append(("…" if start else "") + word[start:end] + ("…" if end < len(word) else ""))
+    return found
 
 
 def words_of(text: str | None) -> list[int]:
@@ -56,6 +69,49 @@ def test_words_and_pairs_are_counted():
     one, other = (set(hashes[rows == row].tolist()) for row in (0, 3))
     assert len(one & other) == 2  # red, tv
     assert set(words_of("red tv")) - set(words_of("tv red"))
+
+
+@pytest.mark.parametrize(
+    "titles",
+    [["Smart phones 64GB", None, "", "abcd abcde"], [], [None], ["\u00dcberzug", "U\u0308berzug"], ["手机 手机壳"]],
+)
+def test_a_title_is_read_by_pieces_of_its_words_too(titles):
+    """Words and pairs as of a text, and then the pieces, which are no words; names and hashes stand in one order."""
+    given = pd.Series(titles, dtype=object)
+    hashes, rows, counts = title_hashes(given)
+    names, plain = title_names(given), text_hashes(given)
+    assert [hashes[: len(plain[0])].tolist(), rows[: len(plain[1])].tolist()] == [one.tolist() for one in plain[:2]]
+    composed = [unicodedata.normalize("NFC", one or "") for one in titles]
+    expected = [(row, piece) for row, one in enumerate(composed) for piece in pieces_of(one)]
+    assert sorted(zip(rows[len(plain[0]) :].tolist(), names[len(plain[0]) :], strict=True)) == sorted(expected)
+    assert hashes[len(plain[0]) :].tolist() == stable_hash(pd.Index(names[len(plain[0]) :], dtype=object)).tolist()
+    assert (counts == 1).all()
+    assert len(names) == len(hashes) == len(counts)
+
+
+@pytest.mark.parametrize(("kind", "known"), [("text", False), ("title", True)])
+def test_a_word_that_nobody_met_is_known_by_its_pieces(kind, known):
+    """Telephones are phones: of a text nothing is known of them. What says so is named as it is."""
+    table = pd.DataFrame({"said": ["blue phones", "red shirts"] * 10})
+    label = ClassLabel(np.array([1, 0] * 10), ("shirt", "phone"), "kind")
+    sample = Sample.of({"d": view_of("d", Features(table, {"said": kind}), label)}, {"d": 1.0}, "d")
+    estimator = LinearEstimator.fit(sample, buckets=16, words=1 << 18, regularization=0.1)
+    asked = Features(pd.DataFrame({"said": ["telephones"]}), {"said": kind})
+    assert (estimator.probabilities(asked)[0, 1] > 0.7) is np.bool_(known)
+    parts = estimator.explained(asked)
+    [told] = explanations(asked, parts.features, parts.words, 2)
+    assert ('said "…hone…" +' in told) == known
+    assert known or not told  # nothing that it knows is a reason, and that is no error
+
+
+def test_an_encoder_reads_titles_as_texts():
+    """A scenario of titles alone may name one; one of numbers may not."""
+    raw = load_scenario("product_classification").model_dump(mode="json")
+    raw["task"]["features"], raw["model"]["encoder"] = {"title": "title"}, "minilm"
+    assert cfg.Scenario.model_validate(raw).model.encoders == {"text": "minilm"}
+    raw["task"]["features"] = {"title": "category"}
+    with pytest.raises(ValidationError, match="reads features of the type text or title, and the task names none"):
+        cfg.Scenario.model_validate(raw)
 
 
 @pytest.mark.parametrize(("text", "letters"), [("华为手机", 4), ("カメラ", 3), ("ตู้เย็น", 7), ("华为 P30", 3)])

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
-from pipeline.config import FeatureModel, FeatureType
+from pipeline.config import WORDED, FeatureModel, FeatureType
 from pipeline.models.bottleneck import Block
 from pipeline.models.encoded import Readers, widths
 from pipeline.models.encoders.tuned_texts import TunedTexts
@@ -66,7 +66,7 @@ class TabularEncoder(Encoder):
         nn.init.normal_(self.table.weight, std=0.1)
         self.blocks = nn.ModuleList(_Block(model.dim, model.dropout) for _ in range(model.blocks))
         self.words: nn.Embedding | None = None
-        if {"text", "bag"} & {*self.types.values()}:
+        if WORDED & {*self.types.values()}:
             self.register_buffer(
                 "idf", torch.tensor(np.zeros(model.words) if rare is None else rare, dtype=torch.float64)
             )

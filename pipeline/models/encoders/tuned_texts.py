@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pipeline.config import FeatureType
+from pipeline.config import TEXTS, FeatureType
 from pipeline.data.embeddings import is_empty
 from pipeline.errors import UserError
 from pipeline.models.encoded import Reader
@@ -42,7 +42,7 @@ class TunedTexts(nn.Module):
             UserError: the encoder is not there, is another one now, or has fewer layers.
         """
         super().__init__()
-        self.reader, self.names = reader, [name for name, kind in types.items() if kind == "text"]
+        self.reader, self.names = reader, [name for name, kind in types.items() if kind in TEXTS]
         with torch.device("cpu"):  # also where a network is made without weights, which are there
             own, every = _layers(reader.opened().model, reader.encoder)
             if count > len(every):

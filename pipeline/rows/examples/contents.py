@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.config import FeatureType
+from pipeline.config import UNALIKE, FeatureType
 from pipeline.data.tokens import plain_bags, plain_texts
 from pipeline.views import Features
 
@@ -63,7 +63,7 @@ class Contents:
         for name in codes if len(codes) > 1 else ():  # one feature is equal by chance, however fine it is
             told_apart |= _only_here(codes[name], bare)
         # but for a long text, and a picture, which names are as long as: also where there is nothing else
-        for name in features.of("text", "bag", "image"):
+        for name in features.of(*UNALIKE):
             long = (features.table[name].str.len() >= LONG).to_numpy(dtype=np.bool_, na_value=False)
             told_apart |= long & _only_here(codes[name], bare)
         return cls(_numbered([bare, pd.factorize(label)[0]]), bare, told_apart)
@@ -96,6 +96,7 @@ _COARSER: dict[FeatureType, Callable[["pd.Series[Any]"], "pd.Series[Any]"]] = {
     "category": lambda values: values.astype("str").str.strip().str.lower().where(values.notna(), None),
     "time": lambda values: pd.to_datetime(values, utc=True).dt.floor("D"),
     "text": plain_texts,
+    "title": plain_texts,
     "bag": plain_bags,
     "image": lambda values: values,
 }

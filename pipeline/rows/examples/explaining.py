@@ -49,7 +49,7 @@ def explanations(
     every = pd.concat(told, ignore_index=True)
     every = every[every["part"].abs().round(2) > 0]
     first = every.iloc[np.lexsort((-every["part"].abs(), every["row"]))].groupby("row").head(most)
-    said = first["name"].astype("str") + first["part"].map(" {:+.2f}".format)
+    said = first["name"].astype("str") + first["part"].map(" {:+.2f}".format).astype("str")
     joined = said.groupby(first["row"]).agg("; ".join).reindex(range(len(parts_NF)), fill_value="")
     return [str(one) for one in joined]
 

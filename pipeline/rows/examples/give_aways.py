@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.config import UNALIKE
 from pipeline.views import FEATURES, ClassLabel, NumberLabel, TagLabel, View
 
 TELLING = 0.99  # AUROC, or rank correlation with a number, from which on a feature gives the label away
@@ -51,7 +52,7 @@ def give_aways(view: View) -> dict[str, float]:
 
 
 def _tells(values: "pd.Series[Any]", kind: str, label: ClassLabel | NumberLabel) -> float:
-    number = None if kind in ("category", "text", "bag", "image") else as_number(values)
+    number = None if kind in {"category", *UNALIKE} else as_number(values)
     group = _groups(values if number is None else number)
     if isinstance(label, NumberLabel):
         return 0.0 if len(values) < 2 * _FEWEST or number is None else _correlation(number, label.value)

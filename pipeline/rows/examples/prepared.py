@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import columns as c
-from pipeline.config import BinaryTask, Bridge, Encoded, ExamplesTask, MultilabelTask, RegressionTask
+from pipeline.config import READ_BY, BinaryTask, Bridge, Encoded, ExamplesTask, MultilabelTask, RegressionTask
 from pipeline.data.embeddings import Embeddings, is_empty
 from pipeline.data.splits import PART, TEST, TRAIN, VALID
 from pipeline.rows.examples.folds import each_held_back
@@ -148,7 +148,7 @@ class Examples:
 
     def contents(self, kind: Encoded) -> list[str]:
         """The different texts of all features but for empty ones, or the names of their pictures, in order."""
-        names = [name for name, one in self.task.features.items() if one == kind]
+        names = [name for name, one in self.task.features.items() if one in READ_BY[kind]]
         every = pd.concat([frame[name] for frame in self.frames.values() for name in names])
         return sorted(every[~is_empty(every)].unique())
 

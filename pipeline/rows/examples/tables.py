@@ -8,7 +8,7 @@ from pipeline.data.tables import Column, Key, TableKind, Type
 NAME = "examples"
 TYPES: dict[FeatureType, Type] = {
     "number": "measure", "category": "text", "flag": "flag", "time": "time", "text": "text",
-    "bag": "bag", "image": "picture",
+    "title": "text", "bag": "bag", "image": "picture",
 }  # fmt: skip
 
 
