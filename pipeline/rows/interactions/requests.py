@@ -149,8 +149,8 @@ def _histories(
     """Place of each user (-1: unknown), what each request's user took in each domain, and ids that were ignored.
 
     What a request names counts 1, unless it is known to count more; an entry of 0 is known, and no sign. It came when
-    the request says, else nobody knows when, but after all that is known, in the order of its list; what is of the
-    target after what is of the sources.
+    the request says, else nobody knows when, but after all that is known or has a time, in the order of its list, and
+    of the target after the sources.
     """
     users = user_places(model.users, model.info, given)
     past, ignored = model.histories.of(users), np.zeros(len(frame), dtype=np.int64)
