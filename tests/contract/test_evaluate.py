@@ -32,6 +32,7 @@ from pipeline.registry.lookup import Champion
 from pipeline.registry.nights import Night
 from pipeline.results import AUDIT, BASELINE, INGEST, PREPARE, TUNE, VALIDATE, VERDICT, Estimate, Outcome, Step
 from pipeline.rows.interactions.prepared import DomainData
+from pipeline.rows.learnt import NOTHING, Learnt
 from pipeline.runs.aftermath import Aftermath
 from pipeline.runs.recipes import recipe_of
 from pipeline.runs.run import Run
@@ -229,14 +230,14 @@ def test_the_champion_is_judged_on_rows_that_it_did_not_learn(run, monkeypatch, 
     """Test rows in the champion's training data are left out of its comparison, and a far better one stays."""
     domains = domains_of(run)
     test = domains.held_out("test")
-    learnt = np.isin(np.arange(len(test)), np.arange(20, 70))
+    learnt = Learnt.of({"b": domains.named(test)[20:70]})
 
     def oracle(histories):
         scores = np.full((histories["b"].shape[0], ITEMS), -np.inf, dtype=np.float32)
         scores[:, test.label.value] = 1.0
         return np.where(Taste(5.0).scores(histories) > 3, 1.0, scores).astype(np.float32)
 
-    served = SimpleNamespace(on=lambda _: SimpleNamespace(scores=oracle), learnt=lambda *_: learnt)
+    served = SimpleNamespace(on=lambda _: SimpleNamespace(scores=oracle), learnt=learnt)
     champion = Champion(3, "joint", "three", "", 1.0, tmp_path, recipe=recipe_of(run.scenario, "joint"))
     monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: champion)
     monkeypatch.setattr(pipeline.serving.package.ServedModel, "read", lambda folder: SimpleNamespace(served=served))
@@ -252,7 +253,7 @@ def test_the_champion_is_judged_on_rows_that_it_did_not_learn(run, monkeypatch, 
 
 def serve(monkeypatch, version: int, strength: float, **more: str) -> None:
     """Let a model of that strength serve, which learnt from none of the test rows."""
-    served = SimpleNamespace(on=lambda _: Taste(strength), learnt=lambda _, view: np.zeros(len(view), dtype=bool))
+    served = SimpleNamespace(on=lambda _: Taste(strength), learnt=NOTHING)
     champion = Champion(version, "joint", f"package {version}", "", 1.0, Path(f"/{version}"))
     monkeypatch.setattr(pipeline.registry.lookup, "find_champion", lambda home, name: replace(champion, **more))
     monkeypatch.setattr(pipeline.serving.package.ServedModel, "read", lambda folder: SimpleNamespace(served=served))
