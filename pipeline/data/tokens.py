@@ -91,20 +91,13 @@ def text_hashes(texts: pd.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]
     Returns:
         (hashes [T], the row of each [T], its count [T], which is 1); words first, then pairs.
     """
-    codes, vocabulary, rows = _words(_folded(texts))
-    words = stable_hash(vocabulary)[codes]
-    together = rows[1:] == rows[:-1]
-    pairs = mixed(mixed(words[:-1]) + words[1:])[together]
-    hashes = np.concatenate([words, pairs])
-    return hashes, np.concatenate([rows, rows[1:][together]]), np.ones(len(hashes))
+    hashes, rows = _hashed(*_words(_folded(texts)))
+    return hashes, rows, np.ones(len(hashes))
 
 
 def text_names(texts: pd.Series) -> NDArray[np.object_]:
     """[T] the words of texts, then every two that follow each other, in the order of `text_hashes`."""
-    codes, vocabulary, rows = _words(_folded(texts))
-    words = vocabulary.to_numpy(dtype=object)[codes]
-    pairs = (words[:-1] + " " + words[1:])[rows[1:] == rows[:-1]]
-    return np.concatenate([words, pairs])
+    return _spelt(*_words(_folded(texts)))
 
 
 def title_hashes(titles: pd.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.float64]]:
@@ -112,8 +105,8 @@ def title_hashes(titles: pd.Series) -> tuple[NDArray[np.uint64], NDArray[np.int6
 
     After the subwords of fastText (Bojanowski et al., 2017): `phones` is also `phon…`, `…hone…` and `…ones`.
     """
-    hashes, rows, _ = text_hashes(titles)
     codes, vocabulary, owners = _words(_folded(titles))
+    hashes, rows = _hashed(codes, vocabulary, owners)
     places, pieces = _pieces(vocabulary)
     mine, repeats = _ragged(places, codes)
     hashes = np.concatenate([hashes, stable_hash(pieces)[mine]])
@@ -122,9 +115,9 @@ def title_hashes(titles: pd.Series) -> tuple[NDArray[np.uint64], NDArray[np.int6
 
 def title_names(titles: pd.Series) -> NDArray[np.object_]:
     """[T] the words of titles, every two that follow each other, then the pieces, in the order of `title_hashes`."""
-    codes, vocabulary, _ = _words(_folded(titles))
+    codes, vocabulary, rows = _words(_folded(titles))
     places, pieces = _pieces(vocabulary)
-    return np.concatenate([text_names(titles), pieces.to_numpy(dtype=object)[_ragged(places, codes)[0]]])
+    return np.concatenate([_spelt(codes, vocabulary, rows), pieces.to_numpy(dtype=object)[_ragged(places, codes)[0]]])
 
 
 def word_columns(name: str, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -175,8 +168,24 @@ def _prices(items: pd.DataFrame) -> tuple[NDArray[np.uint64], NDArray[np.int64]]
     return stable_hash(names)[steps], rows
 
 
+def _hashed(
+    codes: NDArray[np.int64], vocabulary: pd.Index, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """(hashes of the words of `_words`, then of every two of a row that follow each other [T], the row of each [T])."""
+    words = stable_hash(vocabulary)[codes]
+    together = rows[1:] == rows[:-1]
+    pairs = mixed(mixed(words[:-1]) + words[1:])[together]
+    return np.concatenate([words, pairs]), np.concatenate([rows, rows[1:][together]])
+
+
+def _spelt(codes: NDArray[np.int64], vocabulary: pd.Index, rows: NDArray[np.int64]) -> NDArray[np.object_]:
+    """[T] the same words and pairs as they are spelt."""
+    words = vocabulary.to_numpy(dtype=object)[codes]
+    return np.concatenate([words, (words[:-1] + " " + words[1:])[rows[1:] == rows[:-1]]])
+
+
 def _pieces(words: pd.Index) -> tuple[NDArray[np.int64], pd.Index]:
-    """(where the pieces of each word begin and end among all [V + 1], these); a word of four letters has none."""
+    """(where the pieces of each word begin and end among all [V + 1], these); a word of no more letters has none."""
     texts = pa.array(words.astype(object).str.normalize("NFC"), pa.string())  # a letter and its accent are one
     lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False)
     counts = np.where(lengths > _PIECE, lengths - _PIECE + 1, 0)

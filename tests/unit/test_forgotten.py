@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError, StorageError, UserError
 from pipeline.folders import Home, hidden, vanish, write_json, written_whole
 from pipeline.registry.forget import BegunVersion, HeldVersion
 from pipeline.results import INGEST
-from pipeline.runs.forget import find_held, ids_of, remove_held
+from pipeline.runs.forget import Held, find_held, ids_of, remove_held
 from pipeline.runs.run import Run
 from pipeline.steps.ingest import ingest
 
@@ -287,6 +287,15 @@ def test_only_lanes_that_began_with_the_model_are_made_of_the_rows(home: Home, m
         assert held.versions == (theirs, ours, later)
         assert [run.name for run in held.runs] == ["second", "first"]
         assert not [folder for folder in held.folders if folder.parent.name == "prepare"]
+
+
+def test_what_others_began_with_goes_last(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash half-way leaves what the rest is found by."""
+    gone: list[str] = []
+    monkeypatch.setattr("pipeline.runs.forget.delete_version", lambda home, version: gone.append(version.name))
+    versions = tuple(HeldVersion(name, 1, serves=False) for name in ("crosslift.a", "crosslift.b", "crosslift.c"))
+    remove_held(home, Held((), (), (), (), versions))
+    assert gone == ["crosslift.c", "crosslift.b", "crosslift.a"]
 
 
 def test_rows_that_were_prepared_without_ids_go_too(home: Home) -> None:

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from pipeline import config as cfg
 from pipeline.data.tokens import plain_texts, stable_hash, text_hashes, title_hashes, title_names
+from pipeline.models.encoded import Reader, vector_owners, widths
 from pipeline.models.encoders.tabular import WORDS, TabularEncoder, quantiles, rarity
 from pipeline.models.feature_values import Values
 from pipeline.models.linear import LinearEstimator
@@ -20,6 +21,7 @@ from pipeline.models.sample import Sample
 from pipeline.models.words import weighted
 from pipeline.rows.examples.contents import Contents
 from pipeline.rows.examples.explaining import explanations
+from pipeline.rows.examples.prepared import Examples
 from pipeline.scenarios import load_scenario
 from pipeline.views import ClassLabel, Features
 from tests.examples import view_of
@@ -112,6 +114,16 @@ def test_an_encoder_reads_titles_as_texts():
     raw["task"]["features"] = {"title": "category"}
     with pytest.raises(ValidationError, match="reads features of the type text or title, and the task names none"):
         cfg.Scenario.model_validate(raw)
+
+
+def test_the_vectors_of_a_title_are_those_of_its_text():
+    """It is among what is encoded, and its columns stand in the order of the features."""
+    task = cfg.BinaryTask(kind="binary", label="sold", features={"name": "title", "pages": "number", "said": "text"})
+    frame = pd.DataFrame({"name": ["Red TV", None], "pages": 1.0, "said": ["new", "new"]})
+    assert Examples(task, {"d": frame}, "d").contents("text") == ["Red TV", "new"]
+    reader = Reader("text", "minilm", "f", 3)
+    assert vector_owners(task.features, (reader,)).tolist() == [0, 2]
+    assert widths(task.features, (reader,)) == [3, 3]
 
 
 @pytest.mark.parametrize(("text", "letters"), [("华为手机", 4), ("カメラ", 3), ("ตู้เย็น", 7), ("华为 P30", 3)])
