@@ -26,6 +26,11 @@ def chromium() -> Iterator[Any]:
             opened.close()
 
 
+def playwright_timeout() -> type[Exception]:
+    """What is raised where a page does not show a thing in time."""
+    return pytest.importorskip("playwright.sync_api").TimeoutError  # type: ignore[no-any-return]
+
+
 @contextmanager
 def page(browser: Any, width: int = 1280) -> Iterator[Any]:
     """Open an empty page, as wide as a desk or a telephone."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from tests.browser import page
+from tests.browser import PATIENCE, page, playwright_timeout
 
 COLOUR = "mark => getComputedStyle(mark.closest('[data-testid=state-badge]')).backgroundColor"
 
@@ -53,10 +53,18 @@ def look_at_mlflow(browser: Any, wanted: Mapping[str, Sequence[str]]) -> None:
     Raises:
         playwright.sync_api.TimeoutError: it does not; the message names what is missing.
     """
-    with page(browser) as opened:
-        for address, texts in wanted.items():
+    for address, texts in wanted.items():
+        with page(browser) as opened:
             opened.goto(address)
-            opened.reload()  # another address after the hash alone is no other page for the browser
             shown = opened.frame_locator("iframe") if "/artifacts/" in address else opened
             for text in texts:
-                shown.get_by_text(text).first.wait_for(state="attached")
+                await_text(opened, shown.get_by_text(text).first)
+
+
+def await_text(opened: Any, text: Any) -> None:
+    """Wait for it, and as people do load a page again, once, that a busy server left half empty."""
+    try:
+        text.wait_for(state="attached", timeout=PATIENCE / 3)
+    except playwright_timeout():
+        opened.reload()
+        text.wait_for(state="attached")
