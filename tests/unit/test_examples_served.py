@@ -111,9 +111,25 @@ def test_texts_of_csv_are_read_as_tables_are(tmp_path: Path) -> None:
     assert told["unknown"].tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA, pd.NaT])
+def test_values_of_several_types_are_spelt_as_each_alone(tmp_path: Path, nothing: Any) -> None:
+    """As JSON may have them: what is missing is missing, and no value of its name; 7.0 is 7, True is true."""
+    model = served(tmp_path)
+    for brought, wanted in (("fox", "fox"), (7.0, "7"), (0.5, "0.5"), (True, "true")):
+        frame = request(browser=pd.Series([brought, nothing], dtype=object))
+        mixed = pd.concat([frame, request(browser=pd.Series(["yak", 3], dtype=object))], ignore_index=True)
+        for asked in (frame, mixed):
+            found = [None if pd.isna(one) else one for one in model._read(asked).table["browser"]]
+            assert found == [wanted, None, "yak", "3"][: len(asked)]
+    numbers = pd.Series(["2", 5, nothing, 1.5], dtype=object)
+    found = model._read(pd.concat([request()] * 2, ignore_index=True).assign(pages=numbers)).table["pages"]
+    np.testing.assert_array_equal(found, [2, 5, np.nan, 1.5])
+
+
 @pytest.mark.parametrize(
     ("columns", "told"),
     [
+        ({"pages": [10**400, 1]}, r"request: column 'pages', row 1: expected a finite number"),
         ({"pages": ["2", "many"]}, r"request: column 'pages', row 2: expected a number .*, got 'many'"),
         ({"pages": [np.inf, 1.0]}, r"request: column 'pages', row 1: expected a finite number"),
         ({"new": ["yes", "perhaps"]}, r"request: column 'new', row 2: expected yes or no"),
