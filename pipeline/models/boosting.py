@@ -158,7 +158,7 @@ def _usual(values: Values) -> FloatArray:
 
     Where no row lacks a number, trees read a missing one as zero, however far that is from all numbers.
     """
-    whole = ~np.isnan(values.numbers).any(axis=0)
+    whole = np.asarray(~np.isnan(values.numbers).any(axis=0))
     usual_M = np.full(len(whole), np.nan)
     usual_M[whole] = np.median(values.numbers[:, whole], axis=0)
     return usual_M

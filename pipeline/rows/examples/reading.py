@@ -36,6 +36,6 @@ def _spelt(value: Any) -> str | None:
     if isinstance(value, bool | np.bool_):
         return str(value).lower()
     if isinstance(value, float | np.floating):
-        whole = float(value).is_integer() and abs(value) <= _EXACT_FLOATS
+        whole = float(value).is_integer() and abs(float(value)) <= _EXACT_FLOATS
         return None if np.isnan(value) else str(int(value)) if whole else str(value)
     return str(value)
