@@ -6,14 +6,18 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from pipeline.config import MappedColumn, Reading
 from pipeline.data.pictures import Pictures
 from pipeline.data.tables import Type
 from pipeline.data.values.casting import Place, cast
 
+PLAIN = Reading()
 _EXACT_FLOATS = 2**53  # beyond it a floating-point number does not hold each whole number
 
 
-def read_as(values: "pd.Series[Any]", kind: Type, name: str, pictures: Pictures | None = None) -> "pd.Series[Any]":
+def read_as(
+    values: "pd.Series[Any]", kind: Type, name: str, reading: Reading = PLAIN, pictures: Pictures | None = None
+) -> "pd.Series[Any]":
     """A column [n] of a request in the canonical type.
 
     Raises:
@@ -25,7 +29,9 @@ def read_as(values: "pd.Series[Any]", kind: Type, name: str, pictures: Pictures 
         given = pa.chunked_array([pa.array(plain, from_pandas=True)])
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # of several types, as JSON may have them, or too large
         given = pa.chunked_array([pa.array([_spelt(one) for one in values], pa.string())])
-    found: pd.Series[Any] = cast(given, kind, Place("request", name, pictures=pictures)).to_pandas()
+    how = MappedColumn(timezone=reading.timezones.get(name, "UTC"))
+    place = Place("request", name, how=how, null=reading.null, pictures=pictures)
+    found: pd.Series[Any] = cast(given, kind, place).to_pandas()
     return found.rename(name)
 
 

@@ -20,6 +20,7 @@ from pipeline import columns as c
 from pipeline.config import BinaryTask, ExamplesTask, MulticlassTask, MultilabelTask, RegressionTask, TaskConfig
 from pipeline.config.tasks import Task
 from pipeline.data.pictures import Pictures
+from pipeline.data.tables import Type
 from pipeline.data.tokens import stable_hash
 from pipeline.data.values.spelling import one_spelling
 from pipeline.errors import ConfigError, DataError, StorageError
@@ -144,7 +145,7 @@ class ServedExamples:
         if frame.empty:
             raise DataError("request: expected at least one row, got none.")
         brought = Pictures.of_requests()
-        read = {name: read_as(frame[name], TYPES[kind], name, brought) for name, kind in self.task.features.items()}
+        read = {name: self._read_as(frame, TYPES[kind], name, brought) for name, kind in self.task.features.items()}
         if c.USER in read:
             read[c.USER] = self._as_written(read[c.USER])
         for name, kind in self.task.features.items():
@@ -153,11 +154,16 @@ class ServedExamples:
         features = features_of(pd.DataFrame(read).assign(**self._past(frame)), self.task, past=True)
         return replace(features, pictures=brought.kept)
 
+    def _read_as(
+        self, frame: pd.DataFrame, kind: Type, name: str, pictures: Pictures | None = None
+    ) -> "pd.Series[Any]":
+        return read_as(frame[name], kind, name, self.info.reading, pictures)
+
     def _past(self, frame: pd.DataFrame) -> dict[str, Any]:
         """What happened before each row, or until now."""
-        ids = {name: hashed(self._as_written(read_as(frame[name], "id", name))) for name in self.task.entities}
+        ids = {name: hashed(self._as_written(self._read_as(frame, "id", name))) for name in self.task.entities}
         if c.TIMESTAMP in frame and ids:
-            ids[c.TIMESTAMP] = read_as(frame[c.TIMESTAMP], "time", c.TIMESTAMP)
+            ids[c.TIMESTAMP] = self._read_as(frame, "time", c.TIMESTAMP)
         return told_of(pd.DataFrame(ids, index=range(len(frame))), self.events, self.task, now=True)
 
     def _as_written(self, values: "pd.Series[Any]") -> "pd.Series[Any]":
