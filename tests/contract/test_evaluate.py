@@ -223,7 +223,7 @@ def test_a_target_without_validation_rows_says_so(run):
     none = replace(domains_of(run), target=replace(data, rows=data.rows[data.rows["part"] != 1].reset_index(drop=True)))
     [_, ease] = run.scenario.baselines
     settings = BaselineSettings.of(run.scenario, baseline=ease, oracle=False, held_back=False)
-    with pytest.raises(DataError, match="^b: it has no validation row, and is left with too few units"):
+    with pytest.raises(DataError, match=r"^b: it has no validation row, and is left with too few units"):
         Folds.of(settings, none, run.input(AUDIT, artifact="marks.parquet").path)
 
 
