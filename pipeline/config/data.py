@@ -100,9 +100,9 @@ class Tables(Config):
         return {name: tuple(sorted(ways)) for name, ways in sorted(found.items()) if ways}
 
     def read_of(self, target: str) -> Reading:
-        """How values of examples of the target are read, as far as all tables that may hold rows of it say the same."""
+        """How values of the target's rows are read, as far as all tables that may hold some say the same."""
         found = []
-        for one in self.examples:
+        for one in (*self.examples, *self.interactions):
             named = {told: name for name, told in one.domains.items()}
             told = one.constants.get(c.DOMAIN, target)
             if named.get(told, told) == target:

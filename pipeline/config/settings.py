@@ -258,7 +258,7 @@ class ReportSettings(Settings):
 class PackageSettings(PreparedSettings):
     """One lane; `pseudonymous`: user ids stand as they were brought, else `key` names what made them.
 
-    `alike`: which spellings of an id are one, by column; `reading`: how values of examples are read.
+    `alike`: which spellings of an id are one, by column; `reading`: how values of rows are read.
     """
 
     name: Name

@@ -9,7 +9,7 @@ import torch
 from pipeline.config import Distil, FeatureModel, Role, Strategy, TrainSettings
 from pipeline.errors import DataError
 from pipeline.models.encoded import Reader
-from pipeline.models.encoders.tabular import quantiles, rarity
+from pipeline.models.encoders.tabular import never_missing, quantiles, rarity
 from pipeline.models.example_batches import ExampleRows
 from pipeline.models.feature_values import Values
 from pipeline.models.label_heads import ClassHead, LabelHead, NumberHead, SeveralHead, SeveralLabels, TagHead
@@ -104,6 +104,7 @@ class TabularLearner:
         torch.manual_seed(self.settings.seed)
         readers = Reader.all_of(model.encoders, features[0])
         encoder = ENCODERS[model.name](model, features[0].types, *fitted, readers)
+        encoder.whole = never_missing(values)
         label, *further = next(iter(views.values())).labels
         heads = {label.name: self._head(model.dim, label, [view.of_label(label.name) for view in chosen])}
         untaught = set()

@@ -26,6 +26,7 @@ from pipeline.models.words import weighted
 from pipeline.views import Features, FloatArray
 
 ADAPTERS = "adapters"  # the width of the bottlenecks behind blocks
+WHOLE = "whole"  # which numbers no row lacked that was learnt from
 _STEPS = 256  # at which the gradient is taken: the sum is then right within about a hundredth
 
 
@@ -122,6 +123,7 @@ class TabularEstimator(Estimator):
             "target": network.target,
             "types": list(network.encoder.types.items()),
             "model": network.encoder.model.model_dump(mode="json"),
+            WHOLE: network.encoder.whole.tolist(),
             ADAPTERS: width_of(network.encoder),
             **states_of(network.encoder.readers),
         }
@@ -140,6 +142,7 @@ class TabularEstimator(Estimator):
             encoder = ENCODERS[model.name](model, dict(settings["types"]), None, readers=readers)
             network = TabularNetwork(encoder, head, settings["target"])
             insert(network.encoder, settings.get(ADAPTERS, 0))
+        encoder.whole = np.array(settings.get(WHOLE, encoder.whole), dtype=bool)  # of it older packages do not tell
         own = network.state_dict()
         if own.keys() != arrays.keys() or any(own[name].shape != array.shape for name, array in arrays.items()):
             raise ValueError("weights of another network")

@@ -11,11 +11,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline import columns as c
-from pipeline.config import Alike
+from pipeline.config import Alike, Reading
 from pipeline.data.pseudonyms import KEY, LENGTH, key_id, pseudonymise, read_key
 from pipeline.data.values.spelling import one_spelling
 from pipeline.errors import DataError
 from pipeline.rows.kind import PackageInfo
+from pipeline.rows.reading import read_as
 
 _PSEUDONYM = re.compile(f"[0-9a-f]{{{LENGTH}}}")
 _EXACT_FLOATS = 2**53  # beyond it a floating-point number does not hold each whole number
@@ -74,8 +75,8 @@ def lists_beside(
     return own_n > 0, texts
 
 
-def times(given: "pd.Series[Any]", name: str) -> "pd.Series[Any]":
-    """Times as texts, in UTC; those that are missing stay missing.
+def times(given: "pd.Series[Any]", name: str, info: PackageInfo) -> "pd.Series[Any]":
+    """Times as texts, in UTC; what names no zone is in that of the target's tables, and what is missing stays missing.
 
     Raises:
         DataError: one cannot be read.
@@ -83,7 +84,9 @@ def times(given: "pd.Series[Any]", name: str) -> "pd.Series[Any]":
     read = pd.to_datetime(given, utc=True, errors="coerce", format="ISO8601")
     if (wrong := read.isna() & given.notna()).any():
         raise DataError(f"{name}: expected times such as 2026-01-31T20:15:00, got {given[wrong].iloc[0]!r}.")
-    return read
+    if (zone := info.reading.timezones.get(c.TIMESTAMP)) is None:
+        return read
+    return read_as(given, "time", name, Reading(timezones={name: zone}))
 
 
 def user_ids(frame: pd.DataFrame) -> "pd.Series[Any]":

@@ -1,5 +1,6 @@
 """Requests that say when things were and of what kind: what a model of sequences then reads."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.config import Tables
 from pipeline.errors import DataError
 from pipeline.past import Histories
 from pipeline.rows.interactions.pasts import kind_codes, seconds
@@ -82,6 +84,19 @@ def test_a_request_says_when_and_what(served: ServedInteractions) -> None:
     assert times == [30, 60, 90]
     assert kinds == [VIEW, BUY, BUY]
     assert asked == 120
+
+
+def test_times_without_a_zone_are_in_that_of_the_tables(served: ServedInteractions) -> None:
+    """Those of the target's tables, as ingest reads them; what names a zone is in that one, and a gap stays one."""
+    columns = {"timestamp": {"column": "when", "timezone": "Europe/Berlin"}}
+    shop = {"path": "shop.csv", "columns": columns, "constants": {"domain": "shop"}}
+    news = {"path": "news.csv", "constants": {"domain": "news"}}
+    reading = Tables.model_validate({"interactions": [shop, news]}).read_of("shop")
+    there = replace(served, info=served.info.model_copy(update={"reading": reading}))
+    request = {"user_id": "ann", "history": ["s3", "s1"], "history_times": ["2030-01-01T13:30", "2030-01-01T13:30Z"]}
+    [(items, times, _, asked)] = told(there, {**request, "time": "2030-01-01T15:00"})
+    assert (items, times, asked) == (["s3", "s2", "s1"], [30, 60, 90], 120)
+    assert np.isnan(told(there, {**request, "time": None})[0][3])
 
 
 def test_what_has_no_time_came_last_and_nobody_knows_when(served: ServedInteractions) -> None:

@@ -13,6 +13,7 @@ from pipeline.models.encoders.tabular import TabularEncoder, piecewise, quantile
 from pipeline.models.example_batches import ExampleRows
 from pipeline.models.feature_values import Values
 from pipeline.models.label_heads import ClassHead, NumberHead, _key
+from pipeline.models.load import load_ranker
 from pipeline.models.sides import Outputs, Side
 from pipeline.models.tabular import TabularLearner
 from pipeline.transfer.distances import coral
@@ -47,6 +48,26 @@ def test_edges_are_quantiles_of_what_is_known():
     np.testing.assert_allclose(edges[0], np.nanquantile(size, [0, 0.25, 0.5, 0.75, 1]))
     assert edges[2].tolist() == [3.0] * 5
     assert edges[3].tolist() == [0.0] * 5
+
+
+@pytest.mark.parametrize("lacking", [False, True])
+def test_a_number_that_no_row_lacked_is_usual_where_it_is_missing(lacking, tmp_path):
+    """Its lack taught nothing; where rows lacked it, what that taught counts. So it is after loading."""
+    view = class_view("near", 60)
+    table = view.fields[FEATURES].table
+    sizes = np.where(np.isnan(table["size"]), 0.5, table["size"])
+    sizes[:5] = np.nan if lacking else sizes[:5]
+    taught = replace(view, fields={FEATURES: replace(view.fields[FEATURES], table=table.assign(size=sizes))})
+    learner = learner_of()
+    network, _ = learner.tune({"near": taught, "far": taught}, strategy("scratch"))
+    predictor = learner.predictor(network, {})
+    predictor.save(tmp_path)
+    one = replace(view.fields[FEATURES], table=table.iloc[:1])
+    middle = float(np.quantile(sizes[~np.isnan(sizes)], 0.5))
+    missing, usual = (replace(one, table=one.table.assign(size=[told])) for told in (np.nan, middle))
+    for told in (predictor, load_ranker(tmp_path)):
+        same = np.allclose(told.raw(missing), told.raw(usual), atol=1e-6)
+        assert same is not lacking
 
 
 def test_dropout_is_off_while_predicting():

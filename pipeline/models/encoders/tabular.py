@@ -28,7 +28,7 @@ from pipeline.models.feature_values import COLUMNS, Values
 from pipeline.models.network import Encoder
 from pipeline.models.ragged import Ragged
 from pipeline.models.words import idf, rows_with, weighted
-from pipeline.views import Features, FloatArray, IntArray
+from pipeline.views import Features, FloatArray, IntArray, Mask
 
 NUMBERS, BUCKETS, WORDS, VECTORS = "numbers", "buckets", "words", "vectors"  # the names of what it reads
 _LARGEST = 1e18  # differences of such numbers, and their squares, still are numbers in single precision
@@ -59,6 +59,7 @@ class TabularEncoder(Encoder):
         columns = sum(COLUMNS[kind] for kind in types.values())
         given = np.zeros((columns, model.bins + 1)) if edges is None else edges
         self.register_buffer("edges", torch.tensor(given, dtype=torch.float32))
+        self.whole: Mask = np.zeros(columns, dtype=bool)  # numbers [M] that no row lacked; of a lack nothing was learnt
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch warns where there are no numbers
             self.numbers = nn.Linear(columns * (model.bins + 1), model.dim)
@@ -81,9 +82,13 @@ class TabularEncoder(Encoder):
         self.tuned = TunedTexts(self.trained[0], types, model.tuned, model.dim) if self.trained else None
 
     def read(self, features: Features) -> dict[str, Tensor | Ragged]:
-        """The numbers [B, M], the buckets of the categories [B, C] and, if any, words, and vectors."""
+        """The numbers [B, M], the buckets of the categories [B, C] and, if any, words, and vectors.
+
+        A number that no row lacked that was learnt from is at the middle of its bins where it is missing.
+        """
         values = Values.of(features, self.looked_up)
         numbers = np.clip(values.numbers, -_LARGEST, _LARGEST).astype(np.float32)
+        numbers = np.where(np.isnan(numbers) & self.whole, self._middle().cpu().numpy(), numbers)
         read: dict[str, Tensor | Ragged] = {
             NUMBERS: torch.from_numpy(numbers),
             BUCKETS: torch.from_numpy(values.buckets(self.model.buckets)),
@@ -122,10 +127,9 @@ class TabularEncoder(Encoder):
         """
         inputs: Mapping[str, Any] = self.read(features)
         weights = self.numbers.weight.view(self.model.dim, len(self.edges), self.model.bins + 1)
-        middle = self.edges[:, self.model.bins // 2]
         said, usual = (
             torch.einsum("bmt,dmt->bmd", piecewise(numbers, self.edges), weights)
-            for numbers in (inputs[NUMBERS], middle[None])
+            for numbers in (inputs[NUMBERS], self._middle()[None])
         )
         rest = [self.table(inputs[BUCKETS])]
         if self.words is not None:
@@ -143,6 +147,9 @@ class TabularEncoder(Encoder):
         """Whose the columns are that stand behind numbers, categories, words and vectors, as places among features."""
         del types
         return np.empty(0, dtype=np.int64)
+
+    def _middle(self) -> Tensor:
+        return self.edges[:, self.model.bins // 2]
 
     def _said(self, words: nn.Embedding, read: Ragged) -> Tensor:
         """What the words of each row say together: [B, D]."""
@@ -194,6 +201,11 @@ def quantiles(several: Sequence[Values], bins: int) -> FloatArray:
     return np.array([np.quantile(column, shares) if len(column) else 0 * shares for column in known]).reshape(
         -1, bins + 1
     )
+
+
+def never_missing(several: Sequence[Values]) -> Mask:
+    """Which numbers [M] all rows have."""
+    return np.asarray(~np.isnan(Values.under(several).numbers).any(axis=0))
 
 
 def rarity(several: Sequence[Values], buckets: int) -> FloatArray | None:

@@ -201,7 +201,7 @@ class ServedEvents:
         there = {}
         for name, column, what, read in (
             (ITEMS, "item", "item ids", lambda texts: pd.factorize(stable_hash(texts), sort=True)[0]),
-            (TIMES, "when", "times", lambda texts: seconds(times(pd.Series(texts, dtype=object), TIMES))),
+            (TIMES, "when", "times", lambda texts: seconds(times(pd.Series(texts, dtype=object), TIMES, self.info))),
         ):
             there[name], texts = lists_beside(frame, name, count, EVENTS, self.info.alike.get(c.ITEM, ()), what)
             if len(texts):

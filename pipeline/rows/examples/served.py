@@ -29,11 +29,11 @@ from pipeline.rows.examples.carried import carried
 from pipeline.rows.examples.explaining import explanations
 from pipeline.rows.examples.past import EVENTS, Events, hashed, read_events, told_of, write_events
 from pipeline.rows.examples.prepared import Examples, class_names, features_of
-from pipeline.rows.examples.reading import read_as
 from pipeline.rows.examples.tables import TYPES
 from pipeline.rows.examples.tags import joined
 from pipeline.rows.kind import EXPLAIN, EXPLANATION, Carried, PackageInfo
 from pipeline.rows.learnt import Learnt
+from pipeline.rows.reading import read_as
 from pipeline.views import FEATURES, Features
 
 UNKNOWN, THRESHOLD, PROBABILITY = "unknown", "threshold", "probability"

@@ -155,7 +155,7 @@ def _histories(
     users = user_places(model.users, model.info, given)
     past, ignored = model.histories.of(users), np.zeros(len(frame), dtype=np.int64)
     if past.timed and TIME in frame:
-        past = replace(past, asked=seconds(times(frame[TIME].reset_index(drop=True), TIME)))
+        past = replace(past, asked=seconds(times(frame[TIME].reset_index(drop=True), TIME, model.info)))
     for column, domains in ((SOURCE_HISTORY, model.info.sources), (HISTORY, (model.info.target,))):
         if column not in frame:
             continue
@@ -165,7 +165,7 @@ def _histories(
         kinds = np.zeros(len(ids), dtype=np.int64)
         if column == HISTORY and past.timed:
             told, texts = lists_beside(frame, HISTORY_TIMES, count, HISTORY, what="times")
-            when[told[rows]] = seconds(times(pd.Series(texts, dtype=object), HISTORY_TIMES))
+            when[told[rows]] = seconds(times(pd.Series(texts, dtype=object), HISTORY_TIMES, model.info))
         if column == HISTORY and past.kinds:
             told, texts = lists_beside(frame, HISTORY_EVENTS, count, HISTORY, what="kinds of event")
             kinds[told[rows]] = kind_codes(pd.Series(texts, dtype=object))
