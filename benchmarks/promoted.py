@@ -1,11 +1,12 @@
 """Count how often what the gate promotes is worse than target-only on rows that it never saw, beside no gate at all.
 
-    CROSSLIFT_DATA=... python benchmarks/promoted.py --home FOLDER [--halves 20]
+    CROSSLIFT_DATA=... python benchmarks/promoted.py --home FOLDER [FOLDER ...] [--halves 20]
 
-Asks every run of the home that has labels to judge by, each set of candidates on each set of rows once: no model is
+Asks every run of the homes that has labels to judge by, each set of candidates on each set of rows once: no model is
 fitted. The units of the test rows without marks are parted into two halves; the gate sees one of them as if nothing
 served yet, and the other says what is true. Without a gate the lane serves that validation picks. Each halving is used
-both ways round. What is counted are decisions; those of one run are no independent ones, so `runs` stands beside.
+both ways round. What is counted are decisions; those of one run are no independent ones, so `runs` stands beside. The
+gain is told as a share of what target-only is above chance, and of all the middle one: that share may be of nothing.
 """
 
 import argparse
@@ -62,7 +63,7 @@ class Count:
     def told(self) -> list[str]:
         """The cells of a table."""
         counts = [len(self.runs), self.decisions, self.transfers, self.below, self.worse]
-        return [*map(str, counts), f"{100 * np.mean(self.gains):+.1f} %"]
+        return [*map(str, counts), f"{100 * np.median(self.gains):+.1f} %"]
 
 
 def judged(run: Run) -> tuple[HeldOut, list[Lane], dict[str, FloatArray]]:
@@ -104,26 +105,28 @@ def ask(run: Run, count: int, found: dict[tuple[str, str], Count]) -> None:
 
 
 def main() -> None:
-    """Ask the runs of a home and print one table."""
+    """Ask the runs of some homes and print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--home", type=Path, default=Path(".crosslift"), help="where the runs are kept")
+    parser.add_argument("--home", type=Path, nargs="+", default=[Path(".crosslift")], help="where the runs are kept")
     parser.add_argument("--halves", type=int, default=20, help="halvings of the test rows of a run")
     given = parser.parse_args()
-    home, asked = Home(given.home.expanduser().resolve()), set()
+    asked: set[str] = set()
+    homes = [Home(one.expanduser().resolve()) for one in given.home]
+    plans = [(home, plan) for home in homes for plan in sorted(home.root.glob("runs/*/plan.json"))]
     found: dict[tuple[str, str], Count] = defaultdict(Count)
-    for folder in sorted(home.root.glob("runs/*/plan.json")):
+    for home, plan in plans:
         try:
-            run = Run.load(home, folder.parent.name)
+            run = Run.load(home, plan.parent.name)
             manifest = run.result(VERDICT).manifest
             if run.scenario.target_labels and manifest not in asked:
                 ask(run, given.halves, found)
                 asked.add(manifest)
         except CrossliftError as error:
-            print(f"{folder.parent.name} is left out: {error}", file=sys.stderr)
+            print(f"{plan.parent.name} is left out: {error}", file=sys.stderr)
     head = ["scenario, share", "pipeline", "runs", "decisions", "transfers served", "below target-only", "beyond doubt"]
     every = {pipeline: [one for (_, by), one in found.items() if by == pipeline] for pipeline in ("gate", "none")}
     rows = [[*key, *one.told()] for key, one in found.items()]
-    table([*head, "mean gain"], rows + [["all", name, *merged(counts).told()] for name, counts in every.items()])
+    table([*head, "middle gain"], rows + [["all", name, *merged(counts).told()] for name, counts in every.items()])
 
 
 def merged(counts: list[Count]) -> Count:

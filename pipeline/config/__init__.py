@@ -76,6 +76,7 @@ from pipeline.config.mapping import (
     Alike,
     MappedColumn,
     MappedTable,
+    Reading,
 )
 from pipeline.config.methods import (
     Adapter,
@@ -244,6 +245,7 @@ __all__ = [
     "PretrainSettings",
     "QueryTable",
     "RankingTask",
+    "Reading",
     "RegressionLabel",
     "RegressionTask",
     "RejudgeSettings",

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pipeline import columns as c
 from pipeline.config.base import Config, Draw, Name, Share
 from pipeline.config.files import FileSource, refuse_secrets
-from pipeline.config.mapping import Alike, MappedTable
+from pipeline.config.mapping import Alike, MappedColumn, MappedTable, Reading
 
 
 class FileTable(MappedTable, FileSource):
@@ -98,6 +98,22 @@ class Tables(Config):
         for name, how in (pair for specs in self.named.values() for spec in specs for pair in spec.columns.items()):
             found.setdefault(name, set()).update(how.alike)
         return {name: tuple(sorted(ways)) for name, ways in sorted(found.items()) if ways}
+
+    def read_of(self, target: str) -> Reading:
+        """How values of examples of the target are read, as far as all tables that may hold rows of it say the same."""
+        found = []
+        for one in self.examples:
+            named = {told: name for name, told in one.domains.items()}
+            told = one.constants.get(c.DOMAIN, target)
+            if named.get(told, told) == target:
+                found.append(one)
+        zones = {name: {one.columns.get(name, MappedColumn()).timezone for one in found}
+                 for name in sorted({name for one in found for name in one.columns})}  # fmt: skip
+        nulls = {one.null for one in found}
+        return Reading(
+            timezones={name: zone for name, [zone, *others] in zones.items() if not others and zone != "UTC"},
+            null=nulls.pop() if len(nulls) == 1 else None,
+        )
 
     @model_validator(mode="before")
     @classmethod

@@ -78,3 +78,10 @@ class MappedTable(Config):
     def mapping(self) -> dict[str, Any]:
         """What decides how values are read, as JSON values."""
         return self.model_dump(mode="json", include={"columns", "constants", "domains", "null"})
+
+
+class Reading(Config):
+    """What a scenario says of reading values, beside what they say themselves."""
+
+    timezones: dict[str, str] = {}  # canonical column -> the zone of times that name none, where it is not UTC
+    null: tuple[str, ...] | None = None  # texts that mean no value; None: nothing was said

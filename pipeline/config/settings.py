@@ -15,7 +15,7 @@ from pipeline.config.blends import LaneBlend
 from pipeline.config.data import Split
 from pipeline.config.encoders import Encoded
 from pipeline.config.gate import Gate
-from pipeline.config.mapping import Alike
+from pipeline.config.mapping import Alike, Reading
 from pipeline.config.methods import Further, Strategy
 from pipeline.config.models import ModelConfig
 from pipeline.config.scenario import Scenario
@@ -258,7 +258,7 @@ class ReportSettings(Settings):
 class PackageSettings(PreparedSettings):
     """One lane; `pseudonymous`: user ids stand as they were brought, else `key` names what made them.
 
-    `alike`: which spellings of an id are one, by column.
+    `alike`: which spellings of an id are one, by column; `reading`: how values of examples are read.
     """
 
     name: Name
@@ -267,4 +267,5 @@ class PackageSettings(PreparedSettings):
     pseudonymous: bool
     key: str | None
     alike: dict[str, tuple[Alike, ...]]
+    reading: Reading
     code: str  # version of Crosslift

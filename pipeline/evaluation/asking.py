@@ -59,7 +59,7 @@ def show_again(test: "HeldOut", kept: Cases, before: Asked) -> Cases:
 
 def _draw(test: "HeldOut") -> dict[str, IntArray]:
     """Places of the unmarked rows of those whose hash comes first, by id: of a user all, else the row."""
-    shown = {c.ITEM, c.TITLE, test.rows.label.name}
+    shown = {c.ITEM, c.TITLE, *(label.name for label in test.rows.labels)}
     if shown & set(test.scenario.personal):
         return {}
     ids, places = _ids(test), np.flatnonzero(test.unmarked)

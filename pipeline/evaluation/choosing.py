@@ -134,10 +134,14 @@ class Folds:
         left = [(fold, view, np.flatnonzero(~view.rows[ROW].isin(marked).to_numpy())) for fold, view in every]
         if found := tuple(Chooser(label, fold, view.take(rows)) for fold, view, rows in left if len(rows)):
             return cls(found)
+        rows = sum(len(view) for _, view in every)
+        why = (
+            f"no validation row is left that the audit did not mark ({rows} are marked)" if rows
+            else "it has no validation row, and is left with too few units to choose in folds instead"
+        )  # fmt: skip
         raise DataError(
-            f"{prepared.name}: no validation row is left that the audit did not mark "
-            f"({sum(len(view) for _, view in every)} are marked), so nothing can be chosen; bring more rows of the "
-            "target, take a larger share, or state another split."
+            f"{prepared.name}: {why}, so nothing can be chosen; bring more rows of the target, take a larger share, or "
+            "state another split."
         )
 
     @classmethod

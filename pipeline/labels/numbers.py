@@ -1,6 +1,7 @@
 """Metrics of numbers, from how often each row was drawn.
 
-Shapes: R resamples, N rows. Counts are whole numbers, one of them above zero; counts of one give the metric itself.
+Shapes: R resamples, N rows. Counts are whole numbers; counts of one give the metric itself. A metric is NaN where no
+row was drawn.
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ def mae(counts_RN: FloatArray, value_N: FloatArray, predicted_N: FloatArray) -> 
 def r2(counts_RN: FloatArray, value_N: FloatArray, predicted_N: FloatArray) -> FloatArray:
     """Share of the variance of what was drawn that the prediction explains, [R]; NaN where there is no variance."""
     centred_N = value_N - value_N.mean()  # the mean of what is drawn is near: no digits are lost
-    rows = counts_RN.sum(axis=1)
+    rows = np.maximum(counts_RN.sum(axis=1), 1)  # of none there is no spread
     spread = counts_RN @ centred_N**2 - (counts_RN @ centred_N) ** 2 / rows
     error = counts_RN @ (predicted_N - value_N) ** 2
     scale = rows * np.square(centred_N).max(initial=0.0)
@@ -31,4 +32,5 @@ def r2(counts_RN: FloatArray, value_N: FloatArray, predicted_N: FloatArray) -> F
 
 
 def _mean(counts_RN: FloatArray, value_N: FloatArray) -> FloatArray:
-    return np.asarray(counts_RN @ value_N / counts_RN.sum(axis=1), dtype=np.float64)
+    rows = counts_RN.sum(axis=1)
+    return np.where(rows > 0, counts_RN @ value_N / np.maximum(rows, 1), np.nan)

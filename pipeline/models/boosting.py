@@ -1,6 +1,6 @@
 """Gradient boosting of trees (Ke et al., "LightGBM", 2017), kept as the library's own text.
 
-Shapes: N rows, F features, K classes or tags.
+Shapes: N rows, M numeric columns, F features, K classes or tags, T boosters: one, of tags one for each.
 """
 
 from collections.abc import Sequence
@@ -29,10 +29,16 @@ class BoostingEstimator(Estimator):
     needs: tuple[str, ...] = ("lightgbm",)
 
     def __init__(
-        self, classes: tuple[str, ...], boosters: "Sequence[Booster | None]", start: FloatArray, tagged: bool = False
+        self,
+        classes: tuple[str, ...],
+        boosters: "Sequence[Booster | None]",
+        start: FloatArray,
+        usual: FloatArray | None = None,
+        tagged: bool = False,
     ) -> None:
-        """`boosters`: one, of tags one for each; None: `start` [boosters] is said of every row."""
+        """`boosters` [T]: where one is None, `start` [T] is said of every row; `usual` [T, M] as `_usual` gives it."""
         self.classes, self.boosters, self.start, self.tagged = classes, tuple(boosters), start, tagged
+        self.usual = np.full((len(self.boosters), 1), np.nan) if usual is None else usual
 
     @classmethod
     def fit(cls, sample: Sample, settings: dict[str, Any], seed: int) -> Self:
@@ -41,19 +47,22 @@ class BoostingEstimator(Estimator):
         Each tag has trees of its own, of all tags at most `TREES`; one that all rows have, or none, gets its share.
         """
         if not sample.tagged:
-            return cls(sample.classes, (_grown(sample, settings, seed),), np.zeros(1))
-        return cls._of_tags(sample, settings, seed, ())
+            usual_M = _usual(sample.values)
+            return cls(sample.classes, (_grown(sample, settings, seed, usual_M),), np.zeros(1), usual_M[None])
+        return cls._of_tags(sample, settings, seed, None)
 
     @classmethod
-    def _of_tags(cls, sample: Sample, settings: dict[str, Any], seed: int, before: "Sequence[Booster | None]") -> Self:
+    def _of_tags(cls, sample: Sample, settings: dict[str, Any], seed: int, before: "Self | None") -> Self:
         own = {**settings, "rounds": max(1, min(settings["rounds"], TREES // len(sample.classes)))}
         boosters: list[Booster | None] = []
-        start = np.zeros(len(sample.classes))
+        start, usual = np.zeros(len(sample.classes)), np.empty((len(sample.classes), sample.values.numbers.shape[1]))
         for place in range(len(sample.classes)):
-            one, trees = sample.of_tag(place), before[place] if place < len(before) else None
-            boosters.append(_grown(one, own, seed, trees) if one.varies else trees)
+            one = sample.of_tag(place)
+            trees = before.boosters[place] if before is not None and place < len(before.boosters) else None
+            usual[place] = before.usual[place] if before is not None and trees is not None else _usual(one.values)
+            boosters.append(_grown(one, own, seed, usual[place], trees) if one.varies else trees)
             start[place] = one.odds
-        return cls(sample.classes, boosters, start, tagged=True)
+        return cls(sample.classes, boosters, start, usual, tagged=True)
 
     @classmethod
     def fit_further(cls, start: Self, sample: Sample, settings: dict[str, Any], seed: int) -> Self:
@@ -70,31 +79,35 @@ class BoostingEstimator(Estimator):
                     f"source_model: its trees tell {', '.join(start.classes)} apart and cannot learn {', '.join(new)} "
                     "beside them; leave out the baseline that continues them, or name a model that knows all."
                 )
-            return cls(sample.classes, (_grown(sample, settings, seed, start.boosters[0]),), np.zeros(1))
-        return cls._of_tags(sample, settings, seed, start.boosters)
+            grown = _grown(sample, settings, seed, start.usual[0], start.boosters[0])
+            return cls(sample.classes, (grown,), np.zeros(1), start.usual)
+        return cls._of_tags(sample, settings, seed, start)
 
     def raw(self, features: Features) -> FloatArray:
         """The sums of the trees: [N, K]; of two classes the first has 0."""
         rows = len(features.table)
         if not rows:
             return np.zeros((0, max(1, len(self.classes))))
-        table = _table(Values.of(features))
+        values = Values.of(features)
         parts = [
             np.full((rows, 1), start)
             if booster is None
-            else np.asarray(booster.predict(table, raw_score=True, num_threads=1), dtype=np.float64).reshape(rows, -1)
-            for booster, start in zip(self.boosters, self.start, strict=True)
+            else np.asarray(
+                booster.predict(_table(values, usual_M), raw_score=True, num_threads=1), dtype=np.float64
+            ).reshape(rows, -1)
+            for booster, start, usual_M in zip(self.boosters, self.start, self.usual, strict=True)
         ]
         sums = np.hstack(parts)
         return np.hstack([np.zeros_like(sums), sums]) if len(self.classes) == 2 and not self.tagged else sums
 
     def parts(self, features: Features, told_NK: FloatArray) -> Parts:
         """LightGBM's own contributions, the Shapley values of the trees (Lundberg and Lee, 2017)."""
-        table, types = _table(Values.of(features)), features.types
-        found = np.zeros((len(table), table.shape[1]))
+        values, types = Values.of(features), features.types
+        found = np.zeros((len(values), values.numbers.shape[1] + values.hashes.shape[1]))
         each = 1 if self.tagged or len(self.classes) <= 2 else len(self.classes)  # sums that one booster gives
-        for place, booster in enumerate(self.boosters if len(table) else ()):
+        for place, booster in enumerate(self.boosters if len(values) else ()):
             if booster is not None:
+                table = _table(values, self.usual[place])
                 said = np.asarray(booster.predict(table, pred_contrib=True, num_threads=1), dtype=np.float64)
                 weights = told_NK[:, -each:] if not self.tagged else told_NK[:, [place]]
                 found += np.einsum("nkx,nk->nx", said.reshape(len(table), each, -1)[:, :, :-1], weights)
@@ -103,7 +116,7 @@ class BoostingEstimator(Estimator):
     def own_state(self) -> tuple[dict[str, Any], Arrays]:
         """The trees as texts, and what is said of every row where a tag has none."""
         texts = [None if booster is None else booster.model_to_string() for booster in self.boosters]
-        return {"trees": texts if self.tagged else texts[0]}, {"start": self.start}
+        return {"trees": texts if self.tagged else texts[0]}, {"start": self.start, "usual": self.usual}
 
     @classmethod
     def from_own_state(cls, settings: dict[str, Any], arrays: Arrays) -> Self:
@@ -113,10 +126,12 @@ class BoostingEstimator(Estimator):
         trees = settings["trees"] if isinstance(settings["trees"], list) else [settings["trees"]]
         boosters = [None if text is None else Booster(model_str=text) for text in trees]
         start = arrays["start"] if isinstance(settings["trees"], list) else np.zeros(1)
-        return cls(tuple(settings["classes"]), boosters, start)
+        return cls(tuple(settings["classes"]), boosters, start, arrays.get("usual"))  # there is none in older packages
 
 
-def _grown(sample: Sample, settings: dict[str, Any], seed: int, before: "Booster | None" = None) -> "Booster":
+def _grown(
+    sample: Sample, settings: dict[str, Any], seed: int, usual_M: FloatArray, before: "Booster | None" = None
+) -> "Booster":
     import lightgbm
 
     values, kinds = sample.values, len(sample.classes)
@@ -132,12 +147,24 @@ def _grown(sample: Sample, settings: dict[str, Any], seed: int, before: "Booster
     numbers = values.numbers.shape[1]
     categories = list(range(numbers, numbers + values.hashes.shape[1]))
     rows = lightgbm.Dataset(
-        _table(values), sample.answers, weight=sample.weights,
+        _table(values, usual_M), sample.answers, weight=sample.weights,
         categorical_feature=categories, params={"verbosity": -1},
     )  # fmt: skip
     return lightgbm.train(parameters, rows, num_boost_round=settings["rounds"], init_model=before)
 
 
-def _table(values: Values) -> FloatArray:
-    """Numbers with their gaps, then one code for each category: [N, F]."""
-    return np.hstack([values.numbers, values.buckets(_CODES)])
+def _usual(values: Values) -> FloatArray:
+    """[M] the median of each number that all rows have; NaN where one lacks it, of which trees know by themselves.
+
+    Where no row lacks a number, trees read a missing one as zero, however far that is from all numbers.
+    """
+    whole = np.asarray(~np.isnan(values.numbers).any(axis=0))
+    usual_M = np.full(len(whole), np.nan)
+    usual_M[whole] = np.median(values.numbers[:, whole], axis=0)
+    return usual_M
+
+
+def _table(values: Values, usual_M: FloatArray) -> FloatArray:
+    """Numbers, missing ones as they usually are or with their gaps, then one code for each category: [N, F]."""
+    numbers = np.where(np.isnan(values.numbers), usual_M, values.numbers)
+    return np.hstack([numbers, values.buckets(_CODES)])

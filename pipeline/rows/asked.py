@@ -123,18 +123,28 @@ def user_places(users: pd.Index, info: PackageInfo, ids: "pd.Series[Any]") -> In
     unknown = (places < 0) & ids.notna().to_numpy()
     if info.pseudonymous or not unknown.any():
         return places
+    places[unknown] = users.get_indexer(pd.Index(as_pseudonyms(ids[unknown].tolist(), info), dtype=object))
+    return places
+
+
+def as_pseudonyms(ids: list[str], info: PackageInfo) -> list[str]:
+    """User ids that a package does not know as they stand, hashed as ingest does; pseudonyms of strangers stay.
+
+    Raises:
+        ConfigError: CROSSLIFT_KEY is too short.
+        DataError: ids must be hashed, and CROSSLIFT_KEY is not the key that made the data.
+    """
     problem = _problem_of_key(info.key)
     if not problem:
-        plain = pa.chunked_array([pa.array(ids[unknown].tolist(), pa.string())])
-        hashed = pseudonymise(plain, read_key()).to_pylist()
-        places[unknown] = users.get_indexer(pd.Index(hashed, dtype=object))
-    elif not all(_PSEUDONYM.fullmatch(one) for one in ids[unknown]):  # who asks by a pseudonym may be a stranger
+        hashed: list[str] = pseudonymise(pa.chunked_array([pa.array(ids, pa.string())]), read_key()).to_pylist()
+        return hashed
+    if not all(_PSEUDONYM.fullmatch(one) for one in ids):  # who asks by a pseudonym may be a stranger
         raise DataError(
             f"{c.USER}: the users of {info.scenario} are known by pseudonyms that were made with the key of the "
-            f"id {info.key or 'unknown'}, and {KEY} {problem}. Set it to that key, or ask by pseudonyms or by "
-            "histories alone."
+            f"id {info.key or 'unknown'}, and {KEY} {problem}. Set it to that key, ask by pseudonyms, or leave the "
+            "user ids out."
         )
-    return places
+    return ids
 
 
 def _problem_of_key(wanted: str | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, Self
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.config import Alike, Bridge, Duplicates, Encoded, TaskConfig
+from pipeline.config import Alike, Bridge, Duplicates, Encoded, Reading, TaskConfig
 from pipeline.rows.learnt import Learnt
 from pipeline.views import View
 
@@ -167,6 +167,7 @@ class PackageInfo(BaseModel):
     pseudonymous: bool  # user ids stand here as in the user's own tables: nothing is hashed
     key: str | None = None  # id of the key that made the pseudonyms; packages of 0.1 do not say it
     alike: dict[str, tuple[Alike, ...]] = {}  # which spellings of an id are one, by column
+    reading: Reading = Reading()  # how values of examples are read; packages of before 0.3 do not say it
     candidate: str  # hash of the candidate's manifest
     data: dict[str, str]  # step and domain -> hash of the manifest
     code: str  # version of Crosslift

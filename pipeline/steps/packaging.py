@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from pipeline.config import PackageSettings
+from pipeline.config import PackageSettings, Reading
 from pipeline.results import INGEST, PACKAGE, PRETRAIN, PackageFacts, StepResult
 from pipeline.runs.inputs import chain_of, lane_of, load_prepared
 from pipeline.runs.run import Folder, Run
@@ -20,6 +20,7 @@ def packaged(run: Run, lane: str) -> StepResult[PackageFacts]:
         lane=lane,
         pseudonymous=scenario.pseudonymous or scenario.embedded is not None,  # as ingest decides
         alike=scenario.tables.alike if scenario.tables else {},
+        reading=scenario.tables.read_of(scenario.target) if scenario.tables else Reading(),
         key=run.result(INGEST, scenario.target).facts.key,
         code=version("crosslift"),
     )
@@ -45,6 +46,7 @@ def build(settings: PackageSettings, inputs: Mapping[str, Folder], folder: Path,
         pseudonymous=settings.pseudonymous,
         key=settings.key,
         alike=settings.alike,
+        reading=settings.reading,
         candidate=inputs["candidate"].identity,
         data={key: one.identity for key, one in inputs.items() if key.startswith("prepare.")},
         code=settings.code,

@@ -116,7 +116,6 @@ def build(
 ) -> ReportFacts:
     """Write the three pages; `night` is the run's id, and when it began, which decide no look-up."""
     from pipeline.evaluation.cases import Cases
-    from pipeline.evaluation.comparison import Comparison
     from pipeline.evaluation.curve import CurvePoint
     from pipeline.evaluation.gate import Verdict
     from pipeline.evaluation.report import SHARED, Links, NightTold, Report, Rows, tonight, write_report
@@ -124,7 +123,7 @@ def build(
     from pipeline.tasks.words import words_of
 
     ranked, judged = inputs["ranked"].path, inputs["verdict"].path
-    comparison = Comparison.model_validate(read_json(ranked / "comparison.json"))
+    comparison = _compared(inputs)
     verdict = Verdict.model_validate(read_json(judged / "verdict.json"))
     words, (run_id, began) = words_of(settings.task), night
     told = list(map(NightTold.model_validate, settings.nights))
@@ -161,6 +160,16 @@ def build(
     shared = tuple(f"{UNHASHED}/{SHARED}/{page}" for page in ("report.html", "report.md"))
     told_before = facts_of(VERDICT, judged).model_dump()
     return ReportFacts(**told_before, html=html, markdown=markdown, data=data, shared=shared)
+
+
+def _compared(inputs: Mapping[str, Folder]) -> "Comparison":
+    """What was compared; of a registered model in the place of sources the version, where the scenario has an alias."""
+    from pipeline.evaluation.comparison import Comparison
+
+    found = Comparison.model_validate(read_json(inputs["ranked"].path / "comparison.json"))
+    start = inputs.get(f"{PRETRAIN.name}.")
+    taught = facts_of(PRETRAIN, start.path).taught_by if start else ""
+    return found.model_copy(update={"sources": (taught,)}) if taught else found
 
 
 def _folded(target: str, inputs: Mapping[str, Folder]) -> tuple[int, int] | None:

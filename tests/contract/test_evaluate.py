@@ -217,6 +217,16 @@ def test_marked_validation_rows_do_not_pick(run):
         chooser(len(rows))
 
 
+def test_a_target_without_validation_rows_says_so(run):
+    """Nothing was marked, and the message does not speak of marks."""
+    data = make_domain("b", 1)
+    none = replace(domains_of(run), target=replace(data, rows=data.rows[data.rows["part"] != 1].reset_index(drop=True)))
+    [_, ease] = run.scenario.baselines
+    settings = BaselineSettings.of(run.scenario, baseline=ease, oracle=False, held_back=False)
+    with pytest.raises(DataError, match=r"^b: it has no validation row, and is left with too few units"):
+        Folds.of(settings, none, run.input(AUDIT, artifact="marks.parquet").path)
+
+
 def test_no_test_row_is_an_error(run):
     """A target whose test rows are all outside the catalogue cannot be evaluated."""
     domain = make_domain("b", 1)

@@ -117,6 +117,8 @@ def test_what_it_taught_reaches_the_target(crosslift: Crosslift, folder: Path, p
     domains = {lane["name"]: lane["domains"] for lane in comparison["lanes"]}
     named = "models:/crosslift.cards@champion"
     assert domains == {"direct": [named], "fine_tune": [named, "car"], "target_only": ["car"], "constant": ["car"]}
+    page = next((step_of(folder, "report.") / "unhashed").glob("report.md")).read_text()
+    assert "\ncrosslift.cards version 1 → car, " in page
 
 
 def test_a_regression_is_a_source_as_it_is_and_as_a_prior(crosslift: Crosslift, folder: Path) -> None:

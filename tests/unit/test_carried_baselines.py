@@ -126,7 +126,7 @@ def test_further_trees_are_those_of_lightgbm_on_what_is_left_over(label: str, tm
     start = boosted(far, tmp_path / "far")
     settings = {"rounds": 5, "learning_rate": 0.1, "leaves": 4, "smallest_leaf": 5}
     found = start.fit(TREES, {"near": near}, "near", settings, 0)
-    table = _table(Values.of(known(near).fields[FEATURES]))
+    table = _table(Values.of(known(near).fields[FEATURES]), found.usual[0])
     [before] = start.predictor.boosters
     scores = before.predict(table, raw_score=True)
     kinds = {"numbers": {"objective": "regression"}, "two": {"objective": "binary"},

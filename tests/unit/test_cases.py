@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +18,7 @@ from pipeline.evaluation.cases import Cases
 from pipeline.labels.items import Items
 from pipeline.past import Past
 from pipeline.steps.showing import show_cases
-from pipeline.views import PAST, ROW, UNIT, ItemLabel, View
+from pipeline.views import PAST, ROW, UNIT, ItemLabel, NumberLabel, View
 
 USERS, EACH = 30, 2
 ITEMS = 8
@@ -94,6 +95,14 @@ def test_no_id_is_told() -> None:
 def test_what_is_personal_is_not_shown(column: str) -> None:
     """Where a column that is shown is personal, there are no cases."""
     assert shown(held_out(personal=("user_id", column))) == Cases()
+
+
+def test_a_further_label_that_is_personal_is_not_shown() -> None:
+    """All labels of a row are told, and not the gated one alone."""
+    test = held_out(personal=("user_id", "income"))
+    further = NumberLabel(np.arange(USERS * EACH, dtype=np.float64), "income")
+    test.rows = replace(test.rows, labels=(*test.rows.labels, further))
+    assert shown(test) == Cases()
 
 
 def test_what_the_champion_has_learnt_from_is_no_answer() -> None:

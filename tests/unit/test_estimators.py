@@ -19,6 +19,7 @@ from pipeline.models.estimators import ConstantEstimator
 from pipeline.models.example_baselines import candidates, fit_baseline
 from pipeline.models.feature_values import Values
 from pipeline.models.linear import LinearEstimator, Scaling
+from pipeline.models.load import load_ranker
 from pipeline.models.sample import Sample
 from pipeline.views import FEATURES, ClassLabel, Features, NumberLabel
 from tests.examples import class_view, make_features, number_view, view_of
@@ -154,6 +155,29 @@ def test_boosting_is_that_of_lightgbm(tmp_path):
     )  # fmt: skip
     theirs.fit(table, train.label.value, categorical_feature=[table.shape[1] - 2, table.shape[1] - 1])
     np.testing.assert_allclose(expected, theirs.booster_.predict(columns), rtol=1e-9)
+
+
+def test_trees_read_what_no_row_lacked_as_the_median(tmp_path):
+    """Trees alone would read a missing number as zero, and answer as of a row far below all others."""
+    random, settings = np.random.default_rng(0), {"leaves": 7, "smallest_leaf": 5, "rounds": 20, "learning_rate": 0.1}
+    numbers = random.normal([1000, -1000, 0], 50, (401, 3))
+    numbers[::3, 2] = np.nan
+
+    def features(rows):
+        return Features(pd.DataFrame(rows, columns=[*"abc"]), dict.fromkeys("abc", "number"))
+
+    label = ClassLabel((numbers[:, 0] + numbers[:, 1] > 5).astype(np.int64), ("no", "yes"), "label")
+    train = sample_of(view_of("d", features(numbers), label))
+    fitted = BoostingEstimator.fit(train, settings, seed=0)
+    a, b, _ = np.median(numbers, axis=0)
+    asked = features([[np.nan, -930, 1], [a, -930, 1], [930, np.nan, 1], [930, b, 1], [1000, -1000, np.nan]])
+    for lane in (fitted, BoostingEstimator.fit_further(fitted, train.take(np.arange(401) < 100), settings, seed=0)):
+        lane.save(tmp_path)
+        said, told = lane.raw(asked)[:, 1], lane.explained(asked).features
+        np.testing.assert_array_equal(said[[0, 2]], said[[1, 3]])
+        np.testing.assert_array_equal(told[[0, 2]], told[[1, 3]])
+        assert said[4] == lane.boosters[0].predict(asked.table.to_numpy()[[4]], raw_score=True)[0]
+        np.testing.assert_array_equal(load_ranker(tmp_path).raw(asked)[:, 1], said)
 
 
 def test_values_of_every_type():

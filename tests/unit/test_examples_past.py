@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from pipeline.config import BinaryTask, HashSplit, TimeSplit
+from pipeline.data.pseudonyms import key_id, pseudonym
 from pipeline.errors import DataError
 from pipeline.rows.examples.parting import PartExamples
 from pipeline.rows.examples.past import Events, hashed
@@ -120,6 +121,46 @@ def test_rows_that_a_split_leaves_out_happened_all_the_same(tmp_path: Path) -> N
     model = ServeExamples().read(tmp_path / "package", INFO, Counts())
     answers = model.answer(own.reset_index(), {})
     assert answers["probability"].to_numpy() == pytest.approx(table["device_before"].fillna(99).to_numpy() / 100)
+
+
+def test_ids_of_requests_are_written_as_those_of_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one spelling where the scenario says so, and users as pseudonyms, else nothing would have come before."""
+    key = "a secret of more than sixteen characters"
+    task = BinaryTask(
+        kind="binary", label="fraud", features={"value": "number"}, entities=("user_id", "device"),
+    )  # fmt: skip
+    given = rows("near")
+    spelt = given["device"].map({"a": "17", "b": "18", "c": "19"})
+    shown = given.assign(user_id=given["buyer"], device=spelt.map("00{}".format, na_action="ignore"))
+    written = shown.assign(
+        user_id=[pseudonym(one, key.encode()) for one in given["buyer"]], device=spelt
+    ).drop(columns="buyer")  # fmt: skip
+    parts, _ = PartExamples(task).target(
+        Given("near", {"examples": written}, HashSplit(kind="hash", valid=0.2, test=0.3), 1.0, 0), {}
+    )
+    parts.write(tmp_path)
+    examples = Examples.read(task, {"near": tmp_path}, "near", {})
+    (tmp_path / "package").mkdir()
+    ServeExamples().write(tmp_path / "package", examples, NOTHING)
+    info = INFO.model_copy(
+        update={"pseudonymous": False, "key": key_id(key.encode()), "alike": {"device": ("zeros",)}, "sources": ()}
+    )
+    model = ServeExamples().read(tmp_path / "package", info, Counts())
+    view = examples.held_out("test")
+    names = ["user_id_before", "user_id_hours_since", "device_before", "device_hours_since"]
+    wanted = view.fields[FEATURES].table[names].to_numpy(dtype=float)
+    asked = shown.set_index("value").loc[view.fields[FEATURES].table["value"]].reset_index()
+    monkeypatch.setenv("CROSSLIFT_KEY", key)
+    dated = asked["timestamp"].notna().to_numpy()
+    found = model._read(asked).table[names].to_numpy(dtype=float)
+    assert (np.nan_to_num(wanted[:, [0, 2]]) > 0).any(axis=0).all()
+    np.testing.assert_allclose(found[dated], wanted[dated], equal_nan=True)
+    hidden = asked.assign(user_id=[pseudonym(one, key.encode()) for one in asked["user_id"]])
+    monkeypatch.delenv("CROSSLIFT_KEY")
+    found = model._read(hidden).table[names].to_numpy(dtype=float)
+    np.testing.assert_allclose(found[dated], wanted[dated], equal_nan=True)
+    with pytest.raises(DataError, match="CROSSLIFT_KEY is not set"):
+        model._read(asked)
 
 
 def test_sources_alone_are_told_the_same(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import gzip
 import importlib
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 
 from pipeline.cli import predicting
-from pipeline.config import BinaryTask, MulticlassTask, RegressionTask
+from pipeline.config import BinaryTask, MulticlassTask, Reading, RegressionTask, Tables
 from pipeline.errors import ConfigError, DataError, StorageError
 from pipeline.models.estimators import Parts
 from pipeline.rows.examples.prepared import Examples
@@ -111,9 +112,25 @@ def test_texts_of_csv_are_read_as_tables_are(tmp_path: Path) -> None:
     assert told["unknown"].tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA, pd.NaT])
+def test_values_of_several_types_are_spelt_as_each_alone(tmp_path: Path, nothing: Any) -> None:
+    """As JSON may have them: what is missing is missing, and no value of its name; 7.0 is 7, True is true."""
+    model = served(tmp_path)
+    for brought, wanted in (("fox", "fox"), (7.0, "7"), (0.5, "0.5"), (True, "true")):
+        frame = request(browser=pd.Series([brought, nothing], dtype=object))
+        mixed = pd.concat([frame, request(browser=pd.Series(["yak", 3], dtype=object))], ignore_index=True)
+        for asked in (frame, mixed):
+            found = [None if pd.isna(one) else one for one in model._read(asked).table["browser"]]
+            assert found == [wanted, None, "yak", "3"][: len(asked)]
+    numbers = pd.Series(["2", 5, nothing, 1.5], dtype=object)
+    found = model._read(pd.concat([request()] * 2, ignore_index=True).assign(pages=numbers)).table["pages"]
+    np.testing.assert_array_equal(found, [2, 5, np.nan, 1.5])
+
+
 @pytest.mark.parametrize(
     ("columns", "told"),
     [
+        ({"pages": [10**400, 1]}, r"request: column 'pages', row 1: expected a finite number"),
         ({"pages": ["2", "many"]}, r"request: column 'pages', row 2: expected a number .*, got 'many'"),
         ({"pages": [np.inf, 1.0]}, r"request: column 'pages', row 1: expected a finite number"),
         ({"new": ["yes", "perhaps"]}, r"request: column 'new', row 2: expected yes or no"),
@@ -124,6 +141,23 @@ def test_what_does_not_fit_is_told(tmp_path: Path, columns: dict[str, Any], told
     """With column and row."""
     with pytest.raises(DataError, match=told):
         served(tmp_path).answer(request(**columns), {})
+
+
+def test_values_are_read_as_the_scenario_says(tmp_path: Path) -> None:
+    """Words for nothing, and the zone of times that name none; told of tables that may hold rows of the target."""
+    columns = {"seen": {"column": "when", "timezone": "Asia/Tokyo"}, "new": {"column": "fresh"}}
+    near: dict[str, Any] = {"path": "near.csv", "columns": columns, "null": ["-1", "?"]}
+    far = {"path": "far.csv", "constants": {"domain": "abroad"}, "domains": {"far": "abroad"}, "null": ["0"]}
+    tables = Tables.model_validate({"examples": [near, far]})
+    model = served(tmp_path)
+    model = replace(model, info=INFO.model_copy(update={"reading": tables.read_of("near")}))
+    frame = request(pages=["-1", "5"], browser=["?", "-1"], new=["?", "1"], seen=["2026-01-01", "2026-01-01T00:00Z"])
+    found = model._read(frame).table
+    assert found.isna().to_numpy().tolist() == [[True, True, True, False], [False, True, False, False]]
+    assert found["seen"].dt.strftime("%d %H").tolist() == ["31 15", "01 00"]
+    assert tables.read_of("far") == Reading()
+    again = Tables.model_validate({"examples": [near, {**near, "columns": {}, "null": ["?"]}]})
+    assert again.read_of("near") == Reading()
 
 
 def test_a_missing_column_is_no_missing_value(tmp_path: Path) -> None:

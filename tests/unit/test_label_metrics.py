@@ -128,6 +128,14 @@ def test_without_a_positive_there_is_no_value():
         assert np.isnan(metric(counts, np.zeros(3, bool), score)).all()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("metric", [numbers.mse, numbers.mae, numbers.r2])
+def test_of_no_row_no_number_is_said(metric):
+    """A further label that few rows have may be drawn nowhere; nothing is warned of."""
+    found = metric(np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]), np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0]))
+    assert np.isnan(found).tolist() == [True, False]
+
+
 def test_numbers_without_variance_have_no_r2():
     """Drawn rows of one value leave nothing to explain, also where rounding leaves something."""
     value, predicted = np.array([0.1, 0.1, 0.1, 0.7]), np.zeros(4)

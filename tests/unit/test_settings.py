@@ -34,6 +34,7 @@ from pipeline.config import (
     PrepareSettings,
     PretrainSettings,
     RankingTask,
+    Reading,
     RejudgeSettings,
     Relevant,
     ReportSettings,
@@ -86,7 +87,8 @@ BUILDERS = {
     PackageSettings: packaging.build,
 }
 MORE: dict[str, Any] = {  # what is not the scenario's
-    "alike": {}, "domain": "florist", "domains": ("florist", "grocer"), "key": "k", "without_rows": "", "as_of": None,
+    "alike": {}, "reading": Reading(),
+    "domain": "florist", "domains": ("florist", "grocer"), "key": "k", "without_rows": "", "as_of": None,
     "needs_time": False, "reference_content": "c", "reference_rows": {"florist": 3}, "share": 1.0, "draw": 0,
     "stratified": False,
     "needs": ("train",), "cold_start": False, "wanted": True, "adapt": Coral(kind="coral"),
@@ -128,6 +130,7 @@ OTHER: dict[str, tuple[Any, ...]] = {  # other values of each field, also deep i
     "rows": (({},),), "links": ({"data_docs": "elsewhere"},), "nights": (({},),),
     "source_model": ("models:/crosslift.demo/1",), "taught_by": ("crosslift.demo version 1",),
     "pseudonymous": (True,), "alike": ({"user_id": ("case",)},),
+    "reading": (Reading(null=("-",)), Reading(timezones={"seen": "Asia/Tokyo"})),
     "reads": ("image",), "encoder": ("/other",), "fingerprint": ("g",), "way": ("v",),
 }  # fmt: skip
 

@@ -22,12 +22,14 @@ from pipeline.config.tasks import Task
 from pipeline.data.pictures import Pictures
 from pipeline.data.tables import Type
 from pipeline.data.tokens import stable_hash
-from pipeline.data.values.casting import Place, cast
+from pipeline.data.values.spelling import one_spelling
 from pipeline.errors import ConfigError, DataError, StorageError
+from pipeline.rows.asked import as_pseudonyms
 from pipeline.rows.examples.carried import carried
 from pipeline.rows.examples.explaining import explanations
 from pipeline.rows.examples.past import EVENTS, Events, hashed, read_events, told_of, write_events
 from pipeline.rows.examples.prepared import Examples, class_names, features_of
+from pipeline.rows.examples.reading import read_as
 from pipeline.rows.examples.tables import TYPES
 from pipeline.rows.examples.tags import joined
 from pipeline.rows.kind import EXPLAIN, EXPLANATION, Carried, PackageInfo
@@ -143,19 +145,39 @@ class ServedExamples:
         if frame.empty:
             raise DataError("request: expected at least one row, got none.")
         brought = Pictures.of_requests()
-        read = {name: _read_as(frame[name], TYPES[kind], name, brought) for name, kind in self.task.features.items()}
+        read = {name: self._read_as(frame, TYPES[kind], name, brought) for name, kind in self.task.features.items()}
+        if c.USER in read:
+            read[c.USER] = self._as_written(read[c.USER])
         for name, kind in self.task.features.items():
             if kind == "number" and (far := np.flatnonzero(np.isinf(read[name].to_numpy(dtype=np.float64)))).size:
                 raise DataError(f"request: column {name!r}, row {far[0] + 1}: expected a finite number.")
         features = features_of(pd.DataFrame(read).assign(**self._past(frame)), self.task, past=True)
         return replace(features, pictures=brought.kept)
 
+    def _read_as(
+        self, frame: pd.DataFrame, kind: Type, name: str, pictures: Pictures | None = None
+    ) -> "pd.Series[Any]":
+        return read_as(frame[name], kind, name, self.info.reading, pictures)
+
     def _past(self, frame: pd.DataFrame) -> dict[str, Any]:
         """What happened before each row, or until now."""
-        ids = {name: hashed(_read_as(frame[name], "id", name)) for name in self.task.entities}
+        ids = {name: hashed(self._as_written(self._read_as(frame, "id", name))) for name in self.task.entities}
         if c.TIMESTAMP in frame and ids:
-            ids[c.TIMESTAMP] = _read_as(frame[c.TIMESTAMP], "time", c.TIMESTAMP)
+            ids[c.TIMESTAMP] = self._read_as(frame, "time", c.TIMESTAMP)
         return told_of(pd.DataFrame(ids, index=range(len(frame))), self.events, self.task, now=True)
+
+    def _as_written(self, values: "pd.Series[Any]") -> "pd.Series[Any]":
+        """Ids as ingest wrote them: in one spelling, and users by their pseudonyms."""
+        name = str(values.name)
+        spelt = one_spelling(pa.array(values, pa.string(), from_pandas=True), self.info.alike.get(name, ()))
+        found = pd.Series(spelt.to_pylist(), dtype=object, name=name)
+        if name == c.USER and not self.info.pseudonymous:
+            happened = self.events[name].value if name in self.events else np.empty(0, dtype=np.uint64)
+            known = np.concatenate([happened, self.values.get(name, np.empty(0, dtype=np.uint64))])
+            plain = found.notna().to_numpy() & ~np.isin(stable_hash(found.fillna("")), known)
+            if plain.any():
+                found[plain] = as_pseudonyms(found[plain].tolist(), self.info)
+        return found
 
     def _unknown(self, features: Features) -> NDArray[np.int64]:
         unknown = np.zeros(len(features.table), dtype=np.int64)
@@ -213,18 +235,6 @@ class ServeExamples:
         assert isinstance(task, ExamplesTask)
         met = {str(name): one["value"].to_numpy() for name, one in values.groupby("feature", observed=True)}
         return ServedExamples(info, predictor, task, met, learnt, typical, happened)
-
-
-def _read_as(values: "pd.Series[Any]", kind: Type, name: str, pictures: Pictures | None = None) -> "pd.Series[Any]":
-    """A column of a request as the tables of the scenario are read."""
-    own = values.array  # PyArrow asks a column of times with a zone in a way that pandas gives up
-    try:
-        plain = own if hasattr(own, "__arrow_array__") else values.to_numpy()
-        given = pa.chunked_array([pa.array(plain, from_pandas=True)])
-    except (pa.ArrowInvalid, pa.ArrowTypeError):  # of several types, as JSON may have them: each by its spelling
-        given = pa.chunked_array([pa.array([None if one is None else str(one) for one in values], pa.string())])
-    found: pd.Series[Any] = cast(given, kind, Place("request", name, pictures=pictures)).to_pandas()
-    return found
 
 
 def _typical(features: Features) -> dict[str, Any]:
