@@ -91,6 +91,16 @@ def test_rows_for_the_quarantine_are_told(check, table):
     assert re.search(warning, told.stdout), told.stdout
 
 
+def test_of_a_long_file_too(check, monkeypatch):
+    """Rows behind those that are looked at hide none of them; times that only a later row decides are no mistake."""
+    monkeypatch.setattr(checking, "_ROWS", 2)
+    rows = "user_id,item_id,value,timestamp\nu1,i1,2.5,1/2/2010\nu2,i2,x,1/2/2010\nu3,i3,4,1/13/2010\n"
+    told = check({"path": "a.csv", "columns": {"value": "value"}}, a_csv=rows)
+    assert told.exit_code == 0
+    told = check({"path": "a.csv", "columns": {"value": "value"}}, a_csv=rows.replace("1/2/", "1/14/"))
+    assert "1 of the first 2 rows would go to quarantine for column 'value'" in told.stdout
+
+
 def test_of_large_files_the_first_rows_decide(check, monkeypatch):
     """What comes later is not read, and a JOIN that meets nothing in the first rows is no mistake."""
     monkeypatch.setattr(checking, "_BYTES", len(ROWS))

@@ -91,8 +91,12 @@ def _check_file(file: SourceFile, spec: FileTable, mapper: Mapper, checked: Chec
         sample = read_sample(head, spec, data_format(head.name, spec.format), Path(scratch), _ROWS, choose)
     if failed:
         raise DataError(f"{failed[0]}{_suggested(sample, spec, mapper)}")
-    if sample.whole and sample.table.num_rows:
-        _tell_unreadable(mapper.canonical(sample.table, file.shown), checked)
+    if sample.table.num_rows:
+        try:
+            _tell_unreadable(mapper.canonical(sample.table, file.shown), checked)
+        except DataError:  # about a column as a whole; what follows may have the value that decides how it is read
+            if sample.whole:
+                raise
 
 
 def _tell_unreadable(rows: pa.Table, checked: Checked) -> None:
