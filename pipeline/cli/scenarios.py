@@ -76,10 +76,13 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A YAML file
     lanes = list(names_of(scenario))
     if as_json:
         told = {"name": scenario.name, "valid": True, "lanes": lanes}
-        print_json({**told, "looked_at": checked.files, "not_looked_at": checked.left})
+        looked = {"looked_at": checked.files, "unreadable": checked.unreadable, "not_looked_at": checked.left}
+        print_json({**told, **looked})
         raise typer.Exit(ExitCode.OK)
     print(f"{file}: {scenario.name} is a valid scenario with the lanes {', '.join(lanes)}.")
-    if checked.files:
+    for unreadable in checked.unreadable:
+        print(f"Warning: {unreadable}")
+    if checked.files and not checked.unreadable:
         print(f"It fits the first rows of {', '.join(checked.files)}.")
     for left in checked.left:
         print(f"Not looked at: {left}.")

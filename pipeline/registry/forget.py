@@ -33,6 +33,12 @@ class HeldVersion:
         """What it is called by what begins with it."""
         return told_version(self.name, self.version)
 
+    @property
+    def run_again(self) -> str:
+        """The scenario that makes such a model, with the share of the target's rows where the model is of a part."""
+        scenario, _, percent = self.name.removeprefix("crosslift.").partition(".share_")
+        return f"{scenario} with {percent.replace('_', '.')} % of the target's rows" if percent else scenario
+
 
 @dataclass(frozen=True)
 class BegunVersion:

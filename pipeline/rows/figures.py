@@ -17,6 +17,7 @@ ABSENT, ENOUGH = 0.01, 100
 # cannot show less.
 THIN = 0.1
 HEAVY, HEAVY_SHARE = 5, 0.01  # times the rows of the next id; an id of fewer rows than that share harms nobody
+LOST = 0.05  # of a table's rows: what the gate lets pass as no loss; what breaks a rule is rarely lost by chance
 SHARE = "share of "  # how the names of figures begin that say what is in common
 
 
@@ -38,14 +39,22 @@ class Figures:
         """
         figures = cls()
         for name, domain in domains.items():
+            share, worst = f"quarantined share of {name}", f"{domain.worst + ': ' if domain.worst else ''}"
             figures.expect(
-                f"quarantined share of {name}", domain.quarantined, "critical",
+                share, domain.quarantined, "critical",
                 Told("quarantine", f"at most {settings.quarantine_limit * 100:.4g}% of the rows in quarantine",
-                     f"{domain.worst + ': ' if domain.worst else ''}look at the rules in the Data Docs: so many broken "
+                     f"{worst}look at the rules in the Data Docs: so many broken "
                      "rows point to a wrong mapping or a broken delivery; what is right all the same is allowed by "
                      "`quarantine_limit` in the scenario"),
                 max_value=settings.quarantine_limit,
             )  # fmt: skip
+            if domain.quarantined <= settings.quarantine_limit:
+                figures.expect(
+                    share, domain.quarantined, "warning",
+                    Told("rows_lost", f"at most {LOST:.0%} of the rows in quarantine",
+                         f"{worst}mend the mapping or the file; what is lost is rarely like what is left"),
+                    max_value=LOST,
+                )  # fmt: skip
         rows = {name: len(domain.tables[table]) for name, domain in domains.items()}
         for name in settings.sources:
             figures.expect(

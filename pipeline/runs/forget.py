@@ -212,11 +212,11 @@ def remove_held(home: Home, held: Held) -> None:
     with exclusive(home.lock("promote")), ExitStack() as stack:
         if held.serving:
             which = ", ".join(one.told for one in held.serving)
-            names = ", ".join(dict.fromkeys(one.name.removeprefix("crosslift.") for one in held.serving))
+            names = ", ".join(dict.fromkeys(one.run_again for one in held.serving))
             raise UserError(
                 f"{which} serves and was made of these rows, so nothing was removed yet. No run reads the rows from "
                 f"now on: run the scenario again ({names}), so that a model without them is promoted, then repeat "
-                "this command."
+                "this command. Where the gate promotes none, docs/operate.md says how to take a model out of service."
             )
         for run in held.runs:
             stack.enter_context(alone(home, str((planned(run) or {}).get("run_id", run.name))))

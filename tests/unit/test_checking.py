@@ -80,6 +80,27 @@ def test_what_does_not_fit_is_named(check, table, files, match):
     assert re.search(match, str(told.exception), re.DOTALL), told.exception
 
 
+@pytest.mark.parametrize("table", [{"path": "a.csv"}, {"files": {"t": {"path": "a.csv"}}, "query": "SELECT * FROM t"}])
+def test_rows_for_the_quarantine_are_told(check, table):
+    """One broken value refuses nothing, but such rows do not fit; how many there are is told, with the first."""
+    values = [f'u{row},i{row},"1,{row}00.5"\n' if row % 4 == 0 else f"u{row},i{row},2.5\n" for row in range(1, 13)]
+    told = check({**table, "columns": {"value": "value"}}, a_csv="user_id,item_id,value\n" + "".join(values))
+    assert told.exit_code == 0
+    assert "It fits" not in told.stdout
+    warning = r"3 of the first 12 rows .* for column 'value', as row 4: expected a number.*got '1,400\.5'"
+    assert re.search(warning, told.stdout), told.stdout
+
+
+def test_of_a_long_file_too(check, monkeypatch):
+    """Rows behind those that are looked at hide none of them; times that only a later row decides are no mistake."""
+    monkeypatch.setattr(checking, "_ROWS", 2)
+    rows = "user_id,item_id,value,timestamp\nu1,i1,2.5,1/2/2010\nu2,i2,x,1/2/2010\nu3,i3,4,1/13/2010\n"
+    told = check({"path": "a.csv", "columns": {"value": "value"}}, a_csv=rows)
+    assert told.exit_code == 0
+    told = check({"path": "a.csv", "columns": {"value": "value"}}, a_csv=rows.replace("1/2/", "1/14/"))
+    assert "1 of the first 2 rows would go to quarantine for column 'value'" in told.stdout
+
+
 def test_of_large_files_the_first_rows_decide(check, monkeypatch):
     """What comes later is not read, and a JOIN that meets nothing in the first rows is no mistake."""
     monkeypatch.setattr(checking, "_BYTES", len(ROWS))

@@ -22,6 +22,7 @@ from pipeline.validation.passport import content_of, find_reference, reference_p
 from pipeline.validation.suites import suite
 
 SCRIPT = "<script>alert(1)</script>"
+LOSING = {"rows_lost": "warning"}
 
 
 def outcome(*, success: bool = False, severity: str = "critical", examples: tuple[str, ...] = ()) -> Outcome:
@@ -230,6 +231,13 @@ def test_poor_source_is_a_warning_and_a_large_quarantine_critical():
 
     assert failed_rules(scenario(), poor) == {"richer_source": "warning"}
     assert failed_rules(scenario(), broken) == {"richer_source": "warning", "quarantine": "critical"}
+
+
+@pytest.mark.parametrize(("lost", "failed"), [(0.05, {}), (0.06, LOSING), (0.2, LOSING)])
+def test_rows_lost_below_the_limit_are_told(lost, failed):
+    """Up to the limit nothing is refused; more than one row in twenty is a warning all the same."""
+    rich = {"a": tables(["y", "z"]), "b": tables(["w", "x"]), "t": tables(["y", "z"], split=["train", "test"])}
+    assert failed_rules(scenario(), rich | {"t": replace(rich["t"], quarantined=lost)}) == failed
 
 
 def test_suites_fit_the_table():

@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import columns as c
 from pipeline.config import FileSource, FileTable, QueryTable, Table, Tables
 from pipeline.data.looking.heads import head_of
 from pipeline.data.looking.profiles import profile
@@ -27,9 +31,10 @@ _NO_ROWS = "it gives no rows"
 
 @dataclass
 class Checked:
-    """What was looked at, what was not and why, and what is wrong."""
+    """What was looked at, what was not and why, what is wrong, and which rows would go to quarantine."""
 
     files: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -61,7 +66,7 @@ def _check(spec: Table, mapper: Mapper, root: Path, checked: Checked) -> None:
     if isinstance(spec, FileTable):
         files = files_of(spec, root)
         for file in files[:_FILES]:
-            _check_file(file, spec, mapper)
+            _check_file(file, spec, mapper, checked)
             checked.files.append(file.shown)
         if len(files) > _FILES:
             checked.left.append(f"{spec.path}: {len(files) - _FILES} more files")
@@ -71,7 +76,7 @@ def _check(spec: Table, mapper: Mapper, root: Path, checked: Checked) -> None:
         checked.left.append("a query to a database")
 
 
-def _check_file(file: SourceFile, spec: FileTable, mapper: Mapper) -> None:
+def _check_file(file: SourceFile, spec: FileTable, mapper: Mapper, checked: Checked) -> None:
     failed: list[DataError] = []
 
     def choose(names: Sequence[str]) -> Iterable[str]:
@@ -86,8 +91,27 @@ def _check_file(file: SourceFile, spec: FileTable, mapper: Mapper) -> None:
         sample = read_sample(head, spec, data_format(head.name, spec.format), Path(scratch), _ROWS, choose)
     if failed:
         raise DataError(f"{failed[0]}{_suggested(sample, spec, mapper)}")
-    if sample.whole and sample.table.num_rows:
-        mapper.canonical(sample.table, file.shown)
+    if sample.table.num_rows:
+        try:
+            _tell_unreadable(mapper.canonical(sample.table, file.shown), checked)
+        except DataError:  # about a column as a whole; what follows may have the value that decides how it is read
+            if sample.whole:
+                raise
+
+
+def _tell_unreadable(rows: pa.Table, checked: Checked) -> None:
+    """Note which columns of rows have values that cannot be read, in how many rows, and the first one."""
+    if c.UNREAD not in rows.column_names:
+        return
+    marked = rows.select(c.UNREADS).filter(pc.is_valid(rows[c.UNREAD]))
+    for name in pc.unique(marked[c.UNREAD]).to_pylist():
+        found = marked.filter(pc.equal(marked[c.UNREAD], name))
+        first = found.slice(0, 1).to_pylist()[0]
+        got = "" if first[c.UNREAD_VALUE] is None else f", got {first[c.UNREAD_VALUE]}"
+        checked.unreadable.append(
+            f"{first[c.UNREAD_FILE]}: {len(found):,} of the first {len(rows):,} rows would go to quarantine for column "
+            f"{first[c.UNREAD_COLUMN]!r}, as row {first[c.UNREAD_ROW]}: expected {first[c.UNREAD_EXPECTED]}{got}."
+        )
 
 
 def _suggested(sample: Sample, spec: FileTable, mapper: Mapper) -> str:
@@ -129,7 +153,7 @@ def _check_query(spec: QueryTable, mapper: Mapper, root: Path, checked: Checked)
         (scratch := Path(folder) / "query of files").mkdir()
         tried = spec.model_copy(update={"files": sources})
         try:
-            read_files_query(tried, parts, mapper, scratch)
+            _tell_unreadable(read_files_query(tried, parts, mapper, scratch), checked)
         except DataError as error:
             if whole or _NO_ROWS not in str(error):
                 raise
