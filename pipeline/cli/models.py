@@ -13,7 +13,7 @@ from pipeline.cli.output import AsJson, print_json, print_table, quiet
 from pipeline.folders import Home
 from pipeline.scenarios import load_scenario
 
-models = typer.Typer(help="Look up the registered models, approve, and roll back.", no_args_is_help=True)
+models = typer.Typer(help="Look up the registered models, approve, roll back, and retire.", no_args_is_help=True)
 models.command("compare")(compare)
 models.command("why")(why)
 ModelName = Annotated[str, typer.Argument(metavar="NAME", help="Such as crosslift.demo.")]
@@ -87,6 +87,19 @@ def roll_back(name: ModelName, as_json: AsJson = False) -> None:
         print_json(asdict(done))
     else:
         print(f"{done.name}: version {done.champion} serves again; version {done.previous} is now `previous`.")
+
+
+@models.command("retire")
+def take_out(name: ModelName, as_json: AsJson = False) -> None:
+    """Take what serves out of service; nothing serves until a run promotes, as on the first night."""
+    from pipeline.registry.retire import retire
+
+    with quiet(as_json):
+        done = retire(Home.from_env(), name)
+    if as_json:
+        print_json(asdict(done))
+    else:
+        print(f"{done.name}: version {done.version} was taken out of service, and nothing serves.")
 
 
 def recommend(  # noqa: PLR0913, PLR0917  each is an option of the command

@@ -65,7 +65,7 @@ def held_back(run: Run, place: Place, chosen: bool, verdict: str, unjudged: str)
         (
             ROLLED_BACK in tags,
             "not promoted",
-            f"{version} was rolled back, and no run brings the same package back; {stayed}. {told}",
+            f"{version} was taken out of service, and no run brings the same package back; {stayed}. {told}",
         ),
         (
             place.served,

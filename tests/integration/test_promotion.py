@@ -14,6 +14,7 @@ from pipeline.errors import CrossliftError, UserError
 from pipeline.folders import Home, read_json
 from pipeline.registry import lookup, tracking
 from pipeline.registry import promote as registry
+from pipeline.registry.retire import Retired, retire
 from pipeline.registry.rollback import rollback
 from pipeline.results import PROMOTE, REJUDGED
 from pipeline.runs.approve import approve
@@ -148,14 +149,35 @@ def test_a_repeat_after_a_rollback_says_so(home: Home, night: Nights) -> None:
     word, reason = told(again)
     assert (word, again.result(PROMOTE).facts.verdict) == ("not promoted", "passed")
     assert reason.startswith(
-        "Version 2 (item_knn) was rolled back, and no run brings the same package back; version 1 (item_knn) stayed in "
-        "service. Rolled back on 20"
+        "Version 2 (item_knn) was taken out of service, and no run brings the same package back; version 1 (item_knn) "
+        "stayed in service. Rolled back on 20"
     )
     promote(older := night(home, "back-4", name="back", seed=1).run())
     word, reason = told(older)
     assert word == "serves already"
     assert "Champion again since 20" in reason
     assert "when version 2 was rolled back. All is as it was at the end of run back-1, of which MLflow tells." in reason
+
+
+def test_what_was_retired_serves_no_more(home: Home, night: Nights) -> None:
+    """Nothing serves until a night promotes another package, judged as a first one; the same does not come back."""
+    with pytest.raises(UserError, match=r"no model is called 'crosslift\.gone'"):
+        retire(home, "crosslift.gone")
+    promote(night(home, "gone-1", name="gone", seed=1).run())
+    assert retire(home, "crosslift.gone") == Retired("crosslift.gone", 1)
+    assert "champion" not in named(home, "gone")
+    assert tags(home, "gone", 1)["outcome"] == "retired"
+    with pytest.raises(UserError, match=r"crosslift\.gone: no version serves"):
+        retire(home, "crosslift.gone")
+    promote(same := night(home, "gone-2", name="gone", seed=1).run())
+    word, reason = told(same)
+    assert word == "not promoted"
+    assert reason.startswith(
+        "Version 1 (item_knn) was taken out of service, and no run brings the same package back; n"
+    )
+    promote(other := night(home, "gone-3", name="gone", seed=2).run())
+    assert told(other)[0] == "promoted"
+    assert named(home, "gone")["champion"] == 2
 
 
 def test_a_repeat_after_an_approval_says_so(home: Home, night: Nights, deciding: Callable[..., Any]) -> None:

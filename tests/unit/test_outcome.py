@@ -28,7 +28,14 @@ def place(tags: dict[str, str], serving: Serving | None = SERVING, version: int 
     ("tags", "chosen", "trial", "unjudged", "word", "told"),
     [
         ({}, True, "", "", None, ""),
-        (BACK, True, "", "", "not promoted", "was rolled back, and no run brings the same package back; version 2"),
+        (
+            BACK,
+            True,
+            "",
+            "",
+            "not promoted",
+            "was taken out of service, and no run brings the same package back; vers",
+        ),
         (BACK, False, "seed 1", "Why.", "not promoted", "Rolled back on Monday; version 2 served again."),
         (SERVED, True, "seed 1", "", "not promoted", "served before, and no run brings the same package back; vers"),
         (SERVED, True, "", "", "not promoted", "Replaced by version 2 on Monday."),

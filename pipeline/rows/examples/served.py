@@ -123,7 +123,8 @@ class ServedExamples:
         if prepared.task.as_rows() != self.task.as_rows():
             raise ConfigError(
                 f"task: {self.info.scenario} now declares other columns than the model that serves was made for "
-                "(label, how it is read, features or groups); give the changed scenario a name of its own."
+                "(label, how it is read, features or groups); give the changed scenario a name of its own, or take "
+                f"what serves out of service: `crosslift models retire crosslift.{self.info.scenario}`."
             )
         return self.predictor
 
