@@ -178,6 +178,24 @@ def test_examples_are_looked_at_too():
     )
 
 
+def test_classes_that_no_source_has_are_told():
+    """With their names; rows without a label say nothing, and of a target without labels nothing is known."""
+    rows = pd.DataFrame({"income": np.arange(400.0), "late": ["a", "b", "c", "d"] * 100})
+    fewer = rows.assign(late=["a", "b", None, "d"] * 100)
+    task = {"kind": "multiclass", "label": "late", "features": {"income": "number"}}
+    asking = Scenario.model_validate({**examples_scenario().model_dump(), "task": task})
+    both = {"films": {"examples": fewer}, "books": {"examples": rows}}
+    name = "share of the 400 labelled rows of books whose late a source has"
+    assert failed(asking, both) == {"classes_in_common": ("warning", name, 0.75)}
+    assert failed(asking, {"films": both["books"], "books": both["films"]}) == {}
+    domains = {domain: CleanTables(tables, 0.0) for domain, tables in both.items()}
+    settings = CheckSettings.of(asking, as_of=None, ordered=(), reference_content="", reference_rows={})
+    [check] = [one for one in check_crossings(settings, domains)[1] if one.rule == "classes_in_common"]
+    assert "no source has c:" in str(check)
+    unlabelled = asking.model_copy(update={"target_labels": False})
+    assert "classes_in_common" not in failed(unlabelled, both)
+
+
 def test_texts_in_another_language_are_told():
     """No word of the target stands in the source; numbers alone would be a few."""
     rows = pd.DataFrame({"late": ["yes", "no", "no", "yes"] * 100})

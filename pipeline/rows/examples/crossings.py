@@ -36,6 +36,7 @@ def crossing_checks(
              "map the columns of each table to the declared features"),
     )  # fmt: skip
     _spelt_alike(figures, settings, frames)
+    _classes_in_common(figures, settings, frames)
     for name, frame in frames.items():
         for one in task.each:
             _expect_labels(figures, settings, name, one, frame[one.label].dropna())
@@ -90,6 +91,25 @@ def _spelt_alike(figures: Figures, settings: CheckSettings, frames: Mapping[str,
                      f"look whether the domains write {name} in one language, else what the sources taught of it is "
                      "lost"),
                 min_value=THIN,
+            )  # fmt: skip
+
+
+def _classes_in_common(figures: Figures, settings: CheckSettings, frames: Mapping[str, pd.DataFrame]) -> None:
+    """Tell how much of the target is of classes that a source has: of the others it can teach nothing."""
+    assert isinstance(settings.task, ExamplesTask)
+    for one in settings.task.each if settings.target_labels else ():
+        sources = [labels for name in settings.sources if len(labels := frames[name][one.label].dropna())]
+        own = frames[settings.target][one.label].dropna()
+        if isinstance(one, MulticlassTask) and sources and len(own):
+            known = own.isin(pd.concat(sources))
+            unknown = ", ".join(sorted(map(str, own[~known].unique())))
+            figures.expect(
+                f"{SHARE}the {len(own):,} labelled rows of {settings.target} whose {one.label} a source has",
+                float(known.mean()), "warning",
+                Told("classes_in_common", f"at least {1 - THIN:.0%}",
+                     f"no source has {unknown}: look whether the domains spell classes alike, else what a source "
+                     "taught is wrong of all such rows, and lanes that rest on it may hurt"),
+                min_value=1 - THIN,
             )  # fmt: skip
 
 
