@@ -1,6 +1,7 @@
 """The gate: a pure function from what is judged to a verdict."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict
 
@@ -31,8 +32,8 @@ class Verdict(BaseModel):
     verdict: Word  # of the candidate
     weak: bool  # what is chosen passed, but the rows could not have shown a difference as small as the margin
     candidate: str  # picked on validation rows
-    lane: str | None  # what the gate chose: the candidate, else the refit of the champion's recipe, or a safe lane
-    # where nothing served; None: nothing
+    lane: str | None  # what the gate chose: the candidate, else the refit of the champion's recipe, or where nothing
+    # served the best baseline or a safe lane; None: nothing
     creep: float  # of what is chosen: what may have been lost since the last promotion as better, summed over nights
     metric: str
     level: float  # of the intervals, 0.95 for 95 %
@@ -40,7 +41,7 @@ class Verdict(BaseModel):
     positives: int | None  # test rows of the class that is looked for; None where the label kind has none
     reason: str
     comparisons: tuple[Compared, ...]
-    renewal: tuple[Compared, ...]  # of the refit, where the candidate did not pass
+    renewal: tuple[Compared, ...]  # of the refit or the best baseline, heard where the candidate did not pass
     champion: Incumbent | None  # what served when this was judged
     approvable: bool  # a person may promote the candidate: the target has no labels and too few test rows tell
 
@@ -68,26 +69,25 @@ def decide(terms: Terms, lanes: Sequence[Lane], test: Scores, champion: Champion
         champion: What serves now, or None.
 
     Returns:
-        The verdict. Where nothing serves yet, a candidate that does not pass gives way to target-only, the best
-        baseline or the best blend of the target alone, whichever is better on validation; an undecided candidate may be
-        that itself.
+        The verdict. Where nothing serves yet, a candidate that does not pass gives way to the best baseline, if that
+        learnt from a source and passes itself; else to target-only, the best baseline or the best blend of the target
+        alone, whichever is better on validation; an undecided candidate may be that itself.
     """
     court = Court(terms, lanes, test, champion)
     candidate = court.best([lane for lane in lanes if lane.kind != "chance"])
     unlabelled = any(lane.kind == "chance" for lane in lanes)
     heard = court.hear(candidate)
-    passed, renewed = heard.word == "passed", None
-    if not passed and court.refit and court.refit != candidate:
-        renewed = court.hear(court.refit)
-    chosen = heard if passed else renewed if renewed and renewed.word == "passed" else None
+    passed = heard.word == "passed"
+    second = None if passed or (unlabelled and champion is None) else _second(court, candidate)
+    chosen = heard if passed else second if second and second.word == "passed" else None
     lane = chosen.lane.name if chosen else None
     if chosen is None and champion is None and not unlabelled:
         lane = _safe(court, heard)
     return Verdict(
         verdict=heard.word, weak=chosen is not None and chosen.weak, candidate=candidate.name, lane=lane,
         creep=round(chosen.creep, 10) if chosen else 0.0, metric=terms.metric, level=terms.level, units=test.units,
-        positives=test.positives, reason=why(terms, heard, renewed, lane), comparisons=heard.comparisons,
-        renewal=renewed.comparisons if renewed else (), approvable=unlabelled and heard.word == "undecided",
+        positives=test.positives, reason=why(terms, heard, second, lane), comparisons=heard.comparisons,
+        renewal=second.comparisons if second else (), approvable=unlabelled and heard.word == "undecided",
         champion=_incumbent(court, champion) if champion else None,
     )  # fmt: skip
 
@@ -97,6 +97,21 @@ def _incumbent(court: Court, champion: ChampionScores) -> Incumbent:
     if rows.tells:
         scored = estimate(sign * rows.value[CHAMPION], sign * rows.drawn[CHAMPION], court.terms.level)
     return Incumbent(version=champion.version, package=champion.package, new_rows=champion.new_rows, scored=scored)
+
+
+def _second(court: Court, candidate: Lane) -> Hearing | None:
+    """Hear who else may serve: the champion's refit, or where nothing serves the best baseline that has a source.
+
+    That is a second way to a first champion, so it has to hold at half the error.
+    """
+    if court.champion is not None:
+        return court.hear(court.refit) if court.refit and court.refit != candidate else None
+    other = court.best_baseline
+    if other is None or not other.transfer or other == candidate:
+        return None
+    gate = court.terms.gate
+    strict = replace(court.terms, gate=gate.model_copy(update={"alpha": gate.alpha / 2}))
+    return replace(court, terms=strict).hear(other)
 
 
 def _safe(court: Court, heard: Hearing) -> str | None:

@@ -162,13 +162,19 @@ class Court:
         recipe = self.champion.recipe if self.champion else ""
         return next((lane for lane in self.lanes if recipe and lane.recipe == recipe), None)
 
+    @property
+    def best_baseline(self) -> Lane | None:
+        """The one that validation picks."""
+        baselines = [lane for lane in self.lanes if lane.kind == "baseline"]
+        return self.best(baselines) if baselines else None
+
     def references(self, candidate: Lane) -> list[tuple[Role, Lane]]:
         """Target-only, the counterpart, chance, the best baseline and the refit, but for itself; none twice."""
         found: list[tuple[Role, Lane]] = [("target-only", lane) for lane in self.lanes if lane.name == TARGET_ONLY]
         found += [("counterpart", lane) for lane in self.lanes if lane.name == candidate.must_beat]
         found += [("chance", lane) for lane in self.lanes if lane.kind == "chance"]
-        if baselines := [lane for lane in self.lanes if lane.kind == "baseline"]:
-            found.append(("best baseline", self.best(baselines)))
+        if self.best_baseline:
+            found.append(("best baseline", self.best_baseline))
         if self.refit:
             found.append(("refit", self.refit))
         roles: dict[str, tuple[Role, Lane]] = {}

@@ -10,18 +10,18 @@ from pipeline.evaluation.terms import CHANCE, TARGET_ONLY, Terms
 from pipeline.labels.words import Words
 
 
-def why(terms: Terms, heard: Hearing, renewed: Hearing | None, lane: str | None) -> str:
+def why(terms: Terms, heard: Hearing, second: Hearing | None, lane: str | None) -> str:
     """Say what decided about the candidate, and what the gate chose where it did not pass.
 
     Args:
         terms: By what was judged.
         heard: The candidate.
-        renewed: The refit of the champion's recipe, if that was heard as well.
+        second: The refit of the champion's recipe, or the best baseline, if that was heard as well.
         lane: What the gate chose.
     """
     name, best = heard.lane.name, f"{heard.lane.name} is the best on validation rows"
     if heard.word != "passed":
-        return f"{best}, but {_but(terms, heard)}.{_then(terms, heard, renewed, lane)}"
+        return f"{best}, but {_but(terms, heard)}.{_then(terms, heard, second, lane)}"
     if not heard.comparisons:
         return f"{best}, and there is nothing to hold it against."
     if heard.champion and heard.gives_way and not heard.holds:
@@ -84,17 +84,27 @@ def no_skill(terms: Terms, name: str, every: Scores, unmarked: Scores) -> str:
     )
 
 
-def _then(terms: Terms, heard: Hearing, renewed: Hearing | None, lane: str | None) -> str:
+def _then(terms: Terms, heard: Hearing, second: Hearing | None, lane: str | None) -> str:
     """Say what the gate chose instead of a candidate that did not pass."""
     if heard.champion is None:
-        return f" Nothing served yet, so the gate chose {lane}." if lane else ""
-    if renewed is None:
+        return f"{_in_its_place(terms, second)} Nothing served yet, so the gate chose {lane}." if lane else ""
+    if second is None:
         return ""
-    own = f"the champion's own recipe, {renewed.lane.name} fitted anew"
-    if renewed.word != "passed":
-        return f" Nor does {own}, pass: {_but(terms, renewed)}."
-    beside = _interval(terms, renewed.comparisons[-1])
-    return f" The gate chose {own}: it is not worse ({beside}).{_weak(terms, renewed)}"
+    own = f"the champion's own recipe, {second.lane.name} fitted anew"
+    if second.word != "passed":
+        return f" Nor does {own}, pass: {_but(terms, second)}."
+    beside = _interval(terms, second.comparisons[-1])
+    return f" The gate chose {own}: it is not worse ({beside}).{_weak(terms, second)}"
+
+
+def _in_its_place(terms: Terms, second: Hearing | None) -> str:
+    """Say what came out for the best baseline, where that was heard."""
+    if second is None:
+        return ""
+    if second.word != "passed":
+        return f" Nor does the best baseline, {second.lane.name}, pass: {_but(terms, second)}."
+    against = ", ".join(f"{_name(one)} ({_interval(terms, one)})" for one in second.comparisons)
+    return f" The best baseline, {second.lane.name}, holds against {against}.{_weak(terms, second)}"
 
 
 def _weak(terms: Terms, heard: Hearing) -> str:

@@ -288,6 +288,39 @@ def test_what_uses_a_source_is_no_safe_choice():
     assert (verdict.verdict, verdict.lane) == ("undecided", "ease")
 
 
+HELPED = Lane("ease+source", "baseline", 0.25, transfer=True, counterpart="ease")
+
+
+@pytest.mark.parametrize(
+    ("helped", "chosen", "told"),
+    [
+        (0.26, "ease+source", "The best baseline, ease+source, holds against target_only (+6.00 points [+5."),
+        (0.21, "target_only", "Nor does the best baseline, ease+source, pass: it had to be better than ease without"),
+        (0.19, "target_only", "Nor does the best baseline, ease+source, pass: it had to be not worse by"),
+    ],
+)
+def test_the_best_baseline_is_heard_where_nothing_served(helped, chosen, told):
+    """A candidate loses to a baseline that learnt from a source: that one serves where it passes itself."""
+    lanes = (*LANES, HELPED)
+    means = {**BASE, "target_only": 0.20, "joint": 0.17, "ease+source": helped}
+    verdict = judge(users(**means), lanes)
+    assert (verdict.candidate, verdict.verdict, verdict.lane) == ("joint", "rejected", chosen)
+    assert told in verdict.reason
+    assert verdict.reason.endswith(f"Nothing served yet, so the gate chose {chosen}.")
+    assert {c.reference for c in verdict.renewal} == {"target_only", "ease"}
+    beside = judge(users(**means), lanes, serving(champion=0.1, **means))
+    assert (beside.lane, beside.renewal) == (None, ())
+
+
+def test_the_best_baseline_is_heard_at_half_the_error():
+    """Its intervals are those of 97.5 %, for it is a second way to be promoted; the candidate's stay as they are."""
+    test = users(n=400, noise=0.01, target_only=0.20, popularity=0.10, ease=0.21, joint=0.20, **{"ease+source": 0.211})
+    verdict = judge(test, (*LANES, HELPED))
+    strict = judge(test, (*LANES[:3], HELPED), gate=GATE.model_copy(update={"alpha": 0.025}))
+    assert (strict.candidate, verdict.renewal) == ("ease+source", strict.comparisons)
+    assert [verdict.level, strict.level] == [0.95, 0.975]
+
+
 def test_a_blend_of_the_target_alone_is_a_safe_choice():
     """The best on validation of what learnt from the target alone serves, also where it is made of two lanes."""
     lanes = (TARGET_ONLY, Lane("ease", "baseline", 0.3), Lane("target_only_with_ease", "blend", 0.4), JOINT_BLEND)
