@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from pipeline.config.base import Config, Name
 
@@ -80,8 +80,10 @@ class MappedTable(Config):
         return self.model_dump(mode="json", include={"columns", "constants", "domains", "null"})
 
 
-class Reading(Config):
-    """What a scenario says of reading values, beside what they say themselves."""
+class Reading(BaseModel):
+    """What a scenario says of reading values, beside what they say themselves; gathered, and written by nobody."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     timezones: dict[str, str] = {}  # canonical column -> the zone of times that name none, where it is not UTC
     null: tuple[str, ...] | None = None  # texts that mean no value; None: nothing was said

@@ -216,8 +216,8 @@ def remove_held(home: Home, held: Held) -> None:
             raise UserError(
                 f"{which} serves and was made of these rows, so nothing was removed yet. No run reads the rows from "
                 f"now on: run the scenario again ({names}), so that a model without them is promoted, then repeat "
-                f"this command. Where the gate promotes none, `crosslift models retire {held.serving[0].name}` lets "
-                "nothing serve."
+                "this command. Where the gate promotes none, `crosslift models retire NAME` lets nothing serve: "
+                f"{', '.join(one.name for one in held.serving)}."
             )
         for run in held.runs:
             stack.enter_context(alone(home, str((planned(run) or {}).get("run_id", run.name))))

@@ -329,6 +329,6 @@ def test_an_id_of_another_spelling_is_the_one_that_is_published(home: Home, monk
 def test_what_serves_is_named_by_its_scenario(home):
     """A model of a share is no scenario of that name; and a gate that promotes nothing is no dead end."""
     serving = tuple(HeldVersion(f"crosslift.s{share}", 2, serves=True) for share in ("", ".share_30", ".share_2_5"))
-    told = r"again \(s, s with 30 % of the target's rows, s with 2\.5 % .*\).*promotes none, docs/operate\.md"
+    told = r"again \(s, s with 30 % of the target's rows, s with 2\.5 % .*\).*retire NAME. lets nothing serve: crossl"
     with pytest.raises(UserError, match=told):
         remove_held(home, Held((), (), (), (), serving))

@@ -377,13 +377,21 @@ def test_new_rows_are_told_where_they_are_known(report):
         assert told in render(report.model_copy(update={"verdict": verdict}), ITEMS)
 
 
-def test_a_refit_that_was_heard_has_its_own_lines(report):
-    """The lines of the refit follow those of the candidate, and only where it was heard."""
-    verdict = report.verdict.model_copy(update={"renewal": report.verdict.comparisons[:1]})
+@pytest.mark.parametrize(
+    ("champion", "html", "markdown"),
+    [
+        ({"version": 2, "package": "two", "new_rows": 17}, "the refit of the champion&#39;s recipe against", "refit"),
+        (None, "the best baseline, intervals of 97.5 %, against", "best baseline"),
+    ],
+)
+def test_whoever_was_heard_second_has_its_own_lines(report, champion, html, markdown):
+    """The lines of the refit, or of the best baseline where nothing served, follow those of the candidate."""
+    told = {"renewal": report.verdict.comparisons[:1], "champion": champion}
+    verdict = Verdict.model_validate({**report.verdict.model_dump(), **told})
     both = report.model_copy(update={"verdict": verdict})
-    assert "the refit of the champion&#39;s recipe against" in render_html(both, ITEMS)
-    assert "the refit of the champion&#39;s recipe against" not in render_html(report, ITEMS)
-    assert "| refit against target-only: target\\_only |" in render_markdown(both, ITEMS)
+    assert html in render_html(both, ITEMS)
+    assert html not in render_html(report, ITEMS)
+    assert f"| {markdown} against target-only: target\\_only |" in render_markdown(both, ITEMS)
 
 
 def test_margin_and_power_are_told(report):
