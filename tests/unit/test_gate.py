@@ -1,6 +1,7 @@
 """The gate's rules, one after the other."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -438,6 +439,13 @@ def test_without_labels_what_is_not_better_than_chance_serves_nobody():
     """Nothing is safe then: a rejected candidate is not replaced, and a person cannot approve it."""
     verdict = judge(users(direct=0.01, source_ials=0.005, chance=0.01), WITHOUT_LABELS)
     assert (verdict.verdict, verdict.lane, verdict.approvable) == ("rejected", None, False)
+
+
+def test_without_labels_no_baseline_is_heard_in_its_place():
+    """Sources name it, whose rows may not be like the target's: what does not pass is for a person."""
+    lanes = (DIRECT, replace(SOURCE, transfer=True), CHANCE)
+    verdict = judge(users(direct=0.05, source_ials=0.2, chance=0.01), lanes)
+    assert (verdict.verdict, verdict.lane, verdict.renewal) == ("rejected", None, ())
 
 
 @pytest.mark.parametrize("few", [0, 1, 30])
