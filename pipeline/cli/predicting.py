@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline import columns as c
 from pipeline.config.files import PACKED
 from pipeline.data.pictures import UnreadError, content_of_file
 from pipeline.data.readers.files import data_format
@@ -132,7 +133,9 @@ def _tell_unread(model: Any, requests: pd.DataFrame) -> None:
     listed = [f"{name} (is it {near[name]}?)" if name in near else name for name in unread]
     listed.sort(key=lambda one: "(is it " not in one)  # what may be a mistake is not lost among many
     more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
-    log.warning("request: the model does not read the columns %s%s", ", ".join(listed[:_NAMED]), more)
+    when = f"; one called {c.TIMESTAMP} would say when each row happened, and without it that is now"
+    told = when if c.TIMESTAMP in free else ""
+    log.warning("request: the model does not read the columns %s%s%s", ", ".join(listed[:_NAMED]), more, told)
 
 
 def _tell_unanswered(answers: pd.DataFrame, requests: pd.DataFrame) -> None:

@@ -328,3 +328,9 @@ def test_what_is_not_read_and_not_answered_is_told(
     caplog.clear()
     predicting.predict(Path("m"), pd.DataFrame({"user_id": ["a"]}))
     assert caplog.messages == []
+    schema.input_names = lambda: ["user_id", "timestamp"]
+    predicting.predict(Path("m"), pd.DataFrame({"user_id": ["a"], "ordered_at": ["2026-01-01"]}))
+    assert caplog.messages == [
+        "request: the model does not read the columns ordered_at; one called timestamp would say when each row "
+        "happened, and without it that is now"
+    ]
