@@ -102,9 +102,9 @@ def _in_its_place(terms: Terms, second: Hearing | None) -> str:
     if second is None:
         return ""
     if second.word != "passed":
-        return f" Nor does the best baseline, {second.lane.name}, pass: {_but(terms, second)}."
+        return f" Nor does the best baseline, {second.lane.name}, pass at half the error: {_but(terms, second)}."
     against = ", ".join(f"{_name(one)} ({_interval(terms, one)})" for one in second.comparisons)
-    return f" The best baseline, {second.lane.name}, holds against {against}.{_weak(terms, second)}"
+    return f" The best baseline, {second.lane.name}, holds at half the error against {against}.{_weak(terms, second)}"
 
 
 def _weak(terms: Terms, heard: Hearing) -> str:

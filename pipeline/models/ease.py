@@ -177,9 +177,15 @@ def _product(matrix: sparse.csr_matrix, dense: Dense) -> Dense:
     def strip(start: int) -> None:
         result[:, start : start + _STRIP] = matrix @ np.ascontiguousarray(dense[:, start : start + _STRIP])
 
-    with ThreadPoolExecutor(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(_threads()) as pool:
         list(pool.map(strip, range(0, dense.shape[1], _STRIP)))
     return result
+
+
+def _threads() -> int:
+    """As many as OpenMP is told to take, of nested regions the outermost; else one for each core."""
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return max(1, int(told)) if told.isdigit() else os.cpu_count() or 1
 
 
 def _transposed(matrix: Dense) -> Dense:

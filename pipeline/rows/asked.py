@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from pipeline import columns as c
 from pipeline.config import Alike, Reading
 from pipeline.data.pseudonyms import KEY, LENGTH, key_id, pseudonymise, read_key
+from pipeline.data.values.casting import EXACT_FLOATS
 from pipeline.data.values.spelling import one_spelling
 from pipeline.errors import DataError
 from pipeline.rows.kind import PackageInfo
 from pipeline.rows.reading import read_as
 
 _PSEUDONYM = re.compile(f"[0-9a-f]{{{LENGTH}}}")
-_EXACT_FLOATS = 2**53  # beyond it a floating-point number does not hold each whole number
 
 IntArray = NDArray[np.int64]
 
@@ -105,7 +105,7 @@ def as_id(value: Any, name: str) -> str | None:
         return None
     if isinstance(value, str):
         return value or None
-    whole = isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_FLOATS
+    whole = isinstance(value, float) and value.is_integer() and abs(value) <= EXACT_FLOATS
     if whole or (isinstance(value, int | np.integer) and not isinstance(value, bool)):
         return str(int(value))
     raise DataError(

@@ -167,7 +167,7 @@ class PackageInfo(BaseModel):
     pseudonymous: bool  # user ids stand here as in the user's own tables: nothing is hashed
     key: str | None = None  # id of the key that made the pseudonyms; packages of 0.1 do not say it
     alike: dict[str, tuple[Alike, ...]] = {}  # which spellings of an id are one, by column
-    reading: Reading = Reading()  # how values of rows are read; packages of before 0.3 do not say it
+    reading: Reading = Reading()  # how values of rows are read; older packages do not say it
     candidate: str  # hash of the candidate's manifest
     data: dict[str, str]  # step and domain -> hash of the manifest
     code: str  # version of Crosslift

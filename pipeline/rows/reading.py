@@ -9,14 +9,11 @@ import pyarrow as pa
 from pipeline.config import MappedColumn, Reading
 from pipeline.data.pictures import Pictures
 from pipeline.data.tables import Type
-from pipeline.data.values.casting import Place, cast
-
-PLAIN = Reading()
-_EXACT_FLOATS = 2**53  # beyond it a floating-point number does not hold each whole number
+from pipeline.data.values.casting import EXACT_FLOATS, Place, cast
 
 
 def read_as(
-    values: "pd.Series[Any]", kind: Type, name: str, reading: Reading = PLAIN, pictures: Pictures | None = None
+    values: "pd.Series[Any]", kind: Type, name: str, reading: Reading, pictures: Pictures | None = None
 ) -> "pd.Series[Any]":
     """A column [n] of a request in the canonical type.
 
@@ -42,6 +39,6 @@ def _spelt(value: Any) -> str | None:
     if isinstance(value, bool | np.bool_):
         return str(value).lower()
     if isinstance(value, float | np.floating):
-        whole = float(value).is_integer() and abs(float(value)) <= _EXACT_FLOATS
+        whole = float(value).is_integer() and abs(float(value)) <= EXACT_FLOATS
         return None if np.isnan(value) else str(int(value)) if whole else str(value)
     return str(value)

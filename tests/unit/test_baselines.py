@@ -104,6 +104,16 @@ def test_ease_folds_a_changed_history_in():
     np.testing.assert_allclose(ease(histories).scores(changed), expected[:, :TARGET], atol=2e-5)
 
 
+@pytest.mark.parametrize("told", ["", "1", "3", "2,1", "0", "many"])
+def test_ease_scores_alike_by_any_number_of_threads(told, monkeypatch):
+    """Whatever the variable holds of all that OpenMP allows, or of what it does not."""
+    histories = toy(60)
+    ranker = ease(histories)
+    expected = ranker.scores(histories)
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert np.array_equal(ranker.scores(histories), expected)
+
+
 @pytest.mark.parametrize(("most", "near"), [(12, TARGET), (TARGET - 2, TARGET - 2)])
 def test_ease_keeps_the_memory_that_it_was_given(most, near, caplog, tmp_path):
     """Of more items than the limit it is EASE of the most frequent ones, the target's first, and says so."""

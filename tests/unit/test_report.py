@@ -381,7 +381,7 @@ def test_new_rows_are_told_where_they_are_known(report):
     ("champion", "html", "markdown"),
     [
         ({"version": 2, "package": "two", "new_rows": 17}, "the refit of the champion&#39;s recipe against", "refit"),
-        (None, "the best baseline, intervals of 97.5 %, against", "best baseline"),
+        (None, "the best baseline, intervals of 97.5 %, against", "best baseline (97.5 %)"),
     ],
 )
 def test_whoever_was_heard_second_has_its_own_lines(report, champion, html, markdown):

@@ -192,6 +192,8 @@ def test_classes_that_no_source_has_are_told():
     settings = CheckSettings.of(asking, as_of=None, ordered=(), reference_content="", reference_rows={})
     [check] = [one for one in check_crossings(settings, domains)[1] if one.rule == "classes_in_common"]
     assert "no source has c:" in str(check)
+    hidden = check_crossings(settings.model_copy(update={"personal": ("late",)}), domains)[1]
+    assert "no source has some of its classes:" in str([one for one in hidden if one.rule == "classes_in_common"])
     unlabelled = asking.model_copy(update={"target_labels": False})
     assert "classes_in_common" not in failed(unlabelled, both)
 

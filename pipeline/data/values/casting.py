@@ -18,7 +18,7 @@ _WHOLE = r"^-?\d{1,19}$"
 _COUNT = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?"
 _NAMED = rf"(?:[^\s:]+|\S+:{_COUNT})"  # a name alone, or with its count
 _BAG = rf"^\s*(?:{_NAMED}(?:\s+{_NAMED})*)?\s*$"
-_EXACT_FLOATS = 2**53  # beyond it a floating-point number does not hold each whole number
+EXACT_FLOATS = 2**53  # beyond it a floating-point number does not hold each whole number
 
 
 def cast(column: pa.ChunkedArray, wanted: Type, place: Place) -> pa.Array:
@@ -80,7 +80,7 @@ def _whole_numbers(values: pa.Array) -> pa.Array:
         if pa.types.is_decimal(values.type):
             return values.cast(pa.decimal128(38, 0))
         values = values.cast(pa.float64())
-        inexact = pc.any(pc.greater(pc.abs(values), _EXACT_FLOATS)).as_py()
+        inexact = pc.any(pc.greater(pc.abs(values), EXACT_FLOATS)).as_py()
         return values if inexact else values.cast(pa.int64())
     except pa.ArrowInvalid:
         return values

@@ -205,7 +205,7 @@ def quantiles(several: Sequence[Values], bins: int) -> FloatArray:
 
 def never_missing(several: Sequence[Values]) -> Mask:
     """Which numbers [M] all rows have."""
-    return np.asarray(~np.isnan(Values.under(several).numbers).any(axis=0))
+    return np.asarray(np.all([~np.isnan(one.numbers).any(axis=0) for one in several], axis=0))
 
 
 def rarity(several: Sequence[Values], buckets: int) -> FloatArray | None:

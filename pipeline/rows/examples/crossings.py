@@ -14,6 +14,7 @@ from pipeline.rows.examples.tags import one_by_one, spelt_once, tag_names
 from pipeline.rows.figures import ABSENT, SHARE, THIN, Figures, Told
 from pipeline.rows.kind import CleanTables
 
+_NAMED = 10  # classes that a message lists
 MOST_TAGS = 500  # of all domains: each costs a model of its own where methods know one answer only
 
 
@@ -102,7 +103,9 @@ def _classes_in_common(figures: Figures, settings: CheckSettings, frames: Mappin
         own = frames[settings.target][one.label].dropna()
         if isinstance(one, MulticlassTask) and sources and len(own):
             known = own.isin(pd.concat(sources))
-            unknown = ", ".join(sorted(map(str, own[~known].unique())))
+            names = [] if one.label in settings.personal else sorted(map(str, own[~known].unique()))
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            unknown = f"{', '.join(names[:_NAMED])}{more}" if names else "some of its classes"
             figures.expect(
                 f"{SHARE}the {len(own):,} labelled rows of {settings.target} whose {one.label} a source has",
                 float(known.mean()), "warning",
