@@ -171,7 +171,12 @@ def test_costs_of_a_class_that_no_row_has_stop_the_run(there: tuple[str, ...], u
     }
     domains = {name: CleanTables({"examples": frame}, 0.0) for name, frame in frames.items()}
     settings: Any = SimpleNamespace(
-        task=COSTLY, sources=("far",), target="near", target_labels=True, quarantine_limit=0.2
+        task=COSTLY,
+        sources=("far",),
+        target="near",
+        target_labels=True,
+        quarantine_limit=0.2,
+        personal=(),
     )
     table, checks = crossing_checks(settings, domains)
     [check] = [one for one in checks if one.rule == "costs_of_unknown_classes"]
