@@ -59,7 +59,9 @@ def _words(name: str, kind: FeatureType, column: "pd.Series[Any]", parts: "spars
     bucket = word_columns(name, hashes) % parts.shape[1]
     table = pd.DataFrame({"row": rows, "bucket": bucket, "word": NAMES_OF[kind](column)})
     table = table.drop_duplicates(["row", "bucket"], ignore_index=True)
-    added = np.asarray(parts[table["row"].to_numpy(), table["bucket"].to_numpy()], dtype=np.float64).ravel()
+    rows_T, buckets_T = table["row"].to_numpy(), table["bucket"].to_numpy()
+    # of no places at all SciPy gives a matrix
+    added = np.asarray(parts[rows_T, buckets_T], dtype=np.float64).ravel() if len(table) else np.empty(0)
     named = [f'{name} "{word[:_LONGEST]}"' for word in table["word"]]
     return pd.DataFrame({"row": table["row"], "name": named, "part": added})
 

@@ -31,13 +31,13 @@ from pipeline.rows.examples.past import EVENTS, Events, hashed, read_events, tol
 from pipeline.rows.examples.prepared import Examples, class_names, features_of
 from pipeline.rows.examples.tables import TYPES
 from pipeline.rows.examples.tags import joined
+from pipeline.rows.examples.typical import typical_of
 from pipeline.rows.kind import EXPLAIN, EXPLANATION, Carried, PackageInfo
 from pipeline.rows.learnt import Learnt
 from pipeline.rows.reading import read_as
 from pipeline.views import FEATURES, Features
 
 UNKNOWN, THRESHOLD, PROBABILITY = "unknown", "threshold", "probability"
-_SHARED = 10  # rows that must have a value before it is shown as typical
 Hashes = NDArray[np.uint64]
 
 
@@ -216,7 +216,7 @@ class ServeExamples:
         write_events(prepared.events, folder / EVENTS)
         (folder / "task.json").write_text(task.model_dump_json(indent=1), encoding="utf-8")
         wanted = (*task.features, *task.entities)
-        known = _typical(views[prepared.name].fields[FEATURES])
+        known = typical_of(views[prepared.name].fields[FEATURES])
         typical = [{name: known.get(name) for name in wanted}, dict.fromkeys(wanted)]
         (folder / "requests.json").write_text(json.dumps(typical, indent=1, allow_nan=False), encoding="utf-8")
 
@@ -236,28 +236,6 @@ class ServeExamples:
         assert isinstance(task, ExamplesTask)
         met = {str(name): one["value"].to_numpy() for name, one in values.groupby("feature", observed=True)}
         return ServedExamples(info, predictor, task, met, learnt, typical, happened)
-
-
-def _typical(features: Features) -> dict[str, Any]:
-    """The most frequent value of each category and flag, the median of each number and time, roughly: nobody's own.
-
-    Of a picture nothing.
-    """
-    found: dict[str, Any] = {}
-    for name, kind in features.types.items():
-        values = features.table[name].dropna()
-        if len(values) < _SHARED or kind == "image":
-            found[name] = None
-        elif kind == "number":
-            found[name] = float(f"{values.median():.2g}")
-        elif kind == "time":
-            month = values.sort_values().iloc[len(values) // 2].strftime("%Y-%m")
-            found[name] = f"{month}-01T00:00:00+00:00"
-        else:
-            counts = values.value_counts().sort_index().sort_values(ascending=False, kind="stable")
-            often = counts.index[0] if counts.iloc[0] >= _SHARED else None
-            found[name] = often if often is None else bool(often) if kind == "flag" else str(often)
-    return found
 
 
 def _binary(predictor: Any, task: ExamplesTask, features: Features) -> dict[str, Any]:
