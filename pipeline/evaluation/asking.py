@@ -48,15 +48,6 @@ def show(test: "HeldOut", before: Asked, after: Asked) -> Cases:
     return Cases(before=before.name, after=after.name, drawn_from=_units(test), cases=tuple(cases))
 
 
-def show_again(test: "HeldOut", kept: Cases, before: Asked) -> Cases:
-    """The same cases with the same candidate's answers, beside what another one says."""
-    if not kept.cases:
-        return kept
-    was = _ask(test, before, _draw(test))
-    cases = [case.model_copy(update={"before": old}) for case, old in zip(kept.cases, was, strict=True)]
-    return kept.model_copy(update={"before": before.name, "cases": tuple(cases)})
-
-
 def _draw(test: "HeldOut") -> dict[str, IntArray]:
     """Places of the unmarked rows of those whose hash comes first, by id: of a user all, else the row."""
     shown = {c.ITEM, c.TITLE, *(label.name for label in test.rows.labels)}

@@ -1,4 +1,4 @@
-"""Ten users or rows of the test, with what was said of them before and what the candidate says now."""
+"""Ten users or rows of the test, with what was said of them before and what the lane says that the gate chose."""
 
 from pydantic import BaseModel, ConfigDict
 

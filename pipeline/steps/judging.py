@@ -17,7 +17,7 @@ from pipeline.runs.predictions import as_column, read_predictions, write_predict
 from pipeline.runs.recipes import recipe_of
 from pipeline.runs.run import Folder, Run
 from pipeline.runs.transaction import facts_of, transact
-from pipeline.steps.showing import show_cases, show_cases_again
+from pipeline.steps.showing import show_cases
 
 if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Comparison, LaneInfo, Validated
@@ -47,13 +47,12 @@ def judge(run: Run) -> StepResult[VerdictFacts]:
     if run.scenario.target_labels:
         run.result(TUNE, "target_only")
     settings = JudgeSettings.of(run.scenario, oracles=tuple(sorted(run.scenario.oracles)))
-    lanes = {f"lane.{name}": run.folder_of(lane) for name, lane in _candidates(run).items()}
     build = partial(_judge, find_champion=lambda: serving(run), night=partial(_night, run))
-    return transact(replace(run, force=False), VERDICT, build, settings, {**lanes, **_held_out_inputs(run)})
+    return transact(replace(run, force=False), VERDICT, build, settings, _inputs(run))
 
 
 def judge_again(run: Run, judged: StepResult[VerdictFacts]) -> StepResult[VerdictFacts]:
-    """Publish the verdict against what serves by now, from what a kept one holds: no candidate predicts anything again.
+    """Publish the verdict against what serves by now, from what a kept one holds: nobody predicts the test rows again.
 
     It is kept for that verdict and that champion. Nothing but the comparison with the champion can come out otherwise.
 
@@ -69,7 +68,7 @@ def judge_again(run: Run, judged: StepResult[VerdictFacts]) -> StepResult[Verdic
         champion=champion.package if champion else None,
         unreadable=champion.version if champion and champion.damage else None,
     )
-    inputs = {"verdict": run.folder_of(judged), **_held_out_inputs(run)}
+    inputs = {"verdict": run.folder_of(judged), **_inputs(run)}
     build = partial(_judge_again, champion=champion, night=partial(_night, run))
     return transact(replace(run, force=False), REJUDGED, build, settings, inputs)
 
@@ -80,8 +79,14 @@ def _candidates(run: Run) -> dict[str, StepResult[LaneFacts]]:
     return {name: found[name] for name in names_of(run.scenario) if name in found}
 
 
-def _held_out_inputs(run: Run) -> dict[str, Folder]:
-    return {**run.prepared(encoders=run.scenario.encoders), "marks": run.input(AUDIT, artifact=MARKS)}
+def _inputs(run: Run) -> dict[str, Folder]:
+    """The candidates, and the test rows with their marks."""
+    lanes = {f"lane.{name}": run.folder_of(lane) for name, lane in _candidates(run).items()}
+    return {**lanes, **run.prepared(encoders=run.scenario.encoders), "marks": run.input(AUDIT, artifact=MARKS)}
+
+
+def _lanes(inputs: Inputs) -> dict[str, Folder]:
+    return {key.removeprefix("lane."): one for key, one in inputs.items() if key.startswith("lane.")}
 
 
 def _judge(
@@ -98,14 +103,14 @@ def _judge(
     from pipeline.evaluation.curve import make_point
 
     test, champion = held_out(settings, inputs), find_champion()
-    lanes = {key.removeprefix("lane."): one for key, one in inputs.items() if key.startswith("lane.")}
+    lanes = _lanes(inputs)
     predicted, latencies = _predict_all(settings, inputs, lanes, test)
     validated = {name: _validated(lanes[name]) for name in predicted}
     comparison = test.compare(predicted, describe_lanes(settings, test.terms, validated))
     verdict = _ask(settings, test, comparison, predicted, champion, night)
-    comparison = comparison.model_copy(update={"effects": _effects(test, lanes, verdict.candidate, predicted)})
+    comparison = comparison.model_copy(update={"effects": _effects(test, lanes, verdict, predicted)})
     _write(folder, comparison, verdict, test, predicted)
-    cases = show_cases(test, lanes, comparison, verdict.candidate, champion)
+    cases = show_cases(test, lanes, comparison, verdict.lane or verdict.candidate, champion)
     write_json(folder / CASES, cases.model_dump(mode="json"))
     if settings.target_labels:
         write_json(folder / POINT, make_point(comparison).model_dump(mode="json"))
@@ -124,7 +129,8 @@ def _judge_again(
     predicted = read_predictions(kept, [one.name for one in comparison.lanes])
     test = held_out(settings, inputs)
     verdict = _ask(settings, test, comparison, predicted, champion, night)
-    write_json(folder / CASES, show_cases_again(test, kept, champion).model_dump(mode="json"))
+    cases = show_cases(test, _lanes(inputs), comparison, verdict.lane or verdict.candidate, champion)
+    write_json(folder / CASES, cases.model_dump(mode="json"))
     write_json(folder / "verdict.json", verdict.model_dump(mode="json"))
     return _told(settings, verdict, comparison, champion)
 
@@ -245,12 +251,12 @@ def _predict_all(
 
 
 def _effects(
-    test: "HeldOut", lanes: Inputs, candidate: str, predicted: Mapping[str, "FloatArray"]
+    test: "HeldOut", lanes: Inputs, verdict: "Verdict", predicted: Mapping[str, "FloatArray"]
 ) -> dict[str, dict[str, float]]:
-    """What moves the candidate's answers, and those of the model on the target alone; nothing where rows are ranked."""
+    """What moves the answers of the candidate, of what the gate chose and of target-only; of rankings nothing."""
     from pipeline.models.load import load_ranker
 
-    names = [name for name in dict.fromkeys((candidate, "target_only")) if name in predicted]
+    names = [name for name in dict.fromkeys((verdict.candidate, verdict.lane, "target_only")) if name in predicted]
     found = {name: test.label.effects(load_ranker(lanes[name].path), test.rows) for name in names}
     return {name: effects for name, effects in found.items() if effects}
 

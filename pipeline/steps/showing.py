@@ -1,11 +1,8 @@
 """The cases beside a verdict: which two models are asked about the rows that the report shows."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.folders import read_json
-from pipeline.runs.inputs import CASES
 from pipeline.runs.run import Folder
 
 if TYPE_CHECKING:
@@ -17,35 +14,29 @@ if TYPE_CHECKING:
 
 
 def show_cases(
-    test: "HeldOut", lanes: Mapping[str, Folder], comparison: "Comparison", candidate: str, champion: "Champion | None"
+    test: "HeldOut", lanes: Mapping[str, Folder], comparison: "Comparison", lane: str, champion: "Champion | None"
 ) -> "Cases":
-    """Ask the candidate beside what served until now; nothing served: beside target-only, else the best baseline."""
+    """Ask a lane beside what served until now; nothing served: beside target-only, else the best baseline or strategy.
+
+    An oracle knows what nobody has who could serve, and stands in for nothing.
+    """
     from pipeline.evaluation.asking import Asked, show
     from pipeline.evaluation.cases import Cases
     from pipeline.evaluation.terms import TARGET_ONLY
     from pipeline.models.load import load_ranker
 
-    others = [TARGET_ONLY, *(lane.name for lane in comparison.lanes if lane.kind == "baseline" and not lane.oracle)]
-    beside = next((name for name in others if name in lanes and name != candidate), None)
-    if candidate not in lanes or not len(test.rows):
+    others = [one for one in comparison.lanes if not one.oracle and one.name in lanes and one.name != lane]
+    others.sort(key=lambda one: (one.name != TARGET_ONLY, one.kind != "baseline"))  # else as validation ranks them
+    if lane not in lanes or not len(test.rows):
         return Cases()
     if champion is not None and not champion.damage:
         before = served(test, champion)
-    elif beside is not None:
-        why = "what served cannot be read" if champion else "nothing served"
+    elif others:
+        beside, why = others[0].name, "what served cannot be read" if champion else "nothing served"
         before = Asked(f"{beside} ({why})", load_ranker(lanes[beside].path))
     else:
         return Cases()
-    return show(test, before, Asked(candidate, load_ranker(lanes[candidate].path)))
-
-
-def show_cases_again(test: "HeldOut", kept: Path, champion: "Champion | None") -> "Cases":
-    """The same beside what serves by now; no cases where nothing does that can be read."""
-    from pipeline.evaluation.asking import show_again
-    from pipeline.evaluation.cases import Cases
-
-    before = Cases.model_validate(read_json(kept / CASES))
-    return show_again(test, before, served(test, champion)) if champion and not champion.damage else Cases()
+    return show(test, before, Asked(lane, load_ranker(lanes[lane].path)))
 
 
 def served(test: "HeldOut", champion: "Champion") -> "Asked":

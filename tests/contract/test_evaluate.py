@@ -36,6 +36,7 @@ from pipeline.rows.learnt import NOTHING, Learnt
 from pipeline.runs.aftermath import Aftermath
 from pipeline.runs.recipes import recipe_of
 from pipeline.runs.run import Run
+from pipeline.steps import judging
 from pipeline.steps.evaluate import evaluate
 from pipeline.steps.judging import judge_again
 from pipeline.steps.report import publish_report
@@ -301,11 +302,11 @@ def test_a_verdict_says_how_many_test_rows_are_new_since_the_champions_night(run
 
 
 def test_judged_again_only_the_champion_is_new(run, monkeypatch):
-    """No candidate ranks a row again; all comparisons but that with the champion come out to the last bit."""
+    """The candidates rank ten users again for the page and no more; all other comparisons come out to the last bit."""
     evaluate(run)
     kept = run.result(VERDICT)
     first = verdict_of(run, kept)
-    monkeypatch.setattr(pipeline.models.load, "load_ranker", lambda folder: pytest.fail("ranked again"))
+    monkeypatch.setattr(judging, "_predict_all", lambda *_: pytest.fail("ranked again"))
     own = recipe_of(run.scenario, "joint")
     serve(monkeypatch, 4, 5.0, recipe=own)
     equal = judge_again(run, kept)
@@ -316,6 +317,9 @@ def test_judged_again_only_the_champion_is_new(run, monkeypatch):
     assert (last["role"], last["reference"], last["difference"]["value"], second["verdict"]) == (
         "champion", "version 4", 0.0, "passed")  # fmt: skip
     assert run.result(VERDICT) == kept
+    cases, before = (read_json(run.path(one) / "cases.json") for one in (equal, kept))
+    assert (cases["before"], cases["after"]) == ("version 4 (joint)", "joint")
+    assert [one["after"] for one in cases["cases"]] == [one["after"] for one in before["cases"]]
     assert judge_again(Run(run.home, run.run_id, run.scenario, force=True), kept).reused
     serve(monkeypatch, 5, 500.0, recipe=own)
     third = verdict_of(run, judge_again(run, kept))

@@ -22,6 +22,7 @@ from pipeline.results import AUDIT, BASELINE, INGEST, PREPARE, TUNE, VERDICT, St
 from pipeline.rows.examples.prepared import Examples
 from pipeline.rows.learnt import Learnt
 from pipeline.runs.run import Run
+from pipeline.steps import judging
 from pipeline.steps.evaluate import evaluate
 from pipeline.steps.judging import judge_again
 from pipeline.views import Features
@@ -142,12 +143,28 @@ def test_classes_are_judged_and_told(tmp_path: Path) -> None:
     assert (pages[0].index("Precision against recall"), pages[0].index("Reliability")) > (0, 0)
 
 
+def test_what_the_gate_chose_in_place_of_the_candidate_is_shown(tmp_path: Path) -> None:
+    """Its answers come after, and what they hang on stands beside; the candidate says the contrary of the truth."""
+    run = start(tmp_path)
+    for name, step, slope, valid in (("joint", TUNE, -3.0, 9.0), ("constant", BASELINE, 3.0, 3.0)):
+        told = {"valid": {"auprc": valid, "auroc": valid}, "valid_domain": "b"}
+        publish(run, step, Slope(slope).save, told, key=("other", name), name=name)
+    evaluate(run)
+    judged = run.path(run.result(VERDICT))
+    verdict, cases = read_json(judged / "verdict.json"), read_json(judged / "cases.json")
+    assert (verdict["verdict"], verdict["candidate"], verdict["lane"]) == ("rejected", "joint", "constant")
+    assert (cases["before"], cases["after"]) == ("target_only (nothing served)", "constant")
+    effects = read_json(judged / "comparison.json")["effects"]
+    assert list(effects) == ["joint", "constant", "target_only"]
+    assert effects["constant"]["size"] == pytest.approx(6 * effects["target_only"]["size"])
+
+
 def test_a_verdict_made_again_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the numbers that were kept, to the last bit; nothing is predicted again."""
     run = start(tmp_path)
     evaluate(run)
     kept = run.result(VERDICT)
-    monkeypatch.setattr(pipeline.models.load, "load_ranker", lambda folder: pytest.fail("predicted again"))
+    monkeypatch.setattr(judging, "_predict_all", lambda *_: pytest.fail("predicted again"))
     again = judge_again(run, kept)
     assert read_json(run.path(again) / "verdict.json") == read_json(run.path(kept) / "verdict.json")
 

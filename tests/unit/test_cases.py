@@ -13,7 +13,7 @@ from scipy import sparse
 
 import pipeline.models.load
 from pipeline.config import RankingTask
-from pipeline.evaluation.asking import Asked, show, show_again
+from pipeline.evaluation.asking import Asked, show
 from pipeline.evaluation.cases import Cases
 from pipeline.labels.items import Items
 from pipeline.past import Past
@@ -115,19 +115,8 @@ def test_what_the_champion_has_learnt_from_is_no_answer() -> None:
     assert found[0].after
 
 
-def test_another_champion_changes_what_was_before_alone() -> None:
-    """The same cases with the same candidate's answers, which are not asked for again."""
-    kept = shown(held_out())
-    found = show_again(held_out(), kept, Asked("version 3", Favourite(5)))
-    assert (found.before, found.after) == ("version 3", "after")
-    assert {(case.before or ())[0].key for case in found.cases} == {"i5"}
-    restored = [new.model_copy(update={"before": old.before}) for new, old in zip(found.cases, kept.cases, strict=True)]
-    assert tuple(restored) == kept.cases
-    assert show_again(held_out(), Cases(), Asked("version 3", Favourite(5))) == Cases()
-
-
-def lane(name: str, kind: str = "strategy") -> SimpleNamespace:
-    return SimpleNamespace(name=name, kind=kind, oracle=False)
+def lane(name: str, kind: str = "strategy", oracle: bool = False) -> SimpleNamespace:
+    return SimpleNamespace(name=name, kind=kind, oracle=oracle)
 
 
 @pytest.mark.parametrize(
@@ -142,5 +131,14 @@ def test_where_nothing_served_the_reference_stands_in(
     lanes: Any = {name: SimpleNamespace(path=at) for at, name in enumerate(("target_only", "joint", "ease"))}
     comparison: Any = SimpleNamespace(lanes=[lane("joint"), lane("ease", "baseline"), lane("target_only")])
     found = show_cases(held_out(), lanes, comparison, candidate, None)  # type: ignore[arg-type]
-    assert found.before == before
+    assert (found.before, found.after) == (before, candidate if before else "")
     assert len(found.cases) == (10 if before else 0)
+
+
+def test_an_oracle_stands_in_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a target without labels target-only knows what nobody has; the strategy that validation ranks next stands in."""
+    monkeypatch.setattr(pipeline.models.load, "load_ranker", Favourite)
+    compared = [lane("direct"), lane("target_only", oracle=True), lane("ease", "baseline", oracle=True), lane("frozen")]
+    lanes: Any = {one.name: SimpleNamespace(path=at) for at, one in enumerate(compared)}
+    found = show_cases(held_out(), lanes, SimpleNamespace(lanes=compared), "direct", None)  # type: ignore[arg-type]
+    assert found.before == "frozen (nothing served)"

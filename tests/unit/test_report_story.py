@@ -74,6 +74,32 @@ def test_it_is_told_for_how_many_nothing_changes(report: Report) -> None:
     assert "For 1 of them the answers are the same." in page
 
 
+@pytest.mark.parametrize(
+    ("after", "lane", "serving", "heading", "told"),
+    [
+        ("joint", "joint", 3, "What changes", "the candidate"),
+        ("joint", None, 2, "What would change", "the candidate, which the gate did not choose"),
+        ("ials", "ials", 3, "What changes", "which the gate chose in place of the candidate"),
+        ("ials", "ials", None, "What would change", "which the gate chose in place of the candidate"),
+    ],
+)
+def test_it_is_told_whose_answers_come_after(
+    report: Report, after: str, lane: str | None, serving: int | None, heading: str, told: str
+) -> None:
+    """Of the lane that serves at the end something changes, of another one it would; both pages say which it is."""
+    assert report.outcome is not None
+    shown = report.model_copy(
+        update={
+            "cases": report.cases.model_copy(update={"after": after}),
+            "verdict": report.verdict.model_copy(update={"candidate": "joint", "lane": lane}),
+            "outcome": report.outcome.model_copy(update={"lane": after, "serving": serving}),
+        }
+    )
+    for page in (render_html(shown, ITEMS), render_markdown(shown, ITEMS)):
+        assert f"{heading} for 3 users" in page
+        assert f"after is {after}, {told}. What came true" in page
+
+
 def test_splits_are_missed_only_where_several_are_wanted(report: Report) -> None:
     """A scenario of one split has no other to be run."""
     assert "have no run yet" not in render_html(report, ITEMS)
@@ -93,7 +119,7 @@ def test_the_markdown_page_tells_the_same(report: Report) -> None:
     """Its tables are whole, whatever stands in a title, and the same answers have a tick."""
     text = render_markdown(report, ITEMS)
     assert "<script" not in text
-    for heading in ("What changes for 3 users", "Quality by night", "What was read and dropped"):
+    for heading in ("What would change for 3 users", "Quality by night", "What was read and dropped"):
         block = text.split(f"## {heading}\n")[1].partition("\n## ")[0]
         lines = [line for line in block.splitlines() if line.startswith("|")]
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
@@ -108,7 +134,7 @@ def test_rows_that_stand_alone_are_a_table(report: Report) -> None:
              for one in report.cases.cases]  # fmt: skip
     told = report.cases.model_copy(update={"cases": tuple(cases)})
     page = render_html(report.model_copy(update={"cases": told}), ITEMS)
-    assert "What changes for 3 rows" in page
+    assert "What would change for 3 rows" in page
     assert '<article class="case">' not in page
     assert page.count("<mark>✓ <bdi>yes (90.0 % yes)</bdi></mark>") == 3
 
