@@ -33,7 +33,8 @@ def render_card(report: Report, words: Words, lane: str, model: str, rows: Seque
     template = environment(words).get_template("model_card.html")
     return template.render(
         report=report, comparison=comparison, words=words, name=words.name, info=info, lanes=lanes, model=model,
-        rows=rows, title=title, view=view, worse=worse, gain=gains.get(info.counterpart or TARGET_ONLY),
+        rows=rows, oracles=[one.name for one in comparison.lanes if one.oracle], title=title, view=view, worse=worse,
+        gain=gains.get(info.counterpart or TARGET_ONLY),
     ).strip()  # fmt: skip
 
 

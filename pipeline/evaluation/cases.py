@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.labels.answers import Answers
+from pipeline.results import Outcome
 
 
 class Case(BaseModel):
@@ -36,3 +37,19 @@ class Cases(BaseModel):
     def of_units(self) -> bool:
         """Whether a case is a unit with a past, and not a row that stands alone."""
         return any(case.recent or len(case.truth) > 1 for case in self.cases)
+
+
+def told_of_cases(cases: Cases, candidate: str, chosen: str | None, outcome: Outcome | None) -> dict[str, object]:
+    """What the pages tell of the lane whose answers come after: whether anything changes by it, and which lane it is.
+
+    Args:
+        cases: All of them.
+        candidate: The lane that validation picked.
+        chosen: The lane that the gate chose; None: none.
+        outcome: What came of that; None: not known yet.
+    """
+    serves = outcome.serves and outcome.lane == cases.after if outcome else cases.after == chosen
+    which = "the candidate" if cases.after == chosen else "the candidate, which the gate did not choose"
+    if cases.after != candidate:
+        which = "which the gate chose in place of the candidate"
+    return {"changes": "What changes" if serves else "What would change", "after_is": which}

@@ -60,20 +60,38 @@ def stood_in(baselines: Sequence[Baseline], failed: Sequence[str], lane: str | N
     return f" {own[0]} failed, so {TARGET_ONLY} stood in for it: what the source brought is not shown." if own else ""
 
 
-def no_skill(terms: Terms, name: str, every: Scores, unmarked: Scores) -> str:
-    """Say where a lane is not shown to know anything but what the marked rows give away; else nothing.
+def no_skill(terms: Terms, candidate: str, chosen: str | None, every: Scores, unmarked: Scores) -> str:
+    """Say where lanes are not shown to know anything but what the marked rows give away; else nothing.
 
     Args:
         terms: By what was judged.
-        name: The lane.
-        every: It and chance on all test rows.
+        candidate: The lane that validation picked.
+        chosen: The lane that the gate chose; None: none.
+        every: Both lanes and chance on all test rows.
         unmarked: The same on those without marks.
     """
-    both = [Rule(terms, Drawn.of(terms, one), (), (name, CHANCE)) for one in (every, unmarked)]
-    whole, left = (rule.compare(name, CHANCE, "chance", "better") for rule in both)
+    drawn = [Drawn.of(terms, one) for one in (every, unmarked)]
+    told = _no_skill(terms, candidate, drawn, every.rows - unmarked.rows)
+    if chosen is None or chosen == candidate:
+        return told
+    left = _beside_chance(terms, chosen, drawn[1])
+    if not left.enough or left.better:
+        return told
+    return (
+        f"{told} {chosen}, which the gate chose, is not shown to be better than {terms.words.chance} on test rows "
+        f"without marks ({_interval(terms, left)})."
+    )
+
+
+def _beside_chance(terms: Terms, name: str, rows: Drawn) -> Compared:
+    return Rule(terms, rows, (), (name, CHANCE)).compare(name, CHANCE, "chance", "better")
+
+
+def _no_skill(terms: Terms, name: str, drawn: Sequence[Drawn], marked: int) -> str:
+    whole, left = (_beside_chance(terms, name, one) for one in drawn)
     if not left.enough or left.better:
         return ""
-    words, marked = terms.words, every.rows - unmarked.rows
+    words = terms.words
     there = f"is not shown to be better than {words.chance} ({_interval(terms, left)})"
     if not marked or not whole.better:
         return f" On test rows without marks it {there}: nothing that could be transferred is seen."
@@ -87,7 +105,8 @@ def no_skill(terms: Terms, name: str, every: Scores, unmarked: Scores) -> str:
 def _then(terms: Terms, heard: Hearing, second: Hearing | None, lane: str | None) -> str:
     """Say what the gate chose instead of a candidate that did not pass."""
     if heard.champion is None:
-        return f"{_in_its_place(terms, second)} Nothing served yet, so the gate chose {lane}." if lane else ""
+        why_it = "" if second and second.word == "passed" else f", {_safest(heard)}"
+        return f"{_in_its_place(terms, second)} Nothing served yet, so the gate chose {lane}{why_it}." if lane else ""
     if second is None:
         return ""
     own = f"the champion's own recipe, {second.lane.name} fitted anew"
@@ -95,6 +114,12 @@ def _then(terms: Terms, heard: Hearing, second: Hearing | None, lane: str | None
         return f" Nor does {own}, pass: {_but(terms, second)}."
     beside = _interval(terms, second.comparisons[-1])
     return f" The gate chose {own}: it is not worse ({beside}).{_weak(terms, second)}"
+
+
+def _safest(heard: Hearing) -> str:
+    """Say why it is the lane that serves where nothing passed."""
+    others = "the other lanes" if heard.word == "rejected" and not heard.lane.transfer else "the lanes"
+    return f"on validation rows the best of {others} that learnt from the target alone"
 
 
 def _in_its_place(terms: Terms, second: Hearing | None) -> str:

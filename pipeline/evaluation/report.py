@@ -10,7 +10,7 @@ from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.evaluation.bootstrap import Estimate
-from pipeline.evaluation.cases import Cases
+from pipeline.evaluation.cases import Cases, told_of_cases
 from pipeline.evaluation.comparison import ALL, UNMARKED, Comparison, Gain, LaneInfo
 from pipeline.evaluation.curve import CurvePoint
 from pipeline.evaluation.gains import told_of_gains
@@ -235,8 +235,7 @@ def _context(report: Report, words: Words) -> dict[str, object]:
         "metric_names": {metric: words.name(metric) for metric in comparison.metrics},
         "failed_gains": [gain for gain in clean.gains if gain.negative] if clean else [],
         "target_only": TARGET_ONLY,
-        "changes": f"What {'changes' if _serves(report) else 'would change'}",
-        "after_is": _after(report),
+        **told_of_cases(report.cases, report.verdict.candidate, report.verdict.lane, report.outcome),
         **told_of_gains(comparison, clean, report.verdict.candidate, report.mixtures),
         "curves": comparison.curves,
         "validators": validators(comparison, words),
@@ -245,20 +244,6 @@ def _context(report: Report, words: Words) -> dict[str, object]:
         "nights": [(_day(_utc(night.ended)), night) for night in report.nights],
         "sources_chosen": sorted({lane.valid_domain for lane in comparison.lanes if not lane.oracle}),
     }
-
-
-def _serves(report: Report) -> bool:
-    """Whether the lane whose cases are shown serves at the end, or where that is not known yet, is to serve."""
-    lane = report.outcome.lane if report.outcome and report.outcome.serves else None
-    return report.cases.after == (lane if report.outcome else report.verdict.lane)
-
-
-def _after(report: Report) -> str:
-    """Say which lane it is whose cases are shown."""
-    after, verdict = report.cases.after, report.verdict
-    if after != verdict.candidate:
-        return "which the gate chose in place of the candidate"
-    return "the candidate" if after == verdict.lane else "the candidate, which the gate did not choose"
 
 
 def environment(words: Words) -> Environment:

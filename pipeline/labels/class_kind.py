@@ -217,9 +217,9 @@ class TwoClasses(Classes):
         return two_class_words(self.task)
 
     def told(self, view: View) -> str:
-        """How many rows there are, and how many of them are positive."""
-        positives = int((_label(view).value == 1).sum())
-        return f"{len(view):,} rows are judged, {positives:,} of them are positive."
+        """How many rows there are, and how many of them are of the class that is looked for."""
+        label, positives = _label(view), self.positives(view, np.ones(len(view), dtype=bool))
+        return f"{len(view):,} rows are judged; {label.name} is {label.classes[1]} in {positives:,} of them."
 
     def settle(self, fitted: Sequence[tuple[Any, View]]) -> dict[str, float]:
         """A temperature by log loss, then the threshold for F1, or for cost, of the probabilities that it makes."""

@@ -157,9 +157,10 @@ def _ask(
         candidates.append(Lane(CHANCE, "chance", 0.0))
     served = _scored(champion, night, test, compared) if champion and not champion.damage else None
     verdict = decide(test.terms, candidates, test.scores(compared), served)
-    both = {name: compared[name] for name in (verdict.candidate, CHANCE)}
+    asked = {name: compared[name] for name in (verdict.candidate, verdict.lane or verdict.candidate, CHANCE)}
     told = stood_in(settings.baselines, comparison.failed, verdict.lane)
-    told += no_skill(test.terms, verdict.candidate, test.scores(both, marked=True), test.scores(both))
+    every, unmarked = test.scores(asked, marked=True), test.scores(asked)
+    told += no_skill(test.terms, verdict.candidate, verdict.lane, every, unmarked)
     verdict = verdict.model_copy(update={"reason": f"{verdict.reason}{told}"})
     if champion is not None and champion.damage:
         told = f"The champion, version {champion.version}, cannot be read and was left out: {champion.damage}."
@@ -256,7 +257,8 @@ def _effects(
     """What moves the answers of the candidate, of what the gate chose and of target-only; of rankings nothing."""
     from pipeline.models.load import load_ranker
 
-    names = [name for name in dict.fromkeys((verdict.candidate, verdict.lane, "target_only")) if name in predicted]
+    shown = (verdict.candidate, verdict.lane or verdict.candidate, "target_only")
+    names = [name for name in dict.fromkeys(shown) if name in predicted]
     found = {name: test.label.effects(load_ranker(lanes[name].path), test.rows) for name in names}
     return {name: effects for name, effects in found.items() if effects}
 

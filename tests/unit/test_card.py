@@ -47,6 +47,8 @@ def test_the_figures_are_those_of_the_lane_beside_its_references(report):
     assert f"| NDCG@10, % | {told} |" in text
     assert "360 test rows of 360 users, without marked rows, 95 % intervals." in text
     assert "Test rows that the audit marked: twin 40." in text
+    assert "With the marked ones: All 5,000 were looked at.\n" in text
+    assert "oracle" not in text
     [gain] = [one.difference for one in view.gains if one.lane == "joint" and one.transfer]
     assert f"NDCG@10 against target\\_only: {100 * gain.value:+.2f} [" in text
 
@@ -89,3 +91,18 @@ def test_the_data_of_a_version_are_known_whoever_registered_it():
     older = {**{f"data.{key}": manifest for key, manifest in manifests.items()}, "data": "f" * 64}
     assert made_of(now) == made_of(older) == {"1" * 16, "2" * 16}
     assert made_of({"lane": "x"}) == set()
+
+
+def test_an_oracle_is_called_one(report):
+    """It stands beside the lane, and the difference to it is no gain by a source."""
+    lanes = tuple(one.model_copy(update={"oracle": one.name == "target_only"}) for one in report.comparison.lanes)
+    text = card(report.model_copy(update={"comparison": report.comparison.model_copy(update={"lanes": lanes})}))
+    assert "| joint | target\\_only (oracle) |" in text
+    assert "NDCG@10 against target\\_only (oracle): " in text
+    assert "An oracle knows labels that the target is declared not to have" in text
+
+
+def test_where_no_slice_was_looked_at_none_is_cleared(report):
+    """Nothing is said of slices that there are not."""
+    assert "No slices were looked at." in card(with_slices(report, {}))
+    assert "beyond doubt" not in card(with_slices(report, {}))

@@ -136,7 +136,7 @@ def test_where_nothing_served_the_reference_stands_in(
 
 
 def test_an_oracle_stands_in_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a target without labels target-only knows what nobody has; the strategy that validation ranks next stands in."""
+    """Of a target without labels target-only knows what nobody has; the best strategy stands in."""
     monkeypatch.setattr(pipeline.models.load, "load_ranker", Favourite)
     compared = [lane("direct"), lane("target_only", oracle=True), lane("ease", "baseline", oracle=True), lane("frozen")]
     lanes: Any = {one.name: SimpleNamespace(path=at) for at, one in enumerate(compared)}

@@ -104,7 +104,9 @@ def test_a_strategy_that_only_equals_target_only_is_rejected():
     verdict = judge(users(joint=0.2, **BASE))
     assert (verdict.verdict, verdict.lane) == ("rejected", "target_only")
     assert "it had to be better than target_only and is not" in verdict.reason
-    assert "Nothing served yet, so the gate chose target_only." in verdict.reason
+    assert verdict.reason.endswith(
+        "so the gate chose target_only, on validation rows the best of the lanes that learnt from the target alone."
+    )
 
 
 def test_negative_transfer_is_rejected_even_where_the_interval_is_wide():
@@ -319,7 +321,9 @@ def test_the_best_baseline_is_heard_where_nothing_served(helped, chosen, told):
     verdict = judge(users(**means), lanes)
     assert (verdict.candidate, verdict.verdict, verdict.lane) == ("joint", "rejected", chosen)
     assert told in verdict.reason
-    assert verdict.reason.endswith(f"Nothing served yet, so the gate chose {chosen}.")
+    safest = ", on validation rows the best of the lanes that learnt from the target alone"
+    why = "" if chosen == "ease+source" else safest
+    assert verdict.reason.endswith(f"Nothing served yet, so the gate chose {chosen}{why}.")
     assert {c.reference for c in verdict.renewal} == {"target_only", "ease"}
     beside = judge(users(**means), lanes, serving(champion=0.1, **means))
     assert (beside.lane, beside.renewal) == (None, ())
@@ -495,7 +499,7 @@ def test_with_labels_nobody_approves():
 def told_of_skill(whole: float, left: float, few: int = 400) -> str:
     """What is said of a lane with these means on all rows and on the others than some marked ones."""
     terms = Terms(GATE, "ndcg@10", ITEMS, seed=1)
-    return no_skill(terms, "ease", users(4000, 0.3, ease=whole), users(4000 - few, 0.3, ease=left))
+    return no_skill(terms, "ease", None, users(4000, 0.3, ease=whole), users(4000 - few, 0.3, ease=left))
 
 
 def test_a_lane_that_knows_nothing_but_marked_rows_is_told():
@@ -507,3 +511,15 @@ def test_a_lane_that_knows_nothing_but_marked_rows_is_told():
         assert "on test rows without marks it is not shown to be better than a scorer" in told.lower()
     assert told_of_skill(0.1, 0.05) == told_of_skill(0.0001, 0.05) == ""
     assert told_of_skill(0.1, 0.0001, few=3999) == ""  # one unit says nothing
+
+
+def test_a_lane_that_serves_and_knows_nothing_else_is_told_too():
+    """Of what the gate chose in place of the candidate, on rows without marks, whatever the candidate knows there."""
+    terms = Terms(GATE, "ndcg@10", ITEMS, seed=1)
+    every = users(4000, 0.3, ease=0.1, target_only=0.1)
+    for known, skilled in ((0.0001, False), (0.05, True)):
+        unmarked = users(3600, 0.3, ease=0.05, target_only=known)
+        told = no_skill(terms, "ease", "target_only", every, unmarked)
+        assert ("target_only, which the gate chose, is not shown to be better than a scorer" in told) is not skilled
+        assert told == "" or told.startswith(" target_only")
+    assert no_skill(terms, "ease", "ease", every, users(3600, 0.3, ease=0.05, target_only=0.0001)) == ""

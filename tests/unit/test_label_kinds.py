@@ -85,7 +85,7 @@ def test_two_classes_are_judged_as_scikit_learn_does() -> None:
     }  # fmt: skip
     assert {name: found[name] for name in wanted} == pytest.approx(wanted)
     assert set(found) == {*wanted, "ece"}
-    assert TwoClasses(BINARY).told(view) == f"300 rows are judged, {value.sum()} of them are positive."
+    assert TwoClasses(BINARY).told(view) == f"300 rows are judged; y is yes in {value.sum()} of them."
     assert TwoClasses(BINARY).positives(view, view.rows[ROW].to_numpy() < 50) == value[:50].sum()
 
 

@@ -429,3 +429,30 @@ def test_a_line_of_one_point_is_seen():
     figure = fromstring(figures.plot(ITEMS, "t", traces, ("x", "y"), diagonal=False))  # noqa: S314  made here
     assert len(figure.findall(".//circle")) == 2  # and that of the legend
     assert not figures.plot(ITEMS, "t", [], ("x", "y"), diagonal=True)
+
+
+def test_what_the_gate_chose_in_place_of_the_candidate_stands_on_top(report):
+    """Its figure beside the candidate's, and its line in the table is marked; not so where both are one."""
+    verdict = report.verdict.model_copy(update={"lane": "ease"})
+    page = render_html(report.model_copy(update={"verdict": verdict}), ITEMS)
+    value = clean(report).lanes["ease"]["ndcg@10"].value
+    assert f"<b>{100 * value:.2f} %</b><span>NDCG@10 of ease, which the gate chose" in page[: page.index("<table")]
+    assert re.findall(r'<td class="name">(\S+) <span class="soft">the gate', page) == ["ease"]
+    assert "the gate chose<br>" not in render_html(report, ITEMS)
+    assert "the gate's choice" not in render_html(report, ITEMS)
+
+
+def test_the_page_has_one_figure_for_what_the_rows_can_show(report, page):
+    """The tile on top says what the gate's table says."""
+    told = report.verdict.comparisons[0].visible
+    assert f"<b>{100 * told:.2f}</b><span> points: a smaller difference cannot be seen" in page
+    assert "half-width" not in page
+
+
+def test_no_table_of_slices_is_empty(report):
+    """It is left out where there are no slices."""
+    bare = {name: view.model_copy(update={"slices": ()}) for name, view in report.comparison.views.items()}
+    told = report.model_copy(update={"comparison": report.comparison.model_copy(update={"views": bare})})
+    for render in (render_html, render_markdown):
+        assert "Slices, all rows" in render(report, ITEMS)
+        assert "Slices, " not in render(told, ITEMS)
