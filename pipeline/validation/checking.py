@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.data.rules import Check
@@ -75,6 +76,8 @@ def run_suite(
     form = {"result_format": "BASIC", "partial_unexpected_count": EXAMPLES}
     results = batch.validate(suite, result_format=form).to_json_dict()["results"]
     found = {result["expectation_config"]["meta"]["place"]: result for result in results}
+    if len(frame) == 1:
+        _show_figures(frame, [(check, found[place]["result"]) for place, check in enumerate(listed)], personal)
     return [
         _outcome(found[place], check, table, domain, not set(check.columns).isdisjoint(personal))
         for place, check in enumerate(listed)
@@ -108,14 +111,22 @@ def _outcome(result: dict[str, Any], check: Check, table: str, domain: str, pers
         observed = _number(seen) if safe else "a personal value"  # a count or a type tells nothing of anyone
     elif counted is not None:
         observed = f"{counted:,} of {details['element_count']:,} rows break it"
-        listed = details["partial_unexpected_list"]
-        if details["element_count"] == 1 and not personal and counted and isinstance(listed[0], int | float):
-            observed = _number(listed[0])  # one row of figures: show the figure
-        elif counted and not personal and len(check.columns) == 1:
-            examples = tuple(dict.fromkeys(str(value) for value in listed))
+        if counted and not personal and len(check.columns) == 1:
+            examples = tuple(dict.fromkeys(str(value) for value in details["partial_unexpected_list"]))
     else:
         observed = "present" if success else "absent"
     return Outcome(table, domain, check, success, observed, examples)
+
+
+def _show_figures(
+    frame: pd.DataFrame, found: Iterable[tuple[Check, dict[str, Any]]], personal: Collection[str]
+) -> None:
+    """Of one row of figures the figure is observed, whether it passes or not, and no count of one row."""
+    for check, details in found:
+        if len(check.columns) == 1 and "unexpected_count" in details and check.columns[0] not in personal:
+            value = frame[check.columns[0]].iloc[0]
+            if isinstance(value, int | float | np.integer):
+                details["observed_value"] = value.item() if isinstance(value, np.generic) else value
 
 
 def _raised(info: dict[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -15,7 +16,7 @@ from pipeline.data import snapshot
 from pipeline.data.mapping import Mapper
 from pipeline.data.readers.files import LocalFile
 from pipeline.data.readers.reading import read_file
-from pipeline.data.rules import Times, finite, ids, in_time
+from pipeline.data.rules import Check, Times, finite, ids, in_time
 from pipeline.data.tables import ARROW_TYPES, INTERACTIONS, KINDS, Column, Key, TableKind
 from pipeline.errors import ConfigError, DataError
 from pipeline.results import IngestFacts
@@ -145,6 +146,22 @@ def test_great_expectations_checks_a_new_kind(numbers: pa.Table) -> None:
     assert after == {("enough_rows",), ("time_present", "timestamp")}
     broken = {("not_null", "row_id"), ("unique_key", "row_id"), ("finite", "x"), ("time_range", "timestamp")}
     assert broken <= before - after
+
+
+@pytest.mark.slow
+def test_of_one_row_of_figures_the_figures_are_observed() -> None:
+    """Whether they pass or not; of a personal column no value is told."""
+    frame = pd.DataFrame({"ratio": [5.25], "rows": [3], "age": [41]})
+    bounds = {"ratio": {"min_value": 1}, "rows": {"min_value": 10}, "age": {"max_value": 40}}
+    checks = [
+        Check("bound", "warning", "ExpectColumnValuesToBeBetween", "a bound", "look", {"column": name, **bound})
+        for name, bound in bounds.items()
+    ]
+    found = run_suite(frame, checks, "figures", "toy", ("age",))
+    assert [(one.success, one.observed) for one in found] == [
+        (True, "5.25"), (False, "3"), (False, "1 of 1 rows break it"),
+    ]  # fmt: skip
+    assert not any(one.examples for one in found)
 
 
 def test_what_a_scenario_may_name_has_a_kind() -> None:
