@@ -60,12 +60,12 @@ def draw(report: Report, words: Words) -> dict[str, str]:
 def _shown(report: Report) -> list[tuple[str, str]]:
     """The lanes whose curves are drawn, each with a class of the style sheet.
 
-    Those that the gate speaks of most, and the source's model as it is: what do the target's labels change?
+    Those that the gate speaks of most, what it chose, and the source's model as it is: what do the labels change?
     """
     lanes, target = report.comparison.lanes, report.comparison.target
     baseline = next((one.name for one in lanes if one.kind == "baseline" and not one.oracle), None)
     before = next((one.name for one in lanes if one.kind == "strategy" and target not in one.domains), None)
-    names = dict.fromkeys((report.verdict.candidate, TARGET_ONLY, baseline, before))
+    names = dict.fromkeys((report.verdict.candidate, TARGET_ONLY, report.verdict.lane, baseline, before))
     return list(zip((name for name in names if name), ("strong", "strategy", "s1", "s2"), strict=False))
 
 

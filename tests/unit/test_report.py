@@ -409,7 +409,7 @@ def test_margin_and_power_are_told(report):
 
 
 def test_curves_are_drawn_of_those_that_the_gate_speaks_of():
-    """The candidate, target-only and the best baseline, with a diagonal where there is one; labels are escaped."""
+    """Candidate, target-only, what the gate chose and the best baseline, with a diagonal where there is one."""
     lines = dict.fromkeys((*GOOD, "chance"), ((0.1, 0.2), (0.5, 0.4), (0.9, 1.0)))
     report = make_report()
     curves = (
@@ -424,6 +424,10 @@ def test_curves_are_drawn_of_those_that_the_gate_speaks_of():
         assert all(f">{name}</text>" in figure for name in ("joint", "target_only", "ease+source"))
     assert ('class="zero"' in first, 'class="zero"' in second) == (True, False)
     assert HOSTILE not in page
+    chosen = drawn.model_copy(update={"verdict": drawn.verdict.model_copy(update={"lane": "popularity"})})
+    figure = render_html(chosen, ITEMS).split("Look")[1].partition("</svg>")[0]
+    assert figure.count("<polyline") == 4
+    assert ">popularity</text>" in figure
     assert "Look" not in render_html(report, ITEMS)
 
 
