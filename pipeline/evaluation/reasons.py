@@ -89,9 +89,16 @@ def _beside_chance(terms: Terms, name: str, rows: Drawn) -> Compared:
 
 def _no_skill(terms: Terms, name: str, drawn: Sequence[Drawn], marked: int) -> str:
     whole, left = (_beside_chance(terms, name, one) for one in drawn)
+    words = terms.words
+    if left.enough and left.better and marked and left.difference.value < whole.difference.value / 2:
+        return (
+            f" Most of it is what the {marked:,} marked test rows give away: {name} has "
+            f"{words.number(whole.candidate_metric)}{words.mark} on all rows and "
+            f"{words.number(left.candidate_metric)}{words.mark} on the others, where {words.chance} has "
+            f"{words.number(left.reference_metric)}{words.mark}."
+        )
     if not left.enough or left.better:
         return ""
-    words = terms.words
     there = f"is not shown to be better than {words.chance} ({_interval(terms, left)})"
     if not marked or not whole.better:
         return f" On test rows without marks it {there}: nothing that could be transferred is seen."

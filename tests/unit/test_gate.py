@@ -540,7 +540,11 @@ def test_a_lane_that_knows_nothing_but_marked_rows_is_told():
     assert "no transfer beyond it is claimed" in told
     for told in (told_of_skill(0.0001, 0.0001), told_of_skill(0.1, 0.0001, few=0)):
         assert "on test rows without marks it is not shown to be better than a scorer" in told.lower()
-    assert told_of_skill(0.1, 0.05) == told_of_skill(0.0001, 0.05) == ""
+    assert told_of_skill(0.1, 0.06) == told_of_skill(0.0001, 0.05) == told_of_skill(0.1, 0.04, few=0) == ""
+    assert told_of_skill(0.1, 0.04) == (
+        " Most of it is what the 400 marked test rows give away: ease has 10.00 % on all rows and 4.00 % on the "
+        "others, where a scorer that says the same for all items has 0.00 %."
+    )
     assert told_of_skill(0.1, 0.0001, few=3999) == ""  # one unit says nothing
 
 
@@ -549,8 +553,8 @@ def test_a_lane_that_serves_and_knows_nothing_else_is_told_too():
     terms = Terms(GATE, "ndcg@10", ITEMS, seed=1)
     every = users(4000, 0.3, ease=0.1, target_only=0.1)
     for known, skilled in ((0.0001, False), (0.05, True)):
-        unmarked = users(3600, 0.3, ease=0.05, target_only=known)
+        unmarked = users(3600, 0.3, ease=0.06, target_only=known)
         told = no_skill(terms, "ease", "target_only", every, unmarked)
         assert ("target_only, which the gate chose, is not shown to be better than a scorer" in told) is not skilled
         assert told == "" or told.startswith(" target_only")
-    assert no_skill(terms, "ease", "ease", every, users(3600, 0.3, ease=0.05, target_only=0.0001)) == ""
+    assert no_skill(terms, "ease", "ease", every, users(3600, 0.3, ease=0.06, target_only=0.0001)) == ""
