@@ -28,7 +28,7 @@ def read_as(
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # of several types, as JSON may have them, or too large
         given = pa.chunked_array([pa.array([_spelt(one) for one in values], pa.string())])
     how = MappedColumn(timezone=reading.timezones.get(name, "UTC"))
-    place = Place("request", name, how=how, null=reading.null, pictures=pictures)
+    place = Place("request", name, how=how, null=reading.null, pictures=pictures, asked=True)
     read: pd.Series[Any] = cast(given, kind, place).to_pandas()
     return read.rename(name)
 

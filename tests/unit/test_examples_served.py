@@ -176,6 +176,16 @@ def test_what_does_not_fit_is_told(tmp_path: Path, columns: dict[str, Any], told
         served(tmp_path).answer(request(**columns), {})
 
 
+@pytest.mark.parametrize(
+    "seen", [["03/04/2026", None], ["13/04/2026", "04/13/2026"], ["03/04/26", None], [20260131, None], ["20260131"] * 2]
+)
+def test_a_request_is_told_how_to_write_a_time(tmp_path: Path, seen: list[Any]) -> None:
+    """Not to say it in the scenario: that is past, and a request has none."""
+    with pytest.raises(DataError, match=r"column 'seen', row 1: .* Write it as 2026-01-31T12:00:00") as told:
+        served(tmp_path).answer(request(seen=pd.Series(seen, dtype=object)), {})
+    assert "scenario" not in str(told.value).replace("read only as the scenario says", "")
+
+
 def test_values_are_read_as_the_scenario_says(tmp_path: Path) -> None:
     """Words for nothing, and the zone of times that name none; told of tables that may hold rows of the target."""
     columns = {"seen": {"column": "when", "timezone": "Asia/Tokyo"}, "new": {"column": "fresh"}}
