@@ -86,7 +86,8 @@ def roll_back(name: ModelName, as_json: AsJson = False) -> None:
     if as_json:
         print_json(asdict(done))
     else:
-        print(f"{done.name}: version {done.champion} serves again; version {done.previous} is now `previous`.")
+        before = f"version {done.previous} is now `previous`" if done.previous else "nothing served before"
+        print(f"{done.name}: version {done.champion} serves again; {before}.")
 
 
 @models.command("retire")

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.evaluation.bootstrap import Estimate, estimate
 from pipeline.evaluation.contrast import Compared
-from pipeline.evaluation.hearing import ChampionScores, Court, Hearing, Lane, Word
+from pipeline.evaluation.hearing import ChampionScores, Court, Hearing, Lane, Word, of_refit
 from pipeline.evaluation.reasons import why
 from pipeline.evaluation.statistics import Scores
 from pipeline.evaluation.terms import CHAMPION, TARGET_ONLY, Terms
@@ -45,6 +45,11 @@ class Verdict(BaseModel):
     champion: Incumbent | None  # what served when this was judged
     approvable: bool  # a person may promote the candidate: the target has no labels and too few test rows tell
 
+    @property
+    def renews(self) -> bool:
+        """Whether the one heard where the candidate did not pass is the refit of what serves."""
+        return of_refit(self.renewal)
+
 
 def decide(terms: Terms, lanes: Sequence[Lane], test: Scores, champion: ChampionScores | None) -> Verdict:
     """Judge the candidate that validation picked.
@@ -58,6 +63,9 @@ def decide(terms: Terms, lanes: Sequence[Lane], test: Scores, champion: Champion
     validation picked another lane that does not pass. Another recipe replaces it only where it is better than the
     champion and than that refit, unless the champion is too old. What may have been lost since the last promotion as
     better, the lower bounds, is summed, and nothing passes that lets the sum fall below minus the margin.
+
+    Where the candidate does not pass, the best baseline is heard before that refit, at half the error, if it learnt
+    from a source.
 
     Where the target is declared without labels there is no target-only. Every candidate must then be better than
     chance, and nothing is safe: what cannot be shown waits for a person.
@@ -78,7 +86,7 @@ def decide(terms: Terms, lanes: Sequence[Lane], test: Scores, champion: Champion
     unlabelled = any(lane.kind == "chance" for lane in lanes)
     heard = court.hear(candidate)
     passed = heard.word == "passed"
-    second = None if passed or (unlabelled and champion is None) else _second(court, candidate)
+    second = None if passed else _second(court, candidate, unlabelled=unlabelled)
     chosen = heard if passed else second if second and second.word == "passed" else None
     lane = chosen.lane.name if chosen else None
     if chosen is None and champion is None and not unlabelled:
@@ -99,19 +107,20 @@ def _incumbent(court: Court, champion: ChampionScores) -> Incumbent:
     return Incumbent(version=champion.version, package=champion.package, new_rows=champion.new_rows, scored=scored)
 
 
-def _second(court: Court, candidate: Lane) -> Hearing | None:
-    """Hear who else may serve: the champion's refit, or where nothing serves the best baseline that has a source.
+def _second(court: Court, candidate: Lane, *, unlabelled: bool) -> Hearing | None:
+    """Hear who else may serve: the best baseline, if it has a source, and else the champion's refit.
 
-    That is a second way to a first champion, so it has to hold at half the error.
+    The former is a second way to become the champion, so it has to hold at half the error. Of a target without labels
+    it is not heard: what cannot be shown there waits for a person.
     """
-    if court.champion is not None:
-        return court.hear(court.refit) if court.refit and court.refit != candidate else None
-    other = court.best_baseline
-    if other is None or not other.transfer or other == candidate:
-        return None
-    gate = court.terms.gate
-    strict = replace(court.terms, gate=gate.model_copy(update={"alpha": gate.alpha / 2}))
-    return replace(court, terms=strict).hear(other)
+    refit, other = court.refit, court.best_baseline
+    if other and other.transfer and other not in (candidate, refit) and not unlabelled:
+        gate = court.terms.gate
+        strict = replace(court.terms, gate=gate.model_copy(update={"alpha": gate.alpha / 2}))
+        heard = replace(court, terms=strict).hear(other)
+        if heard.word == "passed" or refit in (None, candidate):
+            return heard
+    return court.hear(refit) if refit and refit != candidate else None
 
 
 def _safe(court: Court, heard: Hearing) -> str | None:

@@ -119,11 +119,15 @@ class Hearing:
 
         The refit of what serves is what serves: it has to be no worse than anything.
         """
-        refit = any(compared.role == "champion" and compared.demand == "not worse" for compared in self.comparisons)
-        roles = ("chance",) if refit else ("chance", *_ALONE)
+        roles = ("chance",) if of_refit(self.comparisons) else ("chance", *_ALONE)
         asked = [one for one in self.comparisons if one.demand == "better" and one.role in roles]
         proved = all(compared.outcome == "passed" for compared in asked)
         return self.aged and proved and all(compared.not_worse for compared in self.comparisons)
+
+
+def of_refit(comparisons: Sequence[Compared]) -> bool:
+    """Whether they are of the refit of what serves, which alone need not be better than that."""
+    return any(compared.role == "champion" and compared.demand == "not worse" for compared in comparisons)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pipeline.config import Baseline
 from pipeline.evaluation.contrast import Compared, Drawn, Rule
-from pipeline.evaluation.hearing import FEWEST_POSITIVES, FEWEST_UNITS, Hearing
+from pipeline.evaluation.hearing import FEWEST_POSITIVES, FEWEST_UNITS, Hearing, of_refit
 from pipeline.evaluation.statistics import Scores
 from pipeline.evaluation.terms import CHANCE, TARGET_ONLY, Terms
 from pipeline.labels.words import Words
@@ -86,25 +86,24 @@ def no_skill(terms: Terms, name: str, every: Scores, unmarked: Scores) -> str:
 
 def _then(terms: Terms, heard: Hearing, second: Hearing | None, lane: str | None) -> str:
     """Say what the gate chose instead of a candidate that did not pass."""
-    if heard.champion is None:
-        return f"{_in_its_place(terms, second)} Nothing served yet, so the gate chose {lane}." if lane else ""
-    if second is None:
-        return ""
-    own = f"the champion's own recipe, {second.lane.name} fitted anew"
-    if second.word != "passed":
-        return f" Nor does {own}, pass: {_but(terms, second)}."
-    beside = _interval(terms, second.comparisons[-1])
-    return f" The gate chose {own}: it is not worse ({beside}).{_weak(terms, second)}"
+    told = _in_its_place(terms, second) if second else ""
+    return f"{told} Nothing served yet, so the gate chose {lane}." if heard.champion is None and lane else told
 
 
-def _in_its_place(terms: Terms, second: Hearing | None) -> str:
-    """Say what came out for the best baseline, where that was heard."""
-    if second is None:
-        return ""
+def _in_its_place(terms: Terms, second: Hearing) -> str:
+    """Say what came out for the refit of what serves, or for the best baseline."""
+    name, refit = second.lane.name, of_refit(second.comparisons)
     if second.word != "passed":
-        return f" Nor does the best baseline, {second.lane.name}, pass at half the error: {_but(terms, second)}."
+        own = f"the champion's own recipe, {name} fitted anew, pass" if refit else (
+            f"the best baseline, {name}, pass at half the error"
+        )  # fmt: skip
+        return f" Nor does {own}: {_but(terms, second)}."
+    if refit:
+        beside = _interval(terms, second.comparisons[-1])
+        own = f"the champion's own recipe, {name} fitted anew"
+        return f" The gate chose {own}: it is not worse ({beside}).{_weak(terms, second)}"
     against = ", ".join(f"{_name(one)} ({_interval(terms, one)})" for one in second.comparisons)
-    return f" The best baseline, {second.lane.name}, holds at half the error against {against}.{_weak(terms, second)}"
+    return f" The best baseline, {name}, holds at half the error against {against}.{_weak(terms, second)}"
 
 
 def _weak(terms: Terms, heard: Hearing) -> str:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 OUTCOME, OUTCOME_REASON = "outcome", "outcome_reason"
+GONE = ("replaced", "rolled back", "retired")  # outcomes of versions that served; how they ended is told once
 LONGEST = 5000  # characters that MLflow keeps of a description
 
 

@@ -11,7 +11,7 @@ from pipeline.errors import CrossliftError
 from pipeline.folders import Home
 from pipeline.registry import verify
 from pipeline.registry.files import PACKAGE, model_files
-from pipeline.registry.outcome import tell_version
+from pipeline.registry.outcome import GONE, OUTCOME, tell_version
 from pipeline.registry.tracking import reached
 
 if TYPE_CHECKING:
@@ -105,7 +105,8 @@ def promote_version(client: "MlflowClient", home: Home, move: Move) -> bool:
     with reached(client.tracking_uri):
         if (replaced := aliases(client, name).get(PREVIOUS)) is not None:
             client.set_model_version_tag(name, str(replaced), PROMOTED, "true")
-            tell_version(client, name, replaced, "replaced", f"Replaced by version {version} on {when}.")
+            if client.get_model_version(name, str(replaced)).tags.get(OUTCOME) not in GONE:
+                tell_version(client, name, replaced, "replaced", f"Replaced by version {version} on {when}.")
         if ROLLED_BACK in client.get_model_version(name, str(version)).tags:
             client.delete_model_version_tag(name, str(version), ROLLED_BACK)
         by = f"approved by {move.approved}" if move.approved else f"by run {move.run_id}"

@@ -15,7 +15,7 @@ from pipeline.folders import Home, read_json
 from pipeline.registry import lookup, tracking
 from pipeline.registry import promote as registry
 from pipeline.registry.retire import Retired, retire
-from pipeline.registry.rollback import rollback
+from pipeline.registry.rollback import Rollback, rollback
 from pipeline.results import PROMOTE, REJUDGED
 from pipeline.runs.approve import approve
 from pipeline.runs.recipes import recipe_of
@@ -178,6 +178,26 @@ def test_what_was_retired_serves_no_more(home: Home, night: Nights) -> None:
     promote(other := night(home, "gone-3", name="gone", seed=2).run())
     assert told(other)[0] == "promoted"
     assert named(home, "gone")["champion"] == 2
+
+
+def test_after_a_retirement_the_one_before_can_serve_again(home: Home, night: Nights) -> None:
+    """A rollback brings it back where nothing serves; each version says how it ended, whoever comes after it."""
+    first, second = (night(home, f"left-{seed}", name="left", seed=seed).run() for seed in (1, 2))
+    promote(first)
+    with pytest.MonkeyPatch.context() as patch:  # as if it had been judged against version 1
+        patch.setattr(step, "judge_again", lambda run, judged: judged)
+        promote(second)
+    retire(home, "crosslift.left")
+    promote(third := night(home, "left-3", name="left", seed=3).run())
+    assert told(third)[0] == "promoted"
+    assert tags(home, "left", 1)["outcome_reason"].startswith("Replaced by version 2 on ")
+    assert tags(home, "left", 2)["outcome"] == "retired"
+    retire(home, "crosslift.left")
+    assert rollback(home, "crosslift.left") == Rollback("crosslift.left", 1, None)
+    assert named(home, "left") == {"champion": 1, "challenger": 3}
+    assert tags(home, "left", 1)["outcome_reason"].endswith(", when nothing served.")
+    with pytest.raises(UserError, match="nothing to roll back to; champion: 1, previous: none"):
+        rollback(home, "crosslift.left")
 
 
 def test_a_repeat_after_an_approval_says_so(home: Home, night: Nights, deciding: Callable[..., Any]) -> None:

@@ -321,8 +321,39 @@ def test_the_best_baseline_is_heard_where_nothing_served(helped, chosen, told):
     assert told in verdict.reason
     assert verdict.reason.endswith(f"Nothing served yet, so the gate chose {chosen}.")
     assert {c.reference for c in verdict.renewal} == {"target_only", "ease"}
-    beside = judge(users(**means), lanes, serving(champion=0.1, **means))
-    assert (beside.lane, beside.renewal) == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("helped", "serves", "chosen", "renewal", "told"),
+    [
+        (0.26, 0.20, "ease+source", "champion better", " The best baseline, ease+source, holds at half the error agai"),
+        (0.20, 0.20, "target_only", "champion not worse", " The gate chose the champion's own recipe, target_only fi"),
+        (0.26, 0.30, None, "champion not worse", " Nor does the champion's own recipe, target_only fitted anew, pas"),
+    ],
+)
+def test_the_best_baseline_is_heard_beside_a_champion(helped, serves, chosen, renewal, told):
+    """Before the refit of what serves, which need not be better than that: this one has to be, or is not chosen."""
+    own = Lane("target_only", "strategy", 0.20, recipe="scratch")
+    means = {**BASE, "target_only": 0.20, "joint": 0.17, "ease+source": helped}
+    champion = replace(serving(champion=serves, **means), recipe="scratch")
+    verdict = judge(users(**means), (own, *LANES[1:], HELPED), champion)
+    assert (verdict.candidate, verdict.verdict, verdict.lane) == ("joint", "rejected", chosen)
+    assert renewal in [f"{c.role} {c.demand}" for c in verdict.renewal]
+    assert told in verdict.reason
+    assert "Nothing served yet" not in verdict.reason
+
+
+def test_without_a_refit_the_best_baseline_is_told_as_such():
+    """A champion whose recipe is no longer among the lanes; and of a target without labels it is not heard."""
+    means = {**BASE, "target_only": 0.20, "joint": 0.17, "ease+source": 0.26}
+    verdict = judge(users(**means), (*LANES, HELPED), serving(champion=0.30, **means))
+    assert (verdict.lane, [c.demand for c in verdict.renewal if c.role == "champion"]) == (None, ["better"])
+    assert " Nor does the best baseline, ease+source, pass at half the error: it had to be better than the champi" in (
+        verdict.reason
+    )
+    chance = Lane("chance", "chance", 0.0)
+    blind = judge(users(**means), (chance, *LANES[1:], HELPED), serving(champion=0.10, **means))
+    assert blind.renewal == ()
 
 
 def test_the_best_baseline_is_heard_at_half_the_error():

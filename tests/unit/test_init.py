@@ -125,17 +125,25 @@ def test_catalogues_and_what_has_no_time(tmp_path):
 
 def test_a_label(tmp_path):
     """Columns of both files become features; ids, people and the label itself do not."""
-    header = "contract,e-mail,income,number,job,said,late\n"
+    header = "contract,e-mail,income,number,job,said,kind,blank,late,paid\n"
     rows = [
-        f"c{row},p{row}@mail.org,{1000 + row // 2 * 7},{row},{'abc'[row % 3]},I need {row} cars,"
-        f"{'yes' if row % 4 else 'no'}\n"
+        f"c{row},p{row}@mail.org,{1000 + row // 2 * 7},{row},{'abc'[row % 3]},I need {row} cars,new,,"
+        f"{'yes' if row % 4 else 'no'},{row % 2}\n"
         for row in range(60)
     ]
-    folder = written(tmp_path / "in", cards_csv=header + "".join(rows), cars_csv=header + "".join(rows[:30]))
+    few = "".join(row[: row.rindex(",")] + "\n" for row in [header, *rows[:30]])
+    folder = written(tmp_path / "in", cards_csv=header + "".join(rows), cars_csv=few)
     begun = start(folder, ".", "loans")
     found = scenario_of(begun, folder, "loans")
     assert (found.task.kind, found.task.label, found.target) == ("binary", "late", "cars")
     assert found.task.features == {"income": "number", "job": "category", "said": "text"}
+    for name, why in {
+        "contract": "another value in nearly every row", "number": "another value in nearly every row",
+        "e-mail": "seems to name a person", "kind": "the same in all rows", "paid": "not in cars.csv",
+        "blank": "holds nothing",
+    }.items():  # fmt: skip
+        assert f"    # left out: {name}, {why}\n" in begun.text
+    assert begun.text.count("# left out") == 6
     assert any("only known afterwards" in question for question in begun.open_questions)
 
 

@@ -378,15 +378,19 @@ def test_new_rows_are_told_where_they_are_known(report):
 
 
 @pytest.mark.parametrize(
-    ("champion", "html", "markdown"),
+    ("demand", "html", "markdown"),
     [
-        ({"version": 2, "package": "two", "new_rows": 17}, "the refit of the champion&#39;s recipe against", "refit"),
-        (None, "the best baseline, intervals of 97.5 %, against", "best baseline (97.5 %)"),
+        ("not worse", "the refit of the champion&#39;s recipe against", "refit"),
+        ("better", "the best baseline, intervals of 97.5 %, against", "best baseline (97.5 %)"),
+        ("", "the best baseline, intervals of 97.5 %, against", "best baseline (97.5 %)"),
     ],
 )
-def test_whoever_was_heard_second_has_its_own_lines(report, champion, html, markdown):
-    """The lines of the refit, or of the best baseline where nothing served, follow those of the candidate."""
-    told = {"renewal": report.verdict.comparisons[:1], "champion": champion}
+def test_whoever_was_heard_second_has_its_own_lines(report, demand, html, markdown):
+    """The lines of the refit, which need not be better than what serves, or of the best baseline, follow."""
+    first = report.verdict.comparisons[0]
+    beside = [first.model_copy(update={"role": "champion", "demand": demand, "reference": "version 2"})]
+    champion = {"version": 2, "package": "two", "new_rows": 17} if demand else None
+    told = {"renewal": (first, *(beside if demand else [])), "champion": champion}
     verdict = Verdict.model_validate({**report.verdict.model_dump(), **told})
     both = report.model_copy(update={"verdict": verdict})
     assert html in render_html(both, ITEMS)

@@ -29,7 +29,7 @@ def draft_labelling(files: Sequence[Looked]) -> Draft:
     """
     draft, parts = Draft(), parts_of(files)
     label = str(files[0].profile.label)
-    features = _features(files, label)
+    features, left_out = _features(files, label)
     if not features:
         raise DataError(
             f"{', '.join(file.shown for file in files)}: no column but {label!r} is in all of them and says something "
@@ -48,6 +48,8 @@ def draft_labelling(files: Sequence[Looked]) -> Draft:
     draft.say("pseudonymous", True, "guessed: no user is read; say false if an id of a person is among the columns")
     draft.say("split", {"kind": "hash"}, "guessed: a fifth tests, a fifth chooses; `groups` keeps rows together")
     _say_task(draft, files, (label, own_label), {names[one.name]: one for one in features})
+    for name, why in left_out.items():
+        draft.remark(f"left out: {name}, {why}", 2)
     draft.head("strategies")
     draft.lines += [f"  - tune: {flow({'kind': kind})}" for kind in ("scratch", "fine_tune", "joint")]
     draft.head("baselines")
@@ -84,22 +86,34 @@ def _say_task(draft: Draft, files: Sequence[Looked], label: tuple[str, str], fea
     )
 
 
-def _features(files: Sequence[Looked], label: str) -> list[Column]:
-    """Columns of all files that say something of a row: no label, no name of a person or of a row, no domain."""
-    found = []
-    for column in files[0].profile.columns:
-        rows = files[0].profile.rows
-        everywhere = all(
-            any(one.name == column.name and one.type == column.type for one in file.profile.columns) for file in files
-        )
-        most = {"text": _MANY * rows, "whole number": rows - 1}.get(column.type, rows)
-        names_rows = rows > _ROWS and column.distinct > most and not _is_prose(column, rows)
-        if (
-            everywhere and column.name != label and column.type in _FEATURES and not column.personal
-            and column.role not in (c.DOMAIN, c.USER, c.SPLIT) and not names_rows and not column.problem
-        ):  # fmt: skip
-            found.append(column)
-    return found
+def _features(files: Sequence[Looked], label: str) -> tuple[list[Column], dict[str, str]]:
+    """Columns of all files that say something of a row, and of each other one why it is left out."""
+    every = {column.name: column for file in reversed(files) for column in file.profile.columns}
+    used = {label, *(one.name for one in every.values() if one.role in (c.DOMAIN, c.SPLIT))}
+    reasons = {name: _left_out(column, files) for name, column in every.items() if name not in used}
+    found = [column for column in files[0].profile.columns if reasons.get(column.name) == ""]
+    return found, {name: why for name, why in reasons.items() if why}
+
+
+def _left_out(column: Column, files: Sequence[Looked]) -> str:
+    """Why a column is no feature; empty where it is one."""
+    found = [one for file in files for one in file.profile.columns if one.name == column.name]
+    without = [file.shown for file in files if all(one.name != column.name for one in file.profile.columns)]
+    rows = files[0].profile.rows
+    most = {"text": _MANY * rows, "whole number": rows - 1}.get(column.type, rows)
+    reasons = [
+        (column.personal or column.role == c.USER, "seems to name a person"),
+        (without, f"not in {', '.join(without)}"),
+        (len({one.type for one in found}) > 1, "of another type in each file"),
+        (column.type not in _FEATURES, "holds nothing"),
+        (column.problem, column.problem),
+        (
+            rows > _ROWS and column.distinct > most and not _is_prose(column, rows),
+            "another value in nearly every row",
+        ),
+        ({(1, 0, found[0].texts)} == {(one.distinct, one.empty, one.texts) for one in found}, "the same in all rows"),
+    ]
+    return next((why for so, why in reasons if so), "")
 
 
 def _is_prose(column: Column, rows: int) -> bool:
