@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline import columns as c
 from pipeline.config import Alike, Reading
 from pipeline.data.pseudonyms import KEY, LENGTH, key_id, pseudonymise, read_key
+from pipeline.data.tokens import stable_hash
 from pipeline.data.values.casting import EXACT_FLOATS
 from pipeline.data.values.spelling import one_spelling
 from pipeline.errors import DataError
@@ -87,6 +88,26 @@ def times(given: "pd.Series[Any]", name: str, info: PackageInfo) -> "pd.Series[A
     if (zone := info.reading.timezones.get(c.TIMESTAMP)) is None:
         return read
     return read_as(given, "time", name, Reading(timezones={name: zone}))
+
+
+def as_met(values: "pd.Series[Any]", met: NDArray[np.uint64]) -> "pd.Series[Any]":
+    """Texts [n], of which a whole number is spelt as the model met it, with a decimal point or without.
+
+    A table of texts says `5.0` where one of numbers says `5`, and a request may come as either. What was met as it
+    stands, and what was met in neither spelling, stays.
+
+    Args:
+        values: A category, or ids.
+        met: Hashes of the values that were met.
+    """
+    strange = values.notna().to_numpy(copy=True)
+    strange[strange] = ~np.isin(stable_hash(values[strange]), met)
+    asked = values[strange].astype(object)
+    other = asked.str.replace(r"^(-?\d+)$", r"\1.0", regex=True)
+    other = other.where(other != asked, asked.str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True))
+    values = values.astype(object)
+    values[strange] = other.where(np.isin(stable_hash(other), met), asked)
+    return values
 
 
 def user_ids(frame: pd.DataFrame) -> "pd.Series[Any]":

@@ -23,13 +23,14 @@ def read_as(
     own = values.array  # PyArrow asks a column of times with a zone in a way that pandas gives up
     try:
         plain = own if hasattr(own, "__arrow_array__") else values.to_numpy()
-        given = pa.chunked_array([pa.array(plain, from_pandas=True)])
+        found = pa.nulls(len(values)) if values.isna().all() else pa.array(plain, from_pandas=True)
+        given = pa.chunked_array([found])
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # of several types, as JSON may have them, or too large
         given = pa.chunked_array([pa.array([_spelt(one) for one in values], pa.string())])
     how = MappedColumn(timezone=reading.timezones.get(name, "UTC"))
-    place = Place("request", name, how=how, null=reading.null, pictures=pictures)
-    found: pd.Series[Any] = cast(given, kind, place).to_pandas()
-    return found.rename(name)
+    place = Place("request", name, how=how, null=reading.null, pictures=pictures, asked=True)
+    read: pd.Series[Any] = cast(given, kind, place).to_pandas()
+    return read.rename(name)
 
 
 def _spelt(value: Any) -> str | None:

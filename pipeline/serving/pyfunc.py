@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from pipeline.errors import CrossliftError
 from pipeline.integrity import refuse_damaged
 from pipeline.serving.package import ServedModel
 
@@ -26,9 +28,17 @@ class Predictor(PythonModel):
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Answer each row."""
+        """Answer each row.
+
+        Raises:
+            MlflowException: the request is not what is expected. Of another type `mlflow models serve` would tell
+                nobody what is wrong.
+        """
         del context
-        return self.model.answer(model_input, params)
+        try:
+            return self.model.answer(model_input, params)
+        except CrossliftError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from error
 
 
 set_model(Predictor())

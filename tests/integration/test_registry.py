@@ -150,9 +150,10 @@ def test_user_ids_may_be_whole_numbers(tmp_path: Path) -> None:
     """17 is the user of that name, in a frame, as JSON, and where another row has none: MLflow lets it through."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow warns of its own type hints while it is imported
+        from mlflow.exceptions import MlflowException
         from mlflow.models import Model
         from mlflow.pyfunc import load_model
-        from mlflow.pyfunc.scoring_server import infer_and_parse_data
+        from mlflow.pyfunc.scoring_server import infer_and_parse_data, invocations
 
         from pipeline.serving.save import save_predictor
 
@@ -178,8 +179,11 @@ def test_user_ids_may_be_whole_numbers(tmp_path: Path) -> None:
     for frame in (pd.DataFrame({"user_id": [17]}), pd.DataFrame({"user_id": [17, None]}), *parsed):
         answer = model.predict(frame)
         pd.testing.assert_frame_equal(answer[answer["request"] == 0], expected)
-    with pytest.raises(DataError, match="user_id: expected a text or a whole number, got float"):
+    refused = "user_id: expected a text or a whole number, got float"
+    with pytest.raises(MlflowException, match=refused):
         model.predict(pd.DataFrame({"user_id": [17.5]}))
+    with pytest.raises(MlflowException, match=refused):  # as `mlflow models serve` tells it
+        invocations(json.dumps({"dataframe_records": [{"user_id": 17.5}]}), "application/json", model, schema)
 
 
 def test_a_repeat_changes_nothing(home: Home, first: Run, monkeypatch: pytest.MonkeyPatch) -> None:

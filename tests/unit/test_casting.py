@@ -1,6 +1,7 @@
 """One column at the border becomes the canonical type, or an error names file, column, row and value."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
@@ -63,6 +64,23 @@ def test_values_of_personal_columns_do_not_appear_in_a_message():
     """A user id in a log would be personal data."""
     with pytest.raises(DataError, match=r"column 'user_id', row 1: expected an id without NUL characters\.$"):
         one(pa.array(["ann@example.com\0"]), "user_id")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (pa.array([5.0, 5.5, float("nan")]), ["5", "5.5", None]),
+        (pa.array([123456789012.0, 0.5, None]), ["123456789012", "0.5", None]),  # 1.23456789012e+11 beside a fraction
+        (pa.array([5.0, 0.1], pa.float32()), ["5", "0.1"]),
+        (pa.array([Decimal("5.00"), Decimal("5.50"), Decimal("500.00")]), ["5", "5.50", "500"]),
+    ],
+)
+def test_a_number_as_a_text_hangs_on_no_other_row(values, expected):
+    """Or a category would be another one in a request of one row than in the table that was learnt from."""
+    place = Place("f.parquet", "size")
+    assert cast(pa.chunked_array([values]), "text", place).to_pylist() == expected
+    alone = [cast(pa.chunked_array([values[row : row + 1]]), "text", place)[0].as_py() for row in range(len(values))]
+    assert alone == expected
 
 
 @pytest.mark.parametrize(

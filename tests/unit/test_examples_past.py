@@ -1,5 +1,6 @@
 """What happened before a row: counted strictly before its time, over all domains, and the same when it is served."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,22 @@ def test_ids_of_requests_are_written_as_those_of_the_tables(tmp_path: Path, monk
     np.testing.assert_allclose(found[dated], wanted[dated], equal_nan=True)
     with pytest.raises(DataError, match="CROSSLIFT_KEY is not set"):
         model._read(asked)
+
+
+@pytest.mark.parametrize(
+    ("tables", "asked"), [("17.0", 17.0), ("17.0", 17), ("17.0", "17"), ("17.0", "17.0"), ("17", "17.0"), ("17", 17.0)]
+)
+def test_an_id_is_a_number_with_a_decimal_point_or_without(tmp_path: Path, tables: str, asked: Any) -> None:
+    """A query writes an address of 17.0 as a text with a point, a request gives the number: it happened to both."""
+    examples, _ = prepared(tmp_path)
+    when = pd.Series(pd.to_datetime(["2026-01-01"] * 2, utc=True))
+    events = {**examples.events, "device": Events.of([hashed(pd.Series([tables, tables]))], [when])}
+    (tmp_path / "package").mkdir()
+    ServeExamples().write(tmp_path / "package", replace(examples, events=events), NOTHING)
+    model = ServeExamples().read(tmp_path / "package", INFO, Counts())
+    for devices in ([asked, None], [asked, "x"]):
+        frame = pd.DataFrame({"value": [1.0, 1.0], "device": pd.Series(devices, dtype=object), "buyer": [None, None]})
+        assert model._read(frame).table["device_before"].iloc[0] == 2
 
 
 def test_sources_alone_are_told_the_same(tmp_path: Path) -> None:

@@ -60,9 +60,9 @@ def _plain(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _as_text(values: pa.Array, place: Place) -> Read:
-    if pa.types.is_floating(values.type) or pa.types.is_decimal(values.type):
-        values = _whole_numbers(values)
-    read = converted(values, utf8, pa.string(), place, "a whole number or a text in UTF-8")
+    number = pa.types.is_floating(values.type) or pa.types.is_decimal(values.type)
+    spell = _number_as_text if number else utf8
+    read = converted(values, spell, pa.string(), place, "a whole number or a text in UTF-8")
     return Read(place.without_null(pc.if_else(pc.equal(read.values, ""), None, read.values)), read.faults)
 
 
@@ -74,16 +74,15 @@ def _as_bag(values: pa.Array, place: Place) -> Read:
     return Read(pc.if_else(bad, None, text.values), (*text.faults, *faults_of((bad, told))))
 
 
-def _whole_numbers(values: pa.Array) -> pa.Array:
-    """Numbers that are all whole without a decimal point; others stay."""
-    try:
-        if pa.types.is_decimal(values.type):
-            return values.cast(pa.decimal128(38, 0))
-        values = values.cast(pa.float64())
-        inexact = pc.any(pc.greater(pc.abs(values), EXACT_FLOATS)).as_py()
-        return values if inexact else values.cast(pa.int64())
-    except pa.ArrowInvalid:
-        return values
+def _number_as_text(values: pa.Array) -> pa.Array:
+    """Each number by itself, so that no row hangs on the others: whole ones without a decimal point, NaN is none."""
+    text = values.cast(pa.string())
+    if pa.types.is_decimal(values.type):
+        return pc.replace_substring_regex(text, r"\.0+$", "")
+    exact = values.cast(pa.float64())
+    whole = pc.and_(pc.equal(exact, pc.floor(exact)), pc.less_equal(pc.abs(exact), EXACT_FLOATS))
+    digits = pc.if_else(whole, exact, None).cast(pa.int64()).cast(pa.string())
+    return pc.if_else(pc.is_nan(values), None, pc.if_else(whole, digits, text))
 
 
 def _as_whole(values: pa.Array, place: Place) -> Read:

@@ -14,6 +14,7 @@ from pipeline.errors import DataError
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+WRITE = "Write it as 2026-01-31T12:00:00+01:00."  # what a request can do
 _UTC = ARROW_TYPES["time"]
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _LAST_MONTH, _LAST_DAY = 12, 31
@@ -163,9 +164,12 @@ def _asked(why: str, text: pa.Scalar, year: str, place: Place, column: pa.Array)
     between = text.as_py().lstrip("0123456789")[0]
     forms = [between.join(parts) for parts in (("%d", "%m", year), ("%m", "%d", year))]
     ways = " or ".join(f'`{{column: {place.column}, format: "{form}"}}`' for form in forms)
+    where = f"{place.file}: column {place.column!r}, row {at}: {why}."
+    if place.asked:
+        return OrderError(f"{where} {WRITE}")
     return OrderError(
-        f"{place.file}: column {place.column!r}, row {at}: {why}. Say in the scenario which it is, beside the column's "
-        f"name: {ways}, with the time of day as it is written, such as %H:%M."
+        f"{where} Say in the scenario which it is, beside the column's name: {ways}, with the time of day as it is "
+        "written, such as %H:%M."
     )
 
 

@@ -28,6 +28,7 @@ class Place:
     how: MappedColumn = _PLAIN
     null: tuple[str, ...] | None = None  # texts that mean no value; None: nothing was said
     pictures: Pictures | None = None  # what texts stand for where they are pictures
+    asked: bool = False  # a request, whose reader no scenario can tell more
 
     def refuse(self, values: pa.Array, row: int, expected: str) -> DataError:
         """The error for one value; rows count from 1, without the header."""

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.data.tables import ARROW_TYPES
-from pipeline.data.values.dates import in_zone, read_dates
+from pipeline.data.values.dates import WRITE, in_zone, read_dates
 from pipeline.data.values.place import Place, Read, converted, faults_of, is_text, no_blanks
 from pipeline.errors import DataError
 
@@ -188,10 +188,13 @@ def _asked(values: pa.Array, row: int, place: Place) -> DataError:
         return place.refuse(values, row, _EXPECTED)
     told = f"{number!r} may be {' or '.join(chosen.values())}"
     told = "its numbers may be dates, or seconds or milliseconds since 1970" if place.hidden else told
+    where = f"{place.file}: column {place.column!r}, row {row + 1}: {told}, and nothing decides it."
+    if place.asked:
+        return DataError(f"{where} {WRITE}")
     ways = " or ".join(f"`{{column: {place.column}, {way}}}`" for way in chosen)
     return DataError(
-        f"{place.file}: column {place.column!r}, row {row + 1}: {told}, and nothing decides it. Say in the scenario "
-        f"which it is, beside the column's name: {ways}. A number that only counts up belongs to `position`."
+        f"{where} Say in the scenario which it is, beside the column's name: {ways}. A number that only counts up "
+        "belongs to `position`."
     )
 
 

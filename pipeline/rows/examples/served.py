@@ -24,7 +24,7 @@ from pipeline.data.tables import Type
 from pipeline.data.tokens import stable_hash
 from pipeline.data.values.spelling import one_spelling
 from pipeline.errors import ConfigError, DataError, StorageError
-from pipeline.rows.asked import as_pseudonyms
+from pipeline.rows.asked import as_met, as_pseudonyms
 from pipeline.rows.examples.carried import carried
 from pipeline.rows.examples.explaining import explanations
 from pipeline.rows.examples.past import EVENTS, Events, hashed, read_events, told_of, write_events
@@ -99,7 +99,7 @@ class ServedExamples:
             own = ANSWERS[type(task)](self._of(task), task, features)
             told |= {key if key == task.label else f"{prefix}{key}": value for key, value in own.items()}
         told[UNKNOWN] = self._unknown(features)
-        if most := int(params.get(EXPLAIN, 0)):
+        if most := int(params.get(EXPLAIN) or 0):  # MLflow lets None pass
             for prefix, task in labels.items():
                 parts = self._of(task).explained(features)
                 told[f"{prefix}{EXPLANATION}"] = explanations(features, parts.features, parts.words, most)
@@ -149,6 +149,7 @@ class ServedExamples:
         read = {name: self._read_as(frame, TYPES[kind], name, brought) for name, kind in self.task.features.items()}
         if c.USER in read:
             read[c.USER] = self._as_written(read[c.USER])
+        read |= {name: as_met(read[name], met) for name, met in self.values.items() if name != c.USER}
         for name, kind in self.task.features.items():
             if kind == "number" and (far := np.flatnonzero(np.isinf(read[name].to_numpy(dtype=np.float64)))).size:
                 raise DataError(f"request: column {name!r}, row {far[0] + 1}: expected a finite number.")
@@ -172,13 +173,14 @@ class ServedExamples:
         name = str(values.name)
         spelt = one_spelling(pa.array(values, pa.string(), from_pandas=True), self.info.alike.get(name, ()))
         found = pd.Series(spelt.to_pylist(), dtype=object, name=name)
+        happened = self.events[name].value if name in self.events else np.empty(0, dtype=np.uint64)
         if name == c.USER and not self.info.pseudonymous:
-            happened = self.events[name].value if name in self.events else np.empty(0, dtype=np.uint64)
             known = np.concatenate([happened, self.values.get(name, np.empty(0, dtype=np.uint64))])
             plain = found.notna().to_numpy() & ~np.isin(stable_hash(found.fillna("")), known)
             if plain.any():
                 found[plain] = as_pseudonyms(found[plain].tolist(), self.info)
-        return found
+            return found
+        return as_met(found, happened)
 
     def _unknown(self, features: Features) -> NDArray[np.int64]:
         unknown = np.zeros(len(features.table), dtype=np.int64)
