@@ -4,9 +4,12 @@ import unicodedata
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from pipeline.config import Reading
 from pipeline.data.tokens import bag_hashes, item_tokens, stable_hash, text_hashes
+from pipeline.rows.reading import read_as
 
 HASHES = [1_760_245_841_805_064_774, 2_984_610_181_246_591_869, 4_423_683_340_902_613_324]
 
@@ -78,3 +81,21 @@ def test_words_of_several_tables_are_those_of_one(read):
     for found, expected in zip(read(both), read(both.astype(object)), strict=True):
         np.testing.assert_array_equal(found, expected)
     assert read(both)[1].max() == 4
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([["good:2", "bad"], None, []], ["good:2 bad", None, None]),
+        ([np.array(["a", "b"]), np.array(["c"])], ["a b", "c"]),
+        ([["a", None, "b"], ["x"]], ["a  b", "x"]),
+        ([[1, 2], [3]], ["1 2", "3"]),
+        ([("a", "b"), "c d"], ["a b", "c d"]),
+        (pd.Series([["a", "b"], None], dtype=pd.ArrowDtype(pa.list_(pa.string()))), ["a b", None]),
+    ],
+)
+def test_lists_of_a_request_are_bags(values, told):
+    """As lists of a table are: their values with a blank between them, in whatever they come."""
+    column = values if isinstance(values, pd.Series) else pd.Series(values, dtype=object)
+    read = read_as(column, "bag", "words", Reading())
+    assert [None if pd.isna(one) else one for one in read] == told
