@@ -1,4 +1,4 @@
-"""Simulate 60 nights of which the truth is known, through the real gate and through the rule before it.
+"""Simulate 60 nights of which the truth is known, through the real gate and through rules that it might have.
 
     python benchmarks/nights.py
 
@@ -10,7 +10,7 @@ repeats. `lost` is the true metric against the best that could serve that night;
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import product
 
@@ -44,20 +44,33 @@ class World:
         recipes: Name -> skill of a fresh fit; `better` joins on night 20.
         stale: Share of the skill that a model loses with each night of its age.
         rot: Share of the skill by which each night's fits are worse than those of the night before.
+        misled: Share by which validation takes strategies with a source for better than they are.
+        rules: Those that are compared.
     """
 
     recipes: Mapping[str, float]
     stale: float = 0.002
     rot: float = 0.0
+    misled: float = 0.0
+    rules: tuple[str, ...] = ("before", "now")
 
 
 PLAIN = {"target_only": 0.8, "ease": 0.95, "a": 1.0, "b": 1.0}
+SOURCE = {"target_only": 0.8, "ease": 0.95, "ease+source": 0.95, "a": 0.8, "b": 0.8}  # a baseline has a source, too
+HEARD = ("unheard", "now")
 WORLDS = {
     "falling: fits 0.3 % worse each night": World(PLAIN, stale=0.0, rot=0.003),
     "flat": World({**PLAIN, "worse": 0.97}, stale=0.0),
     "flat, what serves goes stale by 0.2 % each night": World({**PLAIN, "worse": 0.97}),
     "rising: fits 0.3 % better each night": World(PLAIN, stale=0.0, rot=-0.003),
     "a recipe 10 % better joins on night 20": World({**PLAIN, "better": 1.1}),
+    "a source brings nothing, and validation takes a and b for 25 % better": World(SOURCE, misled=0.25, rules=HEARD),
+    "a source brings ease 10 %, and validation takes a and b for 40 % better": World(
+        {**SOURCE, "ease+source": 1.045}, misled=0.4, rules=HEARD
+    ),
+    "a source brings ease 10 %, and a and b are better yet": World(
+        {"target_only": 0.8, "ease": 0.9, "ease+source": 0.99, "a": 1.0, "b": 1.0}, rules=HEARD
+    ),
 }
 SIZES = {"sparse": (0.04, 4000), "dense": (0.4, 4000)}  # skill above chance, test users
 
@@ -116,11 +129,13 @@ class Simulation:
         """List the recipes of a night with what validation says of them: the truth, off by 3 %."""
         names = [name for name in self.world.recipes if name != "better" or night >= ARRIVES]
         rng = np.random.default_rng([self.seed, night, 7])
-        valid = {name: self.truth(Fit(name, night), night) * (1 + rng.normal(0, 0.03)) for name in names}
-        kinds = {"ease": "baseline"}
+        seen = {name: 1 + rng.normal(0, 0.03) for name in names}
+        for name in {"a", "b"} & set(names):
+            seen[name] += self.world.misled
         return [
-            Lane(name, "baseline" if name in kinds else "strategy", valid[name],
-                 transfer=name not in ("target_only", "ease"), recipe=name)
+            Lane(name, "baseline" if name.startswith("ease") else "strategy",
+                 self.truth(Fit(name, night), night) * seen[name], transfer=name not in ("target_only", "ease"),
+                 recipe=name, counterpart="ease" if name == "ease+source" else None)
             for name in names
         ]  # fmt: skip
 
@@ -142,6 +157,19 @@ def new_rule(lanes: list[Lane], test: Scores, champion: ChampionScores | None) -
     """Ask the gate; gives what it promotes, and the sum that the version carries."""
     verdict = decide(Terms(GATE, "ndcg@10", ITEMS, 1), lanes, test, champion)
     return verdict.lane, verdict.creep
+
+
+def unheard(lanes: list[Lane], test: Scores, champion: ChampionScores | None) -> tuple[str | None, float]:
+    """Ask the gate with a best baseline that seems to have no source, so that it is not heard beside a champion.
+
+    The candidate and the refit of what serves stay as they are.
+    """
+    if champion is None:
+        return new_rule(lanes, test, champion)
+    picked = max(lanes, key=lambda lane: lane.valid)
+    heard = [one == picked or one.kind != "baseline" or one.recipe == champion.recipe for one in lanes]
+    hidden = [one if stays else replace(one, transfer=False) for one, stays in zip(lanes, heard, strict=True)]
+    return new_rule(hidden, test, champion)
 
 
 def old_rule(lanes: list[Lane], test: Scores, champion: ChampionScores | None) -> tuple[str | None, float]:
@@ -170,7 +198,7 @@ def old_rule(lanes: list[Lane], test: Scores, champion: ChampionScores | None) -
 
 
 DRAWS = statistics.draws
-RULES = {"before": old_rule, "now": new_rule}
+RULES = {"before": old_rule, "unheard": unheard, "now": new_rule}
 
 
 def simulate(world: World, skill: float, users: int, seed: int, rule: str) -> Told:
@@ -208,12 +236,15 @@ def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--world", default="", help="only those with this in their name")
     given = parser.parse_args()
     statistics.draws = cache(lambda *of: tuple(DRAWS(*of)))  # the same ones each night: most of the time would go there
     head = ["world", "rows", "rule", "changes", "of the recipe", "to worse", "to worse by 2 %", "lost, mean",
             "lost at the end", "better one served"]  # fmt: skip
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}", flush=True)
-    for (name, world), (size, (skill, users)), rule in product(WORLDS.items(), SIZES.items(), RULES):
+    worlds = {name: world for name, world in WORLDS.items() if given.world in name}
+    cases = [(*one, rule) for one in product(worlds.items(), SIZES.items()) for rule in one[0][1].rules]
+    for (name, world), (size, (skill, users)), rule in cases:
         found = [simulate(world, skill, users, seed, rule) for seed in range(given.repeats)]
         means = [np.mean([getattr(one, key) for one in found]) for key in ("changes", "flaps", "worse", "bad")]
         losses = [f"{100 * np.mean([getattr(one, key) for one in found]):.1f} %" for key in ("lost", "end")]

@@ -71,12 +71,21 @@ def row_of(name: str, share: float, draws: Sequence[Draw]) -> list[str]:
     ]  # fmt: skip
 
 
+def lane_rows(name: str, share: float, draws: Sequence[Draw]) -> list[list[str]]:
+    """A row for each lane, whatever the gate says: what it is over the draws, and its gain over target-only."""
+    terms, values = draws[0].test.terms, over_draws(resampled(draws))
+    names = sorted((lane.name for lane in draws[0].lanes), key=lambda lane: -float(values[lane][0]))
+    gains = {lane: interval(terms, values[lane] - values[TARGET_ONLY], "+") for lane in names if lane != TARGET_ONLY}
+    return [[name, f"{share:.0%}", f"`{lane}`", interval(terms, values[lane]), gains.get(lane, "")] for lane in names]
+
+
 def main() -> None:
     """Run what is missing, and print a row for each direction and share."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenarios", nargs="+")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.3, 0.1])
     parser.add_argument("--draws", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--lanes", action="store_true", help="every lane, whatever the gate says")
     parser.add_argument("--home", type=Path, default=Path(".crosslift"), help="where the runs are kept")
     given = parser.parse_args()
     home = given.home.expanduser().resolve()
@@ -89,7 +98,10 @@ def main() -> None:
             found = [drawn_of(name, share, draw, home) for draw in given.draws]
             print(*(why for why in found if isinstance(why, str)), sep="\n", end="")
             if draws := [Draw(*judged(run), every=False) for run in found if isinstance(run, Run)]:
-                rows.append(row_of(name, share, draws))
+                rows += lane_rows(name, share, draws) if given.lanes else [row_of(name, share, draws)]
+    if given.lanes:
+        table(["direction", "share", "lane", "over all draws", "gain"], rows)
+        return
     head = ["direction", "share", "transfer serves in", "what serves", "target-only", "gain", "ratio"]
     table([*head, "best on the target alone", "against it"], rows)
 

@@ -39,7 +39,7 @@ class Cases(BaseModel):
         return any(case.recent or len(case.truth) > 1 for case in self.cases)
 
 
-def told_of_cases(cases: Cases, candidate: str, chosen: str | None, outcome: Outcome | None) -> dict[str, object]:
+def told_of_cases(cases: Cases, candidate: str, chosen: str | None, outcome: Outcome | None) -> dict[str, str]:
     """What the pages tell of the lane whose answers come after: whether anything changes by it, and which lane it is.
 
     Args:
@@ -49,7 +49,8 @@ def told_of_cases(cases: Cases, candidate: str, chosen: str | None, outcome: Out
         outcome: What came of that; None: not known yet.
     """
     serves = outcome.serves and outcome.lane == cases.after if outcome else cases.after == chosen
-    which = "the candidate" if cases.after == chosen else "the candidate, which the gate did not choose"
     if cases.after != candidate:
         which = "which the gate chose in place of the candidate"
+    else:
+        which = "the candidate" if chosen == candidate else "the candidate, which the gate did not choose"
     return {"changes": "What changes" if serves else "What would change", "after_is": which}

@@ -105,7 +105,8 @@ def promote_version(client: "MlflowClient", home: Home, move: Move) -> bool:
     with reached(client.tracking_uri):
         if (replaced := aliases(client, name).get(PREVIOUS)) is not None:
             client.set_model_version_tag(name, str(replaced), PROMOTED, "true")
-            if client.get_model_version(name, str(replaced)).tags.get(OUTCOME) not in GONE:
+            gone = client.get_model_version(name, str(replaced)).tags.get(OUTCOME) in GONE
+            if replaced == before or not gone:  # with nothing before, `previous` ended earlier, and says how
                 tell_version(client, name, replaced, "replaced", f"Replaced by version {version} on {when}.")
         if ROLLED_BACK in client.get_model_version(name, str(version)).tags:
             client.delete_model_version_tag(name, str(version), ROLLED_BACK)

@@ -76,10 +76,8 @@ def run_suite(
     form = {"result_format": "BASIC", "partial_unexpected_count": EXAMPLES}
     results = batch.validate(suite, result_format=form).to_json_dict()["results"]
     found = {result["expectation_config"]["meta"]["place"]: result for result in results}
-    if len(frame) == 1:
-        _show_figures(frame, [(check, found[place]["result"]) for place, check in enumerate(listed)], personal)
     return [
-        _outcome(found[place], check, table, domain, not set(check.columns).isdisjoint(personal))
+        _outcome(found[place], check, table, domain, not set(check.columns).isdisjoint(personal), _figure(frame, check))
         for place, check in enumerate(listed)
     ]
 
@@ -99,7 +97,9 @@ def _where(check: Check) -> str:
     return f", column {', '.join(check.columns)}" if check.columns else ""
 
 
-def _outcome(result: dict[str, Any], check: Check, table: str, domain: str, personal: bool) -> Outcome:
+def _outcome(
+    result: dict[str, Any], check: Check, table: str, domain: str, personal: bool, figure: float | None
+) -> Outcome:
     success, details = bool(result["success"]), result["result"]
     counted = details.get("unexpected_count")
     examples: tuple[str, ...] = ()
@@ -111,22 +111,21 @@ def _outcome(result: dict[str, Any], check: Check, table: str, domain: str, pers
         observed = _number(seen) if safe else "a personal value"  # a count or a type tells nothing of anyone
     elif counted is not None:
         observed = f"{counted:,} of {details['element_count']:,} rows break it"
-        if counted and not personal and len(check.columns) == 1:
+        if figure is not None and not personal:
+            observed = _number(figure)
+        elif counted and not personal and len(check.columns) == 1:
             examples = tuple(dict.fromkeys(str(value) for value in details["partial_unexpected_list"]))
     else:
         observed = "present" if success else "absent"
     return Outcome(table, domain, check, success, observed, examples)
 
 
-def _show_figures(
-    frame: pd.DataFrame, found: Iterable[tuple[Check, dict[str, Any]]], personal: Collection[str]
-) -> None:
-    """Of one row of figures the figure is observed, whether it passes or not, and no count of one row."""
-    for check, details in found:
-        if len(check.columns) == 1 and "unexpected_count" in details and check.columns[0] not in personal:
-            value = frame[check.columns[0]].iloc[0]
-            if isinstance(value, int | float | np.integer):
-                details["observed_value"] = value.item() if isinstance(value, np.generic) else value
+def _figure(frame: pd.DataFrame, check: Check) -> float | None:
+    """The number that a check looks at where there is one row of figures: nobody asks how many rows break it."""
+    if len(frame) != 1 or len(check.columns) != 1:
+        return None
+    value = frame[check.columns[0]].iloc[0]
+    return float(value) if isinstance(value, int | float | np.integer) else None
 
 
 def _raised(info: dict[str, Any]) -> bool:

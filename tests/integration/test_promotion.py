@@ -134,13 +134,23 @@ def test_a_stand_in_of_a_trial_is_not_even_registered(home: Home, night: Nights)
     assert tags(home, "safe", 2)["outcome_reason"] == "The gate chose version 3 (popularity) in its place."
 
 
+def two_nights(home: Home, night: Nights, name: str) -> Run:
+    """Promote version 1, then version 2 in its place; gives the second night."""
+    promote(night(home, f"{name}-1", name=name, seed=1).run())
+    return in_its_place(night(home, f"{name}-2", name=name, seed=2).run())
+
+
+def in_its_place(run: Run) -> Run:
+    """Promote what was judged as if nothing served, as if it had been judged against what serves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step, "judge_again", lambda run, judged: judged)
+        promote(run)
+    return run
+
+
 def test_a_repeat_after_a_rollback_says_so(home: Home, night: Nights) -> None:
     """What was rolled back is named as the reason; what serves again serves already."""
-    first, second = (night(home, f"back-{seed}", name="back", seed=seed).run() for seed in (1, 2))
-    promote(first)
-    with pytest.MonkeyPatch.context() as patch:  # as if it had been judged against version 1
-        patch.setattr(step, "judge_again", lambda run, judged: judged)
-        promote(second)
+    second = two_nights(home, night, "back")
     assert told(second)[0] == "promoted"
     assert tags(home, "back", 1)["outcome"] == "replaced"
     rollback(home, "crosslift.back")
@@ -182,11 +192,7 @@ def test_what_was_retired_serves_no_more(home: Home, night: Nights) -> None:
 
 def test_after_a_retirement_the_one_before_can_serve_again(home: Home, night: Nights) -> None:
     """A rollback brings it back where nothing serves; each version says how it ended, whoever comes after it."""
-    first, second = (night(home, f"left-{seed}", name="left", seed=seed).run() for seed in (1, 2))
-    promote(first)
-    with pytest.MonkeyPatch.context() as patch:  # as if it had been judged against version 1
-        patch.setattr(step, "judge_again", lambda run, judged: judged)
-        promote(second)
+    two_nights(home, night, "left")
     retire(home, "crosslift.left")
     promote(third := night(home, "left-3", name="left", seed=3).run())
     assert told(third)[0] == "promoted"
@@ -198,6 +204,28 @@ def test_after_a_retirement_the_one_before_can_serve_again(home: Home, night: Ni
     assert tags(home, "left", 1)["outcome_reason"].endswith(", when nothing served.")
     with pytest.raises(UserError, match="nothing to roll back to; champion: 1, previous: none"):
         rollback(home, "crosslift.left")
+
+
+def test_a_crash_behind_the_alias_is_completed(home: Home, night: Nights) -> None:
+    """The alias has moved and nothing was said yet: the repeat says of both versions what became of them."""
+    promote(night(home, "cut-1", name="cut", seed=1).run())
+    second = night(home, "cut-2", name="cut", seed=2).run()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "tell_version", lambda *_: pytest.fail("as if killed"))
+        with pytest.raises(pytest.fail.Exception):
+            in_its_place(second)
+    assert (named(home, "cut")["champion"], tags(home, "cut", 1)["outcome"]) == (2, "promoted")
+    in_its_place(second)
+    assert [tags(home, "cut", version)["outcome"] for version in (1, 2)] == ["replaced", "promoted"]
+
+
+def test_what_a_person_let_serve_by_hand_says_what_replaced_it(home: Home, night: Nights) -> None:
+    """An alias that was moved in MLflow's own page: the version had been replaced before, and is once more."""
+    two_nights(home, night, "hand")
+    tracking.connect(home).set_registered_model_alias("crosslift.hand", "champion", "1")
+    in_its_place(night(home, "hand-3", name="hand", seed=3).run())
+    assert named(home, "hand") == {"champion": 3, "challenger": 3, "previous": 1}
+    assert tags(home, "hand", 1)["outcome_reason"].startswith("Replaced by version 3 on ")
 
 
 def test_a_repeat_after_an_approval_says_so(home: Home, night: Nights, deciding: Callable[..., Any]) -> None:
