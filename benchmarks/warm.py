@@ -95,7 +95,9 @@ def main() -> None:
     rows = []
     for share in given.shares:
         for name in names:
-            found = [drawn_of(name, share, draw, home) for draw in given.draws]
+            found = [
+                drawn_of(name, share, draw, home) for draw in (given.draws if share < 1 else [0])
+            ]  # all rows are one draw
             print(*(why for why in found if isinstance(why, str)), sep="\n", end="")
             if draws := [Draw(*judged(run), every=False) for run in found if isinstance(run, Run)]:
                 rows += lane_rows(name, share, draws) if given.lanes else [row_of(name, share, draws)]
