@@ -1,14 +1,16 @@
 """Simulate 60 nights of which the truth is known, through the real gate and through rules that it might have.
 
-    python benchmarks/nights.py
+    python benchmarks/nights.py [--first 1500]
 
 Each user has a metric that is zero or a gain; what two models give one user is correlated, more so for two fits of one
 recipe. A fit is as good as its recipe, with a luck of 1 %. Validation sees the truth, off by 3 %, and picks. The test
 window moves by a fourteenth each night. One line for each world, size and rule, means over the
 repeats. `lost` is the true metric against the best that could serve that night; nothing but the gate is Crosslift's.
+With `--first`: on how many first nights of four equal lanes one of the two serves that have a source, and how.
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -44,20 +46,26 @@ class World:
         recipes: Name -> skill of a fresh fit; `better` joins on night 20.
         stale: Share of the skill that a model loses with each night of its age.
         rot: Share of the skill by which each night's fits are worse than those of the night before.
-        misled: Share by which validation takes strategies with a source for better than they are.
+        fits: Luck of a fit, as a share of its skill.
+        misled: Share by which validation takes what it is misled about for better than it is.
+        about: Recipes that validation is misled about.
         rules: Those that are compared.
     """
 
     recipes: Mapping[str, float]
     stale: float = 0.002
     rot: float = 0.0
+    fits: float = 0.01
     misled: float = 0.0
+    about: tuple[str, ...] = ("a", "b")
     rules: tuple[str, ...] = ("before", "now")
 
 
 PLAIN = {"target_only": 0.8, "ease": 0.95, "a": 1.0, "b": 1.0}
 SOURCE = {"target_only": 0.8, "ease": 0.95, "ease+source": 0.95, "a": 0.8, "b": 0.8}  # a baseline has a source, too
 HEARD = ("unheard", "now")
+EVEN = ("one-sided", "now")
+LED = ("ease+source",)
 WORLDS = {
     "falling: fits 0.3 % worse each night": World(PLAIN, stale=0.0, rot=0.003),
     "flat": World({**PLAIN, "worse": 0.97}, stale=0.0),
@@ -70,6 +78,12 @@ WORLDS = {
     ),
     "a source brings ease 10 %, and a and b are better yet": World(
         {"target_only": 0.8, "ease": 0.9, "ease+source": 0.99, "a": 1.0, "b": 1.0}, rules=HEARD
+    ),
+    "a source brings nothing, and validation takes ease for 25 % better with it": World(
+        {**SOURCE, "a": 0.95, "b": 0.95}, misled=0.25, about=LED, rules=EVEN
+    ),
+    "a source brings a and b 10 %, and validation takes ease for 40 % better with it": World(
+        {**SOURCE, "a": 1.045, "b": 1.045}, misled=0.4, about=LED, rules=EVEN
     ),
 }
 SIZES = {"sparse": (0.04, 4000), "dense": (0.4, 4000)}  # skill above chance, test users
@@ -108,7 +122,7 @@ class Simulation:
 
     def truth(self, fit: Fit, night: int) -> float:
         """Give the true metric of a fit on a night."""
-        luck = np.random.default_rng([self.seed, fit.night, *fit.recipe.encode()]).normal(0, 0.01)
+        luck = np.random.default_rng([self.seed, fit.night, *fit.recipe.encode()]).normal(0, self.world.fits)
         return float(self.expected(fit, night) * (1 + luck))
 
     def best(self, night: int) -> float:
@@ -130,7 +144,7 @@ class Simulation:
         names = [name for name in self.world.recipes if name != "better" or night >= ARRIVES]
         rng = np.random.default_rng([self.seed, night, 7])
         seen = {name: 1 + rng.normal(0, 0.03) for name in names}
-        for name in {"a", "b"} & set(names):
+        for name in set(self.world.about) & set(names):
             seen[name] += self.world.misled
         return [
             Lane(name, "baseline" if name.startswith("ease") else "strategy",
@@ -172,6 +186,14 @@ def unheard(lanes: list[Lane], test: Scores, champion: ChampionScores | None) ->
     return new_rule(hidden, test, champion)
 
 
+def one_sided(lanes: list[Lane], test: Scores, champion: ChampionScores | None) -> tuple[str | None, float]:
+    """Ask the gate with strategies that seem to have no source where validation picks a baseline: none is heard."""
+    picked = max(lanes, key=lambda lane: lane.valid)
+    hides = picked.kind == "baseline"
+    hidden = [replace(one, transfer=False) if hides and one.kind == "strategy" else one for one in lanes]
+    return new_rule(hidden, test, champion)
+
+
 def old_rule(lanes: list[Lane], test: Scores, champion: ChampionScores | None) -> tuple[str | None, float]:
     """Judge as before: 5 % of each reference's own metric, intervals no wider than that, any recipe alike."""
     scores = champion.scores if champion else test
@@ -198,7 +220,7 @@ def old_rule(lanes: list[Lane], test: Scores, champion: ChampionScores | None) -
 
 
 DRAWS = statistics.draws
-RULES = {"before": old_rule, "unheard": unheard, "now": new_rule}
+RULES = {"before": old_rule, "unheard": unheard, "one-sided": one_sided, "now": new_rule}
 
 
 def simulate(world: World, skill: float, users: int, seed: int, rule: str) -> Told:
@@ -232,13 +254,35 @@ def simulate(world: World, skill: float, users: int, seed: int, rule: str) -> To
     return told
 
 
+def first_nights(count: int) -> None:
+    """Print how often a lane serves whose source brings nothing: as the candidate, and as who is heard after it."""
+    world = World({"target_only": 1.0, "ease": 1.0, "ease+source": 1.0, "a": 1.0}, fits=0.0)
+    print("| rows | candidate | baseline after it | strategy after it |\n|---|---|---|---|", flush=True)
+    for size, (skill, users) in SIZES.items():
+        served = Counter[str]()
+        for seed in range(count):
+            simulation = Simulation(world, skill, users, seed)
+            lanes = simulation.lanes(0)
+            values = {lane.name: simulation.values(Fit(lane.name, 0), 0) for lane in lanes}
+            values["chance"] = Means(np.zeros((users, 1)))
+            found = decide(Terms(GATE, "ndcg@10", ITEMS, 1), lanes, Scores(("ndcg@10",), values, users), None)
+            if found.lane in ("a", "ease+source"):
+                served["candidate" if found.lane == found.candidate else found.lane] += 1
+        cells = [f"{100 * served[name] / count:.2f} %" for name in ("candidate", "ease+source", "a")]
+        print(f"| {size} | {' | '.join(cells)} |", flush=True)
+
+
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--world", default="", help="only those with this in their name")
+    parser.add_argument("--first", type=int, default=0, help="so many first nights instead")
     given = parser.parse_args()
     statistics.draws = cache(lambda *of: tuple(DRAWS(*of)))  # the same ones each night: most of the time would go there
+    if given.first:
+        first_nights(given.first)
+        return
     head = ["world", "rows", "rule", "changes", "of the recipe", "to worse", "to worse by 2 %", "lost, mean",
             "lost at the end", "better one served"]  # fmt: skip
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}", flush=True)

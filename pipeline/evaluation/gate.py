@@ -33,7 +33,7 @@ class Verdict(BaseModel):
     weak: bool  # what is chosen passed, but the rows could not have shown a difference as small as the margin
     candidate: str  # picked on validation rows
     lane: str | None  # what the gate chose: the candidate, else the refit of the champion's recipe, or where nothing
-    # served the best baseline or a safe lane; None: nothing
+    # served the best of the other kind or a safe lane; None: nothing
     creep: float  # of what is chosen: what may have been lost since the last promotion as better, summed over nights
     metric: str
     level: float  # of the intervals, 0.95 for 95 %
@@ -41,8 +41,9 @@ class Verdict(BaseModel):
     positives: int | None  # test rows of the class that is looked for; None where the label kind has none
     reason: str
     comparisons: tuple[Compared, ...]
-    renewal: tuple[Compared, ...]  # of the refit or the best baseline, heard where the candidate did not pass
+    renewal: tuple[Compared, ...]  # of the refit or the best of the other kind, heard where the candidate did not pass
     champion: Incumbent | None  # what served when this was judged
+    second: str | None = None  # of `renewal`; None: nobody was heard, or a best baseline before this was written
     approvable: bool  # a person may promote the candidate: the target has no labels and too few test rows tell
 
     @property
@@ -64,8 +65,8 @@ def decide(terms: Terms, lanes: Sequence[Lane], test: Scores, champion: Champion
     champion and than that refit, unless the champion is too old. What may have been lost since the last promotion as
     better, the lower bounds, is summed, and nothing passes that lets the sum fall below minus the margin.
 
-    Where the candidate does not pass, the best baseline is heard before that refit, at half the error, if it learnt
-    from a source.
+    Where the candidate does not pass, the best lane of the other kind is heard before that refit, at half the error, if
+    it learnt from a source: a baseline after a strategy or a blend, a strategy after a baseline.
 
     Where the target is declared without labels there is no target-only. Every candidate must then be better than
     chance, and nothing is safe: what cannot be shown waits for a person.
@@ -77,9 +78,9 @@ def decide(terms: Terms, lanes: Sequence[Lane], test: Scores, champion: Champion
         champion: What serves now, or None.
 
     Returns:
-        The verdict. Where nothing serves yet, a candidate that does not pass gives way to the best baseline, if that
-        learnt from a source and passes itself; else to target-only, the best baseline or the best blend of the target
-        alone, whichever is better on validation; an undecided candidate may be that itself.
+        The verdict. Where nothing serves yet, a candidate that does not pass gives way to the best lane of the other
+        kind, if that learnt from a source and passes itself; else to target-only, the best baseline or the best blend
+        of the target alone, whichever is better on validation; an undecided candidate may be that itself.
     """
     court = Court(terms, lanes, test, champion)
     candidate = court.best([lane for lane in lanes if lane.kind != "chance"])
@@ -95,7 +96,8 @@ def decide(terms: Terms, lanes: Sequence[Lane], test: Scores, champion: Champion
         verdict=heard.word, weak=chosen is not None and chosen.weak, candidate=candidate.name, lane=lane,
         creep=round(chosen.creep, 10) if chosen else 0.0, metric=terms.metric, level=terms.level, units=test.units,
         positives=test.positives, reason=why(terms, heard, second, lane), comparisons=heard.comparisons,
-        renewal=second.comparisons if second else (), approvable=unlabelled and heard.word == "undecided",
+        renewal=second.comparisons if second else (), second=second.lane.name if second else None,
+        approvable=unlabelled and heard.word == "undecided",
         champion=_incumbent(court, champion) if champion else None,
     )  # fmt: skip
 
@@ -108,13 +110,13 @@ def _incumbent(court: Court, champion: ChampionScores) -> Incumbent:
 
 
 def _second(court: Court, candidate: Lane, *, unlabelled: bool) -> Hearing | None:
-    """Hear who else may serve: the best baseline, if it has a source, and else the champion's refit.
+    """Hear who else may serve: the best lane of the other kind, if it has a source, and else the champion's refit.
 
     The former is a second way to become the champion, so it has to hold at half the error. Of a target without labels
     it is not heard: what cannot be shown there waits for a person.
     """
-    refit, other = court.refit, court.best_baseline
-    if other and other.transfer and other not in (candidate, refit) and not unlabelled:
+    refit, other = court.refit, court.best_of_other_kind(candidate)
+    if other and other.transfer and other != refit and not unlabelled:
         gate = court.terms.gate
         strict = replace(court.terms, gate=gate.model_copy(update={"alpha": gate.alpha / 2}))
         heard = replace(court, terms=strict).hear(other)

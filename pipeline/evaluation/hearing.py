@@ -172,6 +172,13 @@ class Court:
         baselines = [lane for lane in self.lanes if lane.kind == "baseline"]
         return self.best(baselines) if baselines else None
 
+    def best_of_other_kind(self, candidate: Lane) -> Lane | None:
+        """The best strategy where the candidate is a baseline, else the best baseline; validation picks."""
+        if candidate.kind != "baseline":
+            return self.best_baseline
+        strategies = [lane for lane in self.lanes if lane.kind == "strategy"]
+        return self.best(strategies) if strategies else None
+
     def references(self, candidate: Lane) -> list[tuple[Role, Lane]]:
         """Target-only, the counterpart, chance, the best baseline and the refit, but for itself; none twice."""
         found: list[tuple[Role, Lane]] = [("target-only", lane) for lane in self.lanes if lane.name == TARGET_ONLY]

@@ -16,7 +16,7 @@ def why(terms: Terms, heard: Hearing, second: Hearing | None, lane: str | None) 
     Args:
         terms: By what was judged.
         heard: The candidate.
-        second: The refit of the champion's recipe, or the best baseline, if that was heard as well.
+        second: The refit of the champion's recipe, or the best lane of the other kind, if that was heard as well.
         lane: What the gate chose.
     """
     name, best = heard.lane.name, f"{heard.lane.name} is the best on validation rows"
@@ -125,11 +125,11 @@ def _safest(heard: Hearing) -> str:
 
 
 def _in_its_place(terms: Terms, second: Hearing) -> str:
-    """Say what came out for the refit of what serves, or for the best baseline."""
+    """Say what came out for the refit of what serves, or for the best of the other kind."""
     name, refit = second.lane.name, of_refit(second.comparisons)
     if second.word != "passed":
         own = f"the champion's own recipe, {name} fitted anew, pass" if refit else (
-            f"the best baseline, {name}, pass at half the error"
+            f"the best {second.lane.kind}, {name}, pass at half the error"
         )  # fmt: skip
         return f" Nor does {own}: {_but(terms, second)}."
     if refit:
@@ -137,7 +137,7 @@ def _in_its_place(terms: Terms, second: Hearing) -> str:
         own = f"the champion's own recipe, {name} fitted anew"
         return f" The gate chose {own}: it is not worse ({beside}).{_weak(terms, second)}"
     against = ", ".join(f"{_name(one)} ({_interval(terms, one)})" for one in second.comparisons)
-    return f" The best baseline, {name}, holds at half the error against {against}.{_weak(terms, second)}"
+    return f" The best {second.lane.kind}, {name}, holds at half the error against {against}.{_weak(terms, second)}"
 
 
 def _weak(terms: Terms, heard: Hearing) -> str:

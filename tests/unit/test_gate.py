@@ -360,6 +360,49 @@ def test_without_a_refit_the_best_baseline_is_told_as_such():
     assert blind.renewal == ()
 
 
+@pytest.mark.parametrize(
+    ("helped", "joint", "alone", "chosen", "told"),
+    [
+        (0.17, 0.26, 0.21, "joint", " The best strategy, joint, holds at half the error against target_only (+6.00 po"),
+        (0.17, 0.20, 0.21, "target_only", " Nor does the best strategy, joint, pass at half the error: it had to be b"),
+        (0.28, 0.25, 0.29, "target_only", "joint, pass at half the error: it had to be not worse by"),
+    ],
+)
+def test_the_best_strategy_is_heard_where_a_baseline_is_the_candidate(helped, joint, alone, chosen, told):
+    """A baseline with the source leads validation and fails; the best strategy serves where it passes itself.
+
+    In the last case the candidate fails beside its method without the source, and so does the strategy: it has to be
+    not worse than the best baseline, which is the candidate.
+    """
+    source = Lane("ease+source", "baseline", 0.35, transfer=True, counterpart="ease")
+    means = {"target_only": 0.20, "popularity": 0.10, "ease": alone, "joint": joint, "ease+source": helped}
+    verdict = judge(users(**means), (*LANES, source))
+    assert (verdict.candidate, verdict.verdict, verdict.lane) == ("ease+source", "rejected", chosen)
+    assert told in verdict.reason
+    assert (verdict.second, {c.reference for c in verdict.renewal}) == ("joint", {"target_only", "ease+source"})
+
+
+def test_no_strategy_is_heard_without_a_source():
+    """Target-only is the best strategy: behind a baseline that fails it is a safe choice and nothing else."""
+    source = Lane("ease+source", "baseline", 0.35, transfer=True, counterpart="ease")
+    means = {**BASE, "joint": 0.26, "ease+source": 0.17}
+    verdict = judge(users(**means), (replace(TARGET_ONLY, valid=0.32), *LANES[1:], source))
+    assert (verdict.candidate, verdict.lane, verdict.second) == ("ease+source", "target_only", None)
+
+
+def test_beside_a_champion_the_best_strategy_has_to_be_better_than_it():
+    """As every other recipe; the champion's own is renewed where it is not."""
+    own = Lane("target_only", "strategy", 0.20, recipe="scratch")
+    source = Lane("ease+source", "baseline", 0.35, transfer=True, counterpart="ease")
+    means = {**BASE, "joint": 0.26, "ease+source": 0.17}
+    found = {}
+    for serves in (0.20, 0.30):
+        champion = replace(serving(champion=serves, **means), recipe="scratch")
+        verdict = judge(users(**means), (own, *LANES[1:], source), champion)
+        found[serves] = (verdict.candidate, verdict.lane, verdict.second)
+    assert found == {0.20: ("ease+source", "joint", "joint"), 0.30: ("ease+source", None, "target_only")}
+
+
 def test_the_best_baseline_is_heard_at_half_the_error():
     """Its intervals are those of 97.5 %, for it is a second way to be promoted; the candidate's stay as they are."""
     test = users(n=400, noise=0.01, target_only=0.20, popularity=0.10, ease=0.21, joint=0.20, **{"ease+source": 0.211})

@@ -383,14 +383,20 @@ def test_new_rows_are_told_where_they_are_known(report):
         ("not worse", "the refit of the champion&#39;s recipe against", "refit"),
         ("better", "the best baseline, intervals of 97.5 %, against", "best baseline (97.5 %)"),
         ("", "the best baseline, intervals of 97.5 %, against", "best baseline (97.5 %)"),
+        ("named", "joint, intervals of 97.5 %, against", "joint (97.5 %)"),
     ],
 )
 def test_whoever_was_heard_second_has_its_own_lines(report, demand, html, markdown):
-    """The lines of the refit, which need not be better than what serves, or of the best baseline, follow."""
+    """The lines of the refit, which need not be better than what serves, or of the best of the other kind, follow.
+
+    A verdict from before it was named was of the best baseline.
+    """
     first = report.verdict.comparisons[0]
+    serves = demand in ("better", "not worse")
     beside = [first.model_copy(update={"role": "champion", "demand": demand, "reference": "version 2"})]
-    champion = {"version": 2, "package": "two", "new_rows": 17} if demand else None
-    told = {"renewal": (first, *(beside if demand else [])), "champion": champion}
+    champion = {"version": 2, "package": "two", "new_rows": 17} if serves else None
+    told = {"renewal": (first, *(beside if serves else [])), "champion": champion}
+    told["second"] = "joint" if demand == "named" else None
     verdict = Verdict.model_validate({**report.verdict.model_dump(), **told})
     both = report.model_copy(update={"verdict": verdict})
     assert html in render_html(both, ITEMS)
