@@ -36,8 +36,15 @@ KIND = Items(cfg.RankingTask())
 ROOT = Path(__file__).parent
 
 
-def domains_of(rows: pd.DataFrame) -> Domains:
-    """One domain without a source; of one instant the order of the table counts."""
+def domains_of(rows: pd.DataFrame, last: int | None) -> Domains:
+    """One domain without a source; of one instant the order of the table counts.
+
+    Args:
+        rows: By user and time.
+        last: How many events of each user are learnt from, the latest; None: all.
+    """
+    if last:  # the one that is held out comes last
+        rows = rows.groupby("user_id").tail(last + 1).reset_index(drop=True)
     table = rows.assign(timestamp=pd.to_datetime(rows["timestamp"], unit="s", utc=True), part=0)
     table["timestamp"] += pd.to_timedelta(table.groupby("user_id").cumcount(), unit="us")
     table.loc[last_ones(rows), "part"] = 2
@@ -101,11 +108,12 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--length", type=int, default=100)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--last", type=int, help="ours learns from the latest so many events of each user, as theirs")
     parser.add_argument("--model", type=json.loads, default={}, help="other settings of our model, as JSON")
     parser.add_argument("--training", type=json.loads, default={}, help="other settings of our training, as JSON")
     parser.add_argument("--rectools", help="an interpreter that has RecTools")
     given = parser.parse_args()
-    domains = domains_of(read(given.table))
+    domains = domains_of(read(given.table), given.last)
     for fitted in (ease, ours):
         print(json.dumps(fitted(domains, given)), flush=True)
     if given.rectools:
