@@ -258,11 +258,13 @@ class ReportSettings(Settings):
 class PackageSettings(PreparedSettings):
     """One lane; `pseudonymous`: user ids stand as they were brought, else `key` names what made them.
 
-    `alike`: which spellings of an id are one, by column; `reading`: how values of rows are read.
+    `alike`: which spellings of an id are one, by column; `reading`: how values of rows are read; `personal`: what the
+    example of a request must not show.
     """
 
     name: Name
     lane: str
+    personal: tuple[str, ...]
     bridges: tuple[Bridge, ...]
     pseudonymous: bool
     key: str | None

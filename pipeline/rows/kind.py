@@ -76,8 +76,11 @@ class Prepared(Protocol):
         """What the unit of each row [N] did last, the newest first, in words; nothing where a row stands alone."""
         ...
 
-    def as_served(self, bridges: Collection[Bridge], *, target_labels: bool) -> Self:
-        """As a package holds them: without labels of the target, what the sources say of it stands in for them."""
+    def as_served(self, bridges: Collection[Bridge], *, target_labels: bool, personal: Collection[str]) -> Self:
+        """As a package holds them: without labels of the target, what the sources say of it stands in for them.
+
+        Of the columns that are `personal` the example of a request shows no value.
+        """
         ...
 
 

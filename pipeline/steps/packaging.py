@@ -36,7 +36,9 @@ def build(settings: PackageSettings, inputs: Mapping[str, Folder], folder: Path,
     from pipeline.rows.learnt import NOTHING, Learnt
     from pipeline.serving.package import write_package
 
-    prepared = load_prepared(settings, inputs).as_served(settings.bridges, target_labels=settings.target_labels)
+    prepared = load_prepared(settings, inputs).as_served(
+        settings.bridges, target_labels=settings.target_labels, personal=settings.personal
+    )
     info = PackageInfo(
         scenario=settings.name,
         lane=settings.lane,

@@ -146,7 +146,7 @@ class Numbers:
     def recent(self, view: View, most: int) -> list[tuple[str, ...]]:
         return [()] * len(view)
 
-    def as_served(self, bridges: Any, *, target_labels: bool) -> "Numbers":
+    def as_served(self, bridges: Any, *, target_labels: bool, personal: Any) -> "Numbers":
         return self
 
 

@@ -265,11 +265,17 @@ def test_a_package_holds_nothing_of_any_one_row(tmp_path: Path) -> None:
     assert set(typical.values()) == set(unknown.values()) == {None}  # of a few rows nothing is typical
     many = pd.concat([examples().frames["near"]] * 8, ignore_index=True).assign(part=0, pages=1234.5)
     many["row_id"] = many.index.astype(str)
-    ServeExamples().write(tmp_path, Examples(TASK, {"far": many, "near": many}, "near"), NOTHING)
+    night = Examples(TASK, {"far": many, "near": many}, "near")
+    ServeExamples().write(tmp_path, night, NOTHING)
     typical, _ = ServeExamples().read(tmp_path, INFO, Pages()).examples()
     assert typical == {"pages": 1200.0, "browser": "fox", "new": True, "seen": "2026-01-01T00:00:00+00:00"}
     assert model.answer(pd.DataFrame(model.examples()), {})["unknown"].tolist() == [0, 0]
     json.dumps(typical, allow_nan=False)
+    served_as = night.as_served((), target_labels=True, personal=("browser", "pages", "elsewhere"))
+    ServeExamples().write(tmp_path, served_as, NOTHING)
+    hidden, _ = ServeExamples().read(tmp_path, INFO, Pages()).examples()
+    assert hidden == {**typical, "browser": None, "pages": None}
+    assert b"1200" not in b"".join(path.read_bytes() for path in tmp_path.glob("*.json"))
 
 
 def test_rows_that_it_learnt_from_are_known_another_night(tmp_path: Path) -> None:

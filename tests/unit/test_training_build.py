@@ -88,9 +88,9 @@ def test_the_sources_count_the_target_s_items():
     """Training rows of all sources on the same item; an item that no source has was never taken."""
     views = DOMAINS.training()
     assert taken_elsewhere(views["near"].fields[PAST], CATALOGUES, "near").tolist() == [0, 2, 3]
-    served = DOMAINS.as_served(("items",), target_labels=False)
+    served = DOMAINS.as_served(("items",), target_labels=False, personal=())
     assert served.target.items["train_count"].tolist() == [0, 2, 3]
-    assert DOMAINS.as_served(("items",), target_labels=True) is DOMAINS
+    assert DOMAINS.as_served(("items",), target_labels=True, personal=()) is DOMAINS
 
 
 def test_all_rows_are_there_as_before_thinning():

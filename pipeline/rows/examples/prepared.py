@@ -38,6 +38,7 @@ class Examples:
         name: The target.
         events: When something happened to each value of each entity, in all domains, whichever are looked at.
         embeddings: What pretrained encoders say of texts and pictures.
+        personal: Features whose values the example of a request does not show.
     """
 
     task: ExamplesTask
@@ -45,6 +46,7 @@ class Examples:
     name: str
     events: Mapping[str, Events] = field(default_factory=dict)
     embeddings: Mapping[Encoded, Embeddings] = field(default_factory=dict)
+    personal: Collection[str] = ()
 
     @classmethod
     def read(
@@ -130,10 +132,10 @@ class Examples:
         del most
         return [()] * len(view)
 
-    def as_served(self, bridges: Collection[Bridge], *, target_labels: bool) -> Self:
-        """The same: nothing of the rows is served."""
+    def as_served(self, bridges: Collection[Bridge], *, target_labels: bool, personal: Collection[str]) -> Self:
+        """The same, for nothing of the rows is served but what is typical of them, where that is not personal."""
         del bridges, target_labels
-        return self
+        return replace(self, personal=tuple(personal))
 
     @cached_property
     def classes(self) -> dict[str, tuple[str, ...]]:

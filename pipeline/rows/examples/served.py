@@ -219,7 +219,8 @@ class ServeExamples:
         (folder / "task.json").write_text(task.model_dump_json(indent=1), encoding="utf-8")
         wanted = (*task.features, *task.entities)
         known = typical_of(views[prepared.name].fields[FEATURES])
-        typical = [{name: known.get(name) for name in wanted}, dict.fromkeys(wanted)]
+        shown = {name: known[name] for name in known.keys() - set(prepared.personal)}
+        typical = [{name: shown.get(name) for name in wanted}, dict.fromkeys(wanted)]
         (folder / "requests.json").write_text(json.dumps(typical, indent=1, allow_nan=False), encoding="utf-8")
 
     def read(self, folder: Path, info: PackageInfo, predictor: Any) -> ServedExamples:

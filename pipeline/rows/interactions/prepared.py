@@ -286,8 +286,9 @@ class Domains:
         """
         return recent_items(self, view.units, most)
 
-    def as_served(self, bridges: Collection[Bridge], *, target_labels: bool) -> "Domains":
+    def as_served(self, bridges: Collection[Bridge], *, target_labels: bool, personal: Collection[str]) -> "Domains":
         """The same; where nothing of the target was learnt from, an item is as popular as the sources have it."""
+        del personal  # its example shows a pseudonym and popular items
         if target_labels or "items" not in bridges:
             return self
         catalogues = {domain.name: domain.items for domain in self.all}
