@@ -87,6 +87,7 @@ class SequenceModel(ItemModel):
     dim: int = Field(default=64, ge=4, le=1024)
     heads: int = Field(default=2, ge=1, le=64)
     blocks: int = Field(default=2, ge=1, le=16)
+    feedforward: int = Field(default=4, ge=1, le=16)  # width of a block's feed-forward part, times `dim`
     length: int = Field(default=100, ge=1, le=4096)  # events that are read, the last ones
     gaps: bool = True  # whether it reads how long after each other they were, and before the request, where times exist
     kinds: bool = True  # whether it reads of what kind they were, where rows have an event

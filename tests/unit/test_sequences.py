@@ -138,6 +138,16 @@ def test_settings_leave_gaps_and_kinds_out():
     torch.testing.assert_close(features(whole, bare), features(past(ONE)), atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("wide", [None, 1, 3])
+def test_a_block_is_as_wide_as_its_setting(wide):
+    """Two layers of D x wD weights and their biases, beside attention and two norms; four times by default."""
+    model = MODEL if wide is None else MODEL.model_copy(update={"feedforward": wide})
+    block = SequenceEncoder(model, ENCODER.vectors, NAMES).blocks[0]
+    width = DIM * (wide or 4)
+    expected = 4 * (DIM**2 + DIM) + (2 * DIM * width + width + DIM) + 2 * 2 * DIM
+    assert sum(one.numel() for one in block.parameters()) == expected
+
+
 def test_rows_without_times_and_kinds_train_as_without_the_settings():
     """Bit for bit: the same weights are drawn, the same events left out, and each weight moves alike."""
     moved = []

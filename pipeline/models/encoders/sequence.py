@@ -159,11 +159,12 @@ class _Block(Block):
         self.heads = model.heads
         self.before_attention, self.before_layers = nn.LayerNorm(model.dim), nn.LayerNorm(model.dim)
         self.asks, self.says = nn.Linear(model.dim, 3 * model.dim), nn.Linear(model.dim, model.dim)
+        width = model.feedforward * model.dim
         self.layers = nn.Sequential(
-            nn.Linear(model.dim, 4 * model.dim),
+            nn.Linear(model.dim, width),
             nn.GELU(),
             nn.Dropout(model.dropout),
-            nn.Linear(4 * model.dim, model.dim),
+            nn.Linear(width, model.dim),
         )
         self.dropout = nn.Dropout(model.dropout)
 
