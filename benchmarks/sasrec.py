@@ -81,7 +81,7 @@ def ours(domains: Domains, given: argparse.Namespace) -> dict[str, Any]:
         begun, used = time.perf_counter(), time.process_time()
         with tempfile.TemporaryDirectory() as work:
             training = learner.settings.fitting.model_copy(update={"epochs": epochs})
-            fit(network, method, learnt, training, Path(work), seed=0)
+            fit(network, method, learnt, training, Path(work), seed=0, threads=given.threads)
         return network, time.perf_counter() - begun, time.process_time() - used
 
     epochs = given.epochs or max(1, int(60 * given.minutes / fitted(1)[1]))

@@ -88,14 +88,14 @@ class Fitted:
 
 def fit(  # noqa: PLR0913  what is fitted, on what, how, and where its checkpoints lie
     model: Network, method: Method, rows: Rows, training: Training, work: Path,
-    *, seed: int, watch: Watch | None = None, every: int = 1,
+    *, seed: int, watch: Watch | None = None, every: int = 1, threads: int = 1,
 ) -> Fitted:  # fmt: skip
     """Fit the model in place and leave the best weights in it.
 
     Goes on from the last checkpoint in `work` that is whole, where there is one; a damaged one is set aside.
     With something to watch, training stops after `training.patience` epochs without a better metric, and the best
     weights stay; a metric that says nothing, or may not stop, neither stops nor chooses. There is a checkpoint after
-    `every` so many epochs.
+    `every` so many epochs. One thread adds up in one order, so that a fit repeats every bit; more are faster.
 
     Raises:
         CrossliftError: the loss is no longer a number.
@@ -103,7 +103,7 @@ def fit(  # noqa: PLR0913  what is fitted, on what, how, and where its checkpoin
     """
     _quiet()
     torch.manual_seed(seed)
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     metric = watch.metric if watch else None
     assert training.learning_rate is not None  # the settings of a step have filled it in
     module = TransferModule(model, method, training.learning_rate, metric, seed)

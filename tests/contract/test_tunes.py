@@ -152,6 +152,13 @@ def test_training_lowers_the_loss_and_repeats(name, tmp_path):
     assert repeated == found
 
 
+def test_a_fit_takes_as_many_threads_as_told(tmp_path):
+    """One, where nothing is said, whatever was before: sums then have one order."""
+    for more, expected in (({"threads": 2}, 2), ({}, 1)):
+        fitted(method_of("scratch"), rows_of("scratch"), tmp_path / str(expected), **more)
+        assert torch.get_num_threads() == expected
+
+
 def test_nothing_is_fitted_zero_shot():
     """The one tuning without training has no labels to learn from; all others train."""
     assert set(CHOICES) - set(TRAINS) == {"direct"}
