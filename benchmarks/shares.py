@@ -35,6 +35,7 @@ from pipeline.views import FloatArray
 
 RESAMPLES = 2000
 KEPT = "shares.json"
+REFUSED = (2, 3)  # exit codes of settings or data that cannot be run
 
 
 @dataclass(frozen=True)
@@ -66,17 +67,19 @@ class Draw:
 
 
 def run_of(key: str, options: Sequence[str], home: Path) -> Run | str:
-    """The run with these options, or why it is refused; what was run before is not run again."""
+    """The run with these options, or why there is none; what was run or refused before is not run again."""
     kept = read_json(home / KEPT) if (home / KEPT).exists() else {}
-    if key not in kept:
+    entry = kept.get(key)
+    if entry is None:
         program = str(Path(sys.executable).with_name("crosslift"))
         command, environment = [program, "run", *options, "--json"], {**os.environ, "CROSSLIFT_HOME": str(home)}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         told = json.loads(done.stdout) if done.returncode in DONE else {}
         reason = (done.stderr.strip() or "no reason").splitlines()[-1]
-        kept[key] = {"run": told["run_id"]} if told else {"refused": reason, "code": done.returncode}
-        write_json(home / KEPT, kept)
-    return Run.load(Home(home), kept[key]["run"]) if "run" in kept[key] else str(kept[key]["refused"])
+        entry = {"run": told["run_id"]} if told else {"refused": reason, "code": done.returncode}
+        if told or done.returncode in REFUSED:  # what was killed or failed is tried again
+            write_json(home / KEPT, {**kept, key: entry})
+    return Run.load(Home(home), entry["run"]) if "run" in entry else str(entry["refused"])
 
 
 def drawn_of(scenario: str, share: float, draw: int, home: Path) -> Run | str:
