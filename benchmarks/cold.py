@@ -4,9 +4,9 @@
 
 Users of games and video are divided by a hash: one half of those in both tests, a fifth of the other half chooses, all
 others train; then the halves change places, and then the domains do, so that each is a stranger in each domain once.
-Rows that the audit marks do not count. Strategies and settings are chosen by the MRR of validation rows in each part by
-itself, the champion among strategies. Printed are the MRR in the full ranking and among 999 items that the user
-has not had, means over rows, and the ratio of the champion to the better of popularity and joint iALS, with 95 %
+Rows that the audit marks neither choose nor count. Strategies and settings are chosen by the MRR of validation rows in
+each part by itself, the champion among strategies. Printed are the MRR in the full ranking and among 999 items that the
+user has not had, means over rows, and the ratio of the champion to the better of popularity and joint iALS, with 95 %
 intervals over users. What a part said is kept in FOLDER, so that a second call goes on where a killed one was.
 """
 
@@ -132,10 +132,10 @@ def among_few(scorer: ItemScorer, view: View) -> FloatArray:
 def ranked(source: str, target: str, half: int) -> pd.DataFrame:
     """Ranks of the clean test rows by each method, and what each reached on validation rows as `valid`."""
     domains = parted(source, target, half)
-    valid, test = domains.held_out("valid"), domains.held_out("test")
     marks, _ = audit(domains, cold_start=True)
     marked = marks.loc[marks["domain"] == target, "row"]
-    test = test.take(~test.rows["row"].isin(marked).to_numpy())
+    held_out = [domains.held_out(name) for name in ("valid", "test")]
+    valid, test = (one.take(~one.rows["row"].isin(marked).to_numpy()) for one in held_out)
     lanes = learnt(domains, valid) | {one.name: counted(one, domains, valid) for one in REFERENCES}
     users = domains.users.to_numpy(dtype=object)[test.units]
     parts = [
