@@ -193,6 +193,12 @@ class Mixture(BaseModel):
     by: str  # what divides the units, as slices are called
     groups: tuple[tuple[str, float], ...]  # name, and how much the first of the two counts, in [0, 1]
 
+    @property
+    def counting(self) -> tuple[str, ...]:
+        """Those of the two that count in any group."""
+        shares = [share for _, share in self.groups]
+        return tuple(one for one, own in zip(self.of, (any(shares), min(shares) < 1), strict=True) if own)
+
     def told(self, share: float) -> str:
         """A share in words: `joint 60 %, ease 40 %`."""
         return f"{self.of[0]} {100 * share:.0f} %, {self.of[1]} {100 - 100 * share:.0f} %"

@@ -18,11 +18,15 @@ from pipeline.errors import CrossliftError, DataError
 from pipeline.folders import storage_errors
 from pipeline.near import nearest
 from pipeline.rows.asked import as_id
+from pipeline.rows.behaviour.served import EVENTS
+from pipeline.rows.examples.served import UNKNOWN
 from pipeline.rows.interactions.filters import CANDIDATES, CATEGORIES
+from pipeline.rows.interactions.requests import HISTORY, SOURCE_HISTORY
 
 log = logging.getLogger(__name__)
 
 REQUEST = "request"  # column of all answers: the row of the request, from 0
+_LOST = {"ignored": (HISTORY, SOURCE_HISTORY), UNKNOWN: (EVENTS,)}  # what counts the unknown -> the lists that had it
 _NAMED = 20  # columns that a message lists
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet may run when a cell begins with it
 
@@ -60,6 +64,7 @@ def predict(
                 raise error.__cause__ from None
             raise DataError(f"request: {str(error).splitlines()[0]}") from None
     _tell_unanswered(answers, requests)
+    _tell_unknown(answers, asked)
     return answers
 
 
@@ -149,12 +154,34 @@ def _tell_unanswered(answers: pd.DataFrame, requests: pd.DataFrame) -> None:
         )  # fmt: skip
 
 
+def _tell_unknown(answers: pd.DataFrame, asked: pd.DataFrame) -> None:
+    """Say that nothing of what a request lists is known: it is answered as if it had not been listed."""
+    for lost, columns in _LOST.items():
+        named = [name for name in columns if name in asked]
+        if lost not in answers or not named:
+            continue
+        count = np.sum([[len(one) if one is not None else 0 for one in asked[name]] for name in named], axis=0)
+        row = answers.drop_duplicates(REQUEST)
+        strange = row[REQUEST].to_numpy()[(row[lost].to_numpy() > 0) & (row[lost].to_numpy() == count[row[REQUEST]])]
+        if len(strange):
+            first = next(one for name in named if (one := asked[name].iloc[strange[0]]))
+            log.warning(
+                "request: of %s of %s the model knows nothing that stands in %s, such as %r in row %s; they are "
+                "answered as if it were empty: expected what the tables have, in their spelling",
+                f"{len(strange):,}", f"{len(asked):,}", " and ".join(named), first[0], f"{strange[0] + 1:,}",
+            )  # fmt: skip
+
+
 def _with_lists(model: Any, requests: pd.DataFrame) -> pd.DataFrame:
     """The same with a list wherever the model wants one; a file of texts cannot hold any."""
     from mlflow.types.schema import Array
 
     wanted = [one.name for one in model.metadata.get_input_schema().inputs if isinstance(one.type, Array)]
-    listed = {name: [_listed(value, name) for value in requests[name]] for name in wanted if name in requests}
+    listed = {
+        name: [_listed(value, f"{name}, row {row}") for row, value in enumerate(requests[name], 1)]
+        for name in wanted
+        if name in requests
+    }
     return requests.assign(**{name: pd.Series(every, requests.index, object) for name, every in listed.items()})
 
 
@@ -183,18 +210,32 @@ def _content(folder: Path | None, value: Any, name: str, row: int) -> Any:
 def _listed(value: Any, name: str) -> list[str] | None:
     """A list of texts; a number stands for its digits, as it does in tables."""
     if isinstance(value, str):
-        try:
-            listed = [one.strip() for one in next(csv.reader([value], skipinitialspace=True), []) if one.strip()]
-            return listed or None  # as a cell that is empty
-        except csv.Error as error:
-            raise DataError(f"{name}: expected ids with commas between them, got another text ({error}).") from None
+        return _of_text(value, name)
     if isinstance(value, list | tuple | np.ndarray):
         texts = [as_id(part, name) for part in value]
         if None in texts:
-            raise DataError(f"{name}: expected a text or a number at each place of a list, got nothing; leave it out.")
+            raise DataError(
+                f"{name}: expected a text or a number at each place of a list, got nothing; leave it out, and what "
+                "stands at the same place of lists beside it."
+            )
         return [one for one in texts if one is not None]
     one = as_id(value, name)
     return None if one is None else [one]
+
+
+def _of_text(value: str, name: str) -> list[str] | None:
+    """What stands between commas; an empty place would move all after it beside what belongs to another one."""
+    if value.lstrip().startswith(("['", '["')):
+        raise DataError(f"{name}: expected ids with commas between them, such as B01,B02; got {value[:40]!r}.")
+    try:
+        listed = [one.strip() for one in next(csv.reader([value], skipinitialspace=True), [])]
+    except csv.Error as error:
+        raise DataError(f"{name}: expected ids with commas between them, got another text ({error}).") from None
+    if not any(listed):
+        return None  # as a cell that is empty
+    if "" in listed:
+        raise DataError(f"{name}: expected an id at each place between commas, place {listed.index('') + 1} is empty.")
+    return listed
 
 
 WRITERS: dict[str, Callable[[pd.DataFrame, Any], Any]] = {

@@ -45,7 +45,8 @@ def show(test: "HeldOut", before: Asked, after: Asked) -> Cases:
         Case(name=_hash("name", name)[:_NAME], recent=past, truth=sum(true, ()), before=old, after=new)
         for name, past, true, old, new in zip(drawn, recent, truth, was, now, strict=True)
     ]
-    return Cases(before=before.name, after=after.name, drawn_from=_units(test), cases=tuple(cases))
+    many, units = len(set(_ids(test)[test.unmarked])), len(np.unique(test.rows.units[test.unmarked]))
+    return Cases(before=before.name, after=after.name, drawn_from=many, by_row=many > units, cases=tuple(cases))
 
 
 def _draw(test: "HeldOut") -> dict[str, IntArray]:
@@ -56,10 +57,6 @@ def _draw(test: "HeldOut") -> dict[str, IntArray]:
     ids, places = _ids(test), np.flatnonzero(test.unmarked)
     first = sorted(set(ids[places]), key=lambda one: _hash("draw", one))[:DRAWN]
     return {one: places[ids[places] == one] for one in first}
-
-
-def _units(test: "HeldOut") -> int:
-    return len(set(_ids(test)[test.unmarked]))
 
 
 def _ids(test: "HeldOut") -> NDArray[Any]:

@@ -19,13 +19,17 @@ class Case(BaseModel):
 
 
 class Cases(BaseModel):
-    """All of them; `before` and `after` say which model each is of, `drawn_from` how many there were."""
+    """All of them; `before` and `after` say which model each is of, `drawn_from` how many there were.
+
+    `by_row` says that each is a row, of whose unit there are others.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     before: str = ""
     after: str = ""
     drawn_from: int = 0
+    by_row: bool = False
     cases: tuple[Case, ...] = ()
 
     @property

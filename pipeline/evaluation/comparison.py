@@ -15,6 +15,7 @@ from pipeline.evaluation.bootstrap import Estimate, estimate, holm, p_value, und
 from pipeline.evaluation.statistics import Resampled, Scores, resample
 from pipeline.evaluation.terms import TARGET_ONLY, Terms
 from pipeline.labels.curves import Curve
+from pipeline.results import Mixture
 
 Kind = Literal["strategy", "baseline", "blend"]
 
@@ -28,10 +29,11 @@ class _Frozen(BaseModel):
 
 @dataclass(frozen=True)
 class Validated:
-    """What validation says of a lane: its metrics, and whose rows they are about."""
+    """What validation says of a lane: its metrics and whose rows they are about, of a blend also its shares."""
 
     metrics: dict[str, float]
     domain: str
+    mixture: Mixture | None = None
 
 
 class LaneInfo(_Frozen):
@@ -54,7 +56,7 @@ class Gain(_Frozen):
     transfer: bool  # the lane is held against its own counterpart, so the difference is what the source brought
     difference: Estimate
     p: float
-    stands: bool  # Holm's correction over all transfer gains of the table; False for other differences
+    stands: bool  # by Holm's correction over all transfer gains of the table, unless the rows are too few to say so
     negative: bool  # a transfer gain whose upper bound is below zero
 
 
@@ -113,7 +115,8 @@ class Comparison(_Frozen):
 def describe_lanes(scenario: JudgeSettings, terms: Terms, valid: Mapping[str, Validated]) -> tuple[LaneInfo, ...]:
     """Describe the lanes that have validation metrics, the best in the gated one first, oracles behind.
 
-    A lane that uses a source has the same method on the target alone for its counterpart, unless that is an oracle.
+    A lane that uses a source has the same method on the target alone for its counterpart, unless that is an oracle. A
+    blend whose shares leave out every lane that learnt from a source is one of the target alone.
     """
     found: list[LaneInfo] = []
     domains = {"target": (scenario.target,), "source": scenario.teachers, "all": (*scenario.teachers, scenario.target)}
@@ -123,7 +126,9 @@ def describe_lanes(scenario: JudgeSettings, terms: Terms, valid: Mapping[str, Va
     uses, alone = domains_of(scenario), alone_of(scenario)
     for name, kind in kinds.items():
         if name in valid:
-            own = alone[name]
+            own, mixture = alone[name], valid[name].mixture
+            if mixture and {uses[member] for member in mixture.counting} == {"target"}:
+                uses[name] = "target"
             has_own = uses[name] != "target" and own in valid and own not in scenario.oracles
             found.append(
                 LaneInfo(name=name, kind=kind, domains=domains[uses[name]], counterpart=own if has_own else None,
@@ -149,7 +154,7 @@ def view(terms: Terms, lanes: Sequence[LaneInfo], scores: Scores, parts: Sequenc
     names, metrics = [lane.name for lane in lanes], scores.metrics
     found = resample({name: scores.lanes[name] for name in names}, terms.gate.resamples, terms.seed)
     left_out = {metric: undefined(found[names[0]].drawn[:, j]) for j, metric in enumerate(metrics)}
-    gains = _gains(terms, lanes, found, metrics.index(terms.metric))
+    gains = _gains(terms, lanes, found, metrics.index(terms.metric), few=scores.few)
     halves = [(gain.difference.high - gain.difference.low) / 2 for gain in gains if gain.against == TARGET_ONLY]
     return View(
         rows=scores.rows,
@@ -182,9 +187,9 @@ def _difference(terms: Terms, a: Resampled, b: Resampled, metric: int) -> Estima
 
 
 def _gains(
-    terms: Terms, lanes: Sequence[LaneInfo], resampled: Mapping[str, Resampled], metric: int
+    terms: Terms, lanes: Sequence[LaneInfo], resampled: Mapping[str, Resampled], metric: int, *, few: bool
 ) -> tuple[Gain, ...]:
-    """Difference of each lane to target-only and to its own counterpart, in one metric."""
+    """Difference of each lane to target-only and to its own counterpart, in one metric; of few rows none stands."""
     pairs = [(lane, TARGET_ONLY) for lane in lanes if lane.name != TARGET_ONLY and TARGET_ONLY in resampled]
     pairs += [(lane, lane.counterpart) for lane in lanes if lane.counterpart in resampled.keys() - {TARGET_ONLY}]
     found = []
@@ -199,7 +204,7 @@ def _gains(
         )  # fmt: skip
     transfers = [i for i, gain in enumerate(found) if gain.transfer]
     for i, stands in zip(transfers, holm([found[i].p for i in transfers], terms.gate.alpha), strict=True):
-        found[i] = found[i].model_copy(update={"stands": stands})
+        found[i] = found[i].model_copy(update={"stands": stands and not few})
     return tuple(found)
 
 

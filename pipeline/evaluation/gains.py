@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.comparison import Comparison, LaneInfo, SliceView, View
+from pipeline.evaluation.statistics import FEWEST_UNITS
 from pipeline.results import Mixture
 
 
@@ -52,8 +53,8 @@ def lane_of_gains(lanes: Sequence[LaneInfo], candidate: str) -> LaneInfo | None:
 
 
 def gains_of(view: View | None, lane: LaneInfo | None) -> tuple[GroupGain, ...]:
-    """The gain of a lane against its counterpart, group by group."""
-    if view is None or lane is None:
+    """The gain of a lane against its counterpart, group by group; none where even all rows are too few to show it."""
+    if view is None or lane is None or view.units < FEWEST_UNITS:
         return ()
     return tuple(GroupGain(part, part.by_source[lane.name]) for part in view.slices if lane.name in part.by_source)
 

@@ -9,9 +9,6 @@ from pipeline.evaluation.contrast import Compared, Demand, Drawn, Role, Rule
 from pipeline.evaluation.statistics import Scores
 from pipeline.evaluation.terms import CHAMPION, CHANCE, TARGET_ONLY, Terms
 
-FEWEST_UNITS = 100  # with fewer, or with fewer positives, no transfer is promoted
-FEWEST_POSITIVES = 30
-
 _ALONE: tuple[Role, ...] = ("target-only", "counterpart")  # what was learnt from the target alone
 
 Word = Literal["passed", "rejected", "undecided"]
@@ -139,12 +136,6 @@ class Court:
     test: Scores
     champion: ChampionScores | None
 
-    @property
-    def few(self) -> bool:
-        """Whether the test rows are too few to promote what learnt from a source."""
-        positives = self.test.positives
-        return self.test.units < FEWEST_UNITS or (positives is not None and positives < FEWEST_POSITIVES)
-
     @cached_property
     def drawn(self) -> Drawn:
         """All lanes on the test rows."""
@@ -213,7 +204,7 @@ class Court:
             found = beside.compare(candidate.name, CHAMPION, "champion", demand)
             comparisons.append(found.model_copy(update={"reference": f"version {champion.version}"}))
         aged = champion is not None and champion.age_days > self.terms.gate.max_age_days
-        return Hearing(candidate, tuple(comparisons), candidate.transfer and self.few, champion, aged)
+        return Hearing(candidate, tuple(comparisons), candidate.transfer and self.test.few, champion, aged)
 
     def _anchors(self, candidate: Lane) -> tuple[str, str]:
         """Two lanes whose difference says what the rows can show: target-only and the best baseline.

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from pipeline.config import Baseline
 from pipeline.evaluation.contrast import Compared, Drawn, Rule
-from pipeline.evaluation.hearing import FEWEST_POSITIVES, FEWEST_UNITS, Hearing, of_refit
-from pipeline.evaluation.statistics import Scores
+from pipeline.evaluation.hearing import Hearing, of_refit
+from pipeline.evaluation.statistics import FEWEST_POSITIVES, FEWEST_UNITS, Scores
 from pipeline.evaluation.terms import CHANCE, TARGET_ONLY, Terms
 from pipeline.labels.words import Words
 

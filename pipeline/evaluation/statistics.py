@@ -14,6 +14,8 @@ from pipeline.labels.statistic import Statistic
 
 FloatArray = NDArray[np.float64]
 
+FEWEST_UNITS = 100  # with fewer, or with fewer positives, nothing can be shown of a source
+FEWEST_POSITIVES = 30
 _BLOCK = 64  # resamples drawn at a time: 6 MB at 12,500 units
 
 
@@ -30,6 +32,11 @@ class Scores:
     def units(self) -> int:
         """How many units have such a row."""
         return next(iter(self.lanes.values())).units
+
+    @property
+    def few(self) -> bool:
+        """Whether they are too few to promote what learnt from a source."""
+        return self.units < FEWEST_UNITS or (self.positives is not None and self.positives < FEWEST_POSITIVES)
 
 
 @dataclass(frozen=True)

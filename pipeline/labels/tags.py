@@ -18,8 +18,14 @@ BoolArray = NDArray[np.bool_]
 
 
 def macro_auprc(counts_RN: FloatArray, has_NK: BoolArray, probability_NK: FloatArray) -> FloatArray:
-    """Mean of the average precision of each tag, [R]."""
-    return _mean(counts_RN, (m.auprc(counts_RN, has_N, score_N) for has_N, score_N in _each(has_NK, probability_NK)))
+    """Mean of the average precision of each tag, [R]; one that all rows have is told by any score, and left out."""
+    rows_R = counts_RN.sum(axis=1)
+
+    def of_tag(has_N: BoolArray, score_N: FloatArray) -> FloatArray:
+        found = m.auprc(counts_RN, has_N, score_N)
+        return np.where(counts_RN @ has_N.astype(np.float64) < rows_R, found, np.nan)
+
+    return _mean(counts_RN, (of_tag(has_N, score_N) for has_N, score_N in _each(has_NK, probability_NK)))
 
 
 def macro_auroc(counts_RN: FloatArray, has_NK: BoolArray, probability_NK: FloatArray) -> FloatArray:

@@ -20,6 +20,7 @@ from pipeline.errors import DataError
 from pipeline.rows.kind import PackageInfo
 from pipeline.rows.reading import read_as
 
+_NO_DATE = r"\s*\d{1,7}\s*"  # what would be read as a year
 _PSEUDONYM = re.compile(f"[0-9a-f]{{{LENGTH}}}")
 
 IntArray = NDArray[np.int64]
@@ -79,12 +80,20 @@ def lists_beside(
 def times(given: "pd.Series[Any]", name: str, info: PackageInfo) -> "pd.Series[Any]":
     """Times as texts, in UTC; what names no zone is in that of the target's tables, and what is missing stays missing.
 
+    Args:
+        given: By the row of the request, from 0.
+        name: The column.
+        info: What is known of the tables.
+
     Raises:
-        DataError: one cannot be read.
+        DataError: one cannot be read, or is a place in an order or a year alone.
     """
+    asked, given = given.index, given.reset_index(drop=True)
     read = pd.to_datetime(given, utc=True, errors="coerce", format="ISO8601")
-    if (wrong := read.isna() & given.notna()).any():
-        raise DataError(f"{name}: expected times such as 2026-01-31T20:15:00, got {given[wrong].iloc[0]!r}.")
+    wrong = given.notna() & (read.isna() | given.astype("str").str.fullmatch(_NO_DATE))
+    if wrong.any():
+        row, value = asked[wrong][0] + 1, given[wrong].iloc[0]
+        raise DataError(f"{name}, row {row}: expected times such as 2026-01-31T20:15:00, got {value!r}.")
     if (zone := info.reading.timezones.get(c.TIMESTAMP)) is None:
         return read
     return read_as(given, "time", name, Reading(timezones={name: zone}))

@@ -222,9 +222,9 @@ def _validated(lane: Folder) -> "Validated":
     """What validation said of a lane when it was fitted, on rows without marks."""
     from pipeline.evaluation.comparison import Validated
 
-    told = facts_of(TUNE, lane.path)  # a baseline's are of the same shape
+    told = facts_of(TUNE, lane.path)  # those of a baseline or a blend are of the same shape
     values = {metric: round(value, 10) for metric, value in told.valid.items()}
-    return Validated(values, told.valid_domain)
+    return Validated(values, told.valid_domain, told.mixture)
 
 
 def _predict_all(

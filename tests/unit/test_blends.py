@@ -243,6 +243,27 @@ def test_a_blend_whose_counterpart_failed_is_no_candidate() -> None:
         assert kinds["joint_with_target_only"] == ("blend", True, "target_only")
 
 
+@pytest.mark.parametrize(("shares", "transfer"), [((0.0, 0.0), False), ((0.0, 0.2), True), ((1.0, 1.0), True)])
+def test_a_blend_that_leaves_the_source_out_is_no_transfer(shares: tuple[float, float], transfer: bool) -> None:
+    """What it is better by than its counterpart is not the source's; both lanes with a source are one anyhow."""
+    settings = JudgeSettings.of(with_blends(*PROVED), oracles=())
+    groups = tuple(zip(("few", "many"), shares, strict=True))
+
+    def validated(name: str) -> Validated:
+        blend = next((one for one in settings.blends if one.name == name), None)
+        mixture = blend and Mixture(lane=name, of=blend.of, by="history", groups=groups)
+        return Validated({"ndcg@10": 0.1}, "florist", mixture)
+
+    lanes = describe_lanes(settings, TERMS, {name: validated(name) for name in alone_of(settings)})
+    found = {lane.name: lane for lane in candidate_lanes(settings, SimpleNamespace(metric="ndcg@10", lanes=lanes))}  # type: ignore[arg-type]
+    assert len(found) == len(lanes)
+    mixed = found["joint_with_target_only"]
+    assert (mixed.transfer, mixed.counterpart) == (transfer, "target_only" if transfer else None)
+    both = found["joint_with_ease+source"]
+    assert (both.transfer, both.counterpart) == (True, "target_only_with_ease")
+    assert not found["target_only_with_ease"].transfer
+
+
 def test_a_recipe_is_that_of_both_lanes() -> None:
     """Other settings of either lane are another recipe, and recipes of lanes stay what they were."""
     one = with_blends(*PROVED)

@@ -65,6 +65,15 @@ def hashed(what: str, user: int) -> str:
     return hashlib.sha256(f"{what} anna{user}@example.com".encode()).hexdigest()
 
 
+def test_rows_of_users_are_told_as_rows() -> None:
+    """Where each row is named by itself there are more of them than users, and the page says which it counts."""
+    test = held_out()
+    assert not shown(test).by_row
+    test.prepared.named = lambda view: pd.Index([f"event {row}" for row in view.rows[ROW]])
+    found = shown(test)
+    assert (found.drawn_from, found.by_row) == (USERS * EACH, True)
+
+
 def test_ten_are_drawn_by_their_hash() -> None:
     """Those whose hash comes first, whatever order the rows have; marked users are not among them."""
     first = sorted(range(USERS), key=lambda user: hashed("draw", user))[:11]

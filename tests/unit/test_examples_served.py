@@ -3,7 +3,9 @@
 import gzip
 import importlib
 import json
+import re
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -352,21 +354,58 @@ def test_requests_may_lie_in_any_file_that_a_scenario_reads(tmp_path: Path) -> N
     assert (read["user_id"][0], list(read["history"][1])) == ("007", ["a", "b"])
 
 
+def registered(
+    monkeypatch: pytest.MonkeyPatch, columns: list[str], answer: Callable[..., pd.DataFrame], lists: Sequence[str] = ()
+) -> SimpleNamespace:
+    """Let a model be found that reads these columns and answers so; its signature."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of MLflow's own type hints
+        from mlflow.types.schema import Array, ColSpec, DataType
+
+        inputs = [ColSpec(Array(DataType.string), one) for one in lists]
+        schema = SimpleNamespace(input_names=lambda: columns, inputs=inputs)
+        known = SimpleNamespace(get_input_schema=lambda: schema, get_params_schema=lambda: None)
+        wrapped = SimpleNamespace(model=SimpleNamespace(served=SimpleNamespace(requests={})))
+        model = SimpleNamespace(metadata=known, unwrap_python_model=lambda: wrapped, predict=answer)
+        monkeypatch.setattr(importlib.import_module("mlflow.pyfunc"), "load_model", lambda _: model)
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers", "told"),
+    [
+        ({"history": ["a;b", "x,y", None, "x,a"]}, {"ignored": [1, 0, 0, 1]},
+         "1 of 4 .* history, such as 'a;b' in row 1;"),
+        ({"history": ["x,y"], "source_history": ["z"]}, {"ignored": [1]}, None),
+        ({"history": ["x", "y"], "source_history": [None, "z"]}, {"ignored": [0, 2]},
+         "1 of 2 .* history and source_history, such as 'y' in row 2;"),
+        ({"events": ["VIEW,CART", "view"]}, {"unknown": [2, 0]}, "1 of 2 .* events, such as 'VIEW' in row 1;"),
+    ],
+)  # fmt: skip
+def test_a_list_of_nothing_known_is_told(
+    asked: dict[str, Any], answers: dict[str, Any], told: str | None, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """It is answered as if it were empty, which a list in another spelling would hide."""
+
+    def answer(frame: pd.DataFrame, params: object) -> pd.DataFrame:
+        return pd.DataFrame({"request": np.arange(len(frame)), **answers}).loc[lambda one: one.index.repeat(2)]
+
+    registered(monkeypatch, list(asked), answer, lists=list(asked))
+    predicting.predict(Path("m"), pd.DataFrame(asked))
+    assert len(caplog.messages) == (told is not None)
+    assert told is None or re.search(told, caplog.messages[0])
+
+
 def test_what_is_not_read_and_not_answered_is_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Once, the near misses first; nothing where all is read and every request has a row."""
-    schema = SimpleNamespace(input_names=lambda: ["user_id", "history", "candidates"], inputs=[])
-    known = SimpleNamespace(get_input_schema=lambda: schema, get_params_schema=lambda: None)
-    wrapped = SimpleNamespace(model=SimpleNamespace(served=SimpleNamespace(requests={})))
 
     def answer(frame: pd.DataFrame, params: object) -> pd.DataFrame:
         return pd.DataFrame({"request": [0, 0]})
 
-    model = SimpleNamespace(metadata=known, unwrap_python_model=lambda: wrapped, predict=answer)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of MLflow's own type hints
-        monkeypatch.setattr(importlib.import_module("mlflow.pyfunc"), "load_model", lambda _: model)
+    schema = registered(monkeypatch, ["user_id", "history", "candidates"], answer)
     predicting.predict(Path("m"), pd.DataFrame({"label": [1, 2], "user_id": ["a", "b"], "Histroy": ["x", "y"],
                                                 "candidates": ["i", None]}))  # fmt: skip
     assert caplog.messages == [

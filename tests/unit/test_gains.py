@@ -1,5 +1,7 @@
 """Who gains and who loses by a source, and who is served without it, as report and slices say it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,18 @@ def test_a_group_gains_where_its_users_do() -> None:
         assert one.difference.value == pytest.approx((with_source - own)[rows].mean())
 
 
+@pytest.mark.parametrize(("users", "positives", "stands"), [(99, None, 0), (100, None, 1), (150, 29, 0), (150, 30, 1)])
+def test_of_few_rows_no_gain_stands(users: int, positives: int | None, stands: bool) -> None:
+    """However clear it looks: the gate promotes no transfer there, and no page may say that a source helps."""
+    rng = np.random.default_rng(0)
+    lanes = (lane("ease+source", "ease"), lane("ease", None))
+    every = scores(**{"ease+source": rng.normal(0.9, 0.1, users), "ease": rng.normal(0.1, 0.1, users)})
+    found = view(TERMS, lanes, replace(every, positives=positives), [Part("history", "all", every)])
+    [gain] = [one for one in found.gains if one.transfer]
+    assert (gain.difference.low > 0.7, gain.stands) == (True, stands)
+    assert len(gains_of(found, lanes[0])) == (users >= 100)
+
+
 def test_the_candidate_is_told_of_where_it_uses_a_source() -> None:
     """Else the best lane that does; where none does there is nothing to tell."""
     lanes = (lane("a+source", "a"), lane("b+source", "b"), lane("a", None))
@@ -83,8 +97,8 @@ def test_both_pages_tell_it() -> None:
     """Shares, users of each group, how many are served without the source, and gains with their word; escaped."""
     report = full_report()
     page, text = render_html(report, ITEMS), render_markdown(report, ITEMS)
-    assert "40 of 120 test users are served without the source" in page
-    assert "40 of 120 test users are served without the source" in text
+    assert "40 of the 120 test users in groups that are not too few to show are served without the source" in page
+    assert "40 of the 120 test users in groups that are not too few to show are served without the source" in text
     assert "| 5 to 9 | 40 % | 60 % | 40 |" in text
     assert "| rows in the source: 0 to 4 | 40 | -4.00 [-6.00, -1.00] | lose |" in text
     for told in ("Who gains and who loses by the source", "How lanes are blended", "too few"):

@@ -121,7 +121,10 @@ def test_logs_of_any_length_are_answered(served: ServedEvents) -> None:
     [
         ({"events": ["view", "cart"], "items": ["a"]}, r"items, row 1: expected as many entries as `events` has \(2\)"),
         ({"items": ["a"]}, r"items, row 1: .* \(0\), or none, got 1"),
-        ({"events": ["view"], "times": ["soon"]}, "times: expected times such as 2026-01-31T20:15:00, got 'soon'"),
+        (
+            {"events": ["view"], "times": ["soon"]},
+            "times, row 1: expected times such as 2026-01-31T20:15:00, got 'soon'",
+        ),
         ({"events": "view"}, r"events: expected a list of kinds of event in each row, got a string"),
         (
             {"events": ["view", None]},

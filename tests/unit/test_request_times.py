@@ -119,8 +119,10 @@ def test_what_has_no_time_came_last_and_nobody_knows_when(served: ServedInteract
     [
         ({"history_times": ["2030-01-01"]}, "history_times, row 1: expected as many entries as `history` has .2., or"),
         ({"history_events": ["view"] * 3}, "history_events, row 1: expected as many entries as `history` has .2., or"),
-        ({"history_times": ["noon", "2030"]}, "history_times: expected times such as .*, got 'noon'"),
-        ({"time": "soon"}, "time: expected times such as 2026-01-31T20:15:00, got 'soon'"),
+        ({"history_times": ["noon", "2030"]}, "history_times, row 1: expected times such as .*, got 'noon'"),
+        ({"history_times": ["2030-01-01", "1002"]}, "history_times, row 1: expected times such as .*, got '1002'"),
+        ({"time": "soon"}, "time, row 1: expected times such as 2026-01-31T20:15:00, got 'soon'"),
+        ({"time": "2030"}, "time, row 1: expected times such as 2026-01-31T20:15:00, got '2030'"),
     ],
 )
 def test_what_cannot_be_read_is_refused(served: ServedInteractions, change: dict[str, Any], message: str) -> None:

@@ -100,10 +100,17 @@ def package(domains: Domains, tmp_path: Path) -> Callable[..., ServedModel]:
 
 def test_lists_of_ids_in_a_file_are_texts() -> None:
     """With commas between, in quotes where an id has one; what is no such list is refused, without a stack trace."""
-    assert _listed('B01, "B,02" ,,B03', "history") == ["B01", "B,02", "B03"]
-    for text in ("B01\nB02", "x" * 200_000):
+    assert _listed('B01, "B,02" ,B03', "history") == ["B01", "B,02", "B03"]
+    for text in ("B01\nB02", "x" * 200_000, "['B01', 'B02']", '["B01"]'):
         with pytest.raises(DataError, match="history: expected ids with commas between them"):
             _listed(text, "history")
+
+
+@pytest.mark.parametrize(("text", "place"), [("B01,,B02", 2), ("B01,B02, ", 3), (",B01", 1)])
+def test_an_empty_place_in_a_list_is_refused(text: str, place: int) -> None:
+    """Without it, times and kinds of event that stand beside would belong to other things."""
+    with pytest.raises(DataError, match=f"history, row 7: expected an id at each place .*, place {place} is empty"):
+        _listed(text, "history, row 7")
 
 
 def test_numbers_in_lists_are_ids() -> None:

@@ -217,3 +217,12 @@ def test_what_are_no_probabilities_is_refused() -> None:
         KIND.predict(Told(np.array([[0.1] * 3, [np.nan] * 3])), view)
     with pytest.raises(CrossliftError, match=r"expected the shape \(2, 3\)"):
         KIND.predict(Told(np.full((2, 2), 0.5)), view)
+
+
+def test_a_tag_that_all_rows_have_says_nothing():
+    """Any score tells it: on such draws the mean is that of the others, and of none it is not defined."""
+    has = np.array([[1, 1], [1, 0], [1, 0]], dtype=bool)
+    said = np.array([[0.1, 0.2], [0.5, 0.9], [0.9, 0.1]])
+    counts = np.array([[1.0, 1.0, 1.0], [0.0, 2.0, 1.0], [3.0, 0.0, 0.0]])
+    wanted = sk.average_precision_score(has[:, 1], said[:, 1])
+    np.testing.assert_allclose(tags.macro_auprc(counts, has, said), [wanted, np.nan, np.nan])

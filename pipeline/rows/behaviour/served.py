@@ -200,12 +200,13 @@ class ServedEvents:
         found = {"item": np.full(len(rows), -1), "when": np.arange(len(rows), dtype=np.float64)}
         there = {}
         for name, column, what, read in (
-            (ITEMS, "item", "item ids", lambda texts: pd.factorize(stable_hash(texts), sort=True)[0]),
-            (TIMES, "when", "times", lambda texts: seconds(times(pd.Series(texts, dtype=object), TIMES, self.info))),
+            (ITEMS, "item", "item ids", lambda texts: pd.factorize(stable_hash(pd.Index(texts)), sort=True)[0]),
+            (TIMES, "when", "times", lambda texts: seconds(times(texts, TIMES, self.info))),
         ):
             there[name], texts = lists_beside(frame, name, count, EVENTS, self.info.alike.get(c.ITEM, ()), what)
             if len(texts):
-                found[column][there[name][rows]] = read(texts)
+                told = there[name][rows]
+                found[column][told] = read(pd.Series(texts, rows[told], object))
         kind = kind_codes(pd.Series(events, dtype=object), kinds_of(self.task.events))
         return pd.DataFrame({"request": rows, "kind": kind, **found, "own": True}), there[TIMES]
 

@@ -66,7 +66,10 @@ def filters(frame: pd.DataFrame, items: pd.DataFrame, alike: Mapping[str, tuple[
         places = known.get_indexer(names)
         if column == CATEGORIES and (places < 0).any():
             name = str(names[int(np.argmin(places))])
-            raise DataError(f"{column}: no item is of the category {name!r}.{near(name, map(str, known))}")
+            raise DataError(
+                f"{column}: no item is of the category {name!r}.{near(name, map(str, known))} There is {known[0]!r}; "
+                "in a text that lists some, one with commas stands in quotes."
+            )
         if len(names) and (places < 0).all():
             raise DataError(
                 f"{column}: none of the {len(names):,} ids, such as {names[0]!r}, is in the catalogue; expected them "

@@ -165,7 +165,7 @@ def _histories(
         kinds = np.zeros(len(ids), dtype=np.int64)
         if column == HISTORY and past.timed:
             told, texts = lists_beside(frame, HISTORY_TIMES, count, HISTORY, what="times")
-            when[told[rows]] = seconds(times(pd.Series(texts, dtype=object), HISTORY_TIMES, model.info))
+            when[told[rows]] = seconds(times(pd.Series(texts, rows[told[rows]], object), HISTORY_TIMES, model.info))
         if column == HISTORY and past.kinds:
             told, texts = lists_beside(frame, HISTORY_EVENTS, count, HISTORY, what="kinds of event")
             kinds[told[rows]] = kind_codes(pd.Series(texts, dtype=object))
