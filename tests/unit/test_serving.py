@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -427,6 +428,36 @@ def test_what_was_learnt_is_known_by_names(package: Callable[..., ServedModel], 
     expected = [(user, item) in known for user, item in zip(users, items, strict=True)]
     assert package().served.learnt.knows(tonight, view).tolist() == expected
     assert not all(expected)
+
+
+def test_what_a_user_took_in_the_test_is_not_recommended(domains: Domains, tmp_path: Path) -> None:
+    """Nor learnt, nor read: all else has the score that it has without; also of who has test rows alone."""
+    rows = domains.target.rows
+    users, items = domains.target.users[c.USER].tolist(), domains.target.items[c.ITEM].tolist()
+    tested = pd.DataFrame({"user": [0, 1], "item": [items.index("f4"), items.index("f5")], "part": 2, "kept": True})
+    tested.loc[2] = {"user": len(users), "item": items.index("f2"), "part": 2, "kept": False}
+    every = pd.concat([rows, tested.astype(rows.dtypes.to_dict())], ignore_index=True)
+    target = replace(domains.target, users=pd.DataFrame({c.USER: [*users, "zoe"]}), rows=every)
+    judged = Domains(domains.sources, target)
+    candidate = tmp_path / "candidate"
+    candidate.mkdir()
+    known = judged.histories(("train", "valid"))
+    item_knn(known, Stack.of(known, "films", 0.5)).save(candidate)
+    info = PackageInfo(scenario="toy", lane="item_knn+source", target="films", sources=("books",), pseudonymous=True,
+                       candidate="x", data={}, code="1")  # fmt: skip
+    asked = pd.DataFrame({"user_id": ["ann", "bob", "zoe", "cat", None], "history": [None, None, None, ["f4"], ["f4"]]})
+    found = {}
+    for name, one in (("judged", judged), ("plain", domains)):
+        with written_whole(tmp_path / name) as folder:
+            write_package(folder, one, candidate, info)
+        package = ServedModel.read(tmp_path / name).served
+        found[name] = package.answer(asked, {"k": 5}).set_index(["request", "item_id"])
+        assert package.learnt.knows(judged, judged.held_out("test")).tolist() == [False, False]
+    lost = {(0, "f4"), (1, "f5"), (2, "f2")}
+    assert set(found["plain"].index) - set(found["judged"].index) == lost
+    left, same = found["plain"].drop(index=list(lost)), found["judged"]
+    columns = [name for name in same if name != "rank"]
+    pd.testing.assert_frame_equal(same[columns].sort_index(), left[columns].sort_index())
 
 
 def test_a_package_is_the_same_bytes_again(

@@ -33,6 +33,8 @@ _BLOCK = 256  # requests that are scored at a time: 50 MB at 50,000 items
 def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explain: int = 0) -> pd.DataFrame:
     """Rank the k best items of the target for each request; items that are in the history are not among them.
 
+    Nor are those of the user's test rows, of which the model knows nothing else.
+
     Args:
         model: What serves.
         frame: One request a row, of these columns, each of them optional: `user_id` (text or whole number); `history`
@@ -71,14 +73,16 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explai
     says_nothing = bool(np.ptp(anybody_1I) == 0)  # of somebody of whom nothing is known
     counts = items["train_count"].to_numpy(dtype=np.float32)
     by_popularity = np.argsort(-counts, kind="stable")  # ties go to the item that more people took
+    tested = model.tested[user_places(model.tested_users, model.info, ids)]
     blocks = []
     for first in range(0, len(frame), _BLOCK):
         block = signs.of(slice(first, first + _BLOCK))
         scores_BI = model.ranker.scores(block).astype(np.float32)
         same_BI = scores_BI == anybody_1I
         scores_BI[~some[first : first + _BLOCK] | (same_BI.all(axis=1) & says_nothing)] = counts
-        seen = taken[model.info.target][first : first + _BLOCK].tocoo()
-        scores_BI[seen.row, seen.col] = -np.inf
+        for had in (taken[model.info.target], tested):
+            seen = had[first : first + _BLOCK].tocoo()
+            scores_BI[seen.row, seen.col] = -np.inf
         for one in asked:
             scores_BI[~one.allows(slice(first, first + _BLOCK))] = -np.inf
         rows, places, values = top_k(scores_BI[:, by_popularity], k)

@@ -28,6 +28,7 @@ from pipeline.rows.learnt import LEARNT, NOTHING, Learnt
 from pipeline.views import WEIGHT, IntArray, ItemScorer
 
 ITEM = "item"  # the label
+_TESTED = "tested.parquet"
 _SECONDS = "seconds"  # what orders histories, where that is a time
 
 
@@ -76,6 +77,8 @@ class ServedInteractions:
         histories: Of U + 1 users: what each thing counts, 0 if it is known and no sign; the last row is empty, so that
             place -1 is a user without history.
         before: The rows that what it began with had learnt from.
+        tested: What users took that the model was judged by, and knows nothing of: [U' + 1, I], the last row empty.
+        tested_users: [U'] their ids, sorted.
     """
 
     info: PackageInfo
@@ -84,6 +87,8 @@ class ServedInteractions:
     users: pd.Index
     histories: Past
     before: Learnt
+    tested: sparse.csr_matrix
+    tested_users: pd.Index
 
     @cached_property
     def learnt(self) -> Learnt:
@@ -151,7 +156,10 @@ class ServedInteractions:
 
 
 class ServeInteractions:
-    """Packages that rank items."""
+    """Packages that rank items.
+
+    What the test rows hold is written as well, by itself: no model has learnt from it, and nobody wants it twice.
+    """
 
     params: ClassVar[Mapping[str, int]] = {"k": 10, EXPLAIN: 0}  # how many items, and how many reasons of each
     example_params: ClassVar[Mapping[str, int]] = {"k": 5}
@@ -163,6 +171,7 @@ class ServeInteractions:
             items = domain.items[columns]
             items.to_parquet(folder / f"items.{domain.name}.parquet", index=False, compression="zstd")
         _write_histories(folder, prepared)
+        _write_tested(folder, prepared)
         if before.rows:
             before.write(folder)
 
@@ -175,10 +184,11 @@ class ServeInteractions:
         try:
             items = {name: pd.read_parquet(folder / f"items.{name}.parquet") for name in info.domains}
             users, histories = _read_histories(folder, items)
+            tested, tested_users = _read_tested(folder, len(items[info.target]))
             before = Learnt.read(folder) if (folder / LEARNT).exists() else NOTHING
         except (OSError, pa.ArrowInvalid) as error:
             raise StorageError(f"{folder}: expected a package of a served model ({error}).") from error
-        return ServedInteractions(info, predictor, items, users, histories, before)
+        return ServedInteractions(info, predictor, items, users, histories, before, tested, tested_users)
 
 
 def _write_histories(folder: Path, domains: Domains) -> None:
@@ -231,6 +241,30 @@ def _read_histories(folder: Path, items: Mapping[str, pd.DataFrame]) -> tuple[pd
     counts = told.get("weights") or placed(np.ones(len(taken), dtype=np.float32))
     timed = _SECONDS in told
     return users, Past(counts, told.get(_SECONDS if timed else "when", {}), told.get("kinds", {}), timed)
+
+
+def _write_tested(folder: Path, domains: Domains) -> None:
+    """What users of the target took in its test rows, a row each; no file where nobody did."""
+    matrix = domains.matrix(domains.target, (c.TEST,), thinned=False)
+    present = np.flatnonzero(np.diff(matrix.indptr))
+    if not len(present):
+        return
+    users = pa.array(domains.users.to_numpy(dtype=object)[present], pa.string())
+    offsets = pa.array(np.append(matrix.indptr[present], matrix.indptr[-1]).astype(np.int32))
+    items = pa.ListArray.from_arrays(offsets, pa.array(matrix.indices.astype(np.int32)))
+    pq.write_table(pa.table({c.USER: users, "items": items}), folder / _TESTED, compression="zstd")
+
+
+def _read_tested(folder: Path, count: int) -> tuple[sparse.csr_matrix, pd.Index]:
+    """The same over `count` items, with an empty row more, and the users; packages of before have none."""
+    users, lists = np.empty(0, dtype=object), pa.array([], pa.list_(pa.int32()))
+    if (folder / _TESTED).exists():
+        table = pq.read_table(folder / _TESTED)
+        users, lists = table[c.USER].to_numpy(zero_copy_only=False).astype(object), table["items"].combine_chunks()
+    lengths, places = lists.value_lengths().to_numpy(zero_copy_only=False), lists.flatten().to_numpy()
+    starts = np.concatenate([[0], lengths.cumsum(), [len(places)]])
+    taken = sparse.csr_matrix((np.ones(len(places), np.float32), places, starts), shape=(len(users) + 1, count))
+    return taken, pd.Index(users, dtype=object, name=c.USER)
 
 
 def _recolumn(matrix: sparse.csr_matrix, places: IntArray, width: int) -> sparse.csr_matrix:
