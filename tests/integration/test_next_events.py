@@ -89,7 +89,7 @@ def test_a_log_and_a_known_customer_are_answered(crosslift: Crosslift, told: dic
     (folder / "gap.jsonl").write_text(json.dumps({"events": ["view", "cart", None]}))
     done = crosslift("predict", "basket", "gap.jsonl")
     assert done.returncode != 0
-    assert "events: expected a text or a number at each place of a list, got nothing" in done.stderr
+    assert "events, row 1: expected a text or a number at each place of a list, got nothing" in done.stderr
     report = next((folder / "home").glob("steps/report/*/unhashed/report.html")).read_text()
     assert "last_1" in report
     assert "macro AUPRC" in report
