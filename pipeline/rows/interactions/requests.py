@@ -65,7 +65,8 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explai
     items = model.items[model.info.target]
     ids = user_ids(frame)
     asked = filters(frame, items, model.info.alike)
-    users, taken, ignored = _histories(model, frame, ids)
+    users, judged = _users(model, ids)
+    taken, ignored = _histories(model, frame, users)
     signs = taken.signs()
     some = np.sum([np.diff(matrix.indptr) for matrix in signs.values()], axis=0) > 0
     source = np.where(users >= 0, 0, 1)
@@ -73,7 +74,7 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explai
     says_nothing = bool(np.ptp(anybody_1I) == 0)  # of somebody of whom nothing is known
     counts = items["train_count"].to_numpy(dtype=np.float32)
     by_popularity = np.argsort(-counts, kind="stable")  # ties go to the item that more people took
-    tested = model.tested[user_places(model.tested_users, model.info, ids)]
+    tested = model.tested[judged]
     blocks = []
     for first in range(0, len(frame), _BLOCK):
         block = signs.of(slice(first, first + _BLOCK))
@@ -147,16 +148,21 @@ def _check(frame: pd.DataFrame, k: int) -> None:
         raise DataError("request: expected at least one row, got none.")
 
 
-def _histories(
-    model: "ServedInteractions", frame: pd.DataFrame, given: "pd.Series[Any]"
-) -> tuple[IntArray, Past, IntArray]:
-    """Place of each user (-1: unknown), what each request's user took in each domain, and ids that were ignored.
+def _users(model: "ServedInteractions", given: "pd.Series[Any]") -> tuple[IntArray, IntArray]:
+    """Place of each request's user among those with a history, and among those with test rows; -1 where unknown."""
+    everyone = model.users.union(model.tested_users)
+    places = user_places(everyone, model.info, given)
+    history, tested = (np.append(own.get_indexer(everyone), -1)[places] for own in (model.users, model.tested_users))
+    return history, tested
+
+
+def _histories(model: "ServedInteractions", frame: pd.DataFrame, users: IntArray) -> tuple[Past, IntArray]:
+    """What each request's user (-1: unknown) took in each domain, and how many ids were ignored.
 
     What a request names counts 1, unless it is known to count more; an entry of 0 is known, and no sign. It came when
     the request says, else nobody knows when, but after all that is known or has a time, in the order of its list, and
     of the target after the sources.
     """
-    users = user_places(model.users, model.info, given)
     past, ignored = model.histories.of(users), np.zeros(len(frame), dtype=np.int64)
     if past.timed and TIME in frame:
         past = replace(past, asked=seconds(times(frame[TIME].reset_index(drop=True), TIME, model.info)))
@@ -179,7 +185,7 @@ def _histories(
             past = past.adding(name, rows[found], places[found], when[found], kinds[found])
             known |= found
         ignored += np.bincount(rows[~known], minlength=len(frame))
-    return users, past, ignored
+    return past, ignored
 
 
 def _after(past: Past, rows: IntArray) -> FloatArray:
