@@ -264,6 +264,14 @@ def test_pseudonyms_and_histories_need_no_key(
     assert rows["served_from"].tolist() == ["history"]
 
 
+def test_whom_the_package_knows_needs_no_sound_key(hashed: ServedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing has to be hashed for a known pseudonym, also where the user has no test rows; for a stranger it has."""
+    monkeypatch.setenv("CROSSLIFT_KEY", "short")
+    assert first_served(hashed, pseudonym("dan", SECRET.encode())) == ["model"]
+    with pytest.raises(ConfigError, match="CROSSLIFT_KEY"):
+        first_served(hashed, "cd" * 16)
+
+
 def test_a_package_that_does_not_say_its_key(
     hashed: ServedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
