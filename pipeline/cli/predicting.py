@@ -157,7 +157,7 @@ def _tell_unanswered(answers: pd.DataFrame, requests: pd.DataFrame) -> None:
 def _tell_unknown(answers: pd.DataFrame, asked: pd.DataFrame) -> None:
     """Say that nothing of what a request lists is known: it is answered as if it had not been listed."""
     for lost, columns in _LOST.items():
-        named = [name for name in columns if name in asked]
+        named = [name for name in columns if name in asked and any(one is not None and len(one) for one in asked[name])]
         if lost not in answers or not named:
             continue
         count = np.sum([[len(one) if one is not None else 0 for one in asked[name]] for name in named], axis=0)
@@ -166,7 +166,7 @@ def _tell_unknown(answers: pd.DataFrame, asked: pd.DataFrame) -> None:
         if len(strange):
             first = next(one for name in named if (one := asked[name].iloc[strange[0]]))
             log.warning(
-                "request: of %s of %s the model knows nothing that stands in %s, such as %r in row %s; they are "
+                "request: in %s of %s the model knows nothing that stands in %s, such as %r in row %s; they are "
                 "answered as if it were empty: expected what the tables have, in their spelling",
                 f"{len(strange):,}", f"{len(asked):,}", " and ".join(named), first[0], f"{strange[0] + 1:,}",
             )  # fmt: skip

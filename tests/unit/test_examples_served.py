@@ -377,6 +377,7 @@ def registered(
         ({"history": ["a;b", "x,y", None, "x,a"]}, {"ignored": [1, 0, 0, 1]},
          "1 of 4 .* history, such as 'a;b' in row 1;"),
         ({"history": ["x,y"], "source_history": ["z"]}, {"ignored": [1]}, None),
+        ({"history": ["x"], "source_history": [""]}, {"ignored": [1]}, "in 1 of 1 .* stands in history, such as 'x'"),
         ({"history": ["x", "y"], "source_history": [None, "z"]}, {"ignored": [0, 2]},
          "1 of 2 .* history and source_history, such as 'y' in row 2;"),
         ({"events": ["VIEW,CART", "view"]}, {"unknown": [2, 0]}, "1 of 2 .* events, such as 'VIEW' in row 1;"),
