@@ -133,15 +133,12 @@ class PrepareFacts(Facts):
 
 
 class EmbedFacts(Facts):
-    """Different texts or pictures of a domain; of texts how many are longer than is read, and what is not known.
-
-    `unknown`: the share of the parts of texts that stand for any letter that the encoder never met, in [0, 1].
-    """
+    """Different texts or pictures of a domain; of texts how many are longer than is read, and what is not known."""
 
     reads: str  # the type of feature
     contents: int
     cut: int
-    unknown: float
+    unknown: float  # share of the parts of texts with a letter that the encoder never met, in [0, 1]
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -167,20 +164,25 @@ class AuditFacts(Facts):
         return tuple(map(str, self.findings))
 
 
-class TrainFacts(Facts):
-    """Epochs that were fitted, and, where a metric watched them, its best value and what it could not tell."""
+class WatchedFacts(Facts):
+    """Facts of what a metric watched while it was fitted."""
 
-    epochs: int
-    valid: float | None = None
-    watch: str = ""
-    told: dict[str, float] = {}  # what an adaptation found out about the rows, and how far apart the domains were
-    taught_by: str = ""  # the registered model that stands in the place of sources; empty where rows were learnt from
-    package: str = ""  # hash of its manifest
+    watch: str = ""  # what the metric could not tell
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the metric that watched the epochs could not tell."""
         return (self.watch,) if self.watch else ()
+
+
+class TrainFacts(WatchedFacts):
+    """Epochs that were fitted, and, where a metric watched them, its best value and what it could not tell."""
+
+    epochs: int
+    valid: float | None = None
+    told: dict[str, float] = {}  # what an adaptation found out about the rows, and how far apart the domains were
+    taught_by: str = ""  # the registered model that stands in the place of sources; empty where rows were learnt from
+    package: str = ""  # hash of its manifest
 
 
 class Mixture(BaseModel):
@@ -193,18 +195,16 @@ class Mixture(BaseModel):
     by: str  # what divides the units, as slices are called
     groups: tuple[tuple[str, float], ...]  # name, and how much the first of the two counts, in [0, 1]
 
-    @property
-    def counting(self) -> tuple[str, ...]:
-        """Those of the two that count in any group."""
-        shares = [share for _, share in self.groups]
-        return tuple(one for one, own in zip(self.of, (any(shares), min(shares) < 1), strict=True) if own)
+    def counting(self, share: float) -> set[str]:
+        """Those of the two that count at a share."""
+        return {one for one, own in zip(self.of, (share, 1 - share), strict=True) if own}
 
     def told(self, share: float) -> str:
         """A share in words: `joint 60 %, ease 40 %`."""
         return f"{self.of[0]} {100 * share:.0f} %, {self.of[1]} {100 - 100 * share:.0f} %"
 
 
-class LaneFacts(Facts):
+class LaneFacts(WatchedFacts):
     """What validation says of a lane, on whose rows, and the settings that it chose."""
 
     lane: str
@@ -213,7 +213,6 @@ class LaneFacts(Facts):
     settings: dict[str, JsonValue]
     evidence: dict[str, float] = {}  # LogME of the features that it begins with, or of texts, on the target's rows
     moved: dict[str, float] = {}  # how far each layer is from its start, relative to the start's length
-    watch: str = ""  # what the metric that watched the epochs could not tell
     mixture: Mixture | None = None  # of a blend
 
     @property
@@ -221,11 +220,6 @@ class LaneFacts(Facts):
         """The settings, and of a blend how much the first lane counts."""
         groups = self.mixture.groups if self.mixture else ()
         return {**self.settings, **{f"share/{name}": share for name, share in groups}}
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What the metric that watched the epochs could not tell."""
-        return (self.watch,) if self.watch else ()
 
 
 class VerdictFacts(Facts):

@@ -127,7 +127,7 @@ def describe_lanes(scenario: JudgeSettings, terms: Terms, valid: Mapping[str, Va
     for name, kind in kinds.items():
         if name in valid:
             own, mixture = alone[name], valid[name].mixture
-            if mixture and {uses[member] for member in mixture.counting} == {"target"}:
+            if mixture and all(uses[one] == "target" for _, share in mixture.groups for one in mixture.counting(share)):
                 uses[name] = "target"
             has_own = uses[name] != "target" and own in valid and own not in scenario.oracles
             found.append(

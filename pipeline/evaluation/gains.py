@@ -69,7 +69,5 @@ def blends_told(
 
 def _told(mixture: Mixture, alone: set[str], view: View | None) -> BlendTold:
     units = {part.label: part.units for part in (view.slices if view else ()) if part.by == mixture.by}
-    first, second = (lane in alone for lane in mixture.of)
-    without = [name for name, share in mixture.groups if (first or not share) and (second or share == 1)]
-    served = sum(units.get(name, 0) for name in without)
-    return BlendTold(mixture, units, None if first and second else served)
+    without = sum(units.get(name, 0) for name, share in mixture.groups if mixture.counting(share) <= alone)
+    return BlendTold(mixture, units, None if alone.issuperset(mixture.of) else without)

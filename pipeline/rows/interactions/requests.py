@@ -65,7 +65,9 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explai
     items = model.items[model.info.target]
     ids = user_ids(frame)
     asked = filters(frame, items, model.info.alike)
-    users, judged = _users(model, ids)
+    everyone, history, tested = model.everyone
+    places = user_places(everyone, model.info, ids)
+    users = history[places]
     taken, ignored = _histories(model, frame, users)
     signs = taken.signs()
     some = np.sum([np.diff(matrix.indptr) for matrix in signs.values()], axis=0) > 0
@@ -74,14 +76,14 @@ def answer(model: "ServedInteractions", frame: pd.DataFrame, k: int = 10, explai
     says_nothing = bool(np.ptp(anybody_1I) == 0)  # of somebody of whom nothing is known
     counts = items["train_count"].to_numpy(dtype=np.float32)
     by_popularity = np.argsort(-counts, kind="stable")  # ties go to the item that more people took
-    tested = model.tested[judged]
+    judged = model.tested[tested[places]]
     blocks = []
     for first in range(0, len(frame), _BLOCK):
         block = signs.of(slice(first, first + _BLOCK))
         scores_BI = model.ranker.scores(block).astype(np.float32)
         same_BI = scores_BI == anybody_1I
         scores_BI[~some[first : first + _BLOCK] | (same_BI.all(axis=1) & says_nothing)] = counts
-        for had in (taken[model.info.target], tested):
+        for had in (taken[model.info.target], judged):
             seen = had[first : first + _BLOCK].tocoo()
             scores_BI[seen.row, seen.col] = -np.inf
         for one in asked:
@@ -146,14 +148,6 @@ def _check(frame: pd.DataFrame, k: int) -> None:
         )
     if frame.empty:
         raise DataError("request: expected at least one row, got none.")
-
-
-def _users(model: "ServedInteractions", given: "pd.Series[Any]") -> tuple[IntArray, IntArray]:
-    """Place of each request's user among those with a history, and among those with test rows; -1 where unknown."""
-    everyone = model.users.union(model.tested_users)
-    places = user_places(everyone, model.info, given)
-    history, tested = (np.append(own.get_indexer(everyone), -1)[places] for own in (model.users, model.tested_users))
-    return history, tested
 
 
 def _histories(model: "ServedInteractions", frame: pd.DataFrame, users: IntArray) -> tuple[Past, IntArray]:

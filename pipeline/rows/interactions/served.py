@@ -99,6 +99,16 @@ class ServedInteractions:
             named[name] = pd.MultiIndex.from_arrays([users[taken.row], ids[taken.col]])
         return Learnt.of(named) | self.before
 
+    @cached_property
+    def everyone(self) -> tuple[pd.Index, IntArray, IntArray]:
+        """All user ids [E], and the places [E + 1] of each among those with a history, and with test rows.
+
+        -1 where a user is not among them; the last entry, at place -1, is that of nobody.
+        """
+        every = self.users.union(self.tested_users)
+        history, tested = (np.append(own.get_indexer(every), -1) for own in (self.users, self.tested_users))
+        return every, history, tested
+
     @property
     def requests(self) -> dict[str, str]:
         """A user, what somebody took, and what may be answered; each may be left out."""
